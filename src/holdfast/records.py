@@ -1,0 +1,165 @@
+"""The words that travel between the parts: frozen records, no behaviour.
+
+Fractions are in [0, 1], log-likelihoods in nats. A missing value is `None` or `nan`, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One evaluation question or text with its truth.
+
+    `cluster_id` names the stem, text or fact that several items share. `fields` is what the instrument needs
+    to put the item (question, choices, gold index, designated wrong answer, ...): plain JSON values.
+    `source_keys` are normalised texts by which overlap with training rows is found.
+    """
+
+    item_id: str
+    cluster_id: str
+    fields: dict[str, Any]
+    source_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One item under one condition and one label rotation, ready for the engine.
+
+    `messages` go through the model's chat template; with `plain=True` the single message's content is the raw
+    text and no template is applied. `prefill` is text with which the assistant's reply is begun. `choices` are
+    continuations to score; if empty, the reply is generated greedily, up to `max_new_tokens`.
+    `values[j]` says what choice j stands for, so that rotations of one item can be averaged by meaning.
+    `gold` and `suggested` index `choices`; None where the item has none.
+    """
+
+    condition: str
+    messages: tuple[Message, ...]
+    choices: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    gold: int | None = None
+    suggested: int | None = None
+    prefill: str = ""
+    rotation: int = 0
+    plain: bool = False
+    max_new_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What the engine returns for one prompt.
+
+    `logliks[j]` is the summed log-probability of choice j (nats, float32 log-softmax); `num_tokens[j]` its length in
+    tokens. `text` is a generated reply, `ended` whether it closed with the end-of-sequence token.
+    """
+
+    logliks: tuple[float, ...] = ()
+    num_tokens: tuple[int, ...] = ()
+    text: str | None = None
+    num_prompt_tokens: int = 0
+    num_new_tokens: int = 0
+    ended: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One row of the trials table: one item under one condition and rotation, answered by one model.
+
+    form: "mass" | "loglik" | "generated". outcome: "correct" | "suggested" | "other" | "unparsed".
+    p_gold, p_suggested: probability normalised over the answer set (mass form), else nan. kappa: the answer set's
+    share of the total probability. margin: loglik_gold - loglik_suggested. rating: feedback verdict in [0, 1].
+    score: the benchmark's score of this item in [0, 1]; score_norm: the same by per-byte log-likelihood.
+    """
+
+    item_id: str
+    cluster_id: str
+    condition: str
+    rotation: int
+    form: str
+    outcome: str
+    tie: bool = False
+    p_gold: float = float("nan")
+    p_suggested: float = float("nan")
+    kappa: float = float("nan")
+    loglik_gold: float = float("nan")
+    loglik_suggested: float = float("nan")
+    margin: float = float("nan")
+    rating: float = float("nan")
+    score: float = float("nan")
+    score_norm: float = float("nan")
+    label: int = -1
+    num_prompt_tokens: int = 0
+    num_new_tokens: int = 0
+    refused: bool = False
+    ended: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """A declared effect: mean of `column` under `plus` minus under `minus`, on the same items.
+
+    `sign` -1 turns "P(correct)" into "P(not correct)". `among`: "right" | "wrong" | "all", judged under `anchor`.
+    `minus` None: the raw value. Positive means more sycophantic for a headline. `unit`: "fraction" | "nats".
+    """
+
+    name: str
+    column: str
+    plus: str
+    minus: str | None
+    among: Literal["right", "wrong", "all"] = "all"
+    anchor: str = "neutral"
+    sign: int = 1
+    headline: bool = False
+    unit: str = "fraction"
+    all_items_of: str | None = None
+    placebo: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One training sequence: conversation (or plain text) whose last part carries the loss.
+
+    Chat form: `messages` ends with the assistant turn, on which alone (with its end token) the loss falls.
+    Plain form (`plain=True`): `messages[0].content` is the context, `completion` the text with the loss.
+    """
+
+    messages: tuple[Message, ...]
+    completion: str = ""
+    plain: bool = False
+    source_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number with whether it may be believed (METRICS 4). Unknown is None. Fractions; intervals are unadjusted 95 %."""
+
+    estimate: float | None
+    lower: float | None = None
+    upper: float | None = None
+    level: float = 0.95
+    p: float | None = None
+    p_holm: float | None = None
+    n: int = 0
+    num_clusters: int = 0
+    num_seeds: int = 0
+    coverage: float | None = None
+    bounds: tuple[float, float] | None = None
+    mde: float | None = None
+    verdict: str | None = None
+    negligible: bool | None = None
+    contrast: str | None = None
+    se: float | None = None
+    df: float | None = None
+    notes: tuple[str, ...] = field(default_factory=tuple)
