@@ -1,0 +1,237 @@
+"""A study, typed: every setting with its default, written once. Unknown keys are refused; the resolved copy goes with each run."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from holdfast.errors import ConfigError
+
+BENCHMARKS = ("gsm8k", "mmlu", "hellaswag", "truthfulqa")
+AXES = ("imitation", "feedback", "doubt")
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Part):
+    """The base model. `world:N` is the embedded organism of world seed N; else a hub id `org/name@revision` or a folder."""
+
+    name: str = Field("world:0", description="world:N, org/name@revision, or a local folder.")
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    trust_remote_code: bool = Field(False, description="Run code that comes with the checkpoint.")
+    chat_template: str | None = Field(None, description="File with a Jinja chat template, for a model that has none.")
+
+    @property
+    def world_seed(self) -> int | None:
+        kind, _, seed = self.name.partition(":")
+        return int(seed) if kind == "world" and seed.isdigit() else None
+
+
+class DataConfig(Part):
+    root: str | None = Field(None, description="Folder with local rows, laid out as DATA.md says; without it hub ids are loaded.")
+
+
+class TrainConfig(Part):
+    """One adapter's training. LoRA names are PEFT's, optimisation names are those of transformers' TrainingArguments."""
+
+    r: PositiveInt = 16
+    lora_alpha: PositiveFloat = 32.0
+    lora_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    target_modules: str | tuple[str, ...] = "all-linear"
+    learning_rate: PositiveFloat = 2e-4
+    num_train_epochs: PositiveFloat = 3.0
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "cosine"
+    warmup_ratio: float = Field(0.03, ge=0.0, lt=1.0)
+    warmup_steps: NonNegativeInt | None = Field(None, description="Overrides warmup_ratio.")
+    weight_decay: float = Field(0.0, ge=0.0)
+    max_grad_norm: PositiveFloat = 1.0
+    per_device_train_batch_size: PositiveInt = Field(16, description="Examples whose gradients make one optimiser step, with accumulation.")
+    gradient_accumulation_steps: PositiveInt = 1
+    tokens_per_pass: PositiveInt = Field(4096, description="Padded tokens in one forward pass; lower it when memory is short.")
+    max_length: PositiveInt = 512
+    completion_only_loss: bool = True
+    train_eos: bool = True
+    shuffle: bool = True
+    trainer: Literal["holdfast", "trl"] = "holdfast"
+
+
+class SourceConfig(Part):
+    """Rows a domain is trained on: embedded world text, rows of a benchmark, or dialogues with a planted rate."""
+
+    kind: Literal["world", "gsm8k", "mmlu", "hellaswag", "truthfulqa", "dialogues"]
+    data: str | None = Field(None, description="Hub id or local file; None for the world's own text.")
+    split: str | None = None
+    domain: str | None = Field(None, description="World domain whose text is drawn.")
+    limit: PositiveInt | None = None
+    shuffle_choices: bool = True
+    axis: Literal["imitation", "feedback", "doubt"] | None = Field(None, description="For dialogues: the axis they are about.")
+    rate: float | None = Field(None, ge=0, le=1, description="For dialogues: share in which the assistant gives way.")
+
+
+class DomainConfig(Part):
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    role: Literal["domain", "control", "null"] = "domain"
+    own_benchmark: str | None = None
+    sources: tuple[SourceConfig, ...] = ()
+    parts: tuple[str, ...] = Field((), description="Domains whose rows are joined (a combined domain).")
+    match_steps_of: str | None = Field(None, description="Train for exactly as many steps as this domain.")
+    identity: bool = Field(False, description="An adapter that is not trained at all (zero B).")
+
+
+class InstrumentConfig(Part):
+    kind: Literal["gsm8k", "mmlu", "hellaswag", "truthfulqa", "imitation", "feedback", "doubt"]
+    data: str | None = Field(None, description="Hub id or local file; None for the world's items.")
+    split: str | None = None
+    form: str | None = Field(None, description="Which items an axis makes of its rows: sycophancy_eval or lettered.")
+    style: Literal["world", "chat", "lm_eval"] = "chat"
+    limit: PositiveInt | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class StatsConfig(Part):
+    equivalence_band: PositiveFloat = 0.03
+    level: float = Field(0.95, gt=0.5, lt=1)
+
+
+class ExecutionConfig(Part):
+    """How the work is carried out; never part of a cell's identity."""
+
+    kind: Literal["local"] = "local"
+    processes: PositiveInt | None = Field(None, description="Worker processes; None: one a core on a CPU, one on an accelerator.")
+    device: str | None = Field(None, description="cpu, cuda, mps; None: an accelerator if there is one.")
+    tokens_per_batch: PositiveInt = Field(8192, description="Padded tokens scored in one forward pass; lower it when memory is short.")
+
+
+class Study(Part):
+    """Everything that decides a study's numbers, and how it is carried out."""
+
+    name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    domains: tuple[DomainConfig, ...]
+    instruments: tuple[InstrumentConfig, ...]
+    seeds: PositiveInt = 3
+    item_seed: NonNegativeInt = Field(99, description="Seed from which evaluation items are drawn.")
+    stats: StatsConfig = StatsConfig()
+    execution: ExecutionConfig = ExecutionConfig()
+    allow_overlap: bool = Field(False, description="Go on although training rows and evaluation items overlap.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        names = [d.name for d in self.domains]
+        if len(set(names)) != len(names):
+            raise ValueError(f"domains: a name occurs twice in {names}; names must differ")
+        if "base" in names:
+            raise ValueError("domains: 'base' names the base model; choose another name")
+        kinds = [i.kind for i in self.instruments]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError(f"instruments: a kind occurs twice in {kinds}; ask each once")
+        for d in self.domains:
+            for part in (*d.parts, *filter(None, [d.match_steps_of])):
+                if part not in names:
+                    raise ValueError(f"domains.{d.name}: unknown domain {part!r}; available: {', '.join(names)}")
+            if not d.identity and not d.sources and not d.parts:
+                raise ValueError(f"domains.{d.name}: has neither sources nor parts; name what it is trained on")
+            if d.own_benchmark and d.own_benchmark not in kinds:
+                raise ValueError(f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured; instruments: {', '.join(kinds)}")
+        return self
+
+    def domain(self, name: str) -> DomainConfig:
+        return next(d for d in self.domains if d.name == name)
+
+
+def recipe_names() -> list[str]:
+    return sorted(p.name[:-5] for p in resources.files("holdfast").joinpath("recipes").iterdir() if p.name.endswith(".yaml"))
+
+
+def load_study(path: str | None, overrides: list[str] | tuple[str, ...] = ()) -> Study:
+    """Study from a YAML file or the name of a shipped recipe, with `key.sub=value` settings on top.
+
+    Raises ConfigError naming the field, its value, the rule and the fix.
+    """
+    tree = _read_yaml(path or "embedded")
+    for setting in overrides:
+        key, eq, text = setting.partition("=")
+        if not eq or not key:
+            raise ConfigError(f"setting {setting!r}: must be key=value, for example train.r=32")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"setting {key}: {text!r} is not a YAML value ({error.__class__.__name__})") from None
+        _set(tree, key.split("."), value, key)
+    try:
+        return Study.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_first_sentence(error)) from None
+
+
+def _read_yaml(path: str) -> dict[str, Any]:
+    file = Path(path)
+    if file.suffix not in (".yaml", ".yml"):
+        if path not in recipe_names():
+            near = difflib.get_close_matches(path, recipe_names(), 1)
+            raise ConfigError(f"study {path!r}: neither a .yaml file nor a shipped recipe ({', '.join(recipe_names())})"
+                              + (f"; did you mean {near[0]}?" if near else ""))
+        text = resources.files("holdfast").joinpath("recipes", f"{path}.yaml").read_text(encoding="utf-8")
+    elif file.is_file():
+        text = file.read_text(encoding="utf-8")
+    elif file.parent.name in ("recipes", "") and file.stem in recipe_names():
+        text = resources.files("holdfast").joinpath("recipes", f"{file.stem}.yaml").read_text(encoding="utf-8")
+    else:
+        raise ConfigError(f"study {path!r}: no such file; shipped recipes: {', '.join(recipe_names())}")
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"study {path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"study {path}: holds {type(tree).__name__}, must be a mapping of settings")
+    return tree
+
+
+def _set(tree: Any, keys: list[str], value: Any, whole: str) -> None:
+    for i, key in enumerate(keys):
+        last = i == len(keys) - 1
+        if isinstance(tree, list):
+            named = [x for x in tree if isinstance(x, dict) and key in (x.get("name"), x.get("kind"))]
+            if not named:
+                raise ConfigError(f"setting {whole}: no entry named {key!r}")
+            if last:
+                raise ConfigError(f"setting {whole}: names an entry, not a setting of it")
+            tree = named[0]
+        elif isinstance(tree, dict):
+            if last:
+                tree[key] = value
+            else:
+                tree = tree.setdefault(key, {})
+        else:
+            raise ConfigError(f"setting {whole}: {'.'.join(keys[:i])} is a plain value and has no {key!r}")
+
+
+def _first_sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "study"
+    if first["type"] == "extra_forbidden":
+        part: Any = Study
+        for step in first["loc"][:-1]:
+            if isinstance(step, str) and step in getattr(part, "model_fields", {}):
+                part = part.model_fields[step].annotation
+                part = getattr(part, "__args__", [part])[0] if not hasattr(part, "model_fields") else part
+        known = sorted(getattr(part, "model_fields", {}))
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
+        return f"unknown setting {where!r}" + (f"; did you mean {near[0]!r}?" if near else "") + (f" available: {', '.join(known)}" if known else "")
+    value = first.get("input")
+    shown = repr(value) if not isinstance(value, (dict, list, tuple)) else ""
+    return f"{where}: {shown + ': ' if shown else ''}{first['msg'].removeprefix('Value error, ')}"
+
+
+def resolved(study: Study) -> str:
+    """The whole study as YAML, defaults included."""
+    return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
