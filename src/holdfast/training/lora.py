@@ -1,0 +1,151 @@
+"""One LoRA adapter from encoded examples: packed rows, loss on completions, PEFT's own modules and format."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from holdfast.config import TrainConfig
+from holdfast.engine import packed
+from holdfast.errors import ModelError, ResourceError
+from holdfast.training.batches import Encoded, learning_rate_factor, step_order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a training left: mean loss per loss token (nats) and learning rate of every step."""
+
+    loss: tuple[float, ...]
+    learning_rate: tuple[float, ...]
+    num_steps: int
+    num_tokens: int
+    trainable_parameters: int
+    packed: bool
+
+
+def with_adapter(base: nn.Module, config: TrainConfig, seed: int) -> nn.Module:
+    """A PeftModel around a copy-free base; its matrices A are drawn from `seed`, its B are zero."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)
+    target = config.target_modules if isinstance(config.target_modules, str) else list(config.target_modules)
+    try:
+        return get_peft_model(base, LoraConfig(r=config.r, lora_alpha=config.lora_alpha, lora_dropout=config.lora_dropout,
+                                               target_modules=target, task_type="CAUSAL_LM"))
+    except ValueError as error:
+        raise ModelError(f"train.target_modules: {target!r}: {' '.join(str(error).split())[:200]}") from None
+
+
+def train(base: nn.Module, examples: Sequence[Encoded], config: TrainConfig, *, seed: int, max_steps: int, out: Path,
+          progress: Callable[[int], None] | None = None) -> Training:
+    """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
+
+    Raises ModelError if the adapter changes nothing, ResourceError if memory runs out.
+    """
+    model = with_adapter(copy.deepcopy(base) if _small(base) else base, config, seed)
+    try:
+        record = _loop(model, examples, config, seed, max_steps, progress or (lambda _: None))
+        if not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
+            raise ModelError("train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows")
+        save(model, out)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise ResourceError(f"train.tokens_per_pass: {config.tokens_per_pass} tokens in one pass do not fit in memory; lower it, "
+                            f"for example train.tokens_per_pass={max(256, config.tokens_per_pass // 4)}") from None
+    finally:
+        model.unload()
+    return record
+
+
+def save(model: nn.Module, out: Path) -> None:
+    """PEFT's own format, without a machine's path in it."""
+    model.peft_config["default"].base_model_name_or_path = ""
+    model.eval().save_pretrained(out, safe_serialization=True)
+    readme = out / "README.md"
+    if readme.exists():
+        readme.unlink()
+
+
+def _loop(model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int,
+          progress: Callable[[int], None]) -> Training:
+    torch.manual_seed(seed)
+    use_packed = packed.unfit(model) is None
+    weights = [p for p in model.parameters() if p.requires_grad]
+    device = weights[0].device
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda"))
+    losses, rates, tokens = [], [], 0
+    model.train()
+    for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
+        batch = [examples[i] for i in indices]
+        rate = config.learning_rate * learning_rate_factor(step, max_steps, config)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        total = sum(len(e.ids) - e.first_loss for e in batch)
+        loss = 0.0
+        for row in _rows(batch, config.tokens_per_pass):
+            part = (_packed_loss if use_packed else _padded_loss)(model, row, device) / total
+            part.backward()
+            loss += float(part.detach())
+        torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(loss)
+        rates.append(rate)
+        tokens += sum(len(e.ids) for e in batch)
+        progress(1)
+    return Training(loss=tuple(losses), learning_rate=tuple(rates), num_steps=len(losses), num_tokens=tokens,
+                    trainable_parameters=sum(p.numel() for p in weights), packed=use_packed)
+
+
+def _rows(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
+    """Examples of similar length together, so that each pass's padded attention tile stays within the budget."""
+    rows: list[list[Encoded]] = []
+    for example in sorted(batch, key=lambda e: (len(e.ids), e.ids)):
+        if rows and len(example.ids) * (len(rows[-1]) + 1) <= budget:
+            rows[-1].append(example)
+        else:
+            rows.append([example])
+    return rows
+
+
+def _packed_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device) -> torch.Tensor:
+    """Summed cross-entropy of the loss tokens; logits are made for those alone."""
+    plan = packed.Plan([len(e.ids) for e in row]).to(device)
+    wanted, targets, start = [], [], 0
+    for e in row:
+        wanted += range(start + e.first_loss - 1, start + len(e.ids) - 1)
+        targets += e.ids[e.first_loss:]
+        start += len(e.ids)
+    with packed.using(model) as lm:
+        tokens = torch.tensor([t for e in row for t in e.ids], device=device)
+        hidden = packed.hidden_rows(lm, tokens, plan, torch.tensor(wanted, device=device))
+        logits = lm.get_output_embeddings()(hidden).float()
+    return F.cross_entropy(logits, torch.tensor(targets, device=device), reduction="sum")
+
+
+def _padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device) -> torch.Tensor:
+    """The same through an ordinary padded call, for models that packed rows do not fit."""
+    wide = max(len(e.ids) for e in row)
+    ids, seen, labels = (torch.full((len(row), wide), fill) for fill in (0, 0, -100))
+    for j, e in enumerate(row):
+        ids[j, :len(e.ids)], seen[j, :len(e.ids)] = torch.tensor(e.ids), 1
+        labels[j, e.first_loss:len(e.ids)] = torch.tensor(e.ids[e.first_loss:])
+    logits = model(input_ids=ids.to(device), attention_mask=seen.to(device), use_cache=False).logits[:, :-1].float()
+    return F.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten().to(device), ignore_index=-100, reduction="sum")
+
+
+def _small(base: nn.Module) -> bool:
+    return sum(p.numel() for p in base.parameters()) < 200_000_000
+
+
+def identity(base: nn.Module, config: TrainConfig, seed: int, out: Path) -> None:
+    """Save an adapter whose B is zero: by construction it equals the base."""
+    model: Any = with_adapter(copy.deepcopy(base) if _small(base) else base, config, seed)
+    save(model, out)
+    model.unload()
