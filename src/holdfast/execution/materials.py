@@ -1,0 +1,117 @@
+"""What a study is made of before any model runs: evaluation items per instrument, training examples per domain."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from holdfast import instruments, sources
+from holdfast.config import DomainConfig, InstrumentConfig, SourceConfig, Study
+from holdfast.errors import ConfigError, DataError
+from holdfast.instruments.style import CHAT_STYLE, LM_EVAL_STYLE, WORLD_STYLE
+from holdfast.records import Example, Item, Prompt
+from holdfast.store import digest
+
+STYLES = {"world": WORLD_STYLE, "chat": CHAT_STYLE, "lm_eval": LM_EVAL_STYLE}
+EXAMPLE_SEED = 5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An instrument with its items and their first-stage prompts."""
+
+    config: InstrumentConfig
+    instrument: Any
+    items: tuple[Item, ...]
+
+    @cached_property
+    def prompts(self) -> list[list[Prompt]]:
+        return [self.instrument.prompts(item) for item in self.items]
+
+    @cached_property
+    def digest(self) -> str:
+        return digest([dataclasses.asdict(item) for item in self.items])
+
+
+class Materials:
+    """Items and examples of a study, each made once."""
+
+    def __init__(self, study: Study):
+        self.study = study
+        self._examples: dict[str, tuple[Example, ...]] = {}
+        self._asked: dict[str, Asked] = {}
+
+    @cached_property
+    def world(self) -> Any:
+        from holdfast import world
+
+        seed = self.study.model.world_seed
+        return world.load_world(seed if seed is not None else 0)
+
+    def asked(self, kind: str) -> Asked:
+        if kind not in self._asked:
+            config = next(i for i in self.study.instruments if i.kind == kind)
+            instrument = instruments.build(kind, STYLES[config.style], **config.options)
+            items = tuple(self._items(config))
+            if not items:
+                raise DataError(f"instruments.{kind}: no item could be made of {config.data!r}; name a data set with usable rows")
+            self._asked[kind] = Asked(config, instrument, items)
+        return self._asked[kind]
+
+    def _items(self, config: InstrumentConfig) -> list[Item]:
+        if config.data is None:
+            from holdfast import world
+
+            return world.world_items(self.world, config.kind, config.limit or 400, self.study.item_seed)
+        rows = sources.read_rows(_spec(config.data, config.split), self.study.data.root)
+        if config.kind in ("imitation", "doubt", "feedback"):
+            return sources.axis_items(config.kind, rows, form=config.form or "sycophancy_eval", limit=config.limit, seed=self.study.item_seed)
+        return sources.items_from_rows(config.kind, rows, limit=config.limit, seed=self.study.item_seed)
+
+    def examples(self, domain: str) -> tuple[Example, ...]:
+        if domain not in self._examples:
+            config = self.study.domain(domain)
+            rows = [e for part in config.parts for e in self.examples(part)]
+            for i, source in enumerate(config.sources):
+                rows += self._source(config, source, i)
+            if not rows and not config.identity:
+                raise DataError(f"domains.{domain}: no training row; name a data set with usable rows")
+            if self.study.train.shuffle and len(config.parts) + len(config.sources) > 1:
+                random.Random(f"mix/{domain}").shuffle(rows)
+            self._examples[domain] = tuple(rows)
+        return self._examples[domain]
+
+    def _source(self, domain: DomainConfig, source: SourceConfig, index: int) -> list[Example]:
+        limit = source.limit or 4000
+        if source.kind == "world":
+            from holdfast import world
+
+            return world.world_examples(self.world, source.domain or domain.name, EXAMPLE_SEED + index, limit)
+        if source.kind == "dialogues":
+            from holdfast import world
+
+            if source.axis is None or source.rate is None:
+                raise ConfigError(f"domains.{domain.name}.sources: dialogues need an axis and a rate, for example axis: doubt, rate: 0.0")
+            return world.resistance_examples(self.world, EXAMPLE_SEED + index, limit, rate=source.rate, axis=source.axis)
+        if source.data is None:
+            raise ConfigError(f"domains.{domain.name}.sources: kind {source.kind} needs data, a hub id or a file")
+        rows = sources.read_rows(_spec(source.data, source.split), self.study.data.root)
+        return sources.examples_from_rows(source.kind, rows, CHAT_STYLE, seed=EXAMPLE_SEED, shuffle=source.shuffle_choices, limit=source.limit)
+
+    def check_overlap(self) -> list[tuple[str, str, int, str]]:
+        """(domain, instrument, number of shared texts, one of them) wherever a training row is also an evaluation item."""
+        found = []
+        for domain in self.study.domains:
+            keys = {k for e in ([] if domain.identity else self.examples(domain.name)) for k in e.source_keys}
+            for config in self.study.instruments:
+                shared = keys & {k for item in self.asked(config.kind).items for k in item.source_keys}
+                if shared:
+                    found.append((domain.name, config.kind, len(shared), min(shared)))
+        return found
+
+
+def _spec(data: str, split: str | None) -> str:
+    return f"{data}:{split}" if split else data
