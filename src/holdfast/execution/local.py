@@ -1,0 +1,126 @@
+"""Jobs of a study on this machine's cores: one job a model, each process with its own share of the threads."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast.config import Study
+from holdfast.errors import HoldfastError, ResourceError
+from holdfast.store import Store
+
+_worker: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One model to make and ask: the base (`domain` None) or an adapter."""
+
+    domain: str | None
+    seed: int
+    work: int
+
+
+def num_processes(study: Study) -> int:
+    if study.execution.processes:
+        return study.execution.processes
+    from holdfast.models.checkpoint import pick_device
+
+    return 1 if pick_device(study.execution.device).type != "cpu" else max(1, len(os.sched_getaffinity(0)))
+
+
+def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Callable[[int, str], None]) -> list[str]:
+    """Make every job's cells; returns one line per job that failed. Finished cells survive whatever happens."""
+    if not jobs:
+        return []
+    context = multiprocessing.get_context("spawn")
+    events: Any = context.Queue()
+    processes = min(num_processes(study), len(jobs))
+    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    failures: list[str] = []
+    stop = threading.Event()
+    drain = threading.Thread(target=_drain, args=(events, progress, stop), daemon=True)
+    drain.start()
+    try:
+        with ProcessPoolExecutor(processes, context, _start, (study.model_dump_json(), str(cells_folder), threads, events, os.getpid())) as pool:
+            pending = {pool.submit(_job, job): job for job in sorted(jobs, key=lambda j: -j.work)}
+            try:
+                while pending:
+                    done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        job = pending.pop(future)
+                        try:
+                            future.result()
+                        except HoldfastError:
+                            pool.shutdown(wait=False, cancel_futures=True)
+                            raise
+                        except BrokenProcessPool:
+                            raise ResourceError("execution.processes: a worker process was ended by the system, most likely for memory; "
+                                                "set execution.processes=1 or lower execution.tokens_per_batch, and run again "
+                                                "(finished cells are kept)") from None
+                        except Exception as error:
+                            failures.append(f"{job.domain or 'base'}/seed{job.seed}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in list((pool._processes or {}).values()):
+                    process.terminate()
+                raise
+    finally:
+        stop.set()
+        drain.join(timeout=2)
+    return failures
+
+
+def _drain(events: Any, progress: Callable[[int, str], None], stop: threading.Event) -> None:
+    while not (stop.is_set() and events.empty()):
+        try:
+            progress(*events.get(timeout=0.2))
+        except (queue.Empty, EOFError, OSError):
+            continue
+
+
+def _start(study_json: str, folder: str, threads: int, events: Any, parent: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
+    import torch
+    import transformers
+
+    from holdfast.execution.cells import Cells
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    _worker.update(cells=Cells(Study.model_validate_json(study_json), Store(Path(folder))), events=events)
+
+
+def _leave_with_parent(parent: int) -> None:
+    """A killed parent must not leave workers behind."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _job(job: Job) -> None:
+    from holdfast.execution.cells import model_name
+
+    events, name, waiting = _worker["events"], model_name(job.domain, job.seed), [0, time.monotonic()]
+
+    def tick(count: int) -> None:
+        waiting[0] += count
+        if time.monotonic() - waiting[1] > 0.25:
+            events.put((waiting[0], name))
+            waiting[:] = [0, time.monotonic()]
+
+    _worker["cells"].trials(job.domain, job.seed, tick)
+    events.put((waiting[0], name))
