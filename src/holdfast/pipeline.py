@@ -1,0 +1,219 @@
+"""A whole run: cells -> trials table -> audit and findings -> report. Everything after the cells is made anew from them, or reused whole."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from holdfast.config import Study, resolved
+from holdfast.errors import DataError
+from holdfast.execution.cells import Cells, environment, model_name
+from holdfast.execution.local import Job, run_jobs
+from holdfast.store import Store, canonical, digest, write_atomic
+
+# Raised when a change of code changes what is written from the same cells.
+ANALYSIS_CODE = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to."""
+
+    findings: dict[str, Any]
+    audit: list[dict[str, Any]]
+    report: Path
+    reused: int
+    made: int
+    failures: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Cells of a study: which exist, which have to be made, and how much work that is (prompts and training examples)."""
+
+    jobs: tuple[Job, ...]
+    num_cells: int
+    num_reused: int
+    work: int
+    prompts: dict[str, int]
+    steps: dict[str, int]
+
+
+def make_plan(cells: Cells) -> Plan:
+    study = cells.study
+    models: list[tuple[str | None, int]] = [(None, -1)] + [(d.name, s) for d in study.domains for s in range(study.seeds)]
+    prompts = {i.kind: sum(map(len, cells.materials.asked(i.kind).prompts)) for i in study.instruments}
+    steps = {d.name: 0 if d.identity else cells.max_steps(d.name) for d in study.domains}
+    jobs, total, reused, work = [], 0, 0, 0
+    per_step = study.train.per_device_train_batch_size * study.train.gradient_accumulation_steps
+    for domain, seed in models:
+        adapter = cells.store.find(cells.store.name("adapter", cells.adapter_identity(domain, seed))) if domain else None
+        total += len(study.instruments) + (domain is not None)
+        if domain and adapter is None:
+            mine = sum(prompts.values()) + steps[domain] * per_step
+        else:
+            missing = cells.missing_trials(model_name(domain, seed), adapter)
+            reused += len(study.instruments) - len(missing) + (domain is not None)
+            mine = sum(prompts[k] for k in missing)
+            if not missing:
+                continue
+        jobs.append(Job(domain, seed, mine))
+        work += mine
+    return Plan(jobs=tuple(jobs), num_cells=total, num_reused=reused, work=work, prompts=prompts, steps=steps)
+
+
+def check(cells: Cells) -> None:
+    """Refuse, before the hour of training, what could not be measured."""
+    from holdfast.models.checkpoint import load_tokenizer
+
+    load_tokenizer(cells.study.model)
+    if not cells.study.allow_overlap:
+        for domain, instrument, count, text in cells.materials.check_overlap():
+            raise DataError(f"domains.{domain}: {count} training rows are also items of {instrument} (one of them: {text[:60]!r}); "
+                            "use other rows, or set allow_overlap=true")
+
+
+def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callable[[Plan], Any]) -> Outcome:
+    """Make what is missing of a study under `out`, then write table, findings, audit and report.
+
+    `progress(plan)` returns a context manager whose value is called with (amount of work done, model name).
+    """
+    store = Store(out / "cells", say)
+    store.sweep()
+    cells = Cells(study, store)
+    check(cells)
+    plan = make_plan(cells)
+    write_atomic(out / "study.yaml", resolved(study).encode())
+    write_atomic(out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode())
+    say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
+    with progress(plan) as advance:
+        failures = run_jobs(study, store.folder, plan.jobs, advance)
+    return conclude(cells, out, plan, failures, say)
+
+
+def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Callable[[str], None]) -> Outcome:
+    """From cells to results; an unchanged set of cells gives back what was concluded before."""
+    from holdfast.report import write_report
+
+    study, store = cells.study, cells.store
+    models = _finished(cells)
+    parts = [p for _, places in models for p in places]
+    identity = {"cells": [p.name for p in parts], "stats": study.stats.model_dump(), "name": study.name, "code": ANALYSIS_CODE,
+                "domains": [d.model_dump(mode="json") for d in study.domains], "failures": len(failures)}
+    name = store.name("results", identity)
+    place = store.find(name)
+    if place is None:
+        say("putting the trials together")
+        table = _table(cells, models)
+        audit = _audit(cells, table)
+        findings = _findings(cells, table, audit)
+        with store.making(name, identity) as draft:
+            pq.write_table(table, draft / "trials.parquet", compression="zstd")
+            (draft / "transcripts.jsonl.gz").write_bytes(b"".join((p / "transcripts.jsonl.gz").read_bytes() for p in parts))
+            (draft / "findings.json").write_bytes(findings)
+            (draft / "audit.json").write_text(canonical(audit) + "\n", encoding="utf-8")
+        place = store.find(name)
+        assert place is not None
+    for file in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json"):
+        _copy(place / file, out / file)
+    _adapters(cells, out)
+    write_atomic(out / "environment.json", (json.dumps(environment(), indent=1) + "\n").encode())
+    findings, audit = json.loads((out / "findings.json").read_bytes()), json.loads((out / "audit.json").read_bytes())
+    stamp = out / ".report"
+    wanted = digest({"results": name, "code": ANALYSIS_CODE})
+    if not ((out / "report.html").is_file() and stamp.is_file() and stamp.read_text() == wanted):
+        say("drawing the report")
+        write_report(out, findings, audit, environment(), out / "transcripts.jsonl.gz")
+        stamp.write_text(wanted)
+    return Outcome(findings=findings, audit=audit, report=out / "report.html", reused=plan.num_reused,
+                   made=plan.num_cells - plan.num_reused - len(failures), failures=failures)
+
+
+def _finished(cells: Cells) -> list[tuple[tuple[str | None, int], list[Path]]]:
+    """Every model all of whose cells exist, in the order of the study."""
+    found = []
+    for domain, seed in [(None, -1), *[(d.name, s) for d in cells.study.domains for s in range(cells.study.seeds)]]:
+        adapter = cells.store.find(cells.store.name("adapter", cells.adapter_identity(domain, seed))) if domain else None
+        if (domain and adapter is None) or cells.missing_trials(model_name(domain, seed), adapter):
+            continue
+        found.append(((domain, seed), cells.trials(domain, seed)))
+    return found
+
+
+def _table(cells: Cells, models: list[tuple[tuple[str | None, int], list[Path]]]) -> pa.Table:
+    tables = []
+    for (domain, seed), places in models:
+        for instrument, place in zip(cells.study.instruments, places, strict=True):
+            part = pq.read_table(place / "trials.parquet")
+            count = part.num_rows
+            names = ("model", "domain", "seed", "dose", "instrument")
+            values = (model_name(domain, seed), domain or "base", seed, 1.0, instrument.kind)
+            types = (pa.string(), pa.string(), pa.int32(), pa.float64(), pa.string())
+            for i, (column, value, kind) in enumerate(zip(names, values, types, strict=True)):
+                part = part.add_column(i, column, pa.array([value] * count, kind))
+            tables.append(part)
+    return pa.concat_tables(tables)
+
+
+def study_facts(cells: Cells) -> dict[str, Any]:
+    """The study as analysis, audit and report see it: names and contrasts, no path."""
+    import dataclasses
+
+    study = cells.study
+    instruments = []
+    for config in study.instruments:
+        instrument = cells.materials.asked(config.kind).instrument
+        instruments.append({"name": config.kind, "kind": instrument.kind, "form": instrument.form,
+                            "contrasts": [dataclasses.asdict(c) for c in instrument.contrasts]})
+    return {"name": study.name, "base": study.model.name.rsplit("/", 1)[-1] if study.model.name.startswith(("/", ".")) else study.model.name,
+            "domains": [{"name": d.name, "role": d.role, "own_benchmark": d.own_benchmark} for d in study.domains],
+            "instruments": instruments, "equivalence_band": study.stats.equivalence_band, "seeds": study.seeds,
+            "estimands": {i["name"]: next((c["name"] for c in i["contrasts"] if c["headline"]), "accuracy") for i in instruments}}
+
+
+def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
+    from holdfast.audit import AuditContext, run_audit
+
+    study = cells.study
+    keys = {d.name: {k for e in cells.materials.examples(d.name) for k in e.source_keys} for d in study.domains if not d.identity}
+    return run_audit(AuditContext(study=study_facts(cells), trials=table, items={i.kind: list(cells.materials.asked(i.kind).items) for i in
+                                  study.instruments}, examples_keys=keys, settings=study.train.model_dump(mode="json")))
+
+
+def _findings(cells: Cells, table: pa.Table, audit: list[dict[str, Any]]) -> bytes:
+    from holdfast.analysis import analyze, findings_json
+
+    return findings_json(analyze(table, {**study_facts(cells), "audit": audit}))
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.is_file() and target.stat().st_size == source.stat().st_size and target.read_bytes() == source.read_bytes():
+        return
+    write_atomic(target, source.read_bytes())
+
+
+def _adapters(cells: Cells, out: Path) -> None:
+    """adapters/<name>/: PEFT folders with their training record."""
+    for domain in cells.study.domains:
+        for seed in range(cells.study.seeds):
+            place = cells.store.find(cells.store.name("adapter", cells.adapter_identity(domain.name, seed)))
+            target = out / "adapters" / f"{domain.name}-seed{seed}"
+            if place is None:
+                continue
+            target.mkdir(parents=True, exist_ok=True)
+            for file in [*sorted((place / "adapter").iterdir()), place / "training.json"]:
+                if not (target / file.name).is_file() or (target / file.name).read_bytes() != file.read_bytes():
+                    shutil.copyfile(file, target / file.name)
+
+
+def read_transcripts(path: Path) -> list[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as stream:
+        return [json.loads(line) for line in stream]
