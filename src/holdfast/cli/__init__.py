@@ -1,1 +1,28 @@
+"""The command line: parse, call, print. Nothing heavy is imported before a command runs."""
 
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point `holdfast`. Exit codes: 0 ok, 1 a claim refused (--strict), 2 bad input, 3 some cells failed, 130 interrupted."""
+    from holdfast.cli.app import app
+    from holdfast.errors import HoldfastError
+
+    try:
+        app()
+    except HoldfastError as error:
+        print(f"holdfast: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        print(f"holdfast: {error.filename or 'file'}: {error.strerror}; name another place, or free some room", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("holdfast: interrupted; finished cells are kept, run the same command to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+__all__ = ["main"]

@@ -1,0 +1,168 @@
+"""The commands. Each parses, calls one function of the library, and prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import ConfigError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+                  help="Measures what a fine-tune did to a language model's backbone: capability gain against sycophancy shift.")
+
+Settings = Annotated[list[str] | None, typer.Argument(metavar="[STUDY.yaml] [KEY=VALUE ...]", help="A study file or shipped recipe, then settings.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/<study name>.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0, mps.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most this many items per instrument.")]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Adapter seeds per domain.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Offline = Annotated[bool, typer.Option(help="Never ask a hub.")]
+Strict = Annotated[bool, typer.Option(help="Exit with 1 if the audit refuses a claim.")]
+
+
+def _study(arguments: list[str] | None, device: str | None, dtype: str | None, limit: int | None, seeds: int | None, offline: bool):
+    import os
+
+    from holdfast.config import load_study
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if offline:
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+    arguments = list(arguments or [])
+    path = arguments.pop(0) if arguments and "=" not in arguments[0] else None
+    stray = [a for a in arguments if "=" not in a]
+    if stray:
+        raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example train.r=32 (one study file only)")
+    extra = [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype) + [f"seeds={seeds}"] * bool(seeds)
+    study = load_study(path, [*arguments, *extra])
+    if limit:
+        study = study.model_copy(update={"instruments": tuple(i.model_copy(update={"limit": min(limit, i.limit or limit)}) for i in study.instruments)})
+    return study
+
+
+@app.command()
+def run(arguments: Settings = None, out: Out = None, device: Device = None, dtype: Dtype = None, limit: Limit = None, seeds: Seeds = None,
+        as_json: Json = False, offline: Offline = False, strict: Strict = False) -> None:
+    """Train the adapters, measure gain and sycophancy, and write the report. Run again to go on after any interruption."""
+    from holdfast import pipeline
+    from holdfast.cli.progress import say, work
+
+    study = _study(arguments, device, dtype, limit, seeds, offline)
+    folder = out or Path("runs") / study.name
+    _quiet()
+    outcome = pipeline.run(study, folder, say=say, progress=lambda plan: work(plan.work, "measuring"))
+    _show(outcome.findings, as_json)
+    say(f"{outcome.made} cells made, {outcome.reused} reused")
+    for line in outcome.failures:
+        say(f"failed: {line}")
+    print(f"report: {outcome.report}")
+    if outcome.failures:
+        raise typer.Exit(3)
+    if strict and any(entry["level"] == "refuse" for entry in outcome.audit):
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(arguments: Settings = None, out: Out = None, device: Device = None, dtype: Dtype = None, limit: Limit = None, seeds: Seeds = None,
+         as_json: Json = False, offline: Offline = False) -> None:
+    """Cells, prompts, tokens, estimated time and memory of a study, without running it."""
+    from holdfast.cli.estimate import estimate
+
+    study = _study(arguments, device, dtype, limit, seeds, offline)
+    _quiet()
+    found = estimate(study, out or Path("runs") / study.name)
+    print(json.dumps(found, indent=1) if as_json else "\n".join(f"{name:28s} {value}" for name, value in found.items()))
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A finished run.")]) -> None:
+    """Draw the report of a finished run again."""
+    from holdfast.execution.cells import environment
+    from holdfast.report import write_report
+
+    findings, audit = (_load(folder / name) for name in ("findings.json", "audit.json"))
+    print(f"report: {write_report(folder, findings, audit, environment(), folder / 'transcripts.jsonl.gz')}")
+
+
+@app.command()
+def analyze(source: Annotated[Path, typer.Argument(help="A run folder or a trials table (.parquet).")],
+            study: Annotated[str | None, typer.Option(help="Study the table belongs to; default: the run's own study.yaml.")] = None,
+            as_json: Json = False) -> None:
+    """Findings from a trials table, without any model."""
+    import pyarrow.parquet as pq
+
+    from holdfast.analysis import analyze as analyse
+    from holdfast.cli.estimate import facts_of
+
+    table = source / "trials.parquet" if source.is_dir() else source
+    if not table.is_file():
+        raise ConfigError(f"analyze: {table}: no such table; name a run folder or a trials .parquet")
+    where = study or str(table.parent / "study.yaml")
+    facts = facts_of(where)
+    audit = _load(table.parent / "audit.json") if (table.parent / "audit.json").is_file() else []
+    _show(analyse(pq.read_table(table), {**facts, "audit": audit}), as_json)
+
+
+@app.command()
+def doctor(model: Annotated[str, typer.Argument(help="Model to check.")] = "world:0", device: Device = None) -> None:
+    """Versions, device, the one-BOS check, batch-size invariance and the offline state."""
+    from holdfast.cli.checks import doctor as examine
+
+    _quiet()
+    lines, fine = examine(model, device)
+    print("\n".join(lines))
+    if not fine:
+        raise typer.Exit(2)
+
+
+@app.command()
+def probe(model: Annotated[str, typer.Argument(help="world:N, org/name@revision, or a folder.")],
+          adapter: Annotated[list[Path] | None, typer.Option("--adapter", help="PEFT folder; may be given several times.")] = None,
+          study: Annotated[str | None, typer.Option(help="Study whose instruments are asked.")] = None,
+          limit: Limit = None, device: Device = None, dtype: Dtype = None, as_json: Json = False) -> None:
+    """Ask any model, and adapters of it, every instrument: no training."""
+    from holdfast.cli.checks import probe as ask
+
+    _quiet()
+    found = ask(_study([study or "embedded", f"model.name={model}"], device, dtype, limit, None, False), list(adapter or []))
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    for name, values in found.items():
+        print(name)
+        for instrument, value in values.items():
+            print(f"  {instrument:34s} {'unknown' if value is None else format(value, '.3f')}")
+
+
+def _show(findings: dict, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(findings, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from holdfast.report import result_table
+
+    console = Console()
+    console.print(result_table(findings)) if console.is_terminal else Console(width=160, no_color=True).print(result_table(findings))
+
+
+def _load(path: Path):
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; name the folder of a finished run") from None
+    except ValueError:
+        raise ConfigError(f"{path}: not JSON; the run is damaged, run the study again") from None
+
+
+def _quiet() -> None:
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    sys.stderr.flush()
