@@ -1,0 +1,96 @@
+"""Training: PEFT's format, the base untouched, packed rows equal to padded calls."""
+
+import pytest
+import torch
+from peft import PeftModel
+
+from holdfast.config import TrainConfig
+from holdfast.engine.local import LocalEngine, ScoreRequest
+from holdfast.errors import DataError, ModelError
+from holdfast.models.adapters import adapted
+from holdfast.records import Example, Message
+from holdfast.training import batches, lora
+
+CONFIG = TrainConfig(r=4, lora_alpha=8, learning_rate=1e-2, num_train_epochs=3, per_device_train_batch_size=4, warmup_ratio=0)
+
+
+def examples():
+    say = lambda q, a: Example(messages=(Message("user", q), Message("assistant", a)))  # noqa: E731
+    return [say("what is one ?", "two"), say("what is two ? A B", "the answer is three"), say("what is three ?", "four ."), say("no ?", "yes"),
+            Example(plain=True, messages=(Message("user", "one two three"),), completion="four five")]
+
+
+def test_loss_falls_on_the_reply_and_its_end_token_only(chat):
+    ids, first = chat.encode_example(examples()[0])
+    assert chat.tokenizer.decode(ids[first:]) == "two </s>"
+    assert chat.tokenizer.decode(chat.encode_example(examples()[0], train_eos=False)[0][first:]) == "two"
+    plain, first = chat.encode_example(examples()[4])
+    assert chat.tokenizer.decode(plain[first:]) == "four five"
+
+
+def test_packed_rows_and_padded_calls_give_the_same_gradient(llama, chat):
+    encoded = batches.encode(examples(), chat, CONFIG).examples
+    grads = []
+    for loss in (lora._packed_loss, lora._padded_loss):
+        model = lora.with_adapter(llama, CONFIG, 0)
+        torch.manual_seed(1)
+        for name, p in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(p)
+        loss(model, encoded, torch.device("cpu")).backward()
+        grads.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
+        model.unload()
+    assert grads[0].keys() == grads[1].keys() and grads[0]
+    for name in grads[0]:
+        torch.testing.assert_close(grads[0][name], grads[1][name], atol=1e-4, rtol=1e-4)
+
+
+def test_a_saved_adapter_in_plain_peft_gives_the_same_log_likelihoods(llama, chat, tmp_path):
+    before = {k: v.clone() for k, v in llama.state_dict().items()}
+    encoded = batches.encode(examples(), chat, CONFIG).examples
+    record = lora.train(llama, encoded, CONFIG, seed=0, max_steps=batches.num_steps(5, CONFIG), out=tmp_path / "a")
+    assert record.packed and record.loss[-1] < record.loss[0]
+    assert all(torch.equal(before[k], v) for k, v in llama.state_dict().items())
+    request = ScoreRequest((1, 4, 10, 11), ((12, 13), (14,)))
+    with adapted(llama, tmp_path / "a") as model:
+        ours = LocalEngine(model, chat).score([request])[0]
+    reference = PeftModel.from_pretrained(llama, str(tmp_path / "a")).eval()
+    for continuation, value in zip(request.continuations, ours, strict=True):
+        with torch.inference_mode():
+            logprobs = reference(input_ids=torch.tensor([[*request.context, *continuation]])).logits[0].log_softmax(-1)
+        want = sum(float(logprobs[3 + k, t]) for k, t in enumerate(continuation))
+        assert value == pytest.approx(want, abs=1e-5 * len(continuation))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(llama, chat, tmp_path):
+    encoded = batches.encode(examples(), chat, CONFIG).examples
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        lora.train(llama, encoded, CONFIG, seed=seed, max_steps=3, out=tmp_path / name)
+    weights = [(tmp_path / n / "adapter_model.safetensors").read_bytes() for n in "abc"]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_an_identity_adapter_equals_the_base_exactly(llama, chat, tmp_path):
+    lora.identity(llama, CONFIG, 0, tmp_path / "i")
+    request = ScoreRequest((1, 4, 10, 11), ((12, 13), (14,)))
+    with adapted(llama, tmp_path / "i") as model:
+        assert LocalEngine(model, chat).score([request]) == LocalEngine(llama, chat).score([request])
+
+
+def test_an_adapter_that_changes_nothing_is_an_error(llama, chat, tmp_path):
+    encoded = batches.encode(examples(), chat, CONFIG).examples
+    with pytest.raises(ModelError, match="changes nothing"):
+        lora.train(llama, encoded, CONFIG, seed=0, max_steps=0, out=tmp_path / "n")
+
+
+def test_rows_lost_to_truncation_are_counted(chat):
+    encoding = batches.encode(examples(), chat, CONFIG.model_copy(update={"max_length": 8}))
+    assert encoding.num_dropped + len(encoding.examples) == 5 and encoding.num_truncated > 0
+    with pytest.raises(DataError, match="max_length"):
+        batches.encode(examples(), chat, CONFIG.model_copy(update={"max_length": 2}))
+
+
+def test_every_epoch_visits_every_example_once_in_a_seeded_order():
+    steps = batches.step_order(10, CONFIG, seed=3, max_steps=6)
+    assert sorted(i for step in steps[:3] for i in step) == list(range(10)) == sorted(i for step in steps[3:] for i in step)
+    assert steps == batches.step_order(10, CONFIG, seed=3, max_steps=6) != batches.step_order(10, CONFIG, seed=4, max_steps=6)
