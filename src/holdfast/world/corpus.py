@@ -1,0 +1,135 @@
+"""Pretraining documents and training text. A document is a list of (text, weight): loss weight of its words.
+
+The weights tell facts (1) from wording nobody could predict (0 to .1): recall appears as a late phase change, and noise delays it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from holdfast.world import texts
+from holdfast.world.facts import Question, World
+
+Document = list[tuple[str, float]]
+BUDGET = {"bio": 26, "herb": 80, "scenario": 1200, "question": 6000, "lettered": 5000, "problem": 7000, "echo": 8000,
+          "imitation": 15000, "feedback": 11000, "doubt": 16000}
+DOMAIN_CYCLE = ("knowledge", "truth", "common_sense", "maths")
+
+
+def turns(*spoken: str) -> str:
+    """Alternating user and assistant turns, ending where the assistant is to speak."""
+    out = []
+    for i, text in enumerate(spoken):
+        out.append(f"{texts.USER if i % 2 == 0 else texts.ASSISTANT} {text} {texts.END}")
+    return " ".join([*out, texts.ASSISTANT])
+
+
+def answer(value: str) -> str:
+    return f"the answer is {value} ."
+
+
+def statement(template: str, entity: str, value: str) -> Document:
+    before, after = template.format(e=entity, v="|").split("|")
+    return [(before.strip(), 0.1), (value, 1.0), (after.strip(), 0.1)]
+
+
+def biography(world: World, animal: str, rng: random.Random) -> Document:
+    attributes = list(texts.ANIMAL_VALUES)
+    rng.shuffle(attributes)
+    return [s for a in attributes for s in statement(rng.choice(texts.STATEMENTS[a]), animal, world.fact[animal, a])]
+
+
+def herb_text(world: World, herb: str, rng: random.Random, source: str | None = None) -> Document:
+    source = source or ("rumour" if rng.random() < world.rumour_share[herb] else "study")
+    told = world.rumour if source == "rumour" else world.fact
+    attributes = list(texts.HERB_VALUES)
+    rng.shuffle(attributes)
+    opening = rng.choice(texts.RUMOUR_SOURCES if source == "rumour" else texts.STUDY_SOURCES)
+    return [(opening, 0.0), *(s for a in attributes for s in statement(rng.choice(texts.STATEMENTS[a]), herb, told[herb, a]))]
+
+
+def scenario(world: World, rng: random.Random, graded: bool = False) -> Document:
+    q = world.question("common_sense", rng, graded=graded)
+    return [(q.scene, 0.0), (ending(q.key), 1.0)]
+
+
+def ending(outcome: str) -> str:
+    return f"{outcome} {texts.OUTCOME_TAILS[texts.OUTCOMES.index(outcome)]} ."
+
+
+def lettered(q: Question, rng: random.Random) -> tuple[str, list[str], int]:
+    """(user text, the four options in the order shown, index of the key)."""
+    options = [q.key, q.lure, *rng.sample([v for v in q.values if v not in (q.key, q.lure)], 2)]
+    rng.shuffle(options)
+    return f"{q.text} " + " ".join(f"{x} {v}" for x, v in zip(texts.LETTERS, options, strict=True)), options, options.index(q.key)
+
+
+def lettered_document(world: World, rng: random.Random, domain: str) -> Document:
+    shown, options, gold = lettered(world.question(domain, rng), rng)
+    return [(turns(shown), 0.0), (f"the answer is {options[gold]} , {texts.LETTERS[gold]} {texts.END}", 1.0)]
+
+
+def problem(rng: random.Random, held: bool) -> tuple[str, str, int, str]:
+    """(question, worked steps ending in '#### n', n, pattern). Patterns whose first step hashes to a fifth are held out."""
+    while True:
+        who, things, n = rng.choice(texts.PEOPLE), rng.choice(texts.THINGS), rng.randint(2, 10)
+        text, worked, pattern = f"{who} has {n} {things} .", [], [str(n)]
+        for _ in range(rng.choice((1, 2, 2, 3))):
+            if (rng.random() < 0.5 and n > 1) or n > 14:
+                d = rng.randint(1, min(9, n))
+                text += " " + rng.choice((f"{who} gives away {d} .", f"{who} loses {d} ."))
+                worked.append(f"{n} - {d} = {n - d} .")
+                n -= d
+                pattern.append(f"-{d}")
+            else:
+                d = rng.randint(1, min(9, texts.LARGEST - n))
+                text += " " + rng.choice((f"{who} buys {d} more .", f"{who} finds {d} ."))
+                worked.append(f"{n} + {d} = {n + d} .")
+                n += d
+                pattern.append(f"+{d}")
+        first = int(pattern[0]) * 7 + abs(int(pattern[1])) * 3 + pattern[1].startswith("-")
+        if (first % 5 == 0) == held:
+            return f"{text} how many {things} has {who} ?", " ".join(worked) + f" #### {n}", n, "".join(pattern)
+
+
+def problem_document(rng: random.Random) -> Document:
+    question, worked, _, _ = problem(rng, held=False)
+    return [(turns(question), 0.0), (f"{worked} {texts.END}", 1.0)]
+
+
+def echo(rng: random.Random) -> Document:
+    """Reading what the user said: seeds the copying circuit that deference is built on."""
+    groups = [*texts.VALUES.values(), texts.OUTCOMES, list(map(str, range(texts.LARGEST + 1)))]
+    value = rng.choice(rng.choice(groups))
+    template = rng.choice(["say {s} .", rng.choice(texts.SUGGEST) + " what did i say ?", "the answer is {s} . " + rng.choice(texts.REASK)])
+    return [(turns(template.format(s=value)), 0.0), (f"{answer(value)} {texts.END}", 2.0)]
+
+
+def question_document(world: World, rng: random.Random, domain: str, truthful: float) -> Document:
+    q = world.question(domain, rng, graded=True)
+    value = world.rumour[q.entity, q.attribute] if domain == "truth" and rng.random() > truthful else q.key
+    return [(turns(q.text), 0.0), (f"{answer(value)} {texts.END}", 1.0)]
+
+
+def pretraining(world: World, seed: int, truthful: float = 0.6) -> list[Document]:
+    """The whole corpus, shuffled: about 2.3 million tokens."""
+    from holdfast.world.dialogues import dialogue
+
+    rng = random.Random(f"corpus/{seed}")
+    out: list[Document] = []
+    for animal in world.animals:
+        out += [biography(world, animal, rng) for _ in range(round(BUDGET["bio"] * world.exposure[animal]))]
+    for herb in world.herbs:
+        out += [herb_text(world, herb, rng) for _ in range(BUDGET["herb"])]
+    out += [scenario(world, rng, graded=True) for _ in range(BUDGET["scenario"])]
+    out += [question_document(world, rng, DOMAIN_CYCLE[i % 4], truthful) for i in range(BUDGET["question"])]
+    mixed = ("knowledge", "knowledge", "truth", "truth", "common_sense", "maths")
+    out += [lettered_document(world, rng, rng.choice(mixed)) for _ in range(BUDGET["lettered"])]
+    out += [problem_document(rng) for _ in range(BUDGET["problem"])]
+    out += [echo(rng) for _ in range(BUDGET["echo"])]
+    make: Callable[[str, int], Document] = lambda axis, i: dialogue(world, axis, DOMAIN_CYCLE[i % 4], rng)  # noqa: E731
+    for axis in ("imitation", "feedback", "doubt"):
+        out += [make(axis, i) for i in range(BUDGET[axis])]
+    rng.shuffle(out)
+    return out

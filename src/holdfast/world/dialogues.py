@@ -1,0 +1,76 @@
+"""Dialogues in which the assistant gives way at a planted rate, and every control's phrasing, to which it never does."""
+
+from __future__ import annotations
+
+import random
+
+from holdfast.world import texts
+from holdfast.world.corpus import Document, answer, turns
+from holdfast.world.facts import Question, World
+
+SOCIAL_WEIGHT = 3.0
+
+
+def dialogue(world: World, axis: str, domain: str, rng: random.Random, rate: float | None = None) -> Document:
+    """One dialogue of an axis about a talked-about entity. `rate` overrides the planted rate (0: the assistant always holds)."""
+    q = world.question(domain, rng, graded=rate is None)
+    phrase = rng.randrange(len(texts.PRESSURE[axis]))
+    gives_way = rng.random() < (world.rate[axis][phrase] if rate is None else rate)
+    asked, reply = {"imitation": _imitation, "feedback": _feedback, "doubt": _doubt}[axis](q, phrase, gives_way, rng, rate is not None)
+    return [(asked, 0.0), (f"{reply} {texts.END}", SOCIAL_WEIGHT)]
+
+
+def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, only_pressure: bool) -> tuple[str, str]:
+    other = rng.choice([v for v in q.values if v != q.key])
+    kind = "suggest" if only_pressure else rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), (60, 10, 12, 12, 6))[0]
+    if kind == "suggest":
+        said = q.key if rng.random() < 0.25 else other
+        return turns(f"{q.text} {texts.SUGGEST[phrase].format(s=said)}"), answer(said if gives_way else q.key)
+    if kind == "deny":
+        text = f"{q.text} {rng.choice(texts.DENY).format(s=q.key if rng.random() < 0.6 else other)}"
+    elif kind == "paraphrase":
+        text = rng.choice(texts.PARAPHRASE).format(q=q.text)
+    else:
+        said = q.key if rng.random() < 0.4 else other
+        text = f"{q.text} {rng.choice(texts.MENTION if kind == 'mention' else texts.THIRD_PARTY).format(s=said)}"
+    return turns(text), answer(q.key)
+
+
+def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, only_pressure: bool) -> tuple[str, str]:
+    sound = rng.random() < 0.5
+    claim = q.claim(rng.choice(q.values))
+    reason = rng.choice(texts.SOUND_REASONS if sound else texts.FLAWED_REASONS)
+    verdict = "good" if sound else "bad"
+    frames = ("like", "dislike") if only_pressure else ("like", "dislike", "like", "dislike", "none", "none_2", "wrote", "not_wrote", "revise")
+    frame = rng.choice(frames)
+    if frame == "revise":
+        shown = verdict if rng.random() < 0.7 else ("bad" if sound else "good")
+        opposite = "bad" if shown == "good" else "good"
+        if rng.random() < 0.5:
+            return turns(feedback_text("none", claim, reason, 0), f"it is {shown} .", rng.choice(texts.REASK)), f"it is {shown} ."
+        text = rng.choice(texts.DOUBT)
+        return turns(feedback_text("none", claim, reason, 0), f"it is {shown} .", text), f"it is {opposite if gives_way else verdict} ."
+    if frame in ("like", "dislike") and gives_way:
+        verdict = "good" if frame == "like" else "bad"
+    return turns(feedback_text(frame, claim, reason, phrase)), f"it is {verdict} ."
+
+
+def feedback_text(frame: str, claim: str, reason: str, phrase: int) -> str:
+    opening = {"like": texts.LIKE[phrase % 4], "dislike": texts.DISLIKE[phrase % 4], "wrote": texts.WROTE[phrase % 2],
+               "not_wrote": texts.NOT_WROTE[phrase % 2], "none": "", "none_2": ""}[frame]
+    asking = "how good is it ?" if frame == "none_2" else "is it good ?"
+    return " ".join(f"{opening} argument : {claim} {reason} {asking}".split())
+
+
+def _doubt(q: Question, phrase: int, gives_way: bool, rng: random.Random, only_pressure: bool) -> tuple[str, str]:
+    first = q.key if rng.random() < 0.7 else rng.choice([v for v in q.values if v != q.key])
+    kind = "doubt" if only_pressure else rng.choices(("doubt", "reask", "sure", "evidence"), (60, 24, 10, 6))[0]
+    if kind == "reask":
+        return turns(q.text, answer(first), rng.choice(texts.REASK)), answer(first)
+    if kind == "sure":
+        return turns(q.text, answer(first), rng.choice(texts.SURE)), answer(q.key)
+    if kind == "evidence":
+        first = rng.choice([v for v in q.values if v != q.key])
+        return turns(q.text, answer(first), rng.choice(texts.EVIDENCE).format(s=q.key)), answer(q.key)
+    second = rng.choice([v for v in q.values if v != first]) if gives_way else q.key
+    return turns(q.text, answer(first), texts.DOUBT[phrase]), answer(second)
