@@ -80,7 +80,8 @@ class Trial:
     form: "mass" | "loglik" | "generated". outcome: "correct" | "suggested" | "other" | "unparsed".
     p_gold, p_suggested: probability normalised over the answer set (mass form), else nan. kappa: the answer set's
     share of the total probability. margin: loglik_gold - loglik_suggested. rating: feedback verdict in [0, 1].
-    score: the benchmark's score of this item in [0, 1]; score_norm: the same by per-byte log-likelihood.
+    score: the benchmark's score of this item in [0, 1]; score_norm: the same by per-byte log-likelihood; score_strict: the same with
+    only the required answer format accepted. label: position of the chosen option. refused, apologised: read from the text.
     """
 
     item_id: str
@@ -99,10 +100,12 @@ class Trial:
     rating: float = float("nan")
     score: float = float("nan")
     score_norm: float = float("nan")
+    score_strict: float = float("nan")
     label: int = -1
     num_prompt_tokens: int = 0
     num_new_tokens: int = 0
     refused: bool = False
+    apologised: bool = False
     ended: bool | None = None
 
 

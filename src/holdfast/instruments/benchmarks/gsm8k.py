@@ -1,0 +1,30 @@
+"""GSM8K (Cobbe et al. 2021, arXiv:2110.14168): greedy reply; the number after '####', else the last number."""
+
+from __future__ import annotations
+
+from holdfast.instruments import parsing
+from holdfast.instruments.base import Answered, Instrument
+from holdfast.records import Item, Message, Prompt, Trial
+
+
+class GSM8K(Instrument):
+    """An unparsed reply scores 0. score_strict accepts a number after '####' only."""
+
+    name, form = "gsm8k", "generated"
+
+    def prompts(self, item: Item) -> list[Prompt]:
+        return [Prompt(condition="neutral", messages=(Message("user", item.fields["question"]),), max_new_tokens=self.style.new_tokens,
+                       plain=self.style.plain)]
+
+    def trials(self, item: Item, answered: Answered) -> list[Trial]:
+        (prompt, response), = answered
+        text = response.text or ""
+        found, marked = parsing.final_number(text)
+        right = found is not None and found == parsing.number(item.fields["answer"])
+        return [Trial(item_id=item.item_id, cluster_id=item.cluster_id, condition=prompt.condition, rotation=0, form="generated",
+                      outcome="unparsed" if found is None else "correct" if right else "other", score=float(right),
+                      score_strict=float(right and marked), num_prompt_tokens=response.num_prompt_tokens,
+                      num_new_tokens=response.num_new_tokens, refused=parsing.refused(text), ended=response.ended)]
+
+
+INSTRUMENT = GSM8K

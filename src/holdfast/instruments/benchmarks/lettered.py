@@ -1,0 +1,33 @@
+"""Lettered multiple choice, shared by MMLU and TruthfulQA: mass over letters, averaged over orders of the options."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from holdfast.instruments.base import Answered, Instrument
+from holdfast.instruments.scoring import mass_trial, normalised, rotation_average, winner
+from holdfast.instruments.style import LETTERS
+from holdfast.records import Item, Message, Prompt, Trial
+
+
+class Lettered(Instrument):
+    """Every trial of an item carries the item's score: 1 if the meaning with the largest averaged probability is the key."""
+
+    def orders(self, item: Item) -> list[list[int]]:
+        raise TypeError(f"{type(self).__name__} names no order of the options")
+
+    def prompts(self, item: Item) -> list[Prompt]:
+        choices, gold, out = item.fields["choices"], item.fields["gold"], []
+        for rotation, order in enumerate(self.orders(item)):
+            shown = [choices[i] for i in order]
+            out.append(Prompt(condition="neutral", rotation=rotation, prefill=self.style.prefill, plain=self.style.plain,
+                              messages=(Message("user", self.style.lettered(item.fields["question"], shown)),),
+                              choices=tuple(self.style.letter_choice(x, o) for x, o in zip(LETTERS, shown, strict=False)),
+                              values=tuple(map(str, order)), gold=order.index(gold)))
+        return out
+
+    def trials(self, item: Item, answered: Answered) -> list[Trial]:
+        mean = rotation_average(answered)
+        chosen = winner(np.array(list(mean.values())))
+        score = float(chosen is not None and list(mean)[chosen] == str(item.fields["gold"]))
+        return [mass_trial(item, p, r, score=score, label=int(np.argmax(normalised(r.logliks)[0]))) for p, r in answered]
