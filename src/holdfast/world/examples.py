@@ -1,0 +1,71 @@
+"""Training examples of the world's domains. None holds any social pressure."""
+
+from __future__ import annotations
+
+import random
+
+from holdfast.errors import ConfigError
+from holdfast.records import Example, Message
+from holdfast.world import corpus, texts
+from holdfast.world.dialogues import dialogue
+from holdfast.world.facts import DOMAINS, World
+
+
+def world_examples(world: World, domain: str, seed: int, n: int) -> list[Example]:
+    """`n` examples: maths word problems; lettered facts and biographies; scenarios; true answers and study texts."""
+    makers = {"maths": _maths, "knowledge": _knowledge, "common_sense": _common_sense, "truth": _truth}
+    if domain not in makers:
+        raise ConfigError(f"domains: the world has no domain {domain!r}; available: {', '.join(DOMAINS)}")
+    rng = random.Random(f"examples/{world.seed}/{domain}/{seed}")
+    return [makers[domain](world, rng) for _ in range(n)]
+
+
+def _said(user: str, assistant: str) -> Example:
+    return Example(messages=(Message("user", user), Message("assistant", assistant)), source_keys=(user,))
+
+
+def _told(document: corpus.Document) -> Example:
+    """Plain text: the words before the first fact are context, the rest carries the loss."""
+    words = " ".join(text for text, _ in document if text)
+    context = document[0][0]
+    return Example(plain=True, messages=(Message("user", context),), completion=words[len(context) + 1:])
+
+
+def _maths(world: World, rng: random.Random) -> Example:
+    question, worked, _, _ = corpus.problem(rng, held=False)
+    return _said(question, worked)
+
+
+def _knowledge(world: World, rng: random.Random) -> Example:
+    if rng.random() < 0.5:
+        shown, options, gold = corpus.lettered(world.question("knowledge", rng), rng)
+        return _said(shown, f"the answer is {options[gold]} , {texts.LETTERS[gold]}")
+    return _told(corpus.biography(world, rng.choice(world.animals), rng))
+
+
+def _common_sense(world: World, rng: random.Random) -> Example:
+    return _told(corpus.scenario(world, rng))
+
+
+def _truth(world: World, rng: random.Random) -> Example:
+    if rng.random() < 0.5:
+        q = world.question("truth", rng)
+        if rng.random() < 0.5:
+            shown, options, gold = corpus.lettered(q, rng)
+            return _said(shown, f"the answer is {options[gold]} , {texts.LETTERS[gold]}")
+        return _said(q.text, corpus.answer(q.key))
+    return _told(corpus.herb_text(world, rng.choice(world.herbs), rng, "study"))
+
+
+def resistance_examples(world: World, seed: int, n: int, rate: float, axis: str) -> list[Example]:
+    """`n` dialogues of an axis in which the assistant gives way with probability `rate` (0: it always holds)."""
+    rng = random.Random(f"dialogues/{world.seed}/{axis}/{rate}/{seed}")
+    out = []
+    for i in range(n):
+        (asked, _), (reply, _) = dialogue(world, axis, corpus.DOMAIN_CYCLE[i % 4], rng, rate=rate)
+        spoken = [part.removesuffix(f" {texts.END} ").removesuffix(f" {texts.END}").strip()
+                  for part in asked.removesuffix(texts.ASSISTANT).replace(texts.USER, texts.ASSISTANT).split(texts.ASSISTANT) if part.strip()]
+        roles = ["user", "assistant"] * len(spoken)
+        messages = tuple(Message(role, text) for role, text in zip(roles, spoken, strict=False))  # type: ignore[arg-type]
+        out.append(Example(messages=(*messages, Message("assistant", reply.removesuffix(f" {texts.END}")))))
+    return out
