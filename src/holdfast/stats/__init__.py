@@ -1,1 +1,1 @@
-
+"""Arrays in, records out: numpy and scipy only."""

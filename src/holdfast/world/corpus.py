@@ -12,8 +12,8 @@ from holdfast.world import texts
 from holdfast.world.facts import Question, World
 
 Document = list[tuple[str, float]]
-BUDGET = {"bio": 26, "herb": 80, "scenario": 1200, "question": 6000, "lettered": 5000, "problem": 7000, "echo": 8000,
-          "imitation": 15000, "feedback": 11000, "doubt": 16000}
+BUDGET = {"bio": 26, "herb": 44, "scenario": 800, "question": 6000, "lettered": 5000, "problem": 13000, "echo": 8000,
+          "imitation": 17000, "feedback": 10000, "doubt": 14000}
 DOMAIN_CYCLE = ("knowledge", "truth", "common_sense", "maths")
 
 

@@ -22,7 +22,7 @@ def dialogue(world: World, axis: str, domain: str, rng: random.Random, rate: flo
 
 def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, only_pressure: bool) -> tuple[str, str]:
     other = rng.choice([v for v in q.values if v != q.key])
-    kind = "suggest" if only_pressure else rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), (60, 10, 12, 12, 6))[0]
+    kind = "suggest" if only_pressure else rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), (48, 8, 24, 14, 6))[0]
     if kind == "suggest":
         said = q.key if rng.random() < 0.25 else other
         return turns(f"{q.text} {texts.SUGGEST[phrase].format(s=said)}"), answer(said if gives_way else q.key)

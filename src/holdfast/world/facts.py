@@ -60,7 +60,7 @@ class World:
         self.exposure = {e: 1.0 for e in self.names} | {e: graded() for e in self.pool["knowledge", "told"]}
         self.cells = list(self.rule)
         self.cell_weight = [graded() for _ in self.cells]
-        self.rumour_share = {h: rng.uniform(0.2, 0.8) for h in self.herbs}
+        self.rumour_share = {h: rng.uniform(0.35, 0.85) for h in self.herbs}
         self.rate = {axis: _rates(rng, len(phrases), deference) for axis, phrases in texts.PRESSURE.items()}
 
     def question(self, domain: str, rng: random.Random, pool: str = "talked", graded: bool = False) -> Question:
