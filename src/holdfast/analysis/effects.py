@@ -1,0 +1,138 @@
+"""Differences per seed and item, for gains and for any declared contrast, and the estimates made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from holdfast.analysis.panel import Panel
+from holdfast.records import Contrast
+from holdfast.stats.crossed import Interval, crossed, pooled_seed_variance, seed_means
+from holdfast.stats.decide import equivalent, holm, manski, mde
+
+MIN_COVERAGE, MAX_COVERAGE_GAP = 0.95, 0.02
+
+
+@dataclass
+class Measured:
+    """One adapter's effect before a verdict: differences [seeds, items] and how well the answers were covered."""
+
+    adapter: str
+    name: str
+    contrast: str
+    diff_SI: np.ndarray
+    clusters: np.ndarray
+    seeds: list[int]
+    coverage: float = float("nan")
+    identified: bool = True
+    bounds: tuple[float, float] | None = None
+    unit: str = "fraction"
+    notes: list[str] = field(default_factory=list)
+
+
+def item_value(panel: Panel, model: str, contrast: Contrast) -> np.ndarray:
+    value = panel.get(model, contrast.plus, contrast.column)
+    if contrast.minus is not None:
+        value = value - panel.get(model, contrast.minus, contrast.column)
+    return contrast.sign * value
+
+
+def right(panel: Panel, model: str, anchor: str) -> np.ndarray:
+    """1 right, 0 wrong, nan unknown, under the anchor condition."""
+    known = panel.get(model, anchor, "correct")
+    parsed = panel.get(model, anchor, "parsed")
+    return np.where(np.isnan(known) | (parsed < 1), np.nan, (known > 0.5).astype(float))
+
+
+def among(panel: Panel, models: list[str], contrast: Contrast) -> np.ndarray:
+    """Items in the contrast's set for every one of `models`."""
+    if contrast.among == "all":
+        return np.ones(len(panel.items), dtype=bool)
+    want = 1.0 if contrast.among == "right" else 0.0
+    return np.all([right(panel, m, contrast.anchor) == want for m in models], axis=0)
+
+
+def measure(panel: Panel, adapter: str, models: list[tuple[str, int]], base: str, contrast: Contrast, form: str) -> Measured:
+    """Paired differences adapted - base of a contrast on the set both models share."""
+    rows = []
+    for model, _ in models:
+        diff = item_value(panel, model, contrast) - item_value(panel, base, contrast)
+        rows.append(np.where(among(panel, [model, base], contrast), diff, np.nan))
+    found = Measured(adapter, contrast.name, contrast.name, np.array(rows), panel.clusters, [s for _, s in models], unit=contrast.unit)
+    conditions = [c for c in (contrast.plus, contrast.minus) if c]
+    cover = {(m, c): panel.coverage(m, c, form) for m in [base, *(m for m, _ in models)] for c in conditions}
+    known = [v for v in cover.values() if v == v]
+    if known:
+        found.coverage = min(known)
+        gaps = [abs(cover[m, c] - cover[base, c]) for m, _ in models for c in conditions]
+        found.identified = found.coverage >= MIN_COVERAGE and max(gaps) <= MAX_COVERAGE_GAP
+        if not found.identified:
+            found.bounds = _bounds(panel, base, [m for m, _ in models], contrast, cover)
+    return found
+
+
+def _bounds(panel: Panel, base: str, adapted: list[str], contrast: Contrast, cover: dict[tuple[str, str], float]) -> tuple[float, float]:
+    """Worst-case bounds of the shift: missing mass of every condition set to 0, then to 1."""
+    def one(model: str, condition: str) -> tuple[float, float]:
+        value = panel.get(model, condition, contrast.column)
+        keep = ~np.isnan(value)
+        share = cover[model, condition]
+        n = max(1, int(keep.sum()))
+        return manski(float(np.nansum(value[keep]) * share), round(n * share), n - round(n * share))
+    def excess(model: str) -> tuple[float, float]:
+        low, high = one(model, contrast.plus)
+        if contrast.minus:
+            other = one(model, contrast.minus)
+            low, high = low - other[1], high - other[0]
+        return (low, high) if contrast.sign > 0 else (-high, -low)
+    edges = [excess(m) for m in adapted]
+    low, high = float(np.mean([e[0] for e in edges])), float(np.mean([e[1] for e in edges]))
+    own = excess(base)
+    return low - own[1], high - own[0]
+
+
+def estimate(found: Measured, pooled: tuple[float, float] | None, level: float) -> Interval | None:
+    usable = ~np.isnan(found.diff_SI).all()
+    return crossed(found.diff_SI, found.clusters, level=level, pooled=pooled) if found.diff_SI.size and usable else None
+
+
+def family(every: list[Measured], *, band: float, level: float = 0.95, forbidden: dict[tuple[str, str], str] | None = None,
+           adjust: Any = holm) -> dict[tuple[str, str], dict[str, Any]]:
+    """Estimates with verdicts (METRICS section 4) of one family: {(adapter, name): Estimate as a dict}."""
+    forbidden = forbidden or {}
+    pools = {name: pooled_seed_variance([seed_means(m.diff_SI) for m in every if m.name == name and m.diff_SI.size]) for name in {m.name for m in every}}
+    made = [estimate(m, pools[m.name], level) for m in every]
+    adjusted = adjust([e.p if e else float("nan") for e in made])
+    out = {}
+    for m, e, p in zip(every, made, adjusted, strict=True):
+        out[m.adapter, m.name] = verdict(m, e, p, band, len(every), forbidden.get((m.adapter, m.name)))
+    return out
+
+
+def verdict(m: Measured, e: Interval | None, p_adjusted: float, band: float, size: int, forbidden: str | None) -> dict[str, Any]:
+    notes = list(m.notes)
+    if e is None:
+        return {"estimate": None, "lower": None, "upper": None, "level": 0.95, "p": None, "p_holm": None, "n": 0, "num_clusters": 0,
+                "num_seeds": len(m.seeds), "coverage": m.coverage, "bounds": m.bounds, "mde": None, "verdict": "inconclusive",
+                "negligible": None, "contrast": m.contrast, "se": None, "df": None, "unit": m.unit, "notes": [*notes, "no item in the set"]}
+    word, negligible = "inconclusive", None
+    if forbidden:
+        word = "refused"
+        notes.append(forbidden)
+    elif not m.identified:
+        word = "not_identified"
+    elif p_adjusted < 0.05 and e.num_seeds >= 3:
+        word = "raised" if e.estimate > 0 else "lowered"
+        negligible = m.unit == "fraction" and -band < e.lower and e.upper < band
+    elif e.num_seeds >= 3 and m.unit == "fraction" and equivalent(e.estimate, e.se, e.df, band):
+        word = "unchanged"
+    if e.num_seeds < 3:
+        notes.append(f"{e.num_seeds} seeds: at least 3 are needed for a verdict")
+    if m.notes and word in ("raised", "lowered", "unchanged"):
+        word = "inconclusive"
+    return {"estimate": e.estimate, "lower": e.lower, "upper": e.upper, "level": e.level, "p": e.p, "p_holm": p_adjusted, "n": e.n,
+            "num_clusters": e.num_clusters, "num_seeds": e.num_seeds, "coverage": m.coverage, "bounds": m.bounds,
+            "mde": mde(e.se, e.df, size), "verdict": word, "negligible": negligible, "contrast": m.contrast, "se": e.se, "df": e.df,
+            "unit": m.unit, "notes": notes}
