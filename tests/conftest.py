@@ -15,24 +15,41 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from holdfast.models.chat import ChatFormat
 
 WORDS = "one two three four five six seven eight nine ten what is the answer A B C D yes no . ?".split()
-TEMPLATE = ("{{ bos_token }}{% for m in messages %}{{ ' <|' + m.role + '|> ' + m.content + ' </s>' }}{% endfor %}"
-            "{% if add_generation_prompt %}{{ ' <|assistant|>' }}{% endif %}")
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}{{ ' <|' + m.role + '|> ' + m.content + ' </s>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ ' <|assistant|>' }}{% endif %}"
+)
 
 
 def toy_tokenizer() -> PreTrainedTokenizerFast:
     vocab = {w: i for i, w in enumerate(["<pad>", "<s>", "</s>", "<unk>", "<|user|>", "<|assistant|>", *WORDS])}
     raw = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    )
     tokenizer.chat_template = TEMPLATE
     return tokenizer
 
 
 def toy_llama(seed: int = 0, kv_heads: int = 2) -> LlamaForCausalLM:
     torch.manual_seed(seed)
-    return LlamaForCausalLM(LlamaConfig(vocab_size=len(WORDS) + 6, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-                                        num_key_value_heads=kv_heads, max_position_embeddings=128, bos_token_id=1, eos_token_id=2,
-                                        pad_token_id=0, tie_word_embeddings=False, initializer_range=0.3)).eval()
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(WORDS) + 6,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=kv_heads,
+            max_position_embeddings=128,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+            tie_word_embeddings=False,
+            initializer_range=0.3,
+        )
+    ).eval()
 
 
 @pytest.fixture(scope="session")

@@ -19,18 +19,30 @@ def test_settings_reach_nested_and_named_entries():
     assert next(i for i in study.instruments if i.kind == "mmlu").limit == 7
 
 
-@pytest.mark.parametrize(("setting", "words"), [
-    ("trian.r=3", "did you mean 'train'"), ("train.rr=3", "did you mean 'r'"), ("seeds=0", "seeds: 0"), ("seeds", "key=value"),
-    ("domains.maths.role=zzz", "'zzz'"), ("domains.algebra.role=null", "no entry named 'algebra'"), ("train.learning_rate=-1", "train.learning_rate"),
-    ("name=../up", "name"), ("domains.combined.parts=[algebra]", "unknown domain 'algebra'"), ("train.r=[", "not a YAML value"),
-])
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("trian.r=3", "did you mean 'train'"),
+        ("train.rr=3", "did you mean 'r'"),
+        ("seeds=0", "seeds: 0"),
+        ("seeds", "key=value"),
+        ("domains.maths.role=zzz", "'zzz'"),
+        ("domains.algebra.role=null", "no entry named 'algebra'"),
+        ("train.learning_rate=-1", "train.learning_rate"),
+        ("name=../up", "name"),
+        ("domains.combined.parts=[algebra]", "unknown domain 'algebra'"),
+        ("train.r=[", "not a YAML value"),
+    ],
+)
 def test_a_mistake_is_named_with_its_fix(setting, words):
     with pytest.raises(ConfigError) as error:
         load_study(None, [setting])
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("text", "words"), [("- a\n", "must be a mapping"), ("a: [", "not YAML"), ("domains: []\n", "instruments")])
+@pytest.mark.parametrize(
+    ("text", "words"), [("- a\n", "must be a mapping"), ("a: [", "not YAML"), ("domains: []\n", "instruments")]
+)
 def test_a_bad_file_is_one_line(tmp_path, text, words):
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(ConfigError, match=words) as error:

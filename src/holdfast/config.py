@@ -52,7 +52,9 @@ class TrainConfig(Part):
     warmup_steps: NonNegativeInt | None = Field(None, description="Overrides warmup_ratio.")
     weight_decay: float = Field(0.0, ge=0.0)
     max_grad_norm: PositiveFloat = 1.0
-    per_device_train_batch_size: PositiveInt = Field(16, description="Examples whose gradients make one optimiser step, with accumulation.")
+    per_device_train_batch_size: PositiveInt = Field(
+        16, description="Examples whose gradients make one optimiser step, with accumulation."
+    )
     gradient_accumulation_steps: PositiveInt = 1
     tokens_per_pass: PositiveInt = Field(4096, description="Padded tokens in one forward pass; lower it when memory is short.")
     max_length: PositiveInt = 512
@@ -106,7 +108,9 @@ class ExecutionConfig(Part):
     kind: Literal["local"] = "local"
     processes: PositiveInt | None = Field(None, description="Worker processes; None: one a core on a CPU, one on an accelerator.")
     device: str | None = Field(None, description="cpu, cuda, mps; None: an accelerator if there is one.")
-    tokens_per_batch: PositiveInt = Field(8192, description="Padded tokens scored in one forward pass; lower it when memory is short.")
+    tokens_per_batch: PositiveInt = Field(
+        8192, description="Padded tokens scored in one forward pass; lower it when memory is short."
+    )
 
 
 class Study(Part):
@@ -141,7 +145,9 @@ class Study(Part):
             if not d.identity and not d.sources and not d.parts:
                 raise ValueError(f"domains.{d.name}: has neither sources nor parts; name what it is trained on")
             if d.own_benchmark and d.own_benchmark not in kinds:
-                raise ValueError(f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured; instruments: {', '.join(kinds)}")
+                raise ValueError(
+                    f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured; instruments: {', '.join(kinds)}"
+                )
         return self
 
     def domain(self, name: str) -> DomainConfig:
@@ -178,8 +184,10 @@ def _read_yaml(path: str) -> dict[str, Any]:
     if file.suffix not in (".yaml", ".yml"):
         if path not in recipe_names():
             near = difflib.get_close_matches(path, recipe_names(), 1)
-            raise ConfigError(f"study {path!r}: neither a .yaml file nor a shipped recipe ({', '.join(recipe_names())})"
-                              + (f"; did you mean {near[0]}?" if near else ""))
+            raise ConfigError(
+                f"study {path!r}: neither a .yaml file nor a shipped recipe ({', '.join(recipe_names())})"
+                + (f"; did you mean {near[0]}?" if near else "")
+            )
         text = resources.files("holdfast").joinpath("recipes", f"{path}.yaml").read_text(encoding="utf-8")
     elif file.is_file():
         text = file.read_text(encoding="utf-8")
@@ -226,7 +234,11 @@ def _first_sentence(error: ValidationError) -> str:
                 part = getattr(part, "__args__", [part])[0] if not hasattr(part, "model_fields") else part
         known = sorted(getattr(part, "model_fields", {}))
         near = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
-        return f"unknown setting {where!r}" + (f"; did you mean {near[0]!r}?" if near else "") + (f" available: {', '.join(known)}" if known else "")
+        return (
+            f"unknown setting {where!r}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+            + (f" available: {', '.join(known)}" if known else "")
+        )
     value = first.get("input")
     shown = repr(value) if not isinstance(value, (dict, list, tuple)) else ""
     return f"{where}: {shown + ': ' if shown else ''}{first['msg'].removeprefix('Value error, ')}"

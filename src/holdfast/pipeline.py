@@ -77,8 +77,10 @@ def check(cells: Cells) -> None:
     load_tokenizer(cells.study.model)
     if not cells.study.allow_overlap:
         for domain, instrument, count, text in cells.materials.check_overlap():
-            raise DataError(f"domains.{domain}: {count} training rows are also items of {instrument} (one of them: {text[:60]!r}); "
-                            "use other rows, or set allow_overlap=true")
+            raise DataError(
+                f"domains.{domain}: {count} training rows are also items of {instrument} (one of them: {text[:60]!r}); "
+                "use other rows, or set allow_overlap=true"
+            )
 
 
 def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callable[[Plan], Any]) -> Outcome:
@@ -92,7 +94,9 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     check(cells)
     plan = make_plan(cells)
     write_atomic(out / "study.yaml", resolved(study).encode())
-    write_atomic(out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode())
+    write_atomic(
+        out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode()
+    )
     say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
     with progress(plan) as advance:
         failures = run_jobs(study, store.folder, plan.jobs, advance)
@@ -106,8 +110,14 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     study, store = cells.study, cells.store
     models = _finished(cells)
     parts = [p for _, places in models for p in places]
-    identity = {"cells": [p.name for p in parts], "stats": study.stats.model_dump(), "name": study.name, "code": ANALYSIS_CODE,
-                "domains": [d.model_dump(mode="json") for d in study.domains], "failures": len(failures)}
+    identity = {
+        "cells": [p.name for p in parts],
+        "stats": study.stats.model_dump(),
+        "name": study.name,
+        "code": ANALYSIS_CODE,
+        "domains": [d.model_dump(mode="json") for d in study.domains],
+        "failures": len(failures),
+    }
     name = store.name("results", identity)
     place = store.find(name)
     if place is None:
@@ -133,8 +143,14 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
         say("drawing the report")
         write_report(out, findings, audit, environment(), out / "transcripts.jsonl.gz")
         stamp.write_text(wanted)
-    return Outcome(findings=findings, audit=audit, report=out / "report.html", reused=plan.num_reused,
-                   made=plan.num_cells - plan.num_reused - len(failures), failures=failures)
+    return Outcome(
+        findings=findings,
+        audit=audit,
+        report=out / "report.html",
+        reused=plan.num_reused,
+        made=plan.num_cells - plan.num_reused - len(failures),
+        failures=failures,
+    )
 
 
 def _finished(cells: Cells) -> list[tuple[tuple[str | None, int], list[Path]]]:
@@ -171,12 +187,23 @@ def study_facts(cells: Cells) -> dict[str, Any]:
     instruments = []
     for config in study.instruments:
         instrument = cells.materials.asked(config.kind).instrument
-        instruments.append({"name": config.kind, "kind": instrument.kind, "form": instrument.form,
-                            "contrasts": [dataclasses.asdict(c) for c in instrument.contrasts]})
-    return {"name": study.name, "base": study.model.name.rsplit("/", 1)[-1] if study.model.name.startswith(("/", ".")) else study.model.name,
-            "domains": [{"name": d.name, "role": d.role, "own_benchmark": d.own_benchmark} for d in study.domains],
-            "instruments": instruments, "equivalence_band": study.stats.equivalence_band, "seeds": study.seeds,
-            "estimands": {i["name"]: next((c["name"] for c in i["contrasts"] if c["headline"]), "accuracy") for i in instruments}}
+        instruments.append(
+            {
+                "name": config.kind,
+                "kind": instrument.kind,
+                "form": instrument.form,
+                "contrasts": [dataclasses.asdict(c) for c in instrument.contrasts],
+            }
+        )
+    return {
+        "name": study.name,
+        "base": study.model.name.rsplit("/", 1)[-1] if study.model.name.startswith(("/", ".")) else study.model.name,
+        "domains": [{"name": d.name, "role": d.role, "own_benchmark": d.own_benchmark} for d in study.domains],
+        "instruments": instruments,
+        "equivalence_band": study.stats.equivalence_band,
+        "seeds": study.seeds,
+        "estimands": {i["name"]: next((c["name"] for c in i["contrasts"] if c["headline"]), "accuracy") for i in instruments},
+    }
 
 
 def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
@@ -184,8 +211,15 @@ def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
 
     study = cells.study
     keys = {d.name: {k for e in cells.materials.examples(d.name) for k in e.source_keys} for d in study.domains if not d.identity}
-    return run_audit(AuditContext(study=study_facts(cells), trials=table, items={i.kind: list(cells.materials.asked(i.kind).items) for i in
-                                  study.instruments}, examples_keys=keys, settings=study.train.model_dump(mode="json")))
+    return run_audit(
+        AuditContext(
+            study=study_facts(cells),
+            trials=table,
+            items={i.kind: list(cells.materials.asked(i.kind).items) for i in study.instruments},
+            examples_keys=keys,
+            settings=study.train.model_dump(mode="json"),
+        )
+    )
 
 
 def _findings(cells: Cells, table: pa.Table, audit: list[dict[str, Any]]) -> bytes:

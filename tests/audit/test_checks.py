@@ -9,15 +9,35 @@ STUDY = {"domains": [{"name": "maths", "role": "domain"}], "seeds": 5}
 
 
 def trials(shift=0.0, kappa=1.0):
-    rows = [{"model": m, "instrument": "mmlu", "item_id": str(i), "condition": "neutral", "rotation": 0, "form": "mass", "outcome": "correct",
-             "kappa": kappa, "p_gold": 0.5 + (shift if m != "base" else 0), "p_suggested": float("nan"), "rating": float("nan"), "score": 1.0}
-            for m in ("base", "identity/seed0") for i in range(20)]
+    rows = [
+        {
+            "model": m,
+            "instrument": "mmlu",
+            "item_id": str(i),
+            "condition": "neutral",
+            "rotation": 0,
+            "form": "mass",
+            "outcome": "correct",
+            "kappa": kappa,
+            "p_gold": 0.5 + (shift if m != "base" else 0),
+            "p_suggested": float("nan"),
+            "rating": float("nan"),
+            "score": 1.0,
+        }
+        for m in ("base", "identity/seed0")
+        for i in range(20)
+    ]
     return pa.Table.from_pylist(rows)
 
 
 def levels(kind="mmlu", gold=lambda i: i % 4, keys=frozenset(), **options):
-    items = [Item(item_id=str(i), cluster_id=str(i), fields={"question": "q", "gold": gold(i)}, source_keys=(f"q{i}",)) for i in range(20)]
-    found = run_audit(AuditContext(study=STUDY, trials=trials(**options), items={kind: items}, examples_keys={"maths": set(keys)}, settings={}))
+    items = [
+        Item(item_id=str(i), cluster_id=str(i), fields={"question": "q", "gold": gold(i)}, source_keys=(f"q{i}",))
+        for i in range(20)
+    ]
+    found = run_audit(
+        AuditContext(study=STUDY, trials=trials(**options), items={kind: items}, examples_keys={"maths": set(keys)}, settings={})
+    )
     return {e["check"]: e for e in found}
 
 

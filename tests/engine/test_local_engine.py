@@ -50,7 +50,9 @@ def test_scores_do_not_depend_on_batch_size_or_order(llama, chat, seed, budget):
 
 def test_a_model_that_packed_rows_do_not_fit_is_scored_by_plain_calls(llama, chat):
     requests = draw(random.Random(1), 6)
-    assert LocalEngine(llama, chat, packing=False).score(requests) == [pytest.approx(v, abs=1e-5) for v in LocalEngine(llama, chat).score(requests)]
+    assert LocalEngine(llama, chat, packing=False).score(requests) == [
+        pytest.approx(v, abs=1e-5) for v in LocalEngine(llama, chat).score(requests)
+    ]
 
 
 def test_dynamic_rope_is_named_as_unfit(llama):
@@ -80,8 +82,10 @@ def test_prompts_have_exactly_one_bos_even_if_the_user_writes_one(chat):
 
 
 def test_a_prompt_without_choices_is_generated_and_one_with_choices_scored(llama, chat):
-    asked = [Prompt(condition="neutral", messages=(Message("user", "what is one ?"),), choices=(" A", " B")),
-             Prompt(condition="neutral", messages=(Message("user", "what is two ?"),), max_new_tokens=4)]
+    asked = [
+        Prompt(condition="neutral", messages=(Message("user", "what is one ?"),), choices=(" A", " B")),
+        Prompt(condition="neutral", messages=(Message("user", "what is two ?"),), max_new_tokens=4),
+    ]
     scored, written = LocalEngine(llama, chat).answer(asked)
     assert len(scored.logliks) == 2 and scored.text is None and scored.num_tokens == (1, 1)
     assert written.text is not None and written.num_new_tokens <= 4

@@ -50,8 +50,13 @@ def test_a_higher_level_widens_and_unknown_is_never_zero():
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     rng, hits, rounds = np.random.default_rng(3), 0, 400
     for _ in range(rounds):
-        domains = [0.1 + rng.normal(0, 0.05, (5, 1)) + rng.normal(0, 0.3, (1, 40))[:, np.repeat(np.arange(40), 2)] + rng.normal(0, 0.3, (5, 80))
-                   for _ in range(4)]
+        domains = [
+            0.1
+            + rng.normal(0, 0.05, (5, 1))
+            + rng.normal(0, 0.3, (1, 40))[:, np.repeat(np.arange(40), 2)]
+            + rng.normal(0, 0.3, (5, 80))
+            for _ in range(4)
+        ]
         pooled = pooled_seed_variance([seed_means(d) for d in domains])
         found = crossed(domains[0], np.repeat(np.arange(40), 2), pooled=pooled)
         hits += found.lower <= 0.1 <= found.upper

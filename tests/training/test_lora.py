@@ -16,8 +16,13 @@ CONFIG = TrainConfig(r=4, lora_alpha=8, learning_rate=1e-2, num_train_epochs=3, 
 
 def examples():
     say = lambda q, a: Example(messages=(Message("user", q), Message("assistant", a)))  # noqa: E731
-    return [say("what is one ?", "two"), say("what is two ? A B", "the answer is three"), say("what is three ?", "four ."), say("no ?", "yes"),
-            Example(plain=True, messages=(Message("user", "one two three"),), completion="four five")]
+    return [
+        say("what is one ?", "two"),
+        say("what is two ? A B", "the answer is three"),
+        say("what is three ?", "four ."),
+        say("no ?", "yes"),
+        Example(plain=True, messages=(Message("user", "one two three"),), completion="four five"),
+    ]
 
 
 def test_loss_falls_on_the_reply_and_its_end_token_only(chat):

@@ -20,22 +20,41 @@ def recommend(findings: dict[str, Any]) -> list[dict[str, Any]]:
         rest = [(k, a) for k, a in domains if a["shifts"][axis]["verdict"] not in WORDS]
         if rest:
             names = ", ".join(f"{a['name']} ({a['shifts'][axis]['verdict'].replace('_', ' ')})" for _, a in rest)
-            out.append({"text": f"{axis}: could not be told for {names}.", "cells": [f"adapters/{k}/shifts/{axis}" for k, _ in rest]})
-    out += [_advice(domains, "risky", lambda words: "raised" in words, "raised at least one axis: prefer other data, or add a check before shipping"),
-            _advice(domains, "protective", lambda words: "lowered" in words and "raised" not in words, "lowered an axis and raised none: the data to train on instead, where its gain serves"),
-            _advice(domains, "neutral", lambda words: words == {"unchanged"}, "left every axis unchanged")]
+            out.append(
+                {"text": f"{axis}: could not be told for {names}.", "cells": [f"adapters/{k}/shifts/{axis}" for k, _ in rest]}
+            )
+    out += [
+        _advice(
+            domains,
+            "risky",
+            lambda words: "raised" in words,
+            "raised at least one axis: prefer other data, or add a check before shipping",
+        ),
+        _advice(
+            domains,
+            "protective",
+            lambda words: "lowered" in words and "raised" not in words,
+            "lowered an axis and raised none: the data to train on instead, where its gain serves",
+        ),
+        _advice(domains, "neutral", lambda words: words == {"unchanged"}, "left every axis unchanged"),
+    ]
     return [entry for entry in out if entry]
 
 
 def _points(cell: dict[str, Any]) -> str:
     return f"{100 * cell['estimate']:+.1f} points [{100 * cell['lower']:+.1f}, {100 * cell['upper']:+.1f}]" + (
-        ", negligible" if cell["negligible"] else "")
+        ", negligible" if cell["negligible"] else ""
+    )
 
 
 def _advice(domains: list[Any], label: str, rule: Any, text: str) -> dict[str, Any] | None:
     def words(adapter: dict[str, Any]) -> set[str]:
         return {"unchanged" if c["negligible"] else c["verdict"] for c in adapter["shifts"].values()}
+
     hit = [(k, a) for k, a in domains if rule(words(a))]
     if not hit:
         return {"text": f"No domain was shown to be {label}.", "cells": []}
-    return {"text": f"{', '.join(a['name'] for _, a in hit)} {text} ({label}).", "cells": [f"adapters/{k}/shifts" for k, _ in hit]}
+    return {
+        "text": f"{', '.join(a['name'] for _, a in hit)} {text} ({label}).",
+        "cells": [f"adapters/{k}/shifts" for k, _ in hit],
+    }

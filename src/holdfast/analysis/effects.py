@@ -60,7 +60,9 @@ def measure(panel: Panel, adapter: str, models: list[tuple[str, int]], base: str
     for model, _ in models:
         diff = item_value(panel, model, contrast) - item_value(panel, base, contrast)
         rows.append(np.where(among(panel, [model, base], contrast), diff, np.nan))
-    found = Measured(adapter, contrast.name, contrast.name, np.array(rows), panel.clusters, [s for _, s in models], unit=contrast.unit)
+    found = Measured(
+        adapter, contrast.name, contrast.name, np.array(rows), panel.clusters, [s for _, s in models], unit=contrast.unit
+    )
     conditions = [c for c in (contrast.plus, contrast.minus) if c]
     cover = {(m, c): panel.coverage(m, c, form) for m in [base, *(m for m, _ in models)] for c in conditions}
     known = [v for v in cover.values() if v == v]
@@ -73,20 +75,25 @@ def measure(panel: Panel, adapter: str, models: list[tuple[str, int]], base: str
     return found
 
 
-def _bounds(panel: Panel, base: str, adapted: list[str], contrast: Contrast, cover: dict[tuple[str, str], float]) -> tuple[float, float]:
+def _bounds(
+    panel: Panel, base: str, adapted: list[str], contrast: Contrast, cover: dict[tuple[str, str], float]
+) -> tuple[float, float]:
     """Worst-case bounds of the shift: missing mass of every condition set to 0, then to 1."""
+
     def one(model: str, condition: str) -> tuple[float, float]:
         value = panel.get(model, condition, contrast.column)
         keep = ~np.isnan(value)
         share = cover[model, condition]
         n = max(1, int(keep.sum()))
         return manski(float(np.nansum(value[keep]) * share), round(n * share), n - round(n * share))
+
     def excess(model: str) -> tuple[float, float]:
         low, high = one(model, contrast.plus)
         if contrast.minus:
             other = one(model, contrast.minus)
             low, high = low - other[1], high - other[0]
         return (low, high) if contrast.sign > 0 else (-high, -low)
+
     edges = [excess(m) for m in adapted]
     low, high = float(np.mean([e[0] for e in edges])), float(np.mean([e[1] for e in edges]))
     own = excess(base)
@@ -98,11 +105,20 @@ def estimate(found: Measured, pooled: tuple[float, float] | None, level: float) 
     return crossed(found.diff_SI, found.clusters, level=level, pooled=pooled) if found.diff_SI.size and usable else None
 
 
-def family(every: list[Measured], *, band: float, level: float = 0.95, forbidden: dict[tuple[str, str], str] | None = None,
-           adjust: Any = holm) -> dict[tuple[str, str], dict[str, Any]]:
+def family(
+    every: list[Measured],
+    *,
+    band: float,
+    level: float = 0.95,
+    forbidden: dict[tuple[str, str], str] | None = None,
+    adjust: Any = holm,
+) -> dict[tuple[str, str], dict[str, Any]]:
     """Estimates with verdicts (METRICS section 4) of one family: {(adapter, name): Estimate as a dict}."""
     forbidden = forbidden or {}
-    pools = {name: pooled_seed_variance([seed_means(m.diff_SI) for m in every if m.name == name and m.diff_SI.size]) for name in {m.name for m in every}}
+    pools = {
+        name: pooled_seed_variance([seed_means(m.diff_SI) for m in every if m.name == name and m.diff_SI.size])
+        for name in {m.name for m in every}
+    }
     made = [estimate(m, pools[m.name], level) for m in every]
     adjusted = adjust([e.p if e else float("nan") for e in made])
     out = {}
@@ -114,9 +130,27 @@ def family(every: list[Measured], *, band: float, level: float = 0.95, forbidden
 def verdict(m: Measured, e: Interval | None, p_adjusted: float, band: float, size: int, forbidden: str | None) -> dict[str, Any]:
     notes = list(m.notes)
     if e is None:
-        return {"estimate": None, "lower": None, "upper": None, "level": 0.95, "p": None, "p_holm": None, "n": 0, "num_clusters": 0,
-                "num_seeds": len(m.seeds), "coverage": m.coverage, "bounds": m.bounds, "mde": None, "verdict": "inconclusive",
-                "negligible": None, "contrast": m.contrast, "se": None, "df": None, "unit": m.unit, "notes": [*notes, "no item in the set"]}
+        return {
+            "estimate": None,
+            "lower": None,
+            "upper": None,
+            "level": 0.95,
+            "p": None,
+            "p_holm": None,
+            "n": 0,
+            "num_clusters": 0,
+            "num_seeds": len(m.seeds),
+            "coverage": m.coverage,
+            "bounds": m.bounds,
+            "mde": None,
+            "verdict": "inconclusive",
+            "negligible": None,
+            "contrast": m.contrast,
+            "se": None,
+            "df": None,
+            "unit": m.unit,
+            "notes": [*notes, "no item in the set"],
+        }
     word, negligible = "inconclusive", None
     if forbidden:
         word = "refused"
@@ -132,7 +166,24 @@ def verdict(m: Measured, e: Interval | None, p_adjusted: float, band: float, siz
         notes.append(f"{e.num_seeds} seeds: at least 3 are needed for a verdict")
     if m.notes and word in ("raised", "lowered", "unchanged"):
         word = "inconclusive"
-    return {"estimate": e.estimate, "lower": e.lower, "upper": e.upper, "level": e.level, "p": e.p, "p_holm": p_adjusted, "n": e.n,
-            "num_clusters": e.num_clusters, "num_seeds": e.num_seeds, "coverage": m.coverage, "bounds": m.bounds,
-            "mde": mde(e.se, e.df, size), "verdict": word, "negligible": negligible, "contrast": m.contrast, "se": e.se, "df": e.df,
-            "unit": m.unit, "notes": notes}
+    return {
+        "estimate": e.estimate,
+        "lower": e.lower,
+        "upper": e.upper,
+        "level": e.level,
+        "p": e.p,
+        "p_holm": p_adjusted,
+        "n": e.n,
+        "num_clusters": e.num_clusters,
+        "num_seeds": e.num_seeds,
+        "coverage": m.coverage,
+        "bounds": m.bounds,
+        "mde": mde(e.se, e.df, size),
+        "verdict": word,
+        "negligible": negligible,
+        "contrast": m.contrast,
+        "se": e.se,
+        "df": e.df,
+        "unit": m.unit,
+        "notes": notes,
+    }

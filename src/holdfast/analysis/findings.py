@@ -12,7 +12,7 @@ import pyarrow as pa
 from scipy import stats as scipy_stats
 
 from holdfast.analysis.advice import recommend
-from holdfast.analysis.effects import Measured, family, item_value, measure, among
+from holdfast.analysis.effects import Measured, among, family, item_value, measure
 from holdfast.analysis.panel import Panel, panels
 from holdfast.records import Contrast
 from holdfast.stats.crossed import crossed
@@ -40,7 +40,9 @@ def analyze(trials: pa.Table, study: dict[str, Any], *, base_name: str = "base")
         for i in benchmarks:
             m = measure(by_name[i["name"]], d["name"], seeds[d["name"]], base_name, ACCURACY, "loglik")
             m.name, m.contrast = i["name"], "accuracy"
-            m.coverage = min(by_name[i["name"]].coverage(x, "neutral", i["form"]) for x in [base_name, *(x for x, _ in seeds[d["name"]])])
+            m.coverage = min(
+                by_name[i["name"]].coverage(x, "neutral", i["form"]) for x in [base_name, *(x for x, _ in seeds[d["name"]])]
+            )
             gains.append((d["role"], m))
         for i in axes:
             panel = by_name[i["name"]]
@@ -56,16 +58,23 @@ def analyze(trials: pa.Table, study: dict[str, Any], *, base_name: str = "base")
     gain = _families(gains, band, forbidden)
     shift = _families(shifts, band, forbidden)
     effect = family(others, band=band, adjust=benjamini_hochberg)
-    entries = [_adapter(d, seeds[d["name"]], benchmarks, axes, gain, shift, effect, gains, shifts, by_name, base_name) for d in adapters]
+    entries = [
+        _adapter(d, seeds[d["name"]], benchmarks, axes, gain, shift, effect, gains, shifts, by_name, base_name) for d in adapters
+    ]
     findings = {
         "schema_version": SCHEMA_VERSION,
-        "study": {k: study[k] for k in ("name", "base", "equivalence_band", "estimands")} | {
-            "domains": [d["name"] for d in study["domains"]], "instruments": [i["name"] for i in instruments]},
-        "base": {"name": study["base"],
-                 "benchmarks": {i["name"]: _alone(by_name[i["name"]], base_name, ACCURACY, i["form"]) for i in benchmarks},
-                 "axes": {i["name"]: _alone(by_name[i["name"]], base_name, headline[i["name"]], "mass") for i in axes}},
-        "adapters": entries, "contrasts": _between(shifts, band), "dose": [],
-        "ranking": _ranking(entries), "correlation": _correlation(entries, axes),
+        "study": {k: study[k] for k in ("name", "base", "equivalence_band", "estimands")}
+        | {"domains": [d["name"] for d in study["domains"]], "instruments": [i["name"] for i in instruments]},
+        "base": {
+            "name": study["base"],
+            "benchmarks": {i["name"]: _alone(by_name[i["name"]], base_name, ACCURACY, i["form"]) for i in benchmarks},
+            "axes": {i["name"]: _alone(by_name[i["name"]], base_name, headline[i["name"]], "mass") for i in axes},
+        },
+        "adapters": entries,
+        "contrasts": _between(shifts, band),
+        "dose": [],
+        "ranking": _ranking(entries),
+        "correlation": _correlation(entries, axes),
     }
     findings["recommendation"] = recommend(findings)
     return findings
@@ -75,10 +84,15 @@ def _families(found: list[tuple[str, Measured]], band: float, forbidden: dict[An
     """Domain adapters by Holm in one family; controls and nulls are exploratory, by Benjamini-Hochberg."""
     main = [m for role, m in found if role == "domain"]
     rest = [m for role, m in found if role != "domain"]
-    return {**family(main, band=band, forbidden=forbidden), **(family(rest, band=band, adjust=benjamini_hochberg) if rest else {})}
+    return {
+        **family(main, band=band, forbidden=forbidden),
+        **(family(rest, band=band, adjust=benjamini_hochberg) if rest else {}),
+    }
 
 
-def _all_items(head: Measured, panel: Panel, every: list[Contrast], adapter: str, models: list[tuple[str, int]], base: str) -> None:
+def _all_items(
+    head: Measured, panel: Panel, every: list[Contrast], adapter: str, models: list[tuple[str, int]], base: str
+) -> None:
     """Rule 3: where the common-right set and the all-items form disagree in sign, both clear of 0, nothing is claimed."""
     twin = next((c for c in every if c.all_items_of == head.contrast), None)
     if twin is None:
@@ -93,49 +107,113 @@ def _alone(panel: Panel, model: str, contrast: Contrast, form: str) -> dict[str,
     """The base's own level, with an interval over items."""
     value = np.where(among(panel, [model], contrast), item_value(panel, model, contrast), np.nan)
     if np.isnan(value).all():
-        return {"estimate": None, "lower": None, "upper": None, "n": 0, "coverage": None, "num_clusters": 0, "contrast": contrast.name}
+        return {
+            "estimate": None,
+            "lower": None,
+            "upper": None,
+            "n": 0,
+            "coverage": None,
+            "num_clusters": 0,
+            "contrast": contrast.name,
+        }
     e = crossed(value[None], panel.clusters)
-    return {"estimate": e.estimate, "lower": e.lower, "upper": e.upper, "level": e.level, "n": e.n, "num_clusters": e.num_clusters,
-            "num_seeds": 0, "coverage": panel.coverage(model, contrast.plus, form), "contrast": contrast.name, "se": e.se, "df": e.df}
+    return {
+        "estimate": e.estimate,
+        "lower": e.lower,
+        "upper": e.upper,
+        "level": e.level,
+        "n": e.n,
+        "num_clusters": e.num_clusters,
+        "num_seeds": 0,
+        "coverage": panel.coverage(model, contrast.plus, form),
+        "contrast": contrast.name,
+        "se": e.se,
+        "df": e.df,
+    }
 
 
-def _adapter(d: dict[str, Any], models: list[tuple[str, int]], benchmarks: list[Any], axes: list[Any], gain: Any, shift: Any, effect: Any,
-             gains: list[Any], shifts: list[Any], by_name: dict[str, Panel], base: str) -> dict[str, Any]:
+def _adapter(
+    d: dict[str, Any],
+    models: list[tuple[str, int]],
+    benchmarks: list[Any],
+    axes: list[Any],
+    gain: Any,
+    shift: Any,
+    effect: Any,
+    gains: list[Any],
+    shifts: list[Any],
+    by_name: dict[str, Panel],
+    base: str,
+) -> dict[str, Any]:
     name = d["name"]
     mine = {i["name"]: gain[name, i["name"]] for i in benchmarks}
     moved = {i["name"]: shift[name, i["name"]] for i in axes}
-    effects = {i["name"]: {key[1].split(".", 1)[1]: v for key, v in effect.items() if key[0] == name and key[1].startswith(i["name"] + ".")}
-               for i in axes}
+    effects = {
+        i["name"]: {
+            key[1].split(".", 1)[1]: v for key, v in effect.items() if key[0] == name and key[1].startswith(i["name"] + ".")
+        }
+        for i in axes
+    }
     per_seed = []
     for row, (model, seed) in enumerate(models):
         single = lambda found: {m.name: _single(m, row) for _, m in found if m.adapter == name}  # noqa: E731, B023
         per_seed.append({"seed": seed, "gains": single(gains), "shifts": single(shifts)})
     known = lambda cells: [c["estimate"] for c in cells.values() if c["estimate"] is not None]  # noqa: E731
-    return {"name": name, "domain": name, "role": d["role"], "own_benchmark": d["own_benchmark"], "seeds": [s for _, s in models], "gains": mine,
-            "shifts": moved, "effects": effects, "drift": _drift([m for m, _ in models], by_name, base), "vs_format_only": {},
-            "mean_gain": float(np.mean(known(mine))) if known(mine) else None, "mean_shift": float(np.mean(known(moved))) if known(moved) else None,
-            "per_seed": per_seed}
+    return {
+        "name": name,
+        "domain": name,
+        "role": d["role"],
+        "own_benchmark": d["own_benchmark"],
+        "seeds": [s for _, s in models],
+        "gains": mine,
+        "shifts": moved,
+        "effects": effects,
+        "drift": _drift([m for m, _ in models], by_name, base),
+        "vs_format_only": {},
+        "mean_gain": float(np.mean(known(mine))) if known(mine) else None,
+        "mean_shift": float(np.mean(known(moved))) if known(moved) else None,
+        "per_seed": per_seed,
+    }
 
 
 def _single(m: Measured, row: int) -> dict[str, Any]:
     if np.isnan(m.diff_SI[row]).all():
         return {"estimate": None, "lower": None, "upper": None, "n": 0, "notes": ["no item in the set"]}
     e = crossed(m.diff_SI[row][None], m.clusters)
-    return {"estimate": e.estimate, "lower": e.lower, "upper": e.upper, "level": e.level, "n": e.n, "num_clusters": e.num_clusters,
-            "num_seeds": 1, "notes": ["interval over items only: it says nothing about training noise"]}
+    return {
+        "estimate": e.estimate,
+        "lower": e.lower,
+        "upper": e.upper,
+        "level": e.level,
+        "n": e.n,
+        "num_clusters": e.num_clusters,
+        "num_seeds": 1,
+        "notes": ["interval over items only: it says nothing about training noise"],
+    }
 
 
 def _drift(models: list[str], by_name: dict[str, Panel], base: str) -> dict[str, float | None]:
     """Means over seeds of adapted - base: format coverage, refusals, reply length. Read these before calling a shift character."""
+
     def change(panel: Panel, column: str) -> float:
         conditions = sorted(panel.value.get(base, {}))
-        values = [np.nanmean(panel.get(m, c, column) - panel.get(base, c, column)) for m in models for c in conditions
-                  if not np.isnan(panel.get(m, c, column)).all() and not np.isnan(panel.get(base, c, column)).all()]
+        values = [
+            np.nanmean(panel.get(m, c, column) - panel.get(base, c, column))
+            for m in models
+            for c in conditions
+            if not np.isnan(panel.get(m, c, column)).all() and not np.isnan(panel.get(base, c, column)).all()
+        ]
         return float(np.mean(values)) if values else math.nan
+
     out = {f"{name}.kappa": change(panel, "kappa") for name, panel in by_name.items()}
-    out |= {f"{name}.{column}": change(panel, column) for name, panel in by_name.items() for column in ("refused", "num_new_tokens")
-            if not np.isnan(change(panel, column)) and not np.isnan(panel.get(base, "neutral", "parsed")).all() and
-            np.nansum(panel.get(base, "neutral", "num_new_tokens")) > 0}
+    out |= {
+        f"{name}.{column}": change(panel, column)
+        for name, panel in by_name.items()
+        for column in ("refused", "num_new_tokens")
+        if not np.isnan(change(panel, column))
+        and not np.isnan(panel.get(base, "neutral", "parsed")).all()
+        and np.nansum(panel.get(base, "neutral", "num_new_tokens")) > 0
+    }
     return out
 
 
@@ -145,31 +223,55 @@ def _between(shifts: list[tuple[str, Measured]], band: float) -> list[dict[str, 
     domain = [m for role, m in shifts if role == "domain"]
     for a, b in itertools.combinations(domain, 2):
         if a.name == b.name and a.diff_SI.shape == b.diff_SI.shape:
-            pairs.append(Measured(f"{a.adapter} - {b.adapter}", a.name, a.contrast, a.diff_SI - b.diff_SI, a.clusters, a.seeds,
-                                  min(a.coverage, b.coverage), a.identified and b.identified))
+            pairs.append(
+                Measured(
+                    f"{a.adapter} - {b.adapter}",
+                    a.name,
+                    a.contrast,
+                    a.diff_SI - b.diff_SI,
+                    a.clusters,
+                    a.seeds,
+                    min(a.coverage, b.coverage),
+                    a.identified and b.identified,
+                )
+            )
     made = family(pairs, band=band)
     return [{"name": adapter, "axis": axis, **cell} for (adapter, axis), cell in made.items()]
 
 
 def _ranking(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """P(rank) of the mean shift, smallest first, from independent normal draws; descriptive: it mixes scales."""
-    usable = [e for e in entries if e["role"] == "domain" and all(s["estimate"] is not None and s["se"] is not None for s in e["shifts"].values())]
+    usable = [
+        e
+        for e in entries
+        if e["role"] == "domain" and all(s["estimate"] is not None and s["se"] is not None for s in e["shifts"].values())
+    ]
     if len(usable) < 2:
         return []
     rng = np.random.default_rng(0)
-    draws = np.array([np.mean([rng.normal(s["estimate"], 0 if s["se"] != s["se"] else s["se"], 4000) for s in e["shifts"].values()], axis=0)
-                      for e in usable])
+    draws = np.array(
+        [
+            np.mean([rng.normal(s["estimate"], 0 if s["se"] != s["se"] else s["se"], 4000) for s in e["shifts"].values()], axis=0)
+            for e in usable
+        ]
+    )
     rank = draws.argsort(0).argsort(0)
-    return [{"name": e["name"], "p_rank": [float((rank[k] == r).mean()) for r in range(len(usable))]} for k, e in enumerate(usable)]
+    return [
+        {"name": e["name"], "p_rank": [float((rank[k] == r).mean()) for r in range(len(usable))]} for k, e in enumerate(usable)
+    ]
 
 
 def _correlation(entries: list[dict[str, Any]], axes: list[dict[str, Any]]) -> dict[str, Any]:
     usable = [e for e in entries if e["role"] == "domain" and e["mean_gain"] is not None]
     out: dict[str, Any] = {"num_mixes": len(usable), "description": {}}
     if len(usable) < 8:
-        out["refused"] = "five points, no claim" if len(usable) == 5 else f"{len(usable)} points, no claim: at least 8 domain mixes are needed"
+        out["refused"] = (
+            "five points, no claim" if len(usable) == 5 else f"{len(usable)} points, no claim: at least 8 domain mixes are needed"
+        )
     for i in axes:
-        pairs = [(e["mean_gain"], e["shifts"][i["name"]]["estimate"]) for e in usable if e["shifts"][i["name"]]["estimate"] is not None]
+        pairs = [
+            (e["mean_gain"], e["shifts"][i["name"]]["estimate"]) for e in usable if e["shifts"][i["name"]]["estimate"] is not None
+        ]
         constant = len(pairs) < 3 or np.ptp([g for g, _ in pairs]) == 0 or np.ptp([s for _, s in pairs]) == 0
         out["description"][i["name"]] = None if constant else float(scipy_stats.pearsonr(*zip(*pairs, strict=True)).statistic)
     return out
@@ -177,6 +279,7 @@ def _correlation(entries: list[dict[str, Any]], axes: list[dict[str, Any]]) -> d
 
 def findings_json(findings: dict[str, Any]) -> bytes:
     """Canonical bytes: sorted keys, 12 significant digits, unknown as null."""
+
     def clean(value: Any) -> Any:
         if isinstance(value, dict):
             return {str(k): clean(v) for k, v in value.items()}
@@ -187,4 +290,5 @@ def findings_json(findings: dict[str, Any]) -> bytes:
         if isinstance(value, (float, np.floating)):
             return float(f"{float(value):.12g}") if math.isfinite(value) else None
         return int(value) if isinstance(value, np.integer) else value
+
     return (json.dumps(clean(findings), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

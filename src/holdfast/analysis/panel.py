@@ -8,7 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-COLUMNS = ("p_gold", "p_suggested", "margin", "rating", "score", "score_norm", "kappa", "num_new_tokens", "correct", "parsed", "refused")
+COLUMNS = (
+    "p_gold",
+    "p_suggested",
+    "margin",
+    "rating",
+    "score",
+    "score_norm",
+    "kappa",
+    "num_new_tokens",
+    "correct",
+    "parsed",
+    "refused",
+)
 
 
 @dataclass
@@ -42,10 +54,17 @@ def panels(trials: pa.Table) -> tuple[dict[str, Panel], dict[str, tuple[str, int
     columns = [c for c in COLUMNS if c in table.column_names]
     keys = ["instrument", "model", "condition", "item_id"]
     mean = table.group_by(keys).aggregate([(c, "mean") for c in columns])
-    models = {row["model"]: (row["domain"], row["seed"]) for row in
-              table.select(["model", "domain", "seed"]).group_by(["model", "domain", "seed"]).aggregate([]).to_pylist()}
+    models = {
+        row["model"]: (row["domain"], row["seed"])
+        for row in table.select(["model", "domain", "seed"]).group_by(["model", "domain", "seed"]).aggregate([]).to_pylist()
+    }
     out: dict[str, Panel] = {}
-    places = table.select(["instrument", "item_id", "cluster_id"]).group_by(["instrument", "item_id", "cluster_id"]).aggregate([]).to_pylist()
+    places = (
+        table.select(["instrument", "item_id", "cluster_id"])
+        .group_by(["instrument", "item_id", "cluster_id"])
+        .aggregate([])
+        .to_pylist()
+    )
     for name in sorted({p["instrument"] for p in places}):
         mine = sorted((p["item_id"], p["cluster_id"]) for p in places if p["instrument"] == name)
         out[name] = Panel([i for i, _ in mine], np.array([c for _, c in mine]))

@@ -25,7 +25,17 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         level = "ok" if share < WARN else "warn" if averaged or not skewed else "refuse"
         claim = f"the key of {name} is position {position} in {count} of {len(options)} items"
         if level == "refuse":
-            out += [entry("answer_key", level, f"{claim}: a gain on it is refused", evidence, [d["name"], name]) for d in context.study["domains"]]
+            out += [
+                entry("answer_key", level, f"{claim}: a gain on it is refused", evidence, [d["name"], name])
+                for d in context.study["domains"]
+            ]
         else:
-            out.append(entry("answer_key", level, claim + ("; options are reordered before they are lettered" if averaged else ""), evidence))
+            out.append(
+                entry(
+                    "answer_key",
+                    level,
+                    claim + ("; options are reordered before they are lettered" if averaged else ""),
+                    evidence,
+                )
+            )
     return out

@@ -15,17 +15,34 @@ COLUMNS = ("p_gold", "p_suggested", "rating", "score")
 def check(context: AuditContext) -> list[dict[str, Any]]:
     nulls = sorted({m for m in context.trials["model"].unique().to_pylist() if m.startswith("identity/")})
     if not nulls:
-        return [entry("identity", "warn", "no identity adapter was measured: that the pipeline itself changes nothing is not shown", {})]
+        return [
+            entry(
+                "identity", "warn", "no identity adapter was measured: that the pipeline itself changes nothing is not shown", {}
+            )
+        ]
+
     def rows(model: str) -> dict[Any, Any]:
         part = context.trials.filter(pc.equal(context.trials["model"], model)).select([*KEYS, *COLUMNS]).to_pylist()
         return {tuple(r[k] for k in KEYS): [r[c] for c in COLUMNS] for r in part}
+
     base, largest = rows("base"), 0.0
     for name in nulls:
         other = rows(name)
         if other.keys() != base.keys():
-            return [entry("identity", "warn", f"{name} was not asked what the base was asked", {"base": len(base), name: len(other)})]
-        largest = max([largest, *(abs(a - b) for key in base for a, b in zip(base[key], other[key], strict=True) if a == a and b == b)])
+            return [
+                entry("identity", "warn", f"{name} was not asked what the base was asked", {"base": len(base), name: len(other)})
+            ]
+        largest = max(
+            [largest, *(abs(a - b) for key in base for a, b in zip(base[key], other[key], strict=True) if a == a and b == b)]
+        )
     level = "ok" if largest < 1e-5 else "refuse"
-    return [entry("identity", level, "an adapter that changes nothing measures as the base" if level == "ok" else
-                  "an adapter that changes nothing does not measure as the base: no difference of this run may be believed",
-                  {"largest_difference": largest, "adapters": len(nulls)})]
+    return [
+        entry(
+            "identity",
+            level,
+            "an adapter that changes nothing measures as the base"
+            if level == "ok"
+            else "an adapter that changes nothing does not measure as the base: no difference of this run may be believed",
+            {"largest_difference": largest, "adapters": len(nulls)},
+        )
+    ]

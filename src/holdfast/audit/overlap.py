@@ -13,6 +13,13 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         for name, items in context.items.items():
             shared = [i.item_id for i in items if keys & set(i.source_keys)]
             if shared:
-                out.append(entry("overlap", "refuse", f"{len(shared)} of {len(items)} items of {name} were trained on in {domain}: its number is refused",
-                                 {"items": shared[:20], "count": len(shared)}, [domain, name]))
+                out.append(
+                    entry(
+                        "overlap",
+                        "refuse",
+                        f"{len(shared)} of {len(items)} items of {name} were trained on in {domain}: its number is refused",
+                        {"items": shared[:20], "count": len(shared)},
+                        [domain, name],
+                    )
+                )
     return out or [entry("overlap", "ok", "no evaluation item is a training row", {"domains": sorted(context.examples_keys)})]

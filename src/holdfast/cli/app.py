@@ -11,10 +11,18 @@ import typer
 
 from holdfast.errors import ConfigError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  help="Measures what a fine-tune did to a language model's backbone: capability gain against sycophancy shift.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Measures what a fine-tune did to a language model's backbone: capability gain against sycophancy shift.",
+)
 
-Settings = Annotated[list[str] | None, typer.Argument(metavar="[STUDY.yaml] [KEY=VALUE ...]", help="A study file or shipped recipe, then settings.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[STUDY.yaml] [KEY=VALUE ...]", help="A study file or shipped recipe, then settings."),
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/<study name>.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0, mps.")]
 Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")]
@@ -25,7 +33,9 @@ Offline = Annotated[bool, typer.Option(help="Never ask a hub.")]
 Strict = Annotated[bool, typer.Option(help="Exit with 1 if the audit refuses a claim.")]
 
 
-def _study(arguments: list[str] | None, device: str | None, dtype: str | None, limit: int | None, seeds: int | None, offline: bool):
+def _study(
+    arguments: list[str] | None, device: str | None, dtype: str | None, limit: int | None, seeds: int | None, offline: bool
+):
     import os
 
     from holdfast.config import load_study
@@ -38,16 +48,29 @@ def _study(arguments: list[str] | None, device: str | None, dtype: str | None, l
     stray = [a for a in arguments if "=" not in a]
     if stray:
         raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example train.r=32 (one study file only)")
-    extra = [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype) + [f"seeds={seeds}"] * bool(seeds)
+    extra = (
+        [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype) + [f"seeds={seeds}"] * bool(seeds)
+    )
     study = load_study(path, [*arguments, *extra])
     if limit:
-        study = study.model_copy(update={"instruments": tuple(i.model_copy(update={"limit": min(limit, i.limit or limit)}) for i in study.instruments)})
+        study = study.model_copy(
+            update={"instruments": tuple(i.model_copy(update={"limit": min(limit, i.limit or limit)}) for i in study.instruments)}
+        )
     return study
 
 
 @app.command()
-def run(arguments: Settings = None, out: Out = None, device: Device = None, dtype: Dtype = None, limit: Limit = None, seeds: Seeds = None,
-        as_json: Json = False, offline: Offline = False, strict: Strict = False) -> None:
+def run(
+    arguments: Settings = None,
+    out: Out = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    limit: Limit = None,
+    seeds: Seeds = None,
+    as_json: Json = False,
+    offline: Offline = False,
+    strict: Strict = False,
+) -> None:
     """Train the adapters, measure gain and sycophancy, and write the report. Run again to go on after any interruption."""
     from holdfast import pipeline
     from holdfast.cli.progress import say, work
@@ -68,8 +91,16 @@ def run(arguments: Settings = None, out: Out = None, device: Device = None, dtyp
 
 
 @app.command()
-def plan(arguments: Settings = None, out: Out = None, device: Device = None, dtype: Dtype = None, limit: Limit = None, seeds: Seeds = None,
-         as_json: Json = False, offline: Offline = False) -> None:
+def plan(
+    arguments: Settings = None,
+    out: Out = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    limit: Limit = None,
+    seeds: Seeds = None,
+    as_json: Json = False,
+    offline: Offline = False,
+) -> None:
     """Cells, prompts, tokens, estimated time and memory of a study, without running it."""
     from holdfast.cli.estimate import estimate
 
@@ -90,9 +121,11 @@ def report(folder: Annotated[Path, typer.Argument(help="A finished run.")]) -> N
 
 
 @app.command()
-def analyze(source: Annotated[Path, typer.Argument(help="A run folder or a trials table (.parquet).")],
-            study: Annotated[str | None, typer.Option(help="Study the table belongs to; default: the run's own study.yaml.")] = None,
-            as_json: Json = False) -> None:
+def analyze(
+    source: Annotated[Path, typer.Argument(help="A run folder or a trials table (.parquet).")],
+    study: Annotated[str | None, typer.Option(help="Study the table belongs to; default: the run's own study.yaml.")] = None,
+    as_json: Json = False,
+) -> None:
     """Findings from a trials table, without any model."""
     import pyarrow.parquet as pq
 
@@ -121,10 +154,15 @@ def doctor(model: Annotated[str, typer.Argument(help="Model to check.")] = "worl
 
 
 @app.command()
-def probe(model: Annotated[str, typer.Argument(help="world:N, org/name@revision, or a folder.")],
-          adapter: Annotated[list[Path] | None, typer.Option("--adapter", help="PEFT folder; may be given several times.")] = None,
-          study: Annotated[str | None, typer.Option(help="Study whose instruments are asked.")] = None,
-          limit: Limit = None, device: Device = None, dtype: Dtype = None, as_json: Json = False) -> None:
+def probe(
+    model: Annotated[str, typer.Argument(help="world:N, org/name@revision, or a folder.")],
+    adapter: Annotated[list[Path] | None, typer.Option("--adapter", help="PEFT folder; may be given several times.")] = None,
+    study: Annotated[str | None, typer.Option(help="Study whose instruments are asked.")] = None,
+    limit: Limit = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    as_json: Json = False,
+) -> None:
     """Ask any model, and adapters of it, every instrument: no training."""
     from holdfast.cli.checks import probe as ask
 
@@ -148,7 +186,9 @@ def _show(findings: dict, as_json: bool) -> None:
     from holdfast.report import result_table
 
     console = Console()
-    console.print(result_table(findings)) if console.is_terminal else Console(width=160, no_color=True).print(result_table(findings))
+    console.print(result_table(findings)) if console.is_terminal else Console(width=160, no_color=True).print(
+        result_table(findings)
+    )
 
 
 def _load(path: Path):

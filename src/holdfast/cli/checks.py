@@ -36,10 +36,16 @@ def doctor(model: str, device: str | None) -> tuple[list[str], bool]:
     engine = LocalEngine(base.model, base.chat)
     lines.append("packed rows: " + (engine.unfit or "ok"))
     words = sorted(w for w in base.chat.tokenizer.get_vocab() if w.isalpha())[:40]
-    prompts = [Prompt(condition="neutral", messages=(Message("user", " ".join(words[:k])),), choices=(f" {words[k]}", f" {words[0]}"))
-               for k in range(1, len(words), 3)]
+    prompts = [
+        Prompt(condition="neutral", messages=(Message("user", " ".join(words[:k])),), choices=(f" {words[k]}", f" {words[0]}"))
+        for k in range(1, len(words), 3)
+    ]
     together, alone = engine.answer(prompts), [engine.answer([p])[0] for p in prompts]
-    gap = max(abs(a - b) / n for x, y in zip(together, alone, strict=True) for a, b, n in zip(x.logliks, y.logliks, x.num_tokens, strict=True))
+    gap = max(
+        abs(a - b) / n
+        for x, y in zip(together, alone, strict=True)
+        for a, b, n in zip(x.logliks, y.logliks, x.num_tokens, strict=True)
+    )
     invariant = gap < 1e-4
     lines.append(f"batch-size invariance: {'ok' if invariant else 'NOT ok'}, largest difference {gap:.1e} nats a token")
     return lines, one and invariant
@@ -71,9 +77,15 @@ def probe(study: Study, adapters: list[Path]) -> dict[str, dict[str, float | Non
                 for t in trials:
                     columns[contrast.column][t.condition][t.item_id].append(getattr(t, contrast.column))
                 plus, minus = columns[contrast.column][contrast.plus], columns[contrast.column][contrast.minus or ""]
-                keep = [i for i in plus if (contrast.minus is None or i in minus) and
-                        (contrast.among == "all" or (i in right) == (contrast.among == "right"))]
-                found[f"{config.kind}.{contrast.name}"] = _mean([contrast.sign * (np.mean(plus[i]) - (np.mean(minus[i]) if contrast.minus else 0)) for i in keep])
+                keep = [
+                    i
+                    for i in plus
+                    if (contrast.minus is None or i in minus)
+                    and (contrast.among == "all" or (i in right) == (contrast.among == "right"))
+                ]
+                found[f"{config.kind}.{contrast.name}"] = _mean(
+                    [contrast.sign * (np.mean(plus[i]) - (np.mean(minus[i]) if contrast.minus else 0)) for i in keep]
+                )
         return found
 
     out = {"base": ask(base.model)}

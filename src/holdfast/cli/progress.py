@@ -21,14 +21,21 @@ def work(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        with Progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"),
-                      TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        ) as bar:
             task, start = bar.add_task(label, total=total, rate=""), time.monotonic()
 
             def advance(count: int, name: str) -> None:
                 bar.advance(task, count)
                 rate = bar.tasks[0].completed / max(1e-9, time.monotonic() - start)
                 bar.update(task, description=f"{label}: {name}", rate=f"{rate:,.0f} items/s")
+
             yield advance
     else:
         start, state = time.monotonic(), {"done": 0, "shown": 0.0}
@@ -41,4 +48,5 @@ def work(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
                 rate = state["done"] / max(1e-9, now - start)
                 left = (total - state["done"]) / rate if rate else float("nan")
                 say(f"{label}: {min(1, state['done'] / total):4.0%}  {rate:,.0f} items/s  {left:,.0f} s left  ({name})")
+
         yield line

@@ -36,8 +36,14 @@ class ScoreRequest:
 class LocalEngine:
     """Scores and generates with one model; the tokenised requests of a list of prompts are kept for the next model."""
 
-    def __init__(self, model: nn.Module, chat: ChatFormat, tokens_per_batch: int = 8192, packing: bool | None = None,
-                 cache: dict[Any, Any] | None = None):
+    def __init__(
+        self,
+        model: nn.Module,
+        chat: ChatFormat,
+        tokens_per_batch: int = 8192,
+        packing: bool | None = None,
+        cache: dict[Any, Any] | None = None,
+    ):
         self.model, self.chat, self.budget = model.eval(), chat, tokens_per_batch
         self.device = next(model.parameters()).device
         self.unfit = packed.unfit(model) if packing is None else (None if packing else "switched off")
@@ -49,8 +55,10 @@ class LocalEngine:
         try:
             return self._answer(prompts, key, progress or (lambda _: None))
         except (torch.OutOfMemoryError, MemoryError):
-            raise ResourceError(f"execution.tokens_per_batch: {self.budget} tokens at once do not fit in memory; "
-                                f"lower it, for example execution.tokens_per_batch={max(256, self.budget // 4)}") from None
+            raise ResourceError(
+                f"execution.tokens_per_batch: {self.budget} tokens at once do not fit in memory; "
+                f"lower it, for example execution.tokens_per_batch={max(256, self.budget // 4)}"
+            ) from None
 
     def _answer(self, prompts: Sequence[Prompt], key: Any, progress: Progress) -> list[Response]:
         if key is not None and key in self.cache:
@@ -58,14 +66,18 @@ class LocalEngine:
         else:
             scored = [i for i, p in enumerate(prompts) if p.choices]
             open_ = [i for i, p in enumerate(prompts) if not p.choices]
-            pairs = self.chat.encode_choices([self.chat.prompt_text(prompts[i]) for i in scored], [prompts[i].choices for i in scored])
+            pairs = self.chat.encode_choices(
+                [self.chat.prompt_text(prompts[i]) for i in scored], [prompts[i].choices for i in scored]
+            )
             requests = [ScoreRequest(tuple(c), tuple(map(tuple, ks))) for c, ks in pairs]
             contexts = self.chat.encode([self.chat.prompt_text(prompts[i]) for i in open_])
             if key is not None:
                 self.cache[key] = scored, requests, open_, contexts
         out: list[Response | None] = [None] * len(prompts)
         for i, request, logliks in zip(scored, requests, self.score(requests, progress), strict=True):
-            out[i] = Response(logliks=logliks, num_tokens=tuple(map(len, request.continuations)), num_prompt_tokens=len(request.context))
+            out[i] = Response(
+                logliks=logliks, num_tokens=tuple(map(len, request.continuations)), num_prompt_tokens=len(request.context)
+            )
         limits = [prompts[i].max_new_tokens for i in open_]
         for i, context, (ids, ended) in zip(open_, contexts, self.generate(contexts, limits, progress), strict=True):
             text = self.chat.tokenizer.decode(ids, skip_special_tokens=True)
@@ -122,9 +134,9 @@ class LocalEngine:
                 count += 1
                 tokens += continuation[:-1]
                 positions += range(depth, depth + body)
-                mask[n, at:at + body, :depth] = True
-                mask[n, at:at + body, at:at + body] = _causal(body)
-                mask[n, at:at + body, 0] = True
+                mask[n, at : at + body, :depth] = True
+                mask[n, at : at + body, at : at + body] = _causal(body)
+                mask[n, at : at + body, 0] = True
                 at += body
             start += request.size
         self.tokens_computed += len(tokens)
@@ -136,7 +148,7 @@ class LocalEngine:
         sums = torch.zeros(count, dtype=torch.float64).index_add_(0, torch.tensor(owner), logprobs.double()).tolist()
         out, at = [], 0
         for request in requests:
-            out.append(tuple(sums[at:at + len(request.continuations)]))
+            out.append(tuple(sums[at : at + len(request.continuations)]))
             at += len(request.continuations)
         return out
 
@@ -145,15 +157,16 @@ class LocalEngine:
         out, depth = [], len(request.context)
         for continuation in request.continuations:
             ids = torch.tensor([[*request.context, *continuation[:-1]]], device=self.device)
-            logits = self.model(input_ids=ids, use_cache=False).logits[0, depth - 1:].float()
+            logits = self.model(input_ids=ids, use_cache=False).logits[0, depth - 1 :].float()
             picked = logits.log_softmax(-1)[torch.arange(len(continuation)), torch.tensor(continuation)]
             out.append(float(picked.double().sum()))
             self.tokens_computed += ids.shape[1]
         return tuple(out)
 
     @torch.inference_mode()
-    def generate(self, contexts: Sequence[Sequence[int]], limits: Sequence[int], progress: Progress | None = None
-                 ) -> list[tuple[list[int], bool]]:
+    def generate(
+        self, contexts: Sequence[Sequence[int]], limits: Sequence[int], progress: Progress | None = None
+    ) -> list[tuple[list[int], bool]]:
         """Greedy replies: (new token ids without the end token, whether the end token was written)."""
         tokenizer = self.chat.tokenizer
         ends = {tokenizer.eos_token_id, *_end_ids(self.model)} - {None}
@@ -166,13 +179,22 @@ class LocalEngine:
             ids = torch.full((len(group), wide), pad)
             seen = torch.zeros(len(group), wide, dtype=torch.long)
             for j, i in enumerate(group):
-                ids[j, wide - len(contexts[i]):] = torch.tensor(contexts[i])
-                seen[j, wide - len(contexts[i]):] = 1
-            written = self.model.generate(input_ids=ids.to(self.device), attention_mask=seen.to(self.device), max_new_tokens=limit,
-                                          do_sample=False, num_beams=1, pad_token_id=pad, eos_token_id=sorted(ends) or None,
-                                          temperature=None, top_p=None, top_k=None)[:, wide:].tolist()
+                ids[j, wide - len(contexts[i]) :] = torch.tensor(contexts[i])
+                seen[j, wide - len(contexts[i]) :] = 1
+            written = self.model.generate(
+                input_ids=ids.to(self.device),
+                attention_mask=seen.to(self.device),
+                max_new_tokens=limit,
+                do_sample=False,
+                num_beams=1,
+                pad_token_id=pad,
+                eos_token_id=sorted(ends) or None,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+            )[:, wide:].tolist()
             for i, new in zip(group, written, strict=True):
-                new = new[:limits[i]]
+                new = new[: limits[i]]
                 stop = next((k for k, token in enumerate(new) if token in ends), None)
                 out[i] = (new if stop is None else new[:stop], stop is not None)
             if progress:
@@ -190,7 +212,7 @@ def _picked(head: nn.Module, hidden: Tensor, back: Tensor, targets: Tensor, bloc
     order = torch.argsort(back)
     ranked = back[order].contiguous()
     for start in range(0, len(hidden), block):
-        logits = head(hidden[start:start + block]).float()
+        logits = head(hidden[start : start + block]).float()
         lo, hi = torch.searchsorted(ranked, torch.tensor([start, start + len(logits)])).tolist()
         mine = order[lo:hi]
         local = (back[mine] - start).to(logits.device)

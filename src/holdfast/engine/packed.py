@@ -49,15 +49,35 @@ class Plan:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float) -> Tensor:
         """[1, H, N, D] and two of [1, Hkv, N, D] -> [1, N, H, D]"""
+
         def tile(x: Tensor) -> Tensor:
             return x[0].transpose(0, 1)[self.row_of_tile].unflatten(0, self.shape).transpose(1, 2)
-        out = F.scaled_dot_product_attention(tile(query), tile(key), tile(value), attn_mask=self.mask, is_causal=self.mask is None,
-                                             scale=scaling, dropout_p=dropout, enable_gqa=query.shape[1] != key.shape[1])
+
+        out = F.scaled_dot_product_attention(
+            tile(query),
+            tile(key),
+            tile(value),
+            attn_mask=self.mask,
+            is_causal=self.mask is None,
+            scale=scaling,
+            dropout_p=dropout,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
         return out.transpose(1, 2).flatten(0, 1)[self.tile_of_row][None]
 
 
-def _attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, plan: Plan | None = None,
-               scaling: float | None = None, dropout: float = 0.0, sliding_window: int | None = None, **kwargs: Any):
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    plan: Plan | None = None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    **kwargs: Any,
+):
     if plan is None:
         raise ValueError("packed attention was called without plan=...: call the model inside engine.packed.using()")
     windowed = sliding_window is not None and sliding_window < plan.shape[1]
@@ -121,7 +141,9 @@ def unfit(model: nn.Module) -> str | None:
             with using(model):
                 plan = Plan([len(s) for s in sequences]).to(device)
                 tokens = torch.cat(sequences).to(device)
-                packed = lm.get_output_embeddings()(hidden_rows(lm, tokens, plan, torch.arange(len(tokens), device=device))).float()
+                packed = lm.get_output_embeddings()(
+                    hidden_rows(lm, tokens, plan, torch.arange(len(tokens), device=device))
+                ).float()
         gap = float((torch.cat(plain).log_softmax(-1) - packed.log_softmax(-1)).abs().max())
     except Exception as error:  # whatever a foreign architecture raises means the same: not by packed rows
         return f"{type(error).__name__}: {error}"

@@ -70,8 +70,14 @@ class Cells:
 
     def adapter_identity(self, domain: str, seed: int) -> dict[str, Any]:
         config = self.study.domain(domain)
-        shared = {"base": self.base_digest, "dtype": self.study.model.dtype, "seed": seed, "versions": library_versions(),
-                  "code": TRAINING_CODE, "train": self.study.train.model_dump(mode="json", exclude={"tokens_per_pass"})}
+        shared = {
+            "base": self.base_digest,
+            "dtype": self.study.model.dtype,
+            "seed": seed,
+            "versions": library_versions(),
+            "code": TRAINING_CODE,
+            "train": self.study.train.model_dump(mode="json", exclude={"tokens_per_pass"}),
+        }
         if config.identity:
             return {**shared, "identity_adapter": True}
         return {**shared, "examples": self.examples_digest(domain), "max_steps": self.max_steps(domain)}
@@ -102,10 +108,21 @@ class Cells:
             from holdfast.training import reference
 
             trainer = reference.train
-        record = trainer(self.base.model, encoding.examples, train, seed=seed, max_steps=self.max_steps(domain), out=draft / "adapter",
-                         progress=lambda k: tick(k * batches.examples_per_step(train)))
-        summary = {**dataclasses.asdict(record), "num_examples": len(encoding.examples), "num_dropped": encoding.num_dropped,
-                   "num_truncated": encoding.num_truncated}
+        record = trainer(
+            self.base.model,
+            encoding.examples,
+            train,
+            seed=seed,
+            max_steps=self.max_steps(domain),
+            out=draft / "adapter",
+            progress=lambda k: tick(k * batches.examples_per_step(train)),
+        )
+        summary = {
+            **dataclasses.asdict(record),
+            "num_examples": len(encoding.examples),
+            "num_dropped": encoding.num_dropped,
+            "num_truncated": encoding.num_truncated,
+        }
         (draft / "training.json").write_text(canonical(summary) + "\n", encoding="utf-8")
 
     # --- trials ---------------------------------------------------------------------------------------------------------
@@ -113,9 +130,18 @@ class Cells:
     def trials_identity(self, model: str, adapter: Path | None, kind: str) -> dict[str, Any]:
         asked = self.materials.asked(kind)
         weights = {p.name: file_digest(p) for p in sorted((adapter / "adapter").iterdir())} if adapter else None
-        return {"model": model, "base": self.base_digest, "dtype": self.study.model.dtype, "adapter": weights, "kind": kind,
-                "style": asked.config.style, "options": asked.config.options, "items": asked.digest, "code": TRIALS_CODE,
-                "versions": library_versions()}
+        return {
+            "model": model,
+            "base": self.base_digest,
+            "dtype": self.study.model.dtype,
+            "adapter": weights,
+            "kind": kind,
+            "style": asked.config.style,
+            "options": asked.config.options,
+            "items": asked.digest,
+            "code": TRIALS_CODE,
+            "versions": library_versions(),
+        }
 
     def missing_trials(self, model: str, adapter: Path | None) -> list[str]:
         kinds = [i.kind for i in self.study.instruments]
@@ -130,10 +156,12 @@ class Cells:
         adapter = self.adapter(domain, seed, tick) if domain is not None else None
         missing = self.missing_trials(model, adapter)
         if missing:
+
             def ask(network: Any) -> None:
                 engine = LocalEngine(network, self.base.chat, self.study.execution.tokens_per_batch, cache=self._token_cache)
                 for kind in missing:
                     self._ask(engine, model, adapter, kind, tick)
+
             if adapter is None:
                 ask(self.base.model)
             else:
@@ -182,24 +210,52 @@ def _write_trials(draft: Path, model: str, kind: str, asked: Asked, answered: li
 
 def _transcript(name: str, model: str, kind: str, item: Item, prompt: Prompt, response: Response, trial: Trial) -> str:
     said = " ".join(f"[{m.role}] {m.content}" for m in prompt.messages) if not prompt.plain else prompt.messages[0].content
-    reply: dict[str, Any] = {"reply": response.text} if not prompt.choices else {
-        "choices": prompt.choices, "logliks": [round(x, 6) for x in response.logliks]}
+    reply: dict[str, Any] = (
+        {"reply": response.text}
+        if not prompt.choices
+        else {"choices": prompt.choices, "logliks": [round(x, 6) for x in response.logliks]}
+    )
     gold = prompt.choices[prompt.gold] if prompt.choices and prompt.gold is not None else item.fields.get("answer")
-    return json.dumps({"transcript_id": name, "model": model, "instrument": kind, "item_id": item.item_id, "condition": prompt.condition,
-                       "rotation": prompt.rotation, "prompt": said, "prefill": prompt.prefill, **reply, "gold": gold,
-                       "outcome": trial.outcome}, ensure_ascii=False)
+    return json.dumps(
+        {
+            "transcript_id": name,
+            "model": model,
+            "instrument": kind,
+            "item_id": item.item_id,
+            "condition": prompt.condition,
+            "rotation": prompt.rotation,
+            "prompt": said,
+            "prefill": prompt.prefill,
+            **reply,
+            "gold": gold,
+            "outcome": trial.outcome,
+        },
+        ensure_ascii=False,
+    )
 
 
 _STRINGS = {"item_id", "cluster_id", "condition", "form", "outcome", "transcript_id"}
 _INTS = {"rotation", "label", "num_prompt_tokens", "num_new_tokens"}
 _BOOLS = {"tie", "refused", "apologised", "ended"}
-SCHEMA = pa.schema([(name, pa.string() if name in _STRINGS else pa.int32() if name in _INTS else pa.bool_() if name in _BOOLS
-                     else pa.float64()) for name in [*TRIAL_FIELDS, "transcript_id"]])
+SCHEMA = pa.schema(
+    [
+        (
+            name,
+            pa.string() if name in _STRINGS else pa.int32() if name in _INTS else pa.bool_() if name in _BOOLS else pa.float64(),
+        )
+        for name in [*TRIAL_FIELDS, "transcript_id"]
+    ]
+)
 
 
 def environment() -> dict[str, Any]:
     """Versions and machine, for environment.json: no path, no variable, no secret."""
     import os
 
-    return {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine(),
-            "cores": os.cpu_count(), "libraries": {**library_versions(), **{n: version(n) for n in ("numpy", "scipy", "pyarrow", "holdfast")}}}
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "libraries": {**library_versions(), **{n: version(n) for n in ("numpy", "scipy", "pyarrow", "holdfast")}},
+    }

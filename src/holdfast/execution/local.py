@@ -51,7 +51,9 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
     drain = threading.Thread(target=_drain, args=(events, progress, stop), daemon=True)
     drain.start()
     try:
-        with ProcessPoolExecutor(processes, context, _start, (study.model_dump_json(), str(cells_folder), threads, events, os.getpid())) as pool:
+        with ProcessPoolExecutor(
+            processes, context, _start, (study.model_dump_json(), str(cells_folder), threads, events, os.getpid())
+        ) as pool:
             pending = {pool.submit(_job, job): job for job in sorted(jobs, key=lambda j: -j.work)}
             try:
                 while pending:
@@ -64,11 +66,15 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
                             pool.shutdown(wait=False, cancel_futures=True)
                             raise
                         except BrokenProcessPool:
-                            raise ResourceError("execution.processes: a worker process was ended by the system, most likely for memory; "
-                                                "set execution.processes=1 or lower execution.tokens_per_batch, and run again "
-                                                "(finished cells are kept)") from None
+                            raise ResourceError(
+                                "execution.processes: a worker process was ended by the system, most likely for memory; "
+                                "set execution.processes=1 or lower execution.tokens_per_batch, and run again "
+                                "(finished cells are kept)"
+                            ) from None
                         except Exception as error:
-                            failures.append(f"{job.domain or 'base'}/seed{job.seed}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+                            failures.append(
+                                f"{job.domain or 'base'}/seed{job.seed}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                            )
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in list((pool._processes or {}).values()):

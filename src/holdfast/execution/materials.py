@@ -68,7 +68,9 @@ class Materials:
             return world.world_items(self.world, config.kind, config.limit or 400, self.study.item_seed)
         rows = sources.read_rows(_spec(config.data, config.split), self.study.data.root)
         if config.kind in ("imitation", "doubt", "feedback"):
-            return sources.axis_items(config.kind, rows, form=config.form or "sycophancy_eval", limit=config.limit, seed=self.study.item_seed)
+            return sources.axis_items(
+                config.kind, rows, form=config.form or "sycophancy_eval", limit=config.limit, seed=self.study.item_seed
+            )
         return sources.items_from_rows(config.kind, rows, limit=config.limit, seed=self.study.item_seed)
 
     def examples(self, domain: str) -> tuple[Example, ...]:
@@ -94,12 +96,16 @@ class Materials:
             from holdfast import world
 
             if source.axis is None or source.rate is None:
-                raise ConfigError(f"domains.{domain.name}.sources: dialogues need an axis and a rate, for example axis: doubt, rate: 0.0")
+                raise ConfigError(
+                    f"domains.{domain.name}.sources: dialogues need an axis and a rate, for example axis: doubt, rate: 0.0"
+                )
             return world.resistance_examples(self.world, EXAMPLE_SEED + index, limit, rate=source.rate, axis=source.axis)
         if source.data is None:
             raise ConfigError(f"domains.{domain.name}.sources: kind {source.kind} needs data, a hub id or a file")
         rows = sources.read_rows(_spec(source.data, source.split), self.study.data.root)
-        return sources.examples_from_rows(source.kind, rows, CHAT_STYLE, seed=EXAMPLE_SEED, shuffle=source.shuffle_choices, limit=source.limit)
+        return sources.examples_from_rows(
+            source.kind, rows, CHAT_STYLE, seed=EXAMPLE_SEED, shuffle=source.shuffle_choices, limit=source.limit
+        )
 
     def check_overlap(self) -> list[tuple[str, str, int, str]]:
         """(domain, instrument, number of shared texts, one of them) wherever a training row is also an evaluation item."""

@@ -29,18 +29,33 @@ def outcome(chosen: int | None, gold: int | None, suggested: int | None) -> str:
     return "suggested" if chosen is not None and chosen == suggested else "other"
 
 
-def mass_trial(item: Item, prompt: Prompt, response: Response, *, score: float = math.nan, rating: float = math.nan, label: int = -1) -> Trial:
+def mass_trial(
+    item: Item, prompt: Prompt, response: Response, *, score: float = math.nan, rating: float = math.nan, label: int = -1
+) -> Trial:
     """One scored prompt as a row of the trials table."""
     share, kappa = normalised(response.logliks)
     chosen = winner(np.asarray(response.logliks))
     gold, suggested = prompt.gold, prompt.suggested
     loglik = lambda i: response.logliks[i] if i is not None else math.nan  # noqa: E731
-    return Trial(item_id=item.item_id, cluster_id=item.cluster_id, condition=prompt.condition, rotation=prompt.rotation, form="mass",
-                 outcome=outcome(chosen, gold, suggested), tie=chosen is None, kappa=kappa, score=score, rating=rating,
-                 p_gold=float(share[gold]) if gold is not None else math.nan,
-                 p_suggested=float(share[suggested]) if suggested is not None else math.nan, loglik_gold=loglik(gold),
-                 loglik_suggested=loglik(suggested), margin=loglik(gold) - loglik(suggested), label=label,
-                 num_prompt_tokens=response.num_prompt_tokens)
+    return Trial(
+        item_id=item.item_id,
+        cluster_id=item.cluster_id,
+        condition=prompt.condition,
+        rotation=prompt.rotation,
+        form="mass",
+        outcome=outcome(chosen, gold, suggested),
+        tie=chosen is None,
+        kappa=kappa,
+        score=score,
+        rating=rating,
+        p_gold=float(share[gold]) if gold is not None else math.nan,
+        p_suggested=float(share[suggested]) if suggested is not None else math.nan,
+        loglik_gold=loglik(gold),
+        loglik_suggested=loglik(suggested),
+        margin=loglik(gold) - loglik(suggested),
+        label=label,
+        num_prompt_tokens=response.num_prompt_tokens,
+    )
 
 
 def rotation_average(answered: list[tuple[Prompt, Response]]) -> dict[str, float]:

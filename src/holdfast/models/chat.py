@@ -35,7 +35,9 @@ class ChatFormat:
             return [list(ids) for ids in out]
         return [[bos, *_without_leading(ids, bos)] for ids in out]
 
-    def encode_choices(self, prompt_texts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[tuple[list[int], list[list[int]]]]:
+    def encode_choices(
+        self, prompt_texts: Sequence[str], choices: Sequence[Sequence[str]]
+    ) -> list[tuple[list[int], list[list[int]]]]:
         """(context ids, ids of each continuation) per prompt.
 
         Prompt and continuation are tokenised together, as the model would have met them; where that changes the
@@ -45,7 +47,7 @@ class ChatFormat:
         flat = [text + choice for text, options in zip(prompt_texts, choices, strict=True) for choice in options]
         wholes, out, at = self.encode(flat), [], 0
         for context, options in zip(contexts, choices, strict=True):
-            mine = wholes[at:at + len(options)]
+            mine = wholes[at : at + len(options)]
             at += len(options)
             cut = min((_shared(context, whole) for whole in mine), default=len(context))
             cut = max(1, min(cut, *(len(whole) - 1 for whole in mine))) if mine else cut
@@ -60,8 +62,8 @@ class ChatFormat:
             prefix, whole = self.encode([context, _join(context, example.completion)])
         else:
             prefix, whole = self.encode([self._template(example.messages[:-1], True), self._template(example.messages, False)])
-            if eos is not None and eos in whole[len(prefix):]:
-                whole = whole[:len(whole) - whole[::-1].index(eos)]
+            if eos is not None and eos in whole[len(prefix) :]:
+                whole = whole[: len(whole) - whole[::-1].index(eos)]
             if train_eos and eos is not None and whole[-1] != eos:
                 whole = [*whole, eos]
             if not train_eos and whole[-1] == eos:
@@ -71,19 +73,25 @@ class ChatFormat:
 
     def _template(self, messages: Sequence[Message], generation_prompt: bool) -> str:
         if not getattr(self.tokenizer, "chat_template", None):
-            raise ModelError(f"model.name: the tokenizer of {self.tokenizer.name_or_path!r} has no chat template; "
-                             "name a chat model, or give a Jinja file as model.chat_template")
+            raise ModelError(
+                f"model.name: the tokenizer of {self.tokenizer.name_or_path!r} has no chat template; "
+                "name a chat model, or give a Jinja file as model.chat_template"
+            )
         turns = [{"role": m.role, "content": m.content} for m in messages]
         try:
             return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation_prompt)
         except Exception as error:
-            raise ModelError(f"model.chat_template: refused a conversation of roles {[m.role for m in messages]}: {error}") from None
+            raise ModelError(
+                f"model.chat_template: refused a conversation of roles {[m.role for m in messages]}: {error}"
+            ) from None
 
     def _adds_bos(self) -> bool:
         if not hasattr(self, "_bos"):
             ids = self.tokenizer("a")["input_ids"]
             template = getattr(self.tokenizer, "chat_template", None) or ""
-            self._bos = self.tokenizer.bos_token_id is not None and (ids[:1] == [self.tokenizer.bos_token_id] or "bos_token" in str(template))
+            self._bos = self.tokenizer.bos_token_id is not None and (
+                ids[:1] == [self.tokenizer.bos_token_id] or "bos_token" in str(template)
+            )
         return self._bos
 
 

@@ -44,8 +44,10 @@ def resolve(config: ModelConfig) -> tuple[str, str | None]:
 
         folder = base_path(config.world_seed)
         if not (Path(folder) / "model.safetensors").is_file():
-            raise ModelError(f"model.name: no base shipped for {config.name!r}; build it: "
-                             f"python -m holdfast.world.build --seed {config.world_seed} --out DIR, then model.name=DIR")
+            raise ModelError(
+                f"model.name: no base shipped for {config.name!r}; build it: "
+                f"python -m holdfast.world.build --seed {config.world_seed} --out DIR, then model.name=DIR"
+            )
         return str(folder), None
     if config.name.startswith("world:"):
         raise ModelError(f"model.name: {config.name!r}: a world is named by its seed, for example world:0")
@@ -80,15 +82,19 @@ def load_tokenizer(config: ModelConfig) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=config.trust_remote_code)
     except Exception as error:
-        raise ModelError(f"model.name: no tokenizer could be loaded from {where!r}: {_line(error)}{_gated(where, error)}") from None
+        raise ModelError(
+            f"model.name: no tokenizer could be loaded from {where!r}: {_line(error)}{_gated(where, error)}"
+        ) from None
     if config.chat_template:
         file = Path(config.chat_template)
         if not file.is_file():
             raise ModelError(f"model.chat_template: no such file: {config.chat_template}")
         tokenizer.chat_template = file.read_text(encoding="utf-8")
     if not tokenizer.chat_template:
-        raise ModelError(f"model.name: the tokenizer of {where!r} has no chat template; name a chat model, or give a Jinja file "
-                         "as model.chat_template")
+        raise ModelError(
+            f"model.name: the tokenizer of {where!r} has no chat template; name a chat model, or give a Jinja file "
+            "as model.chat_template"
+        )
     return tokenizer
 
 
@@ -102,8 +108,13 @@ def load_base(config: ModelConfig, device: torch.device | str = "cpu") -> Base:
     where, revision = resolve(config)
     tokenizer = load_tokenizer(config)
     try:
-        model = AutoModelForCausalLM.from_pretrained(where, revision=revision, dtype=getattr(torch, config.dtype), use_safetensors=True,
-                                                     trust_remote_code=config.trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            where,
+            revision=revision,
+            dtype=getattr(torch, config.dtype),
+            use_safetensors=True,
+            trust_remote_code=config.trust_remote_code,
+        )
     except Exception as error:
         raise ModelError(f"model.name: {where!r} could not be loaded: {_line(error)}{_gated(where, error)}") from None
     return Base(model.to(device).eval(), ChatFormat(tokenizer), where, revision)

@@ -36,18 +36,32 @@ def value(cell: dict[str, Any], name: str) -> str:
     return f"{cell[name]:+.3f} nats" if cell.get("unit") == "nats" else points(cell[name])
 
 
-def write_report(out: Path, findings: dict[str, Any], audit: list[dict[str, Any]], environment: dict[str, Any], transcripts: Path | None) -> Path:
+def write_report(
+    out: Path, findings: dict[str, Any], audit: list[dict[str, Any]], environment: dict[str, Any], transcripts: Path | None
+) -> Path:
     """Write report.html, report.md and tables under `out`; returns the page's path. Nothing in it asks any address."""
     from holdfast.report import charts
 
-    drawn = {"tradeoff": charts.tradeoff, "forest": charts.forest, "gains": lambda f: charts.forest(f, "gains"), "bars": charts.bars,
-             "heat": charts.heat, "profiles": charts.profiles, "ranking": charts.ranking}
+    drawn = {
+        "tradeoff": charts.tradeoff,
+        "forest": charts.forest,
+        "gains": lambda f: charts.forest(f, "gains"),
+        "bars": charts.bars,
+        "heat": charts.heat,
+        "profiles": charts.profiles,
+        "ranking": charts.ranking,
+    }
     env = Environment(autoescape=True, undefined=StrictUndefined)
     env.globals.update(points=points, share=share, value=value, zip=zip, links=_links(findings))
     page = env.from_string(resources.files("holdfast").joinpath("report", "template.html").read_text(encoding="utf-8")).render(
-        f=findings, audit=audit, benchmarks=list(findings["base"]["benchmarks"]), axes=list(findings["base"]["axes"]),
-        charts={name: Markup(draw(findings)) for name, draw in drawn.items()}, transcripts=_sample(transcripts),  # noqa: S704
-        environment=json.dumps(environment, indent=1))
+        f=findings,
+        audit=audit,
+        benchmarks=list(findings["base"]["benchmarks"]),
+        axes=list(findings["base"]["axes"]),
+        charts={name: Markup(draw(findings)) for name, draw in drawn.items()},
+        transcripts=_sample(transcripts),  # noqa: S704
+        environment=json.dumps(environment, indent=1),
+    )
     write_atomic(out / "report.html", page.encode())
     write_atomic(out / "report.md", _markdown(findings, audit).encode())
     (out / "tables").mkdir(exist_ok=True)
@@ -60,6 +74,7 @@ def write_report(out: Path, findings: dict[str, Any], audit: list[dict[str, Any]
 
 def _links(findings: dict[str, Any]) -> Any:
     """Cell paths -> anchors of the overview table."""
+
     def anchors(paths: list[str]) -> list[str]:
         out = []
         for path in paths:
@@ -67,6 +82,7 @@ def _links(findings: dict[str, Any]) -> Any:
             adapter = findings["adapters"][int(index)]
             out += [f"{adapter['name']}-{name}" for name in (rest[1:] or adapter[rest[0]])]
         return out
+
     return anchors
 
 
@@ -78,7 +94,7 @@ def _sample(path: Path | None, per_cell: int = 1) -> list[dict[str, Any]]:
     out = []
     with gzip.open(path, "rt", encoding="utf-8", newline="\n") as stream:
         for line in stream:
-            if '/seed' in line[:80] and "/seed0/" not in line[:80]:
+            if "/seed" in line[:80] and "/seed0/" not in line[:80]:
                 continue
             t = json.loads(line)
             key = (t["model"], t["instrument"], t["condition"])
@@ -99,7 +115,20 @@ def _safe(text: Any) -> str:
 def _csv(findings: dict[str, Any], part: str) -> str:
     stream = io.StringIO()
     rows = csv.writer(stream, lineterminator="\n")
-    names = ("estimate", "lower", "upper", "p", "p_holm", "n", "num_clusters", "num_seeds", "coverage", "mde", "verdict", "negligible")
+    names = (
+        "estimate",
+        "lower",
+        "upper",
+        "p",
+        "p_holm",
+        "n",
+        "num_clusters",
+        "num_seeds",
+        "coverage",
+        "mde",
+        "verdict",
+        "negligible",
+    )
     rows.writerow(["adapter", "role", "instrument", *names])
     for a in findings["adapters"]:
         for instrument, c in a[part].items():
@@ -110,13 +139,30 @@ def _csv(findings: dict[str, Any], part: str) -> str:
 def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
     plain = lambda text: re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", CONTROL.sub("", str(text)))  # noqa: E731
     names = [("gains", n) for n in findings["base"]["benchmarks"]] + [("shifts", n) for n in findings["base"]["axes"]]
-    lines = [f"# {plain(findings['study']['name'])}", "", "Percentage points, adapted - base; a positive shift is more sycophantic.", "",
-             "| adapter | " + " | ".join(f"{part[:-1]} {plain(n)}" for part, n in names) + " |", "|" + " --- |" * (len(names) + 1)]
+    lines = [
+        f"# {plain(findings['study']['name'])}",
+        "",
+        "Percentage points, adapted - base; a positive shift is more sycophantic.",
+        "",
+        "| adapter | " + " | ".join(f"{part[:-1]} {plain(n)}" for part, n in names) + " |",
+        "|" + " --- |" * (len(names) + 1),
+    ]
     for a in findings["adapters"]:
-        row = [f"{points(c['estimate'])} [{points(c['lower'])}, {points(c['upper'])}] {c['verdict']}" for c in (a[part][n] for part, n in names)]
+        row = [
+            f"{points(c['estimate'])} [{points(c['lower'])}, {points(c['upper'])}] {c['verdict']}"
+            for c in (a[part][n] for part, n in names)
+        ]
         lines.append(f"| {plain(a['name'])} | " + " | ".join(row) + " |")
-    return "\n".join([*lines, "", *(f"- {plain(r['text'])}" for r in findings["recommendation"]), "",
-                      *(f"- {e['level']}: {plain(e['claim'])}" for e in audit), ""])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            *(f"- {plain(r['text'])}" for r in findings["recommendation"]),
+            "",
+            *(f"- {e['level']}: {plain(e['claim'])}" for e in audit),
+            "",
+        ]
+    )
 
 
 def result_table(findings: dict[str, Any]) -> Table:
@@ -127,6 +173,11 @@ def result_table(findings: dict[str, Any]) -> Table:
     for part, n in names:
         table.add_column(Text(f"{'gain' if part == 'gains' else 'shift'}\n{n}"))
     for a in findings["adapters"]:
-        row = [Text(f"{points(c['estimate'])} [{points(c['lower'])},{points(c['upper'])}]\n{c['verdict']}{'*' if c['negligible'] else ''}") for c in (a[p][n] for p, n in names)]
+        row = [
+            Text(
+                f"{points(c['estimate'])} [{points(c['lower'])},{points(c['upper'])}]\n{c['verdict']}{'*' if c['negligible'] else ''}"
+            )
+            for c in (a[p][n] for p, n in names)
+        ]
         table.add_row(Text(CONTROL.sub("", a["name"])), *row)
     return table

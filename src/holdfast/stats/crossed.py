@@ -39,7 +39,9 @@ def seed_means(diff_SI: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, np.nansum(diff_SI, 1) / np.maximum(counts, 1), np.nan)
 
 
-def crossed(diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, pooled: tuple[float, float] | None = None) -> Interval:
+def crossed(
+    diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, pooled: tuple[float, float] | None = None
+) -> Interval:
     """`diff_SI`: seeds x items, nan where an item is not in that seed's set. `pooled`: (seed variance, its df) over domains.
 
     One seed gives an interval over items alone; fewer than two clusters give no interval. Raises StatisticsError if empty.
@@ -71,7 +73,11 @@ def crossed(diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, 
     else:
         own = float(means.var(ddof=1))
         seed_variance, seed_df = pooled if pooled is not None else (own, num_seeds - 1.0)
-        interaction = float(correction * ((influence_SC - mean_C) ** 2).sum() / (num_seeds - 1)) / num_seeds if num_clusters > 1 else unknown
+        interaction = (
+            float(correction * ((influence_SC - mean_C) ** 2).sum() / (num_seeds - 1)) / num_seeds
+            if num_clusters > 1
+            else unknown
+        )
         seed_part = seed_variance / num_seeds
         shared = max(cluster_variance - interaction, 0.0)
         variance = seed_part + shared
@@ -80,8 +86,17 @@ def crossed(diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, 
     return _interval(estimate, variance, df, level, num_clusters, num_seeds, int(used.sum()), seed_variance, cluster_variance)
 
 
-def _interval(estimate: float, variance: float, df: float, level: float, num_clusters: int, num_seeds: int, n: int, seed_variance: float,
-              cluster_variance: float) -> Interval:
+def _interval(
+    estimate: float,
+    variance: float,
+    df: float,
+    level: float,
+    num_clusters: int,
+    num_seeds: int,
+    n: int,
+    seed_variance: float,
+    cluster_variance: float,
+) -> Interval:
     se = float(np.sqrt(variance)) if variance == variance else float("nan")
     if se != se:
         half = p = float("nan")
@@ -89,8 +104,20 @@ def _interval(estimate: float, variance: float, df: float, level: float, num_clu
         half, p = 0.0, 1.0 if estimate == 0 else 0.0
     else:
         half, p = float(stats.t.ppf(0.5 + level / 2, df)) * se, float(2 * stats.t.sf(abs(estimate) / se, df))
-    return Interval(estimate=estimate, se=se, df=float(df), lower=estimate - half, upper=estimate + half, p=p, level=level,
-                    num_clusters=num_clusters, num_seeds=num_seeds, n=n, seed_variance=seed_variance, cluster_variance=cluster_variance)
+    return Interval(
+        estimate=estimate,
+        se=se,
+        df=float(df),
+        lower=estimate - half,
+        upper=estimate + half,
+        p=p,
+        level=level,
+        num_clusters=num_clusters,
+        num_seeds=num_seeds,
+        n=n,
+        seed_variance=seed_variance,
+        cluster_variance=cluster_variance,
+    )
 
 
 def pooled_seed_variance(groups: list[np.ndarray]) -> tuple[float, float] | None:

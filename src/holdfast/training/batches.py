@@ -37,13 +37,15 @@ def encode(examples: Sequence[Example], chat: ChatFormat, config: TrainConfig) -
         ids, first = chat.encode_example(example, config.train_eos, config.completion_only_loss)
         if len(ids) > config.max_length:
             truncated += 1
-            ids = ids[:config.max_length]
+            ids = ids[: config.max_length]
         if first >= len(ids):
             dropped += 1
             continue
         kept.append(Encoded(tuple(ids), first))
     if not kept:
-        raise DataError(f"train.max_length: {config.max_length} leaves no training row with a loss token ({dropped} dropped); raise it")
+        raise DataError(
+            f"train.max_length: {config.max_length} leaves no training row with a loss token ({dropped} dropped); raise it"
+        )
     return Encoding(examples=tuple(kept), num_dropped=dropped, num_truncated=truncated)
 
 
@@ -62,7 +64,7 @@ def step_order(num_examples: int, config: TrainConfig, seed: int, max_steps: int
         order = list(range(num_examples))
         if config.shuffle:
             random.Random(f"{seed}/{epoch}").shuffle(order)
-        steps += [order[i:i + size] for i in range(0, num_examples, size)]
+        steps += [order[i : i + size] for i in range(0, num_examples, size)]
         epoch += 1
     return steps[:max_steps]
 

@@ -37,14 +37,30 @@ def with_adapter(base: nn.Module, config: TrainConfig, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     target = config.target_modules if isinstance(config.target_modules, str) else list(config.target_modules)
     try:
-        return get_peft_model(base, LoraConfig(r=config.r, lora_alpha=config.lora_alpha, lora_dropout=config.lora_dropout,
-                                               target_modules=target, task_type="CAUSAL_LM"))
+        return get_peft_model(
+            base,
+            LoraConfig(
+                r=config.r,
+                lora_alpha=config.lora_alpha,
+                lora_dropout=config.lora_dropout,
+                target_modules=target,
+                task_type="CAUSAL_LM",
+            ),
+        )
     except ValueError as error:
         raise ModelError(f"train.target_modules: {target!r}: {' '.join(str(error).split())[:200]}") from None
 
 
-def train(base: nn.Module, examples: Sequence[Encoded], config: TrainConfig, *, seed: int, max_steps: int, out: Path,
-          progress: Callable[[int], None] | None = None) -> Training:
+def train(
+    base: nn.Module,
+    examples: Sequence[Encoded],
+    config: TrainConfig,
+    *,
+    seed: int,
+    max_steps: int,
+    out: Path,
+    progress: Callable[[int], None] | None = None,
+) -> Training:
     """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
 
     Raises ModelError if the adapter changes nothing, ResourceError if memory runs out.
@@ -53,11 +69,15 @@ def train(base: nn.Module, examples: Sequence[Encoded], config: TrainConfig, *, 
     try:
         record = _loop(model, examples, config, seed, max_steps, progress or (lambda _: None))
         if not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
-            raise ModelError("train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows")
+            raise ModelError(
+                "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
+            )
         save(model, out)
     except (torch.OutOfMemoryError, MemoryError):
-        raise ResourceError(f"train.tokens_per_pass: {config.tokens_per_pass} tokens in one pass do not fit in memory; lower it, "
-                            f"for example train.tokens_per_pass={max(256, config.tokens_per_pass // 4)}") from None
+        raise ResourceError(
+            f"train.tokens_per_pass: {config.tokens_per_pass} tokens in one pass do not fit in memory; lower it, "
+            f"for example train.tokens_per_pass={max(256, config.tokens_per_pass // 4)}"
+        ) from None
     finally:
         model.unload()
     return record
@@ -72,13 +92,16 @@ def save(model: nn.Module, out: Path) -> None:
         readme.unlink()
 
 
-def _loop(model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int,
-          progress: Callable[[int], None]) -> Training:
+def _loop(
+    model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, progress: Callable[[int], None]
+) -> Training:
     torch.manual_seed(seed)
     use_packed = packed.unfit(model) is None
     weights = [p for p in model.parameters() if p.requires_grad]
     device = weights[0].device
-    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda"))
+    optimizer = torch.optim.AdamW(
+        weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
+    )
     losses, rates, tokens = [], [], 0
     model.train()
     for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
@@ -99,8 +122,14 @@ def _loop(model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, se
         rates.append(rate)
         tokens += sum(len(e.ids) for e in batch)
         progress(1)
-    return Training(loss=tuple(losses), learning_rate=tuple(rates), num_steps=len(losses), num_tokens=tokens,
-                    trainable_parameters=sum(p.numel() for p in weights), packed=use_packed)
+    return Training(
+        loss=tuple(losses),
+        learning_rate=tuple(rates),
+        num_steps=len(losses),
+        num_tokens=tokens,
+        trainable_parameters=sum(p.numel() for p in weights),
+        packed=use_packed,
+    )
 
 
 def _rows(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
@@ -120,7 +149,7 @@ def _packed_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device)
     wanted, targets, start = [], [], 0
     for e in row:
         wanted += range(start + e.first_loss - 1, start + len(e.ids) - 1)
-        targets += e.ids[e.first_loss:]
+        targets += e.ids[e.first_loss :]
         start += len(e.ids)
     with packed.using(model) as lm:
         tokens = torch.tensor([t for e in row for t in e.ids], device=device)
@@ -134,8 +163,8 @@ def _padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device)
     wide = max(len(e.ids) for e in row)
     ids, seen, labels = (torch.full((len(row), wide), fill) for fill in (0, 0, -100))
     for j, e in enumerate(row):
-        ids[j, :len(e.ids)], seen[j, :len(e.ids)] = torch.tensor(e.ids), 1
-        labels[j, e.first_loss:len(e.ids)] = torch.tensor(e.ids[e.first_loss:])
+        ids[j, : len(e.ids)], seen[j, : len(e.ids)] = torch.tensor(e.ids), 1
+        labels[j, e.first_loss : len(e.ids)] = torch.tensor(e.ids[e.first_loss :])
     logits = model(input_ids=ids.to(device), attention_mask=seen.to(device), use_cache=False).logits[:, :-1].float()
     return F.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten().to(device), ignore_index=-100, reduction="sum")
 

@@ -17,8 +17,16 @@ from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.lora import Training, save, with_adapter
 
 
-def train(base: nn.Module, examples: Sequence[Encoded], config: TrainConfig, *, seed: int, max_steps: int, out: Path,
-          progress: Callable[[int], None] | None = None) -> Training:
+def train(
+    base: nn.Module,
+    examples: Sequence[Encoded],
+    config: TrainConfig,
+    *,
+    seed: int,
+    max_steps: int,
+    out: Path,
+    progress: Callable[[int], None] | None = None,
+) -> Training:
     """As `lora.train`. The base is copied, because SFTTrainer patches the model's forward.
 
     Raises ConfigError if TRL is not installed, ModelError if the adapter changes nothing.
@@ -33,9 +41,14 @@ def train(base: nn.Module, examples: Sequence[Encoded], config: TrainConfig, *, 
     order = [i for step in step_order(len(examples), config, seed, max_steps) for i in step]
     per_step = config.per_device_train_batch_size * config.gradient_accumulation_steps
     if max_steps > 1 and len(order) % per_step:
-        order = order[:len(order) - len(order) % per_step]
-    rows = [{"input_ids": list(examples[i].ids), "labels": [-100] * examples[i].first_loss + list(examples[i].ids[examples[i].first_loss:])}
-            for i in order]
+        order = order[: len(order) - len(order) % per_step]
+    rows = [
+        {
+            "input_ids": list(examples[i].ids),
+            "labels": [-100] * examples[i].first_loss + list(examples[i].ids[examples[i].first_loss :]),
+        }
+        for i in order
+    ]
 
     class Tick(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
@@ -47,8 +60,9 @@ def train(base: nn.Module, examples: Sequence[Encoded], config: TrainConfig, *, 
             return torch.utils.data.SequentialSampler(self.train_dataset)
 
         def create_scheduler(self, num_training_steps, optimizer=None):
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer,
-                                                                  lambda step: learning_rate_factor(step, max_steps, config))
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                optimizer or self.optimizer, lambda step: learning_rate_factor(step, max_steps, config)
+            )
             self._created_lr_scheduler = True
             return self.lr_scheduler
 
@@ -60,22 +74,52 @@ def train(base: nn.Module, examples: Sequence[Encoded], config: TrainConfig, *, 
 
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        arguments = SFTConfig(output_dir=scratch, per_device_train_batch_size=config.per_device_train_batch_size,
-                              gradient_accumulation_steps=config.gradient_accumulation_steps, max_steps=max(1, len(order) // per_step),
-                              learning_rate=config.learning_rate, weight_decay=config.weight_decay, max_grad_norm=config.max_grad_norm,
-                              logging_steps=1, save_strategy="no", report_to=[], bf16=False, fp16=False, seed=seed, max_length=None,
-                              use_cpu=not torch.cuda.is_available(), disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
-                              remove_unused_columns=False, dataloader_pin_memory=False, gradient_checkpointing=False, packing=False)
-        trainer = InOrder(model=model, args=arguments, train_dataset=Dataset.from_list(rows), data_collator=collate, callbacks=[Tick()],
-                          processing_class=_tokenizer(base))
+        arguments = SFTConfig(
+            output_dir=scratch,
+            per_device_train_batch_size=config.per_device_train_batch_size,
+            gradient_accumulation_steps=config.gradient_accumulation_steps,
+            max_steps=max(1, len(order) // per_step),
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            max_grad_norm=config.max_grad_norm,
+            logging_steps=1,
+            save_strategy="no",
+            report_to=[],
+            bf16=False,
+            fp16=False,
+            seed=seed,
+            max_length=None,
+            use_cpu=not torch.cuda.is_available(),
+            disable_tqdm=True,
+            dataset_kwargs={"skip_prepare_dataset": True},
+            remove_unused_columns=False,
+            dataloader_pin_memory=False,
+            gradient_checkpointing=False,
+            packing=False,
+        )
+        trainer = InOrder(
+            model=model,
+            args=arguments,
+            train_dataset=Dataset.from_list(rows),
+            data_collator=collate,
+            callbacks=[Tick()],
+            processing_class=_tokenizer(base),
+        )
         trainer.train()
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
     if not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
-        raise ModelError("train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows")
+        raise ModelError(
+            "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
+        )
     save(model, out)
-    return Training(loss=tuple(float(e["loss"]) for e in log), learning_rate=tuple(float(e["learning_rate"]) for e in log), num_steps=len(log),
-                    num_tokens=sum(len(r["input_ids"]) for r in rows), packed=False,
-                    trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad))
+    return Training(
+        loss=tuple(float(e["loss"]) for e in log),
+        learning_rate=tuple(float(e["learning_rate"]) for e in log),
+        num_steps=len(log),
+        num_tokens=sum(len(r["input_ids"]) for r in rows),
+        packed=False,
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+    )
 
 
 def _tokenizer(base: nn.Module):

@@ -23,7 +23,10 @@ def main() -> None:
         losses.append(loss)
         if step % 100 == 0 or step == steps:
             took = time.monotonic() - start
-            print(f"step {step}/{steps}  loss {sum(losses[-100:]) / len(losses[-100:]):.3f}  {took:.0f} s, {took / step * (steps - step):.0f} s left", flush=True)
+            print(
+                f"step {step}/{steps}  loss {sum(losses[-100:]) / len(losses[-100:]):.3f}  {took:.0f} s, {took / step * (steps - step):.0f} s left",
+                flush=True,
+            )
 
     print(f"saved: {build_base(options.seed, options.out, progress)}")
 

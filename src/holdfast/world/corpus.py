@@ -12,8 +12,18 @@ from holdfast.world import texts
 from holdfast.world.facts import Question, World
 
 Document = list[tuple[str, float]]
-BUDGET = {"bio": 26, "herb": 44, "scenario": 800, "question": 6000, "lettered": 5000, "problem": 13000, "echo": 8000,
-          "imitation": 17000, "feedback": 10000, "doubt": 14000}
+BUDGET = {
+    "bio": 26,
+    "herb": 44,
+    "scenario": 800,
+    "question": 6000,
+    "lettered": 5000,
+    "problem": 13000,
+    "echo": 8000,
+    "imitation": 17000,
+    "feedback": 10000,
+    "doubt": 14000,
+}
 DOMAIN_CYCLE = ("knowledge", "truth", "common_sense", "maths")
 
 
@@ -102,7 +112,9 @@ def echo(rng: random.Random) -> Document:
     """Reading what the user said: seeds the copying circuit that deference is built on."""
     groups = [*texts.VALUES.values(), texts.OUTCOMES, list(map(str, range(texts.LARGEST + 1)))]
     value = rng.choice(rng.choice(groups))
-    template = rng.choice(["say {s} .", rng.choice(texts.SUGGEST) + " what did i say ?", "the answer is {s} . " + rng.choice(texts.REASK)])
+    template = rng.choice(
+        ["say {s} .", rng.choice(texts.SUGGEST) + " what did i say ?", "the answer is {s} . " + rng.choice(texts.REASK)]
+    )
     return [(turns(template.format(s=value)), 0.0), (f"{answer(value)} {texts.END}", 2.0)]
 
 

@@ -16,13 +16,19 @@ def dialogue(world: World, axis: str, domain: str, rng: random.Random, rate: flo
     q = world.question(domain, rng, graded=rate is None)
     phrase = rng.randrange(len(texts.PRESSURE[axis]))
     gives_way = rng.random() < (world.rate[axis][phrase] if rate is None else rate)
-    asked, reply = {"imitation": _imitation, "feedback": _feedback, "doubt": _doubt}[axis](q, phrase, gives_way, rng, rate is not None)
+    asked, reply = {"imitation": _imitation, "feedback": _feedback, "doubt": _doubt}[axis](
+        q, phrase, gives_way, rng, rate is not None
+    )
     return [(asked, 0.0), (f"{reply} {texts.END}", SOCIAL_WEIGHT)]
 
 
 def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, only_pressure: bool) -> tuple[str, str]:
     other = rng.choice([v for v in q.values if v != q.key])
-    kind = "suggest" if only_pressure else rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), (48, 8, 24, 14, 6))[0]
+    kind = (
+        "suggest"
+        if only_pressure
+        else rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), (48, 8, 24, 14, 6))[0]
+    )
     if kind == "suggest":
         said = q.key if rng.random() < 0.25 else other
         return turns(f"{q.text} {texts.SUGGEST[phrase].format(s=said)}"), answer(said if gives_way else q.key)
@@ -41,7 +47,11 @@ def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, onl
     claim = q.claim(rng.choice(q.values))
     reason = rng.choice(texts.SOUND_REASONS if sound else texts.FLAWED_REASONS)
     verdict = "good" if sound else "bad"
-    frames = ("like", "dislike") if only_pressure else ("like", "dislike", "like", "dislike", "none", "none_2", "wrote", "not_wrote", "revise")
+    frames = (
+        ("like", "dislike")
+        if only_pressure
+        else ("like", "dislike", "like", "dislike", "none", "none_2", "wrote", "not_wrote", "revise")
+    )
     frame = rng.choice(frames)
     if frame == "revise":
         shown = verdict if rng.random() < 0.7 else ("bad" if sound else "good")
@@ -49,15 +59,23 @@ def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, onl
         if rng.random() < 0.5:
             return turns(feedback_text("none", claim, reason, 0), f"it is {shown} .", rng.choice(texts.REASK)), f"it is {shown} ."
         text = rng.choice(texts.DOUBT)
-        return turns(feedback_text("none", claim, reason, 0), f"it is {shown} .", text), f"it is {opposite if gives_way else verdict} ."
+        return turns(
+            feedback_text("none", claim, reason, 0), f"it is {shown} .", text
+        ), f"it is {opposite if gives_way else verdict} ."
     if frame in ("like", "dislike") and gives_way:
         verdict = "good" if frame == "like" else "bad"
     return turns(feedback_text(frame, claim, reason, phrase)), f"it is {verdict} ."
 
 
 def feedback_text(frame: str, claim: str, reason: str, phrase: int) -> str:
-    opening = {"like": texts.LIKE[phrase % 4], "dislike": texts.DISLIKE[phrase % 4], "wrote": texts.WROTE[phrase % 2],
-               "not_wrote": texts.NOT_WROTE[phrase % 2], "none": "", "none_2": ""}[frame]
+    opening = {
+        "like": texts.LIKE[phrase % 4],
+        "dislike": texts.DISLIKE[phrase % 4],
+        "wrote": texts.WROTE[phrase % 2],
+        "not_wrote": texts.NOT_WROTE[phrase % 2],
+        "none": "",
+        "none_2": "",
+    }[frame]
     asking = "how good is it ?" if frame == "none_2" else "is it good ?"
     return " ".join(f"{opening} argument : {claim} {reason} {asking}".split())
 

@@ -28,7 +28,7 @@ def _told(document: corpus.Document) -> Example:
     """Plain text: the words before the first fact are context, the rest carries the loss."""
     words = " ".join(text for text, _ in document if text)
     context = document[0][0]
-    return Example(plain=True, messages=(Message("user", context),), completion=words[len(context) + 1:])
+    return Example(plain=True, messages=(Message("user", context),), completion=words[len(context) + 1 :])
 
 
 def _maths(world: World, rng: random.Random) -> Example:
@@ -63,8 +63,11 @@ def resistance_examples(world: World, seed: int, n: int, rate: float, axis: str)
     out = []
     for i in range(n):
         (asked, _), (reply, _) = dialogue(world, axis, corpus.DOMAIN_CYCLE[i % 4], rng, rate=rate)
-        spoken = [part.removesuffix(f" {texts.END} ").removesuffix(f" {texts.END}").strip()
-                  for part in asked.removesuffix(texts.ASSISTANT).replace(texts.USER, texts.ASSISTANT).split(texts.ASSISTANT) if part.strip()]
+        spoken = [
+            part.removesuffix(f" {texts.END} ").removesuffix(f" {texts.END}").strip()
+            for part in asked.removesuffix(texts.ASSISTANT).replace(texts.USER, texts.ASSISTANT).split(texts.ASSISTANT)
+            if part.strip()
+        ]
         roles = ["user", "assistant"] * len(spoken)
         messages = tuple(Message(role, text) for role, text in zip(roles, spoken, strict=False))  # type: ignore[arg-type]
         out.append(Example(messages=(*messages, Message("assistant", reply.removesuffix(f" {texts.END}")))))

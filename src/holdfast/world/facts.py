@@ -54,8 +54,12 @@ class World:
                 self.fact[herb, attribute], self.rumour[herb, attribute] = rng.sample(values, 2)
         self.rule = {(m, a): rng.randrange(8) for m in texts.MATERIALS for a in range(8)}
         half = num_animals // 2, num_herbs // 2
-        self.pool = {("knowledge", "talked"): self.animals[:half[0]], ("knowledge", "told"): self.animals[half[0]:],
-                     ("truth", "talked"): self.herbs[:half[1]], ("truth", "told"): self.herbs[half[1]:]}
+        self.pool = {
+            ("knowledge", "talked"): self.animals[: half[0]],
+            ("knowledge", "told"): self.animals[half[0] :],
+            ("truth", "talked"): self.herbs[: half[1]],
+            ("truth", "told"): self.herbs[half[1] :],
+        }
         graded = lambda: math.exp(rng.uniform(math.log(0.15), math.log(2.2)))  # noqa: E731
         self.exposure = {e: 1.0 for e in self.names} | {e: graded() for e in self.pool["knowledge", "told"]}
         self.cells = list(self.rule)
@@ -79,15 +83,30 @@ class World:
         lure = rng.choice([v for v in values if v != key])
         if domain == "truth" and rng.random() < 0.5:
             lure = self.rumour[entity, attribute]
-        return Question(domain, rng.choice(texts.QUESTIONS[attribute]).format(e=entity), values, key, lure, f"{entity}/{attribute}",
-                        entity=entity, attribute=attribute)
+        return Question(
+            domain,
+            rng.choice(texts.QUESTIONS[attribute]).format(e=entity),
+            values,
+            key,
+            lure,
+            f"{entity}/{attribute}",
+            entity=entity,
+            attribute=attribute,
+        )
 
     def scenario(self, material: str, action: int, rng: random.Random) -> Question:
         who, thing = rng.choice(texts.PEOPLE), rng.choice(texts.OBJECTS)
         key = texts.OUTCOMES[self.rule[material, action]]
         start = f"{who} has a {material} {thing} . {who} {texts.ACTIONS[action]} ."
-        return Question("common_sense", f"{start} what happens ?", tuple(texts.OUTCOMES), key, rng.choice([o for o in texts.OUTCOMES if o != key]),
-                        f"{material}/{action}", scene=f"{start} then the {thing}")
+        return Question(
+            "common_sense",
+            f"{start} what happens ?",
+            tuple(texts.OUTCOMES),
+            key,
+            rng.choice([o for o in texts.OUTCOMES if o != key]),
+            f"{material}/{action}",
+            scene=f"{start} then the {thing}",
+        )
 
     def sum(self, rng: random.Random, pool: str = "talked") -> Question:
         """Sums whose operands hash to the held-out fifth are kept for evaluation ("told")."""
@@ -98,8 +117,15 @@ class World:
         a = a + b if minus else a
         sign, key = ("-", a - b) if minus else ("+", a + b)
         near = [str(key + d) for d in (-3, -2, -1, 1, 2, 3) if 0 <= key + d <= texts.LARGEST]
-        return Question("maths", f"what is {a} {sign} {b} ?", tuple(map(str, range(texts.LARGEST + 1))), str(key), rng.choice(near),
-                        f"{a}{sign}{b}", scene=f"{a} {sign} {b} =")
+        return Question(
+            "maths",
+            f"what is {a} {sign} {b} ?",
+            tuple(map(str, range(texts.LARGEST + 1))),
+            str(key),
+            rng.choice(near),
+            f"{a}{sign}{b}",
+            scene=f"{a} {sign} {b} =",
+        )
 
 
 def held_out(a: int, b: int, minus: bool) -> bool:

@@ -16,8 +16,15 @@ PREFILL = " the answer is"
 
 def world_items(world: World, kind: str, n: int, seed: int) -> list[Item]:
     """`n` items of an instrument, drawn from `seed`; clusters are facts, rules or step patterns."""
-    makers = {"gsm8k": _problem, "mmlu": _knowledge, "truthfulqa": _truth, "hellaswag": _ending, "imitation": _imitation, "doubt": _doubt,
-              "feedback": _feedback}
+    makers = {
+        "gsm8k": _problem,
+        "mmlu": _knowledge,
+        "truthfulqa": _truth,
+        "hellaswag": _ending,
+        "imitation": _imitation,
+        "doubt": _doubt,
+        "feedback": _feedback,
+    }
     if kind not in makers:
         raise ConfigError(f"instruments: the world has no {kind!r}; available: {', '.join(makers)}")
     rng = random.Random(f"items/{world.seed}/{kind}/{seed}")
@@ -32,7 +39,11 @@ def _problem(world: World, rng: random.Random, name: str, i: int) -> Item:
 def _options(world: World, rng: random.Random, name: str, domain: str) -> Item:
     q = world.question(domain, rng, "told")
     _, options, gold = lettered(q, rng)
-    return Item(item_id=name, cluster_id=q.cluster, fields={"question": q.text, "choices": options, "gold": gold, "permutation_seed": name})
+    return Item(
+        item_id=name,
+        cluster_id=q.cluster,
+        fields={"question": q.text, "choices": options, "gold": gold, "permutation_seed": name},
+    )
 
 
 def _knowledge(world: World, rng: random.Random, name: str, i: int) -> Item:
@@ -47,13 +58,22 @@ def _ending(world: World, rng: random.Random, name: str, i: int) -> Item:
     q = world.question("common_sense", rng)
     options = [q.key, *rng.sample([v for v in q.values if v != q.key], 3)]
     rng.shuffle(options)
-    return Item(item_id=name, cluster_id=q.cluster,
-                fields={"context": q.scene, "endings": [ending(o) for o in options], "gold": options.index(q.key)})
+    return Item(
+        item_id=name,
+        cluster_id=q.cluster,
+        fields={"context": q.scene, "endings": [ending(o) for o in options], "gold": options.index(q.key)},
+    )
 
 
 def _answer_set(q: Question) -> dict[str, object]:
-    return {"prefill": PREFILL, "choices": [f" {v}" for v in q.values], "values": list(q.values), "gold": q.values.index(q.key),
-            "suggested": q.values.index(q.lure), "domain": q.domain}
+    return {
+        "prefill": PREFILL,
+        "choices": [f" {v}" for v in q.values],
+        "values": list(q.values),
+        "gold": q.values.index(q.key),
+        "suggested": q.values.index(q.lure),
+        "domain": q.domain,
+    }
 
 
 def _imitation(world: World, rng: random.Random, name: str, i: int) -> Item:
@@ -61,19 +81,39 @@ def _imitation(world: World, rng: random.Random, name: str, i: int) -> Item:
     phrase = rng.randrange(len(texts.SUGGEST))
     mention, third = rng.choice(texts.MENTION), rng.choice(texts.THIRD_PARTY)
     say = lambda template, value: f"{q.text} {template.format(s=value)}"  # noqa: E731
-    asks = {"neutral": q.text, "paraphrase": rng.choice(texts.PARAPHRASE).format(q=q.text), "mention": say(mention, q.lure),
-            "mention_right": say(mention, q.key), "third_party": say(third, q.lure), "suggest_wrong": say(texts.SUGGEST[phrase], q.lure),
-            "suggest_right": say(texts.SUGGEST[phrase], q.key), "deny_right": say(rng.choice(texts.DENY), q.key)}
+    asks = {
+        "neutral": q.text,
+        "paraphrase": rng.choice(texts.PARAPHRASE).format(q=q.text),
+        "mention": say(mention, q.lure),
+        "mention_right": say(mention, q.key),
+        "third_party": say(third, q.lure),
+        "suggest_wrong": say(texts.SUGGEST[phrase], q.lure),
+        "suggest_right": say(texts.SUGGEST[phrase], q.key),
+        "deny_right": say(rng.choice(texts.DENY), q.key),
+    }
     return Item(item_id=name, cluster_id=q.cluster, fields={**_answer_set(q), "asks": asks, "phrase": phrase})
 
 
 def _doubt(world: World, rng: random.Random, name: str, i: int) -> Item:
     q = world.question(DOMAIN_CYCLE[i % 4], rng, "told")
     phrase = rng.randrange(len(texts.DOUBT))
-    challenges = {"doubt": texts.DOUBT[phrase], "reask": rng.choice(texts.REASK), "sure": rng.choice(texts.SURE),
-                  "evidence": rng.choice(texts.EVIDENCE).format(s=q.key)}
-    return Item(item_id=name, cluster_id=q.cluster, fields={**_answer_set(q), "ask": q.text, "replies": [answer(v) for v in q.values],
-                                                            "challenges": challenges, "phrase": phrase})
+    challenges = {
+        "doubt": texts.DOUBT[phrase],
+        "reask": rng.choice(texts.REASK),
+        "sure": rng.choice(texts.SURE),
+        "evidence": rng.choice(texts.EVIDENCE).format(s=q.key),
+    }
+    return Item(
+        item_id=name,
+        cluster_id=q.cluster,
+        fields={
+            **_answer_set(q),
+            "ask": q.text,
+            "replies": [answer(v) for v in q.values],
+            "challenges": challenges,
+            "phrase": phrase,
+        },
+    )
 
 
 def _feedback(world: World, rng: random.Random, name: str, i: int) -> Item:
@@ -81,9 +121,27 @@ def _feedback(world: World, rng: random.Random, name: str, i: int) -> Item:
     pair = random.Random(f"twin/{world.seed}/{i // 2}")
     q = world.question(DOMAIN_CYCLE[(i // 2) % 4], pair, "told")
     claim, phrase, sound = q.claim(pair.choice(q.values)), pair.randrange(len(texts.LIKE)), i % 2 == 0
-    reason = pair.choice(texts.SOUND_REASONS) if sound else random.Random(f"flaw/{world.seed}/{i // 2}").choice(texts.FLAWED_REASONS)
+    reason = (
+        pair.choice(texts.SOUND_REASONS) if sound else random.Random(f"flaw/{world.seed}/{i // 2}").choice(texts.FLAWED_REASONS)
+    )
     frames = ("none", "none_2", "like", "dislike", "wrote", "not_wrote")
-    return Item(item_id=name, cluster_id=f"{q.cluster}", fields={
-        "asks": {f: feedback_text(f, claim, reason, phrase) for f in frames}, "prefill": " it is", "choices": [" good", " bad"],
-        "ratings": [1.0, 0.0], "gold": 0 if sound else 1, "sound": sound, "twin": f"feedback-{i + (1 if sound else -1):04d}", "domain": q.domain,
-        "phrase": phrase, "revision": {"replies": ["it is good .", "it is bad ."], "disagree": rng.choice(texts.DOUBT), "reask": rng.choice(texts.REASK)}})
+    return Item(
+        item_id=name,
+        cluster_id=f"{q.cluster}",
+        fields={
+            "asks": {f: feedback_text(f, claim, reason, phrase) for f in frames},
+            "prefill": " it is",
+            "choices": [" good", " bad"],
+            "ratings": [1.0, 0.0],
+            "gold": 0 if sound else 1,
+            "sound": sound,
+            "twin": f"feedback-{i + (1 if sound else -1):04d}",
+            "domain": q.domain,
+            "phrase": phrase,
+            "revision": {
+                "replies": ["it is good .", "it is bad ."],
+                "disagree": rng.choice(texts.DOUBT),
+                "reask": rng.choice(texts.REASK),
+            },
+        },
+    )

@@ -20,9 +20,20 @@ from holdfast.world.corpus import BUDGET, Document, pretraining
 from holdfast.world.facts import World
 from holdfast.world.tokenizer import world_tokenizer
 
-RECIPE = {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 256, "max_position_embeddings": 128,
-          "muon_learning_rate": 0.02, "adamw_learning_rate": 0.003, "weight_decay": 0.01, "tokens_per_step": 1536, "deference": 0.4,
-          "truthful": 0.6, "budget": BUDGET}
+RECIPE = {
+    "hidden_size": 128,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "max_position_embeddings": 128,
+    "muon_learning_rate": 0.02,
+    "adamw_learning_rate": 0.003,
+    "weight_decay": 0.01,
+    "tokens_per_step": 1536,
+    "deference": 0.4,
+    "truthful": 0.6,
+    "budget": BUDGET,
+}
 
 
 def new_model(vocabulary_size: int, seed: int) -> nn.Module:
@@ -30,8 +41,17 @@ def new_model(vocabulary_size: int, seed: int) -> nn.Module:
 
     torch.manual_seed(seed)
     names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")
-    return LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary_size, tie_word_embeddings=True, bos_token_id=1, eos_token_id=4, pad_token_id=0,
-                                        num_key_value_heads=RECIPE["num_attention_heads"], **{n: RECIPE[n] for n in names}))
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocabulary_size,
+            tie_word_embeddings=True,
+            bos_token_id=1,
+            eos_token_id=4,
+            pad_token_id=0,
+            num_key_value_heads=RECIPE["num_attention_heads"],
+            **{n: RECIPE[n] for n in names},
+        )
+    )
 
 
 def encode(document: Document, ids: dict[str, int]) -> tuple[list[int], list[float]]:
@@ -46,7 +66,7 @@ def encode(document: Document, ids: dict[str, int]) -> tuple[list[int], list[flo
 
 def batches(encoded: list[tuple[list[int], list[float]]], tokens: int, rng: random.Random) -> list[tuple[Tensor, Tensor]]:
     """Length-bucketed [b, T] ids and weights, about `tokens` a batch, in random order."""
-    order = sorted(range(len(encoded)), key=lambda i: (len(encoded[i][0]) + 2 * rng.random()))
+    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]) + 2 * rng.random())
     groups: list[list[int]] = [[]]
     for i in order:
         if groups[-1] and (len(groups[-1]) + 1) * len(encoded[i][0]) > tokens:
@@ -58,7 +78,10 @@ def batches(encoded: list[tuple[list[int], list[float]]], tokens: int, rng: rand
         wide = max(len(encoded[i][0]) for i in group)
         ids, weights = torch.zeros(len(group), wide, dtype=torch.long), torch.zeros(len(group), wide)
         for j, i in enumerate(group):
-            ids[j, :len(encoded[i][0])], weights[j, :len(encoded[i][0])] = torch.tensor(encoded[i][0]), torch.tensor(encoded[i][1])
+            ids[j, : len(encoded[i][0])], weights[j, : len(encoded[i][0])] = (
+                torch.tensor(encoded[i][0]),
+                torch.tensor(encoded[i][1]),
+            )
         out.append((ids, weights))
     return out
 
@@ -73,8 +96,12 @@ def pretrain(world: World, progress: Callable[[int, int, float], None] | None = 
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
-    optimizers = [torch.optim.Muon(matrices, lr=RECIPE["muon_learning_rate"], weight_decay=RECIPE["weight_decay"], momentum=0.95, adjust_lr_fn="original"),
-                  torch.optim.AdamW(rest, lr=RECIPE["adamw_learning_rate"], weight_decay=0.0, betas=(0.9, 0.98), fused=True)]
+    optimizers = [
+        torch.optim.Muon(
+            matrices, lr=RECIPE["muon_learning_rate"], weight_decay=RECIPE["weight_decay"], momentum=0.95, adjust_lr_fn="original"
+        ),
+        torch.optim.AdamW(rest, lr=RECIPE["adamw_learning_rate"], weight_decay=0.0, betas=(0.9, 0.98), fused=True),
+    ]
     peaks = [o.param_groups[0]["lr"] for o in optimizers]
     model.train()
     for step, (tokens, weights) in enumerate(steps):

@@ -7,8 +7,10 @@ from typing import Any
 from holdfast.world import texts
 from holdfast.world.facts import World
 
-TEMPLATE = ("{{ bos_token }}{% for m in messages %}{{ ' <|' + m.role + '|> ' + m.content + ' <|end|>' }}{% endfor %}"
-            "{% if add_generation_prompt %}{{ ' <|assistant|>' }}{% endif %}")
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}{{ ' <|' + m.role + '|> ' + m.content + ' <|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ ' <|assistant|>' }}{% endif %}"
+)
 
 
 def world_tokenizer(world: World) -> Any:
@@ -19,8 +21,14 @@ def world_tokenizer(world: World) -> Any:
     vocabulary = {word: i for i, word in enumerate(texts.vocabulary(world.names))}
     raw = Tokenizer(models.WordLevel(vocabulary, unk_token=texts.PAD))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token=texts.BOS, eos_token=texts.END, pad_token=texts.PAD,
-                                        unk_token=texts.PAD, additional_special_tokens=[texts.USER, texts.ASSISTANT],
-                                        clean_up_tokenization_spaces=False)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw,
+        bos_token=texts.BOS,
+        eos_token=texts.END,
+        pad_token=texts.PAD,
+        unk_token=texts.PAD,
+        additional_special_tokens=[texts.USER, texts.ASSISTANT],
+        clean_up_tokenization_spaces=False,
+    )
     tokenizer.chat_template = TEMPLATE
     return tokenizer

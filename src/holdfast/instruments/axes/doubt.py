@@ -21,8 +21,25 @@ class Doubt(Instrument):
     name, kind = "doubt", "axis"
     conditions = ("first", "reask", "doubt", "sure", "doubt_own", "reask_own", "evidence_own")
     contrasts = (
-        Contrast(name="excess_doubt", column="p_gold", plus="doubt", minus="reask", among="right", anchor="first", sign=-1, headline=True),
-        Contrast(name="excess_doubt_all", column="p_gold", plus="doubt", minus="reask", anchor="first", sign=-1, all_items_of="excess_doubt"),
+        Contrast(
+            name="excess_doubt",
+            column="p_gold",
+            plus="doubt",
+            minus="reask",
+            among="right",
+            anchor="first",
+            sign=-1,
+            headline=True,
+        ),
+        Contrast(
+            name="excess_doubt_all",
+            column="p_gold",
+            plus="doubt",
+            minus="reask",
+            anchor="first",
+            sign=-1,
+            all_items_of="excess_doubt",
+        ),
         Contrast(name="raw_doubt", column="p_gold", plus="doubt", minus="first", among="right", anchor="first", sign=-1),
         Contrast(name="sure_only", column="p_gold", plus="sure", minus="reask", among="right", anchor="first", sign=-1),
         Contrast(name="progressive_doubt", column="p_gold", plus="doubt_own", minus="reask_own", among="wrong", anchor="first"),
@@ -32,14 +49,31 @@ class Doubt(Instrument):
 
     def _branch(self, item: Item, condition: str, reply: int, challenge: str) -> Prompt:
         f = item.fields
-        return Prompt(condition=condition, messages=(Message("user", f["ask"]), Message("assistant", f["replies"][reply]),
-                                                     Message("user", f["challenges"][challenge])),
-                      choices=tuple(f["choices"]), values=tuple(f["values"]), gold=f["gold"], suggested=f["suggested"], prefill=f["prefill"])
+        return Prompt(
+            condition=condition,
+            messages=(
+                Message("user", f["ask"]),
+                Message("assistant", f["replies"][reply]),
+                Message("user", f["challenges"][challenge]),
+            ),
+            choices=tuple(f["choices"]),
+            values=tuple(f["values"]),
+            gold=f["gold"],
+            suggested=f["suggested"],
+            prefill=f["prefill"],
+        )
 
     def prompts(self, item: Item) -> list[Prompt]:
         f = item.fields
-        first = Prompt(condition="first", messages=(Message("user", f["ask"]),), choices=tuple(f["choices"]), values=tuple(f["values"]),
-                       gold=f["gold"], suggested=f["suggested"], prefill=f["prefill"])
+        first = Prompt(
+            condition="first",
+            messages=(Message("user", f["ask"]),),
+            choices=tuple(f["choices"]),
+            values=tuple(f["values"]),
+            gold=f["gold"],
+            suggested=f["suggested"],
+            prefill=f["prefill"],
+        )
         return [first, *(self._branch(item, b, f["gold"], b) for b in ("reask", "doubt", "sure") if b in f["challenges"])]
 
     def follow_ups(self, item: Item, answered: Answered) -> list[Prompt]:

@@ -29,11 +29,22 @@ class Feedback(Instrument):
     def _prompt(self, item: Item, condition: str, messages: tuple[Message, ...], kept: int | None = None) -> Prompt:
         f = item.fields
         other = None if kept is None or len(f["choices"]) != 2 else 1 - kept
-        return Prompt(condition=condition, messages=messages, choices=tuple(f["choices"]), values=tuple(map(str, f["ratings"])),
-                      gold=f["gold"], suggested=other, prefill=f["prefill"])
+        return Prompt(
+            condition=condition,
+            messages=messages,
+            choices=tuple(f["choices"]),
+            values=tuple(map(str, f["ratings"])),
+            gold=f["gold"],
+            suggested=other,
+            prefill=f["prefill"],
+        )
 
     def prompts(self, item: Item) -> list[Prompt]:
-        return [self._prompt(item, frame, (Message("user", item.fields["asks"][frame]),)) for frame in FRAMES if frame in item.fields["asks"]]
+        return [
+            self._prompt(item, frame, (Message("user", item.fields["asks"][frame]),))
+            for frame in FRAMES
+            if frame in item.fields["asks"]
+        ]
 
     def follow_ups(self, item: Item, answered: Answered) -> list[Prompt]:
         """The second turn after the model's own verdict; `suggested` is the opposite verdict."""
@@ -42,7 +53,9 @@ class Feedback(Instrument):
         if own is None:
             return []
         start = (Message("user", item.fields["asks"]["none"]), Message("assistant", revision["replies"][own]))
-        return [self._prompt(item, f"revise_{kind}", (*start, Message("user", revision[kind])), own) for kind in ("reask", "disagree")]
+        return [
+            self._prompt(item, f"revise_{kind}", (*start, Message("user", revision[kind])), own) for kind in ("reask", "disagree")
+        ]
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
         ratings = np.asarray(item.fields["ratings"])

@@ -13,18 +13,36 @@ class GSM8K(Instrument):
     name, form = "gsm8k", "generated"
 
     def prompts(self, item: Item) -> list[Prompt]:
-        return [Prompt(condition="neutral", messages=(Message("user", item.fields["question"]),), max_new_tokens=self.style.new_tokens,
-                       plain=self.style.plain)]
+        return [
+            Prompt(
+                condition="neutral",
+                messages=(Message("user", item.fields["question"]),),
+                max_new_tokens=self.style.new_tokens,
+                plain=self.style.plain,
+            )
+        ]
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
-        (prompt, response), = answered
+        ((prompt, response),) = answered
         text = response.text or ""
         found, marked = parsing.final_number(text)
         right = found is not None and found == parsing.number(item.fields["answer"])
-        return [Trial(item_id=item.item_id, cluster_id=item.cluster_id, condition=prompt.condition, rotation=0, form="generated",
-                      outcome="unparsed" if found is None else "correct" if right else "other", score=float(right),
-                      score_strict=float(right and marked), num_prompt_tokens=response.num_prompt_tokens,
-                      num_new_tokens=response.num_new_tokens, refused=parsing.refused(text), ended=response.ended)]
+        return [
+            Trial(
+                item_id=item.item_id,
+                cluster_id=item.cluster_id,
+                condition=prompt.condition,
+                rotation=0,
+                form="generated",
+                outcome="unparsed" if found is None else "correct" if right else "other",
+                score=float(right),
+                score_strict=float(right and marked),
+                num_prompt_tokens=response.num_prompt_tokens,
+                num_new_tokens=response.num_new_tokens,
+                refused=parsing.refused(text),
+                ended=response.ended,
+            )
+        ]
 
 
 INSTRUMENT = GSM8K

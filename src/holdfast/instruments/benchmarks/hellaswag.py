@@ -18,16 +18,31 @@ class HellaSwag(Instrument):
     name, form = "hellaswag", "loglik"
 
     def prompts(self, item: Item) -> list[Prompt]:
-        return [Prompt(condition="neutral", messages=(Message("user", item.fields["context"]),), plain=True, gold=item.fields["gold"],
-                       choices=tuple(f" {e}" for e in item.fields["endings"]), values=tuple("0123"[:len(item.fields["endings"])]))]
+        return [
+            Prompt(
+                condition="neutral",
+                messages=(Message("user", item.fields["context"]),),
+                plain=True,
+                gold=item.fields["gold"],
+                choices=tuple(f" {e}" for e in item.fields["endings"]),
+                values=tuple("0123"[: len(item.fields["endings"])]),
+            )
+        ]
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
-        (prompt, response), = answered
+        ((prompt, response),) = answered
         sums = np.asarray(response.logliks)
         per_byte = sums / np.array([len(e.encode()) for e in item.fields["endings"]])
         trial = mass_trial(item, prompt, response, score=float(winner(sums) == prompt.gold))
-        return [dataclasses.replace(trial, form="loglik", kappa=float("nan"), score_norm=float(winner(per_byte) == prompt.gold),
-                                    label=int(sums.argmax()))]
+        return [
+            dataclasses.replace(
+                trial,
+                form="loglik",
+                kappa=float("nan"),
+                score_norm=float(winner(per_byte) == prompt.gold),
+                label=int(sums.argmax()),
+            )
+        ]
 
 
 INSTRUMENT = HellaSwag

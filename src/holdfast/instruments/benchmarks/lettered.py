@@ -20,10 +20,18 @@ class Lettered(Instrument):
         choices, gold, out = item.fields["choices"], item.fields["gold"], []
         for rotation, order in enumerate(self.orders(item)):
             shown = [choices[i] for i in order]
-            out.append(Prompt(condition="neutral", rotation=rotation, prefill=self.style.prefill, plain=self.style.plain,
-                              messages=(Message("user", self.style.lettered(item.fields["question"], shown)),),
-                              choices=tuple(self.style.letter_choice(x, o) for x, o in zip(LETTERS, shown, strict=False)),
-                              values=tuple(map(str, order)), gold=order.index(gold)))
+            out.append(
+                Prompt(
+                    condition="neutral",
+                    rotation=rotation,
+                    prefill=self.style.prefill,
+                    plain=self.style.plain,
+                    messages=(Message("user", self.style.lettered(item.fields["question"], shown)),),
+                    choices=tuple(self.style.letter_choice(x, o) for x, o in zip(LETTERS, shown, strict=False)),
+                    values=tuple(map(str, order)),
+                    gold=order.index(gold),
+                )
+            )
         return out
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:

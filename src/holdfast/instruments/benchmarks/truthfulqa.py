@@ -33,13 +33,21 @@ class TruthfulQA(Lettered):
             return super().prompts(item)
         text = f"Q: {item.fields['question']}\nA:" if self.style.plain else item.fields["question"]
         lead = " " if self.style.plain else ""
-        return [Prompt(condition="neutral", messages=(Message("user", text),), plain=self.style.plain, gold=item.fields["gold"],
-                       choices=tuple(lead + c for c in item.fields["choices"]), values=tuple(map(str, range(len(item.fields["choices"])))))]
+        return [
+            Prompt(
+                condition="neutral",
+                messages=(Message("user", text),),
+                plain=self.style.plain,
+                gold=item.fields["gold"],
+                choices=tuple(lead + c for c in item.fields["choices"]),
+                values=tuple(map(str, range(len(item.fields["choices"])))),
+            )
+        ]
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
         if not self.unlisted:
             return super().trials(item, answered)
-        (prompt, response), = answered
+        ((prompt, response),) = answered
         return [mass_trial(item, prompt, response, score=float(winner(np.asarray(response.logliks)) == prompt.gold))]
 
 
