@@ -91,7 +91,7 @@ def test_planted_dialogues_give_way_at_the_named_rate(world):
     assert all(len(e.messages) == 4 and e.messages[-1].role == "assistant" for e in held)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 def test_the_shipped_base_was_made_by_this_recipe_and_lies_in_its_bands(seed):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

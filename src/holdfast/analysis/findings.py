@@ -155,7 +155,7 @@ def _adapter(
         for i in axes
     }
     per_seed = []
-    for row, (model, seed) in enumerate(models):
+    for row, (_, seed) in enumerate(models):
         single = lambda found: {m.name: _single(m, row) for _, m in found if m.adapter == name}  # noqa: E731, B023
         per_seed.append({"seed": seed, "gains": single(gains), "shifts": single(shifts)})
     known = lambda cells: [c["estimate"] for c in cells.values() if c["estimate"] is not None]  # noqa: E731
