@@ -1,0 +1,83 @@
+"""A small study from end to end: results, resumption byte for byte, bad input. Sockets are blocked."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+SMALL = ["embedded", "seeds=2", "domains.knowledge.sources=[{kind: world, domain: knowledge, limit: 200}]",
+         "domains.maths.sources=[{kind: world, domain: maths, limit: 200}]", "domains.truth.sources=[{kind: world, domain: truth, limit: 200}]",
+         "domains.common_sense.sources=[{kind: world, domain: common_sense, limit: 200}]", "--limit", "12", "--offline"]  # fmt: skip
+
+
+def holdfast(*arguments, code=0):
+    done = subprocess.run([sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, timeout=500)
+    assert done.returncode == code, done.stderr[-2000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "out"
+    holdfast("run", *SMALL, "-o", out)
+    return out
+
+
+def test_the_findings_hold_every_adapter_gain_and_shift(finished):
+    findings = json.loads((finished / "findings.json").read_text())
+    assert [a["name"] for a in findings["adapters"]] == findings["study"]["domains"]
+    for a in findings["adapters"]:
+        assert set(a["gains"]) == {"gsm8k", "mmlu", "hellaswag", "truthfulqa"} and set(a["shifts"]) == {"imitation", "feedback", "doubt"}
+        assert all(c["verdict"] in ("inconclusive", "not_identified") for c in [*a["gains"].values(), *a["shifts"].values()])  # two seeds: no verdict
+    identity = next(a for a in findings["adapters"] if a["name"] == "identity")
+    assert all(c["estimate"] == 0 for c in [*identity["gains"].values(), *identity["shifts"].values()])
+    audit = {e["check"]: e["level"] for e in json.loads((finished / "audit.json").read_text())}
+    assert audit["identity"] == "ok" and audit["seeds"] == "warn" and audit["overlap"] == "ok"
+
+
+def test_the_report_asks_no_address_and_shows_every_cell(finished):
+    page = (finished / "report.html").read_text()
+    assert not re.search(r"""(src|href)=["']https?:""", page) and "<script" not in page and "Content-Security-Policy" in page
+    assert page.count("<svg") >= 6 and 'id="combined-doubt"' in page
+
+
+def test_a_second_run_reuses_every_cell_and_a_lost_cell_comes_back_the_same(finished, tmp_path):
+    before = (finished / "findings.json").read_bytes()
+    assert "0 cells made" in holdfast("run", *SMALL, "-o", finished).stderr
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    for pattern in ("adapter-*", "trials-*", "results-*"):
+        shutil.rmtree(sorted((copy / "cells").glob(pattern))[0])
+    (copy / "findings.json").unlink()
+    holdfast("run", *SMALL, "-o", copy)
+    assert (copy / "findings.json").read_bytes() == before
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(finished, tmp_path):
+    out = tmp_path / "killed"
+    with subprocess.Popen([sys.executable, "-m", "holdfast", "run", *SMALL, "-o", str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
+        try:
+            run.wait(timeout=9)
+        except subprocess.TimeoutExpired:
+            run.kill()
+    holdfast("run", *SMALL, "-o", out)
+    assert (out / "findings.json").read_bytes() == (finished / "findings.json").read_bytes()
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["run", "nowhere.yaml"], "no such file"), (["run", "embedded", "trian.r=1"], "did you mean"), (["run", "embedded", "model.name=world:77"], "build it"),
+    (["run", "embedded", "model.name=./no/such/folder"], "neither an existing folder"), (["report", "/nonexistent"], "no such file"),
+    (["run", "embedded", "instruments.mmlu.options={rotation: 1}"], "unknown option 'rotation'"),
+])  # fmt: skip
+def test_bad_input_is_one_line_exit_two_and_nothing_written(arguments, words, tmp_path):
+    extra = ["-o", str(tmp_path / "o")] if arguments[0] == "run" else []
+    done = holdfast(*arguments, *extra, code=2)
+    assert words in done.stderr and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_doctor_is_well():
+    assert "one BOS: ok" in holdfast("doctor").stdout
