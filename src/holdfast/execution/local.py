@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -103,6 +104,7 @@ def _start(study_json: str, folder: str, threads: int, events: Any, parent: int)
 
     from holdfast.execution.cells import Cells
 
+    warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(threads)
