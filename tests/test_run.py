@@ -30,8 +30,14 @@ def test_the_findings_hold_every_adapter_gain_and_shift(finished):
     findings = json.loads((finished / "findings.json").read_text())
     assert [a["name"] for a in findings["adapters"]] == findings["study"]["domains"]
     for a in findings["adapters"]:
-        assert set(a["gains"]) == {"gsm8k", "mmlu", "hellaswag", "truthfulqa"} and set(a["shifts"]) == {"imitation", "feedback", "doubt"}
-        assert all(c["verdict"] in ("inconclusive", "not_identified") for c in [*a["gains"].values(), *a["shifts"].values()])  # two seeds: no verdict
+        assert set(a["gains"]) == {"gsm8k", "mmlu", "hellaswag", "truthfulqa"} and set(a["shifts"]) == {
+            "imitation",
+            "feedback",
+            "doubt",
+        }
+        assert all(
+            c["verdict"] in ("inconclusive", "not_identified") for c in [*a["gains"].values(), *a["shifts"].values()]
+        )  # two seeds: no verdict
     identity = next(a for a in findings["adapters"] if a["name"] == "identity")
     assert all(c["estimate"] == 0 for c in [*identity["gains"].values(), *identity["shifts"].values()])
     audit = {e["check"]: e["level"] for e in json.loads((finished / "audit.json").read_text())}
@@ -58,7 +64,9 @@ def test_a_second_run_reuses_every_cell_and_a_lost_cell_comes_back_the_same(fini
 
 def test_a_killed_run_goes_on_to_the_same_bytes(finished, tmp_path):
     out = tmp_path / "killed"
-    with subprocess.Popen([sys.executable, "-m", "holdfast", "run", *SMALL, "-o", str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
+    with subprocess.Popen(
+        [sys.executable, "-m", "holdfast", "run", *SMALL, "-o", str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as run:
         try:
             run.wait(timeout=9)
         except subprocess.TimeoutExpired:

@@ -23,6 +23,7 @@ def recommend(findings: dict[str, Any]) -> list[dict[str, Any]]:
             out.append(
                 {"text": f"{axis}: could not be told for {names}.", "cells": [f"adapters/{k}/shifts/{axis}" for k, _ in rest]}
             )
+    settled = {"raised", "lowered", "unchanged"}
     out += [
         _advice(
             domains,
@@ -33,12 +34,20 @@ def recommend(findings: dict[str, Any]) -> list[dict[str, Any]]:
         _advice(
             domains,
             "protective",
-            lambda words: "lowered" in words and "raised" not in words,
-            "lowered an axis and raised none: the data to train on instead, where its gain serves",
+            lambda words: "lowered" in words and words <= settled - {"raised"},
+            "lowered an axis, raised none and left nothing untold: the data to train on instead, where its gain serves",
         ),
         _advice(domains, "neutral", lambda words: words == {"unchanged"}, "left every axis unchanged"),
     ]
-    return [entry for entry in out if entry]
+    mixed = [(k, a) for k, a in domains if "raised" not in _words(a) and _words(a) - settled]
+    if mixed:
+        out.append(
+            {
+                "text": f"{', '.join(a['name'] for _, a in mixed)} cannot be classed: at least one axis could not be told.",
+                "cells": [f"adapters/{k}/shifts" for k, _ in mixed],
+            }
+        )
+    return out
 
 
 def _points(cell: dict[str, Any]) -> str:
@@ -47,14 +56,16 @@ def _points(cell: dict[str, Any]) -> str:
     )
 
 
-def _advice(domains: list[Any], label: str, rule: Any, text: str) -> dict[str, Any] | None:
-    def words(adapter: dict[str, Any]) -> set[str]:
-        return {"unchanged" if c["negligible"] else c["verdict"] for c in adapter["shifts"].values()}
+def _words(adapter: dict[str, Any]) -> set[str]:
+    """Verdict words of an adapter's axes; a negligible effect counts as unchanged."""
+    return {"unchanged" if c["negligible"] else c["verdict"] for c in adapter["shifts"].values()}
 
-    hit = [(k, a) for k, a in domains if rule(words(a))]
+
+def _advice(domains: list[Any], label: str, rule: Any, text: str) -> dict[str, Any]:
+    hit = [(k, a) for k, a in domains if rule(_words(a))]
     if not hit:
         return {"text": f"No domain was shown to be {label}.", "cells": []}
     return {
-        "text": f"{', '.join(a['name'] for _, a in hit)} {text} ({label}).",
+        "text": f"{', '.join(a['name'] for _, a in hit)}: {text} ({label}).",
         "cells": [f"adapters/{k}/shifts" for k, _ in hit],
     }
