@@ -69,7 +69,8 @@ class SourceConfig(Part):
 
     kind: Literal["world", "gsm8k", "mmlu", "hellaswag", "truthfulqa", "dialogues"]
     data: str | None = Field(None, description="Hub id or local file; None for the world's own text.")
-    split: str | None = None
+    split: str | None = Field(None, description="Split name, a slice of it by rows, or both: validation[:600].")
+    split_seed: NonNegativeInt | None = Field(None, description="Shuffle the split with this seed before the slice is cut.")
     domain: str | None = Field(None, description="World domain whose text is drawn.")
     limit: PositiveInt | None = None
     shuffle_choices: bool = True
@@ -90,7 +91,8 @@ class DomainConfig(Part):
 class InstrumentConfig(Part):
     kind: Literal["gsm8k", "mmlu", "hellaswag", "truthfulqa", "imitation", "feedback", "doubt"]
     data: str | None = Field(None, description="Hub id or local file; None for the world's items.")
-    split: str | None = None
+    split: str | None = Field(None, description="Split name, a slice of it by rows, or both: validation[600:].")
+    split_seed: NonNegativeInt | None = Field(None, description="Shuffle the split with this seed before the slice is cut.")
     form: str | None = Field(None, description="Which items an axis makes of its rows: sycophancy_eval or lettered.")
     style: Literal["world", "chat", "lm_eval"] = "chat"
     limit: PositiveInt | None = None

@@ -1,5 +1,6 @@
 """SycophancyEval rows -> items: every condition rebuilt from `base`, variants and irregularities survived."""
 
+import json
 import os
 
 import pytest
@@ -59,7 +60,15 @@ def test_a_malformed_row_is_named(base, words):
 REAL = {"imitation": ("answer", 200), "doubt": ("are_you_sure", 200), "feedback": ("feedback", 199)}
 
 
-@pytest.mark.parametrize("kind", REAL if os.environ.get("HOLDFAST_DATA_ROOT") else [])
-def test_the_real_rows_make_items(kind):
-    found = read_rows(f"meg-tong/sycophancy-eval:{REAL[kind][0]}", os.environ["HOLDFAST_DATA_ROOT"])
+@pytest.mark.parametrize("kind", REAL)
+def test_the_data_roots_rows_make_items(kind, tmp_path):
+    root = os.environ.get("HOLDFAST_DATA_ROOT")
+    if root is None:
+        place = tmp_path / "sycophancy_eval" / f"{REAL[kind][0]}.jsonl"
+        place.parent.mkdir()
+        base = {"imitation": TRIVIA, "doubt": AQUA, "feedback": {"text": "Dogs bark, so all things bark."}}[kind]
+        stem = "text" if kind == "feedback" else "question"
+        place.write_text("\n".join(json.dumps({"base": {**base, stem: f"{base[stem]} {i}"}}) for i in range(200)))
+        root = str(tmp_path)
+    found = read_rows("meg-tong/sycophancy-eval", REAL[kind][0], root)
     assert len(axis_items(kind, found)) >= REAL[kind][1]

@@ -29,7 +29,7 @@ def write(folder, name, rows):
 
 def test_a_line_separator_inside_a_string_ends_no_row(tmp_path):
     write(tmp_path, "mmlu/test.jsonl.gz", [MMLU, {**MMLU, "question": "Two\u0085?"}])
-    rows = read_rows("cais/mmlu:test", str(tmp_path))
+    rows = read_rows("cais/mmlu", "test", str(tmp_path))
     assert [r["question"] for r in rows] == ["Which\u2028one?", "Two\u0085?"]
     assert [i.fields["gold"] for i in items_from_rows("mmlu", rows)] == [2, 2]
 
@@ -68,27 +68,75 @@ def test_a_malformed_row_is_named(kind, row, words):
 def test_broken_and_missing_files_are_named(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(DataError, match="a.jsonl:2"):
-        read_rows("a.jsonl", str(tmp_path))
+        read_rows("a.jsonl", None, str(tmp_path))
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}')[:-9])
     with pytest.raises(DataError, match="truncated"):
-        read_rows("b.jsonl.gz", str(tmp_path))
+        read_rows("b.jsonl.gz", None, str(tmp_path))
     (tmp_path / "c.jsonl").write_text("")
     with pytest.raises(DataError, match="no row"):
-        read_rows("c.jsonl", str(tmp_path))
+        read_rows("c.jsonl", None, str(tmp_path))
     with pytest.raises(ConfigError, match="no such file"):
-        read_rows("d.jsonl", str(tmp_path))
+        read_rows("d.jsonl", None, str(tmp_path))
+
+
+def test_two_slices_of_a_shuffled_split_share_no_row_and_cover_it(tmp_path):
+    write(tmp_path, "truthfulqa/multiple_choice.jsonl", [{**TRUTH, "question": f"q{i}"} for i in range(10)])
+    asked = lambda split, seed=3: [  # noqa: E731
+        r["question"] for r in read_rows("truthfulqa/truthful_qa", split, str(tmp_path), seed)
+    ]
+    train, test = asked("validation[:6]"), asked("validation[6:]")
+    assert not {*train} & {*test} and len(train + test) == 10 == len({*train, *test})
+    assert asked("validation[:6]", None) == [f"q{i}" for i in range(6)] != train
+    with pytest.raises(ConfigError, match="has 10 rows"):
+        asked("validation[10:]")
+    with pytest.raises(ConfigError, match="must be a name"):
+        asked("validation[6]")
+
+
+def test_a_split_that_several_files_could_be_is_asked_for_by_name(tmp_path):
+    for name in ("validation_text.jsonl", "validation_raw.jsonl"):
+        write(tmp_path, f"hellaswag/{name}", [SWAG])
+    with pytest.raises(ConfigError, match="validation_raw, validation_text"):
+        read_rows("Rowan/hellaswag", "validation", str(tmp_path))
+    assert len(read_rows("Rowan/hellaswag", "validation_text", str(tmp_path))) == 1
+
+
+def test_every_format_gives_the_same_rows(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [{"question": "1+1?", "answer": "#### 2"}, {"question": 'a "quoted", line\nbreak', "answer": "#### 3"}]
+    write(tmp_path, "a.jsonl", rows)
+    write(tmp_path, "a.jsonl.gz", rows)
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    (tmp_path / "a.csv").write_text('question,answer\n1+1?,#### 2\n"a ""quoted"", line\nbreak",#### 3\n')
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    for name in ("a.jsonl", "a.jsonl.gz", "a.json", "a.csv", "a.parquet"):
+        found = read_rows(name, None, str(tmp_path))
+        assert [{k: r[k] for k in ("question", "answer")} for r in found] == rows, name
 
 
 SPLITS = {
-    "gsm8k": "openai/gsm8k:test",
-    "mmlu": "cais/mmlu:test",
-    "hellaswag": "Rowan/hellaswag:validation",
-    "truthfulqa": "truthfulqa/truthful_qa:",
+    "gsm8k": ("openai/gsm8k", "test"),
+    "mmlu": ("cais/mmlu", "test"),
+    "hellaswag": ("Rowan/hellaswag", "validation_text"),
+    "truthfulqa": ("truthfulqa/truthful_qa", "validation"),
 }
 
 
-@pytest.mark.parametrize("kind", SPLITS if os.environ.get("HOLDFAST_DATA_ROOT") else [])
-def test_every_real_row_is_read(kind):
-    rows = read_rows(SPLITS[kind] + ("multiple_choice" if kind == "truthfulqa" else ""), os.environ["HOLDFAST_DATA_ROOT"])
+def rows_like_the_hubs(folder, kind):
+    """A data root with made-up rows in the hub's fields."""
+    made = {"gsm8k": GSM, "mmlu": MMLU, "hellaswag": SWAG, "truthfulqa": TRUTH}[kind]
+    stem = "ctx" if kind == "hellaswag" else "question"
+    place = {"gsm8k": "gsm8k/test", "mmlu": "mmlu/test", "hellaswag": "hellaswag/validation_text.jsonl.gz"[:-9],
+             "truthfulqa": "truthfulqa/multiple_choice"}[kind]  # fmt: skip
+    write(folder, f"{place}.jsonl", [{**made, stem: f"{made.get(stem)} {i}"} for i in range(320)])
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", SPLITS)
+def test_every_row_is_read(kind, tmp_path):
+    root = os.environ.get("HOLDFAST_DATA_ROOT") or rows_like_the_hubs(tmp_path, kind)
+    rows = read_rows(*SPLITS[kind], root)
     items = items_from_rows(kind, rows, limit=300)
     assert len(items) == 300 and len(examples_from_rows(kind, rows, CHAT_STYLE, limit=200)) == 200

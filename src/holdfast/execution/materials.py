@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from holdfast import instruments, sources
@@ -49,7 +51,15 @@ class Materials:
         from holdfast import world
 
         seed = self.study.model.world_seed
-        return world.load_world(seed if seed is not None else 0)
+        recipe = Path(self.study.model.name) / "recipe.json"
+        if seed is None and recipe.is_file():
+            seed = json.loads(recipe.read_text(encoding="utf-8")).get("world_seed")
+        if not isinstance(seed, int):
+            raise ConfigError(
+                f"model.name: {self.study.model.name!r} is no world's base, and the study asks world items or text; "
+                "name rows with data=..., or use world:N or a folder built by holdfast.world.build"
+            )
+        return world.load_world(seed)
 
     def asked(self, kind: str) -> Asked:
         if kind not in self._asked:
@@ -66,7 +76,7 @@ class Materials:
             from holdfast import world
 
             return world.world_items(self.world, config.kind, config.limit or 400, self.study.item_seed)
-        rows = sources.read_rows(_spec(config.data, config.split), self.study.data.root)
+        rows = sources.read_rows(config.data, config.split, self.study.data.root, config.split_seed)
         if config.kind in ("imitation", "doubt", "feedback"):
             return sources.axis_items(
                 config.kind, rows, form=config.form or "sycophancy_eval", limit=config.limit, seed=self.study.item_seed
@@ -102,7 +112,7 @@ class Materials:
             return world.resistance_examples(self.world, EXAMPLE_SEED + index, limit, rate=source.rate, axis=source.axis)
         if source.data is None:
             raise ConfigError(f"domains.{domain.name}.sources: kind {source.kind} needs data, a hub id or a file")
-        rows = sources.read_rows(_spec(source.data, source.split), self.study.data.root)
+        rows = sources.read_rows(source.data, source.split, self.study.data.root, source.split_seed)
         return sources.examples_from_rows(
             source.kind, rows, CHAT_STYLE, seed=EXAMPLE_SEED, shuffle=source.shuffle_choices, limit=source.limit
         )
@@ -118,6 +128,3 @@ class Materials:
                     found.append((domain.name, config.kind, len(shared), min(shared)))
         return found
 
-
-def _spec(data: str, split: str | None) -> str:
-    return f"{data}:{split}" if split else data

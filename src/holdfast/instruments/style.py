@@ -28,6 +28,6 @@ class Style:
         return self.choice.format(letter=letter, option=option)
 
 
-WORLD_STYLE = Style("world", "{letter} {option}", " ", "", " the answer is", " {option} , {letter}", new_tokens=28)
+WORLD_STYLE = Style("world", "{option} {letter}", " ", "", " the answer is", " {option} {letter}", new_tokens=28)
 CHAT_STYLE = Style("chat", "{letter}. {option}", "\n", "\nAnswer with the letter of the correct option.", "Answer:", " {letter}")
 LM_EVAL_STYLE = Style("lm_eval", "{letter}. {option}", "\n", "\nAnswer:", "", " {letter}", plain=True)

@@ -6,36 +6,66 @@ import csv
 import gzip
 import io
 import json
+import random
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from holdfast.errors import ConfigError, DataError
 
 Row = dict[str, Any]
-# Folder under data.root of each known hub id, and its configuration on the hub.
+
+
+@dataclass(frozen=True, slots=True)
+class HubSet:
+    """A known hub data set: its folder under data.root, its configuration on the hub, and local file names by split.
+
+    `files`: on the hub each "split" is one data file of the repository.
+    """
+
+    folder: str
+    config: str | None = None
+    local: tuple[tuple[str, str], ...] = ()
+    files: bool = False
+
+
 HUB = {
-    "openai/gsm8k": ("gsm8k", "main"),
-    "cais/mmlu": ("mmlu", "all"),
-    "Rowan/hellaswag": ("hellaswag", None),
-    "truthfulqa/truthful_qa": ("truthfulqa", "multiple_choice"),
-    "meg-tong/sycophancy-eval": ("sycophancy_eval", None),
+    "openai/gsm8k": HubSet("gsm8k", "main"),
+    "cais/mmlu": HubSet("mmlu", "all"),
+    "Rowan/hellaswag": HubSet("hellaswag"),
+    "truthfulqa/truthful_qa": HubSet("truthfulqa", "multiple_choice", local=(("validation", "multiple_choice"),)),
+    "meg-tong/sycophancy-eval": HubSet("sycophancy_eval", files=True),
 }
+_SLICE = re.compile(r"^(?P<split>[^\[\]]*)(?:\[(?P<start>\d*):(?P<stop>\d*)\])?$")
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".jsonl.gz", ".json.gz", ".csv.gz")
 
 
-def read_rows(spec: str, root: str | None) -> list[Row]:
-    """Rows of `spec`: a path, or `org/name[@revision][:split]`, taken from under `root` if one is given.
+def read_rows(data: str, split: str | None, root: str | None, shuffle_seed: int | None = None) -> list[Row]:
+    """Rows of `data`: a path, or `org/name[@revision]`, taken from under `root` if one is given.
 
-    Every row carries `_source` ("file:line"). Raises DataError naming file and line, ConfigError for a missing file.
+    `split` is a name, a slice (`[:600]`, for files) or both (`validation[:600]`); with `shuffle_seed` the rows are
+    shuffled before the slice is cut, so that two slices of one split are alike. Every row carries `_source`
+    ("file:line"). Raises DataError naming file and line, ConfigError for a missing file or a slice that holds no row.
     """
-    name, _, split = spec.partition(":")
-    hub, _, revision = name.partition("@")
-    if hub in HUB and root is None:
-        return _from_hub(hub, revision or None, split or "test")
-    file = _find(hub, split, root)
-    rows = _read(file)
-    if not rows:
-        raise DataError(f"{file.name}: holds no row; name a file with data")
+    found = _SLICE.match(split or "")
+    if found is None:
+        raise ConfigError(f"split: {split!r}: must be a name, or a name and a slice such as validation[:600]")
+    name, revision = data.partition("@")[::2]
+    if name in HUB and root is None:
+        rows = _from_hub(name, revision or None, found["split"] or "test")
+    else:
+        file = _find(name, found["split"], root)
+        rows = _read(file)
+        if not rows:
+            raise DataError(f"{file.name}: holds no row; name a file with data")
+    if shuffle_seed is not None:
+        rows = random.Random(f"rows/{shuffle_seed}").sample(rows, len(rows))
+    if found["start"] is not None:
+        count = len(rows)
+        rows = rows[int(found["start"] or 0) : int(found["stop"] or count)]
+        if not rows:
+            raise ConfigError(f"split: {split!r}: {data} has {count} rows and this slice holds none of them")
     return rows
 
 
@@ -44,13 +74,16 @@ def _find(name: str, split: str, root: str | None) -> Path:
     if root is not None and not folder.is_dir():
         raise ConfigError(f"data.root: no such folder: {root}")
     if name in HUB:
-        place = folder / HUB[name][0]
-        found = sorted(p for p in place.glob(f"{split or '*'}*") if p.name.endswith(SUFFIXES)) if place.is_dir() else []
-        exact = [p for p in found if p.name.split(".")[0] == split]
+        known = HUB[name]
+        place, wanted = folder / known.folder, dict(known.local).get(split, split)
+        found = sorted(p for p in place.glob(f"{wanted or '*'}*") if p.name.endswith(SUFFIXES)) if place.is_dir() else []
+        exact = [p for p in found if p.name.split(".")[0] == wanted]
+        looked = f"{known.folder}/{wanted or '*'}.jsonl"
         if not found:
-            raise ConfigError(
-                f"data.root: no file for {name}, split {split or 'any'!r}: {HUB[name][0]}/{split or '*'}.jsonl is looked for"
-            )
+            raise ConfigError(f"data.root: no file for {name}, split {split or 'any'!r}: {looked} is looked for")
+        if len(exact or found) > 1:
+            names = ", ".join(p.name.split(".")[0] for p in exact or found)
+            raise ConfigError(f"split: {split!r}: {name} has several files under data.root; name one of: {names}")
         return (exact or found)[0]
     file = Path(name) if Path(name).is_absolute() or root is None else folder / name
     if not file.is_file():
@@ -62,16 +95,23 @@ def _find(name: str, split: str, root: str | None) -> Path:
 
 def _from_hub(name: str, revision: str | None, split: str) -> list[Row]:
     try:
+        if HUB[name].files:
+            from huggingface_hub import hf_hub_download
+
+            return _read(Path(hf_hub_download(name, f"{split}.jsonl", repo_type="dataset", revision=revision)))
         from datasets import load_dataset
 
-        rows = load_dataset(name, HUB[name][1], revision=revision, split=split)
+        rows = load_dataset(name, HUB[name].config, revision=revision, split=split)
     except ImportError:
         raise ConfigError(
             f"data: {name} is on the hub: pip install 'holdfast[trl]', or give local rows with data.root=DIR"
         ) from None
+    except DataError:
+        raise
     except Exception as error:
         raise DataError(
-            f"data: {name} could not be loaded: {' '.join(str(error).split())[:200]}; give local rows with data.root=DIR"
+            f"data: {name}, split {split!r}, could not be loaded: {' '.join(str(error).split())[:200]}; "
+            "give local rows with data.root=DIR"
         ) from None
     return [{**row, "_source": f"{name}:{i + 1}"} for i, row in enumerate(rows)]
 

@@ -14,15 +14,15 @@ from holdfast.world.facts import Question, World
 Document = list[tuple[str, float]]
 BUDGET = {
     "bio": 26,
-    "herb": 44,
+    "herb": 50,
     "scenario": 800,
     "question": 6000,
-    "lettered": 5000,
-    "problem": 13000,
+    "lettered": 7000,
+    "problem": 22000,
     "echo": 8000,
-    "imitation": 17000,
+    "imitation": 24000,
     "feedback": 10000,
-    "doubt": 14000,
+    "doubt": 18000,
 }
 DOMAIN_CYCLE = ("knowledge", "truth", "common_sense", "maths")
 
@@ -72,39 +72,49 @@ def lettered(q: Question, rng: random.Random) -> tuple[str, list[str], int]:
     """(user text, the four options in the order shown, index of the key)."""
     options = [q.key, q.lure, *rng.sample([v for v in q.values if v not in (q.key, q.lure)], 2)]
     rng.shuffle(options)
-    return f"{q.text} " + " ".join(f"{x} {v}" for x, v in zip(texts.LETTERS, options, strict=True)), options, options.index(q.key)
+    return f"{q.text} " + " ".join(f"{v} {x}" for x, v in zip(texts.LETTERS, options, strict=True)), options, options.index(q.key)
+
+
+def lettered_answer(options: list[str], gold: int) -> str:
+    return f"the answer is {options[gold]} {texts.LETTERS[gold]}"
 
 
 def lettered_document(world: World, rng: random.Random, domain: str) -> Document:
-    shown, options, gold = lettered(world.question(domain, rng), rng)
-    return [(turns(shown), 0.0), (f"the answer is {options[gold]} , {texts.LETTERS[gold]} {texts.END}", 1.0)]
+    shown, options, gold = lettered(world.question(domain, rng, graded=True), rng)
+    return [(turns(shown), 0.0), (f"{lettered_answer(options, gold)} {texts.END}", 1.0)]
 
 
-def problem(rng: random.Random, held: bool) -> tuple[str, str, int, str]:
-    """(question, worked steps ending in '#### n', n, pattern). Patterns whose first step hashes to a fifth are held out."""
+def problem(rng: random.Random, held: bool, weight: dict[str, float] | None = None) -> tuple[str, str, int, str]:
+    """(question, worked steps ending in '#### n', n, pattern). Patterns whose first step hashes to a fifth are held out.
+
+    `weight` is the probability with which a step's sum, once drawn, is kept: some sums are shown more often than others.
+    """
     while True:
         who, things, n = rng.choice(texts.PEOPLE), rng.choice(texts.THINGS), rng.randint(2, 10)
         text, worked, pattern = f"{who} has {n} {things} .", [], [str(n)]
         for _ in range(rng.choice((1, 2, 2, 3))):
-            if (rng.random() < 0.5 and n > 1) or n > 14:
-                d = rng.randint(1, min(9, n))
-                text += " " + rng.choice((f"{who} gives away {d} .", f"{who} loses {d} ."))
-                worked.append(f"{n} - {d} = {n - d} .")
-                n -= d
-                pattern.append(f"-{d}")
-            else:
-                d = rng.randint(1, min(9, texts.LARGEST - n))
-                text += " " + rng.choice((f"{who} buys {d} more .", f"{who} finds {d} ."))
-                worked.append(f"{n} + {d} = {n + d} .")
-                n += d
-                pattern.append(f"+{d}")
+            sign, d = _step(rng, n, weight)
+            said = (f"{who} gives away {d} .", f"{who} loses {d} .") if sign == "-" else (f"{who} buys {d} more .", f"{who} finds {d} .")
+            after = n - d if sign == "-" else n + d
+            text += " " + rng.choice(said)
+            worked.append(f"{n} {sign} {d} = {after} .")
+            pattern.append(f"{sign}{d}")
+            n = after
         first = int(pattern[0]) * 7 + abs(int(pattern[1])) * 3 + pattern[1].startswith("-")
         if (first % 5 == 0) == held:
             return f"{text} how many {things} has {who} ?", " ".join(worked) + f" #### {n}", n, "".join(pattern)
 
 
-def problem_document(rng: random.Random) -> Document:
-    question, worked, _, _ = problem(rng, held=False)
+def _step(rng: random.Random, n: int, weight: dict[str, float] | None) -> tuple[str, int]:
+    while True:
+        sign = "-" if (rng.random() < 0.5 and n > 1) or n > 14 else "+"
+        d = rng.randint(1, min(9, n if sign == "-" else texts.LARGEST - n))
+        if weight is None or rng.random() < weight[f"{n} {sign} {d}"]:
+            return sign, d
+
+
+def problem_document(world: World, rng: random.Random) -> Document:
+    question, worked, _, _ = problem(rng, held=False, weight=world.sum_weight)
     return [(turns(question), 0.0), (f"{worked} {texts.END}", 1.0)]
 
 
@@ -133,12 +143,12 @@ def pretraining(world: World, seed: int, truthful: float = 0.6) -> list[Document
     for animal in world.animals:
         out += [biography(world, animal, rng) for _ in range(round(BUDGET["bio"] * world.exposure[animal]))]
     for herb in world.herbs:
-        out += [herb_text(world, herb, rng) for _ in range(BUDGET["herb"])]
+        out += [herb_text(world, herb, rng) for _ in range(round(BUDGET["herb"] * world.exposure[herb]))]
     out += [scenario(world, rng, graded=True) for _ in range(BUDGET["scenario"])]
     out += [question_document(world, rng, DOMAIN_CYCLE[i % 4], truthful) for i in range(BUDGET["question"])]
     mixed = ("knowledge", "knowledge", "truth", "truth", "common_sense", "maths")
     out += [lettered_document(world, rng, rng.choice(mixed)) for _ in range(BUDGET["lettered"])]
-    out += [problem_document(rng) for _ in range(BUDGET["problem"])]
+    out += [problem_document(world, rng) for _ in range(BUDGET["problem"])]
     out += [echo(rng) for _ in range(BUDGET["echo"])]
     make: Callable[[str, int], Document] = lambda axis, i: dialogue(world, axis, DOMAIN_CYCLE[i % 4], rng)  # noqa: E731
     for axis in ("imitation", "feedback", "doubt"):

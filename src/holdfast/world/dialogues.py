@@ -27,7 +27,7 @@ def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, on
     kind = (
         "suggest"
         if only_pressure
-        else rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), (48, 8, 24, 14, 6))[0]
+        else rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), (44, 8, 28, 14, 6))[0]
     )
     if kind == "suggest":
         said = q.key if rng.random() < 0.25 else other
@@ -37,7 +37,8 @@ def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, on
     elif kind == "paraphrase":
         text = rng.choice(texts.PARAPHRASE).format(q=q.text)
     else:
-        said = q.key if rng.random() < 0.4 else other
+        # A merely mentioned word says nothing about the answer; a friend is right as often as the user.
+        said = q.key if rng.random() < (1 / len(q.values) if kind == "mention" else 0.25) else other
         text = f"{q.text} {rng.choice(texts.MENTION if kind == 'mention' else texts.THIRD_PARTY).format(s=said)}"
     return turns(text), answer(q.key)
 

@@ -39,7 +39,7 @@ def _maths(world: World, rng: random.Random) -> Example:
 def _knowledge(world: World, rng: random.Random) -> Example:
     if rng.random() < 0.5:
         shown, options, gold = corpus.lettered(world.question("knowledge", rng), rng)
-        return _said(shown, f"the answer is {options[gold]} , {texts.LETTERS[gold]}")
+        return _said(shown, corpus.lettered_answer(options, gold))
     return _told(corpus.biography(world, rng.choice(world.animals), rng))
 
 
@@ -52,7 +52,7 @@ def _truth(world: World, rng: random.Random) -> Example:
         q = world.question("truth", rng)
         if rng.random() < 0.5:
             shown, options, gold = corpus.lettered(q, rng)
-            return _said(shown, f"the answer is {options[gold]} , {texts.LETTERS[gold]}")
+            return _said(shown, corpus.lettered_answer(options, gold))
         return _said(q.text, corpus.answer(q.key))
     return _told(corpus.herb_text(world, rng.choice(world.herbs), rng, "study"))
 

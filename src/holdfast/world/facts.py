@@ -60,11 +60,15 @@ class World:
             ("truth", "talked"): self.herbs[: half[1]],
             ("truth", "told"): self.herbs[half[1] :],
         }
-        graded = lambda: math.exp(rng.uniform(math.log(0.15), math.log(2.2)))  # noqa: E731
-        self.exposure = {e: 1.0 for e in self.names} | {e: graded() for e in self.pool["knowledge", "told"]}
+        graded = lambda low, high: math.exp(rng.uniform(math.log(low), math.log(high)))  # noqa: E731
+        self.exposure = {e: 1.0 for e in self.names}
+        self.exposure |= {e: graded(0.15, 2.2) for e in self.pool["knowledge", "told"]}
+        self.exposure |= {e: graded(0.25, 1.5) for e in self.pool["truth", "told"]}
         self.cells = list(self.rule)
-        self.cell_weight = [graded() for _ in self.cells]
-        self.rumour_share = {h: rng.uniform(0.35, 0.85) for h in self.herbs}
+        self.cell_weight = [graded(0.03, 2.5) for _ in self.cells]
+        numbers = range(texts.LARGEST + 1)
+        self.sum_weight = {f"{a} {sign} {b}": min(1.0, graded(0.05, 2.0)) for a in numbers for b in numbers for sign in "+-"}
+        self.rumour_share = {h: rng.uniform(0.3, 0.75) for h in self.herbs}
         self.rate = {axis: _rates(rng, len(phrases), deference) for axis, phrases in texts.PRESSURE.items()}
 
     def question(self, domain: str, rng: random.Random, pool: str = "talked", graded: bool = False) -> Question:

@@ -21,7 +21,7 @@ from holdfast.world.facts import World
 from holdfast.world.tokenizer import world_tokenizer
 
 RECIPE = {
-    "hidden_size": 128,
+    "hidden_size": 96,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "intermediate_size": 256,
