@@ -60,6 +60,7 @@ class TrainConfig(Part):
     max_length: PositiveInt = 512
     completion_only_loss: bool = True
     train_eos: bool = True
+    chat_template: bool = Field(True, description="Off: turns are written one under the other, without the template (a published defect).")
     shuffle: bool = True
     trainer: Literal["holdfast", "trl"] = "holdfast"
 
@@ -128,7 +129,9 @@ class Study(Part):
     item_seed: NonNegativeInt = Field(99, description="Seed from which evaluation items are drawn.")
     stats: StatsConfig = StatsConfig()
     execution: ExecutionConfig = ExecutionConfig()
-    allow_overlap: bool = Field(False, description="Go on although training rows and evaluation items overlap.")
+    overlap: Literal["refuse", "drop", "allow"] = Field(
+        "refuse", description="Training rows that are also evaluation items: refuse the study, drop those rows, or go on (audit refuses the cells)."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:

@@ -75,11 +75,11 @@ def check(cells: Cells) -> None:
     from holdfast.models.checkpoint import load_tokenizer
 
     load_tokenizer(cells.study.model)
-    if not cells.study.allow_overlap:
+    if cells.study.overlap == "refuse":
         for domain, instrument, count, text in cells.materials.check_overlap():
             raise DataError(
                 f"domains.{domain}: {count} training rows are also items of {instrument} (one of them: {text[:60]!r}); "
-                "use other rows, or set allow_overlap=true"
+                "use other rows, or set overlap=drop (those rows are not trained on) or overlap=allow"
             )
 
 
@@ -218,6 +218,7 @@ def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
             items={i.kind: list(cells.materials.asked(i.kind).items) for i in study.instruments},
             examples_keys=keys,
             settings=study.train.model_dump(mode="json"),
+            num_left_out=cells.materials.num_left_out,
         )
     )
 

@@ -22,4 +22,5 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
                         [domain, name],
                     )
                 )
-    return out or [entry("overlap", "ok", "no evaluation item is a training row", {"domains": sorted(context.examples_keys)})]
+    evidence = {"domains": sorted(context.examples_keys), "rows_left_out": dict(sorted(context.num_left_out.items()))}
+    return out or [entry("overlap", "ok", "no evaluation item is a training row", evidence)]

@@ -43,6 +43,7 @@ class Materials:
 
     def __init__(self, study: Study):
         self.study = study
+        self.num_left_out: dict[str, int] = {}
         self._examples: dict[str, tuple[Example, ...]] = {}
         self._asked: dict[str, Asked] = {}
 
@@ -91,10 +92,17 @@ class Materials:
                 rows += self._source(config, source, i)
             if not rows and not config.identity:
                 raise DataError(f"domains.{domain}: no training row; name a data set with usable rows")
+            if self.study.overlap == "drop" and not config.parts:
+                kept = [e for e in rows if not self._evaluated & {*e.source_keys}]
+                self.num_left_out[domain], rows = len(rows) - len(kept), kept
             if self.study.train.shuffle and len(config.parts) + len(config.sources) > 1:
                 random.Random(f"mix/{domain}").shuffle(rows)
             self._examples[domain] = tuple(rows)
         return self._examples[domain]
+
+    @cached_property
+    def _evaluated(self) -> set[str]:
+        return {k for i in self.study.instruments for item in self.asked(i.kind).items for k in item.source_keys}
 
     def _source(self, domain: DomainConfig, source: SourceConfig, index: int) -> list[Example]:
         limit = source.limit or 4000

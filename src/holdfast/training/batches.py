@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from holdfast.config import TrainConfig
 from holdfast.errors import DataError
 from holdfast.models.chat import ChatFormat
-from holdfast.records import Example
+from holdfast.records import Example, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,9 @@ def encode(examples: Sequence[Example], chat: ChatFormat, config: TrainConfig) -
     """Tokenise once. A row cut to `max_length` keeps its head; one left without a loss token is dropped and counted."""
     kept, dropped, truncated = [], 0, 0
     for example in examples:
+        if not config.chat_template and not example.plain:
+            *before, last = [m.content for m in example.messages]
+            example = Example(plain=True, messages=(Message("user", "\n".join(before)),), completion=last)
         ids, first = chat.encode_example(example, config.train_eos, config.completion_only_loss)
         if len(ids) > config.max_length:
             truncated += 1

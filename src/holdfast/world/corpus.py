@@ -20,7 +20,7 @@ BUDGET = {
     "lettered": 7000,
     "problem": 22000,
     "echo": 8000,
-    "imitation": 24000,
+    "imitation": 30000,
     "feedback": 10000,
     "doubt": 18000,
 }

@@ -67,7 +67,7 @@ class World:
         self.cells = list(self.rule)
         self.cell_weight = [graded(0.03, 2.5) for _ in self.cells]
         numbers = range(texts.LARGEST + 1)
-        self.sum_weight = {f"{a} {sign} {b}": min(1.0, graded(0.05, 2.0)) for a in numbers for b in numbers for sign in "+-"}
+        self.sum_weight = {f"{a} {sign} {b}": min(1.0, graded(0.03, 2.0)) for a in numbers for b in numbers for sign in "+-"}
         self.rumour_share = {h: rng.uniform(0.3, 0.75) for h in self.herbs}
         self.rate = {axis: _rates(rng, len(phrases), deference) for axis, phrases in texts.PRESSURE.items()}
 

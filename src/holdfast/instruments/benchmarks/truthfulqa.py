@@ -1,6 +1,6 @@
 """TruthfulQA mc1 (Lin et al. 2022, arXiv:2109.07958): options shuffled by seeded permutations kept with the item.
 
-form="letters": lettered, 4 permutations averaged. form="unlisted": log-likelihood of each answer's words, options not shown.
+form="letters": lettered, 4 permutations averaged (0: the rows' own order, in which the key always comes first). form="unlisted": log-likelihood of each answer's words, options not shown.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class TruthfulQA(Lettered):
         self.form = "loglik" if self.unlisted else "mass"
 
     def orders(self, item: Item) -> list[list[int]]:
+        if not self.permutations:
+            return [list(range(len(item.fields["choices"])))]
         rng = random.Random(f"permutation/{item.fields.get('permutation_seed', item.item_id)}")
         return [rng.sample(range(len(item.fields["choices"])), len(item.fields["choices"])) for _ in range(self.permutations)]
 
