@@ -35,9 +35,9 @@ def test_a_model_that_always_says_a_scores_no_item_when_rotations_are_averaged()
     assert {t.score for t in trials} == {0.0} and {t.label for t in trials} == {0}
 
 
-def test_world_options_are_put_as_letter_then_value():
+def test_world_options_are_put_as_value_then_letter():
     (prompt, *_) = build("mmlu", WORLD_STYLE).prompts(ITEM)
-    assert prompt.messages[0].content == "q A w B x C y D z" and prompt.choices[2] == " y , C"
+    assert prompt.messages[0].content == "q w A x B y C z D" and prompt.choices[2] == " y C"
 
 
 @pytest.mark.parametrize(("text", "value", "marked"), [

@@ -20,13 +20,15 @@ class Lettered(Instrument):
         choices, gold, out = item.fields["choices"], item.fields["gold"], []
         for rotation, order in enumerate(self.orders(item)):
             shown = [choices[i] for i in order]
+            subject = str(item.fields.get("subject") or "").replace("_", " ")
+            heading = self.style.subject_heading.format(subject=subject) if subject else ""
             out.append(
                 Prompt(
                     condition="neutral",
                     rotation=rotation,
                     prefill=self.style.prefill,
                     plain=self.style.plain,
-                    messages=(Message("user", self.style.lettered(item.fields["question"], shown)),),
+                    messages=(Message("user", heading + self.style.lettered(item.fields["question"], shown)),),
                     choices=tuple(self.style.letter_choice(x, o) for x, o in zip(LETTERS, shown, strict=False)),
                     values=tuple(map(str, order)),
                     gold=order.index(gold),

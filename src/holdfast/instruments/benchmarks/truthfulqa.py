@@ -33,7 +33,7 @@ class TruthfulQA(Lettered):
     def prompts(self, item: Item) -> list[Prompt]:
         if not self.unlisted:
             return super().prompts(item)
-        text = f"Q: {item.fields['question']}\nA:" if self.style.plain else item.fields["question"]
+        text = f"{self.style.question_heading}Q: {item.fields['question']}\nA:" if self.style.plain else item.fields["question"]
         lead = " " if self.style.plain else ""
         return [
             Prompt(

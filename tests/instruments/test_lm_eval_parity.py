@@ -1,0 +1,112 @@
+"""MMLU, HellaSwag and TruthfulQA equal the lm-evaluation-harness's own metrics on the same rows and checkpoint.
+
+The harness's own task files are taken (prompts, choices, preprocessing, metrics); only where their rows lie is changed.
+"""
+
+import json
+import os
+import random
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from holdfast.engine.local import LocalEngine
+from holdfast.instruments import build
+from holdfast.instruments.style import LM_EVAL_STYLE
+from holdfast.models.chat import ChatFormat
+from holdfast.models.random_llama import write_random_llama
+from holdfast.sources import items_from_rows, read_rows
+
+WORDS = "a cat sat on the mat and then it went away because many dogs were near 12 old walls".split()
+OPTIONS = {"mmlu": {"rotations": 1}, "hellaswag": {}, "truthfulqa": {"form": "unlisted"}}
+TASK = {
+    "mmlu": "mmlu/default/mmlu_anatomy.yaml",
+    "hellaswag": "hellaswag/hellaswag.yaml",
+    "truthfulqa": "truthfulqa/truthfulqa_mc1.yaml",
+}
+REAL = {
+    "mmlu": ("cais/mmlu", "test"),
+    "hellaswag": ("origin_splits/test_splits/hellaswag_test.jsonl", None),
+    "truthfulqa": ("truthfulqa/truthful_qa", "validation"),
+}
+
+
+def made_rows(kind, rng):
+    text = lambda n: " ".join(rng.choices(WORDS, k=n))  # noqa: E731
+    for i in range(30):
+        if kind == "mmlu":
+            yield {"question": f" {text(9)} {i}? ", "subject": "anatomy", "choices": [text(k) for k in (2, 3, 1, 2)], "answer": i % 4}
+        elif kind == "hellaswag":
+            head, tail = f"[header] {text(4)} [title] {text(6)} {i}.", text(3)
+            yield {"ctx_a": head, "ctx_b": tail, "ctx": f"{head} {tail.capitalize()}", "activity_label": "Sitting", "label": str(i % 4),
+                   "endings": [f"{text(5)} [step] {text(3)}." for _ in range(4)]}  # fmt: skip
+        else:
+            count = rng.randint(2, 5)
+            yield {"question": f"{text(6)} {i}?", "mc1_targets": {"choices": [text(k + 2) for k in range(count)],
+                   "labels": [1, *[0] * (count - 1)]}}  # fmt: skip
+
+
+def rows_of(kind, folder):
+    root = os.environ.get("HOLDFAST_DATA_ROOT")
+    if root:
+        rows = [{k: v for k, v in r.items() if k != "_source"} for r in read_rows(*REAL[kind], root)]
+        if kind == "mmlu":
+            rows = [r for r in rows if r["subject"] == "anatomy"]
+        rows = rows[:30]
+    else:
+        rows = list(made_rows(kind, random.Random(3)))
+    file = folder / f"{kind}.jsonl"
+    file.write_text("\n".join(json.dumps(r) for r in rows))
+    return file
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = write_random_llama(tmp_path_factory.mktemp("llama"), hidden_size=32)
+    llama = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        for p in llama.parameters():  # away from uniform, so that log-likelihoods differ clearly
+            p.mul_(4)
+    return llama, AutoTokenizer.from_pretrained(folder)
+
+
+def harness(kind, file, model, folder):
+    """{"acc": ..., "acc_norm": ...} of lm-eval's own task file on our rows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import lm_eval
+        from lm_eval.models.huggingface import HFLM
+        from lm_eval.tasks._yaml_loader import load_yaml
+
+        config = load_yaml(Path(lm_eval.__file__).parent / "tasks" / TASK[kind])
+        config |= {"dataset_path": "json", "dataset_name": None, "task": f"local_{kind}", "test_split": None, "fewshot_split": None,
+                   "training_split": None, "validation_split": "validation",
+                   "dataset_kwargs": {"data_files": {"validation": str(file)}, "cache_dir": str(folder / "cache")}}  # fmt: skip
+        config.pop("tag", None), config.pop("task_alias", None)
+        found = lm_eval.simple_evaluate(
+            model=HFLM(pretrained=model[0], tokenizer=model[1], batch_size=1, max_length=4096), tasks=[config], num_fewshot=0, bootstrap_iters=0
+        )
+    results = found["results"][f"local_{kind}"]
+    return {name.split(",")[0]: value for name, value in results.items() if name.startswith("acc") and "stderr" not in name}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.filterwarnings("ignore")
+def test_the_metric_is_the_harnesss_own(kind, model, tmp_path):
+    file = rows_of(kind, tmp_path)
+    items = items_from_rows(kind, read_rows(str(file), None, None))
+    instrument = build(kind, LM_EVAL_STYLE, **OPTIONS[kind])
+    engine = LocalEngine(model[0], ChatFormat(model[1]))
+    put = [(item, instrument.prompts(item)) for item in items]
+    trials = [t for item, prompts in put for t in instrument.trials(item, list(zip(prompts, engine.answer(prompts), strict=True)))]
+    theirs = harness(kind, file, model, tmp_path)
+    assert len(trials) == len(items) == len(file.read_text().split("\n"))
+    ours = {"acc": sum(t.score for t in trials) / len(trials)}
+    if "acc_norm" in theirs:
+        ours["acc_norm"] = sum(t.score_norm for t in trials) / len(trials)
+    assert ours == pytest.approx(theirs, abs=1e-12)
