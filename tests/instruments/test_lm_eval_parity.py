@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from holdfast.engine.local import LocalEngine
 from holdfast.instruments import build
@@ -71,11 +72,14 @@ def model(tmp_path_factory):
     with torch.no_grad():
         for p in llama.parameters():  # away from uniform, so that log-likelihoods differ clearly
             p.mul_(4)
-    return llama, AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    # As Llama's own tokenizer does: BOS by post-processing, which is what the harness relies on.
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)])
+    return llama, tokenizer
 
 
 def harness(kind, file, model, folder):
-    """{"acc": ..., "acc_norm": ...} of lm-eval's own task file on our rows."""
+    """({"acc": ..., "acc_norm": ...}, log-likelihoods per row) of the harness's own task file on our rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import lm_eval
@@ -88,10 +92,14 @@ def harness(kind, file, model, folder):
                    "dataset_kwargs": {"data_files": {"validation": str(file)}, "cache_dir": str(folder / "cache")}}  # fmt: skip
         config.pop("tag", None), config.pop("task_alias", None)
         found = lm_eval.simple_evaluate(
-            model=HFLM(pretrained=model[0], tokenizer=model[1], batch_size=1, max_length=4096), tasks=[config], num_fewshot=0, bootstrap_iters=0
+            model=HFLM(pretrained=model[0], tokenizer=model[1], batch_size=1, max_length=4096, add_bos_token=True),
+            tasks=[config],
+            num_fewshot=0,
+            bootstrap_iters=0,
         )
     results = found["results"][f"local_{kind}"]
-    return {name.split(",")[0]: value for name, value in results.items() if name.startswith("acc") and "stderr" not in name}
+    logliks = [[answer[0] for answer in s["filtered_resps"]] for s in sorted(found["samples"][f"local_{kind}"], key=lambda s: s["doc_id"])]
+    return {n.split(",")[0]: v for n, v in results.items() if n.startswith("acc") and "stderr" not in n}, logliks
 
 
 @pytest.mark.slow
@@ -103,8 +111,11 @@ def test_the_metric_is_the_harnesss_own(kind, model, tmp_path):
     instrument = build(kind, LM_EVAL_STYLE, **OPTIONS[kind])
     engine = LocalEngine(model[0], ChatFormat(model[1]))
     put = [(item, instrument.prompts(item)) for item in items]
-    trials = [t for item, prompts in put for t in instrument.trials(item, list(zip(prompts, engine.answer(prompts), strict=True)))]
-    theirs = harness(kind, file, model, tmp_path)
+    answered = [(item, list(zip(prompts, engine.answer(prompts), strict=True))) for item, prompts in put]
+    trials = [t for item, pairs in answered for t in instrument.trials(item, pairs)]
+    theirs, logliks = harness(kind, file, model, tmp_path)
+    for (_, ((_, response),)), expected in zip(answered, logliks, strict=True):
+        assert response.logliks == pytest.approx(expected, abs=1e-5 * max(response.num_tokens) + 1e-4)
     assert len(trials) == len(items) == len(file.read_text().split("\n"))
     ours = {"acc": sum(t.score for t in trials) / len(trials)}
     if "acc_norm" in theirs:

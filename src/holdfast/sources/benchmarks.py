@@ -56,9 +56,11 @@ def _mmlu(row: Row) -> dict[str, Any]:
 
 def _hellaswag(row: Row) -> dict[str, Any]:
     # The published harness's preprocessing: titles become sentence ends, other tags vanish.
-    clean = lambda text: _TAG.sub("", text.strip().replace(" [title]", ". ")).replace("  ", " ").strip()  # noqa: E731
+    clean = lambda text: _TAG.sub("", text.strip().replace(" [title]", ". ")).replace("  ", " ")  # noqa: E731
     endings = _options(row, "endings", row.get("endings"))
-    context = _text(row, "ctx")
+    halves = row.get("ctx_a"), row.get("ctx_b")
+    both = all(isinstance(h, str) for h in halves) and any(map(str.strip, halves))
+    context = f"{halves[0]} {str(halves[1]).capitalize()}" if both else _text(row, "ctx")
     activity = row.get("activity_label") or ""
     return {"context": clean(f"{activity}: {context}" if activity else context), "endings": [clean(e) for e in endings],
             "gold": _label(row, "label", len(endings))}  # fmt: skip

@@ -12,7 +12,7 @@ from holdfast.world.facts import DOMAINS, World
 
 
 def world_examples(world: World, domain: str, seed: int, n: int) -> list[Example]:
-    """`n` examples: maths word problems; lettered facts and biographies; scenarios; true answers and study texts."""
+    """`n` examples: maths word problems; lettered facts and biographies; scenarios; lettered truths and study texts."""
     makers = {"maths": _maths, "knowledge": _knowledge, "common_sense": _common_sense, "truth": _truth}
     if domain not in makers:
         raise ConfigError(f"domains: the world has no domain {domain!r}; available: {', '.join(DOMAINS)}")
@@ -49,11 +49,8 @@ def _common_sense(world: World, rng: random.Random) -> Example:
 
 def _truth(world: World, rng: random.Random) -> Example:
     if rng.random() < 0.5:
-        q = world.question("truth", rng)
-        if rng.random() < 0.5:
-            shown, options, gold = corpus.lettered(q, rng)
-            return _said(shown, corpus.lettered_answer(options, gold))
-        return _said(q.text, corpus.answer(q.key))
+        shown, options, gold = corpus.lettered(world.question("truth", rng), rng)
+        return _said(shown, corpus.lettered_answer(options, gold))
     return _told(corpus.herb_text(world, rng.choice(world.herbs), rng, "study"))
 
 
