@@ -8,14 +8,14 @@ from holdfast.records import Item
 STUDY = {"domains": [{"name": "maths", "role": "domain"}], "seeds": 5}
 
 
-def trials(shift=0.0, kappa=1.0):
+def trials(shift=0.0, kappa=1.0, instrument="mmlu", rotation=0):
     rows = [
         {
             "model": m,
-            "instrument": "mmlu",
+            "instrument": instrument,
             "item_id": str(i),
             "condition": "neutral",
-            "rotation": 0,
+            "rotation": rotation,
             "form": "mass",
             "outcome": "correct",
             "kappa": kappa,
@@ -47,7 +47,8 @@ def test_a_clean_study_is_ok_everywhere():
 
 def test_a_key_in_one_position_is_refused_unless_options_are_reordered():
     assert levels("hellaswag", lambda i: 0)["answer_key"]["level"] == "refuse"
-    assert levels("truthfulqa", lambda i: 0)["answer_key"]["level"] == "warn"
+    assert levels("truthfulqa", lambda i: 0, instrument="truthfulqa")["answer_key"]["level"] == "refuse"
+    assert levels("truthfulqa", lambda i: 0, instrument="truthfulqa", rotation=1)["answer_key"]["level"] == "warn"
 
 
 def test_trained_on_items_forbid_their_number_with_the_count():

@@ -12,6 +12,8 @@ REFUSE, WARN = 0.9, 0.5
 
 def check(context: AuditContext) -> list[dict[str, Any]]:
     out = []
+    rotations = zip(context.trials["instrument"].to_pylist(), context.trials["rotation"].to_pylist(), strict=True)
+    reordered = {name for name, rotation in rotations if rotation > 0}
     for name, items in context.items.items():
         options = [i for i in items if "gold" in i.fields and ("endings" in i.fields or "question" in i.fields)]
         if not options:
@@ -19,7 +21,7 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         counts = Counter(int(i.fields["gold"]) for i in options)
         position, count = counts.most_common(1)[0]
         share = count / len(options)
-        averaged = name in ("mmlu", "truthfulqa")
+        averaged = name in reordered
         evidence = {"position": position, "count": count, "of": len(options), "orders_averaged": averaged}
         skewed = share >= REFUSE and len(options) >= 20
         level = "ok" if share < WARN else "warn" if averaged or not skewed else "refuse"
