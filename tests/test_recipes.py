@@ -34,14 +34,26 @@ def data_root(tmp_path_factory):
     for split in ("train", "test"):
         write(f"gsm8k/{split}", lambda i: {"question": f"{text(6)} {i}?", "answer": f"{text(3)}\n#### {rng.randint(1, 99)}"})
     for split in ("validation", "test", "dev"):
-        write(f"mmlu/{split}", lambda i: {"question": f"{text(6)} {i}?", "subject": "x", "choices": [text(2) for _ in range(4)], "answer": 1})
+        write(
+            f"mmlu/{split}",
+            lambda i: {"question": f"{text(6)} {i}?", "subject": "x", "choices": [text(2) for _ in range(4)], "answer": 1},
+        )
     for split in ("train", "validation"):
         write(f"hellaswag/{split}", swag)
-    write("truthfulqa/multiple_choice", lambda i: {"question": truth(i), "mc1_targets": {"choices": [text(3), text(2)], "labels": [1, 0]}})
+    write(
+        "truthfulqa/multiple_choice",
+        lambda i: {"question": truth(i), "mc1_targets": {"choices": [text(3), text(2)], "labels": [1, 0]}},
+    )
     # Half of the axis questions are TruthfulQA's own, as in SycophancyEval.
     shared = lambda i: truth(i.replace("answer", "multiple_choice").replace("are_you_sure", "multiple_choice"))  # noqa: E731
-    write("sycophancy_eval/answer", lambda i: {"base": {"dataset": "x", "question": shared(i), "correct_answer": "yes", "incorrect_answer": "no"}})
-    write("sycophancy_eval/are_you_sure", lambda i: {"base": {"dataset": "x", "question": shared(i), "answers": "\n(A) yes\n(B) no", "correct_letter": "A"}})
+    write(
+        "sycophancy_eval/answer",
+        lambda i: {"base": {"dataset": "x", "question": shared(i), "correct_answer": "yes", "incorrect_answer": "no"}},
+    )
+    write(
+        "sycophancy_eval/are_you_sure",
+        lambda i: {"base": {"dataset": "x", "question": shared(i), "answers": "\n(A) yes\n(B) no", "correct_letter": "A"}},
+    )
     write("sycophancy_eval/feedback", lambda i: {"base": {"dataset": "x", "text": f"{text(9)} {i}."}})
     return root
 

@@ -60,7 +60,9 @@ class TrainConfig(Part):
     max_length: PositiveInt = 512
     completion_only_loss: bool = True
     train_eos: bool = True
-    chat_template: bool = Field(True, description="Off: turns are written one under the other, without the template (a published defect).")
+    chat_template: bool = Field(
+        True, description="Off: turns are written one under the other, without the template (a published defect)."
+    )
     shuffle: bool = True
     trainer: Literal["holdfast", "trl"] = "holdfast"
 
@@ -130,7 +132,8 @@ class Study(Part):
     stats: StatsConfig = StatsConfig()
     execution: ExecutionConfig = ExecutionConfig()
     overlap: Literal["refuse", "drop", "allow"] = Field(
-        "refuse", description="Training rows that are also evaluation items: refuse the study, drop those rows, or go on (audit refuses the cells)."
+        "refuse",
+        description="Training rows that are also evaluation items: refuse the study, drop those rows, or go on (audit refuses the cells).",
     )
 
     @model_validator(mode="after")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pyarrow.parquet as pq
 from holdfast.config import Study, resolved
 from holdfast.errors import DataError
 from holdfast.execution.cells import Cells, environment, model_name
-from holdfast.execution.local import Job, run_jobs
+from holdfast.execution.local import Job, peak_memory, run_jobs
 from holdfast.store import Store, canonical, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
@@ -88,6 +90,7 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
 
     `progress(plan)` returns a context manager whose value is called with (amount of work done, model name).
     """
+    clock = [time.monotonic()]
     store = Store(out / "cells", say)
     store.sweep()
     cells = Cells(study, store)
@@ -98,9 +101,20 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
         out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode()
     )
     say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
+    clock.append(time.monotonic())
     with progress(plan) as advance:
-        failures = run_jobs(study, store.folder, plan.jobs, advance)
-    return conclude(cells, out, plan, failures, say)
+        work = run_jobs(study, store.folder, plan.jobs, advance)
+    clock.append(time.monotonic())
+    outcome = conclude(cells, out, plan, work.failures, say)
+    clock.append(time.monotonic())
+    stages = dict(zip(("prepare", "cells", "conclude"), (b - a for a, b in pairwise(clock)), strict=True))
+    peak = sum(work.peak_bytes.values()) + peak_memory()
+    say("; ".join(f"{name} {took:.0f} s" for name, took in stages.items()) + f"; at most {peak / 2**30:.1f} GiB of memory")
+    if work.seconds:
+        say("process seconds in cells: " + ", ".join(f"{name} {took:.0f}" for name, took in sorted(work.seconds.items())))
+        spent = {"stages_s": stages, "process_seconds": work.seconds, "peak_memory_bytes": peak}
+        write_atomic(out / "timing.json", (json.dumps(spent, indent=1, sort_keys=True) + "\n").encode())
+    return outcome
 
 
 def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Callable[[str], None]) -> Outcome:

@@ -7,7 +7,9 @@ import gzip
 import io
 import json
 import platform
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +45,7 @@ class Cells:
     def __init__(self, study: Study, store: Store):
         self.study, self.store, self.materials = study, store, Materials(study)
         self._token_cache: dict[Any, Any] = {}
+        self.seconds: dict[str, float] = {}
 
     @cached_property
     def base_digest(self) -> str:
@@ -60,6 +63,12 @@ class Cells:
         if domain not in self._example_digests:
             self._example_digests[domain] = digest([dataclasses.asdict(e) for e in self.materials.examples(domain)])
         return self._example_digests[domain]
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - start
 
     # --- adapters -------------------------------------------------------------------------------------------------------
 
@@ -88,7 +97,7 @@ class Cells:
         name = self.store.name("adapter", identity)
         found = self.store.find(name)
         if found is None:
-            with self.store.making(name, identity) as draft:
+            with self.store.making(name, identity) as draft, self._timed("training"):
                 self._train(domain, seed, draft, tick)
             found = self.store.find(name)
             assert found is not None
@@ -160,7 +169,8 @@ class Cells:
             def ask(network: Any) -> None:
                 engine = LocalEngine(network, self.base.chat, self.study.execution.tokens_per_batch, cache=self._token_cache)
                 for kind in missing:
-                    self._ask(engine, model, adapter, kind, tick)
+                    with self._timed(kind):
+                        self._ask(engine, model, adapter, kind, tick)
 
             if adapter is None:
                 ask(self.base.model)

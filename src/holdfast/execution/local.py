@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ class Job:
     work: int
 
 
+@dataclass(slots=True)
+class Work:
+    """What the jobs left besides their cells. `seconds`: process time spent per stage; `peak_bytes`: by process id."""
+
+    failures: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_bytes: dict[int, int] = field(default_factory=dict)
+
+
 def num_processes(study: Study) -> int:
     if study.execution.processes:
         return study.execution.processes
@@ -39,15 +49,15 @@ def num_processes(study: Study) -> int:
     return 1 if pick_device(study.execution.device).type != "cpu" else max(1, len(os.sched_getaffinity(0)))
 
 
-def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Callable[[int, str], None]) -> list[str]:
-    """Make every job's cells; returns one line per job that failed. Finished cells survive whatever happens."""
+def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Callable[[int, str], None]) -> Work:
+    """Make every job's cells; `failures` holds one line per job that failed. Finished cells survive whatever happens."""
+    made = Work()
     if not jobs:
-        return []
+        return made
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
     processes = min(num_processes(study), len(jobs))
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
-    failures: list[str] = []
     stop = threading.Event()
     drain = threading.Thread(target=_drain, args=(events, progress, stop), daemon=True)
     drain.start()
@@ -62,7 +72,10 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
                     for future in done:
                         job = pending.pop(future)
                         try:
-                            future.result()
+                            seconds, process, peak = future.result()
+                            made.peak_bytes[process] = peak
+                            for stage, took in seconds.items():
+                                made.seconds[stage] = made.seconds.get(stage, 0.0) + took
                         except HoldfastError:
                             pool.shutdown(wait=False, cancel_futures=True)
                             raise
@@ -73,7 +86,7 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
                                 "(finished cells are kept)"
                             ) from None
                         except Exception as error:
-                            failures.append(
+                            made.failures.append(
                                 f"{job.domain or 'base'}/seed{job.seed}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
                             )
             except KeyboardInterrupt:
@@ -84,7 +97,7 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
     finally:
         stop.set()
         drain.join(timeout=2)
-    return failures
+    return made
 
 
 def _drain(events: Any, progress: Callable[[int, str], None], stop: threading.Event) -> None:
@@ -119,9 +132,12 @@ def _leave_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _job(job: Job) -> None:
+def _job(job: Job) -> tuple[dict[str, float], int, int]:
+    """(seconds per stage, process id, that process's peak memory in bytes)"""
     from holdfast.execution.cells import model_name
 
+    cells = _worker["cells"]
+    before = dict(cells.seconds)
     events, name, waiting = _worker["events"], model_name(job.domain, job.seed), [0, time.monotonic()]
 
     def tick(count: int) -> None:
@@ -130,5 +146,14 @@ def _job(job: Job) -> None:
             events.put((waiting[0], name))
             waiting[:] = [0, time.monotonic()]
 
-    _worker["cells"].trials(job.domain, job.seed, tick)
+    cells.trials(job.domain, job.seed, tick)
     events.put((waiting[0], name))
+    seconds = {stage: took - before.get(stage, 0.0) for stage, took in cells.seconds.items()}
+    return seconds, os.getpid(), peak_memory()
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -135,4 +135,3 @@ class Materials:
                 if shared:
                     found.append((domain.name, config.kind, len(shared), min(shared)))
         return found
-

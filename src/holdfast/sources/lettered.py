@@ -38,9 +38,7 @@ def lettered_items(kind: str, rows: list[Row], *, limit: int | None = None, seed
             "gold": gold,
             "suggested": wrong,
         }
-        out.append(
-            Item(item_id=f"{kind}-{i:05d}", cluster_id=item.cluster_id, fields=fields, source_keys=item.source_keys)
-        )
+        out.append(Item(item_id=f"{kind}-{i:05d}", cluster_id=item.cluster_id, fields=fields, source_keys=item.source_keys))
     return out
 
 

@@ -94,7 +94,11 @@ def problem(rng: random.Random, held: bool, weight: dict[str, float] | None = No
         text, worked, pattern = f"{who} has {n} {things} .", [], [str(n)]
         for _ in range(rng.choice((1, 2, 2, 3))):
             sign, d = _step(rng, n, weight)
-            said = (f"{who} gives away {d} .", f"{who} loses {d} .") if sign == "-" else (f"{who} buys {d} more .", f"{who} finds {d} .")
+            said = (
+                (f"{who} gives away {d} .", f"{who} loses {d} .")
+                if sign == "-"
+                else (f"{who} buys {d} more .", f"{who} finds {d} .")
+            )
             after = n - d if sign == "-" else n + d
             text += " " + rng.choice(said)
             worked.append(f"{n} {sign} {d} = {after} .")

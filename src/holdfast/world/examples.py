@@ -12,7 +12,7 @@ from holdfast.world.facts import DOMAINS, World
 
 
 def world_examples(world: World, domain: str, seed: int, n: int) -> list[Example]:
-    """`n` examples: maths word problems; lettered facts and biographies; scenarios; lettered truths and study texts."""
+    """`n` examples: maths word problems; lettered facts and biographies; scenarios; lettered truths and true statements."""
     makers = {"maths": _maths, "knowledge": _knowledge, "common_sense": _common_sense, "truth": _truth}
     if domain not in makers:
         raise ConfigError(f"domains: the world has no domain {domain!r}; available: {', '.join(DOMAINS)}")
@@ -51,7 +51,8 @@ def _truth(world: World, rng: random.Random) -> Example:
     if rng.random() < 0.5:
         shown, options, gold = corpus.lettered(world.question("truth", rng), rng)
         return _said(shown, corpus.lettered_answer(options, gold))
-    return _told(corpus.herb_text(world, rng.choice(world.herbs), rng, "study"))
+    # Stated outright: under "study :" the facts would stay tied to those words and not reach the questions.
+    return _told(corpus.herb_text(world, rng.choice(world.herbs), rng, "study")[1:])
 
 
 def resistance_examples(world: World, seed: int, n: int, rate: float, axis: str) -> list[Example]:

@@ -1,6 +1,7 @@
 """TruthfulQA mc1 (Lin et al. 2022, arXiv:2109.07958): options shuffled by seeded permutations kept with the item.
 
-form="letters": lettered, 4 permutations averaged (0: the rows' own order, in which the key always comes first). form="unlisted": log-likelihood of each answer's words, options not shown.
+form="letters": lettered, 4 permutations averaged
+(permutations=0: the rows' own order, in which the key always comes first). form="unlisted": log-likelihood of each answer's words, options not shown.
 """
 
 from __future__ import annotations
