@@ -40,7 +40,9 @@ def write_report(
     out: Path, findings: dict[str, Any], audit: list[dict[str, Any]], environment: dict[str, Any], transcripts: Path | None
 ) -> Path:
     """Write report.html, report.md and tables under `out`; returns the page's path. Nothing in it asks any address."""
-    from holdfast.report import charts
+    from holdfast.report import charts, training
+
+    records = training.trainings(out)
 
     drawn = {
         "tradeoff": charts.tradeoff,
@@ -59,6 +61,8 @@ def write_report(
         benchmarks=list(findings["base"]["benchmarks"]),
         axes=list(findings["base"]["axes"]),
         charts={name: Markup(draw(findings)) for name, draw in drawn.items()},
+        trainings=training.table(records),
+        curves=Markup(training.curves(records)),
         transcripts=_sample(transcripts),  # noqa: S704
         environment=json.dumps(environment, indent=1),
     )
