@@ -162,12 +162,13 @@ def probe(
     device: Device = None,
     dtype: Dtype = None,
     as_json: Json = False,
+    offline: Offline = False,
 ) -> None:
     """Ask any model, and adapters of it, every instrument: no training."""
     from holdfast.cli.checks import probe as ask
 
     _quiet()
-    found = ask(_study([study or "embedded", f"model.name={model}"], device, dtype, limit, None, False), list(adapter or []))
+    found = ask(_study([study or "embedded", f"model.name={model}"], device, dtype, limit, None, offline), list(adapter or []))
     if as_json:
         print(json.dumps(found, indent=1))
         return

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 from holdfast.config import Study, load_study
 
+SMALL = 50_000_000  # parameters under which a longer measurement costs nothing
+
 
 def estimate(study: Study, out: Path) -> dict[str, Any]:
     """Cells, prompts, tokens, seconds and memory. Seconds come from a short measurement of this model on this machine."""
+    import torch
+
     from holdfast import pipeline
     from holdfast.engine.local import LocalEngine
     from holdfast.execution.cells import Cells
@@ -19,27 +24,31 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
     from holdfast.store import Store
     from holdfast.training import batches
 
+    processes = num_processes(study)
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))  # as the workers of a run do
     cells = Cells(study, _reading(Store, out))
     plan = pipeline.make_plan(cells)
     base = cells.base
     engine = LocalEngine(base.model, base.chat, study.execution.tokens_per_batch)
-    sample = [p for i in study.instruments for prompts in cells.materials.asked(i.kind).prompts[:8] for p in prompts]
-    start = time.perf_counter()
-    engine.answer(sample)
-    per_prompt = (time.perf_counter() - start) / len(sample)
+    parameters = sum(p.numel() for p in base.model.parameters())
+    small = parameters < SMALL
+    asking_one = sum(_asking(engine, cells.materials.asked(i.kind).prompts, 48 if small else 2) for i in study.instruments)
     tokens = {
         d.name: sum(len(e.ids) for e in batches.encode(cells.materials.examples(d.name), base.chat, study.train).examples)
         for d in study.domains
         if not d.identity
     }
-    parameters = sum(p.numel() for p in base.model.parameters())
-    per_token = max(1e-9, (time.perf_counter() - start) / max(1, engine.tokens_computed)) * 3.5
     prompts = sum(plan.prompts.values())
-    processes = num_processes(study)
-    training = (
-        sum(tokens[d.name] * study.train.num_train_epochs for d in study.domains if not d.identity) * study.seeds * per_token
+    training = sum(
+        tokens[d.name] * study.train.num_train_epochs for d in study.domains if not d.identity and not d.match_steps_of
     )
-    asking = prompts * per_prompt * (1 + len(study.domains) * study.seeds)
+    training += sum(
+        tokens[d.name] * plan.steps[d.name] / max(1, batches.num_steps(len(cells.materials.examples(d.name)), study.train))
+        for d in study.domains
+        if d.match_steps_of and not d.identity
+    )
+    training *= study.seeds * _training(cells, 3 if small else 1)
+    asking = asking_one * (1 + len(study.domains) * study.seeds)
     share = 1 - plan.num_reused / plan.num_cells
     width = base.model.config.get_text_config().hidden_size
     memory = processes * (
@@ -61,6 +70,38 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
         "optimiser steps": plan.steps,
         "prompts": plan.prompts,
     }
+
+
+def _asking(engine: Any, prompts: list[list[Any]], items: int) -> float:
+    """Seconds for all prompts of an instrument, from `items` of them asked twice: the first time warms up."""
+    some = [p for mine in prompts[:items] for p in mine]
+    engine.answer(some)
+    start = time.perf_counter()
+    engine.answer(some)
+    return (time.perf_counter() - start) / len(some) * sum(map(len, prompts))
+
+
+def _training(cells: Any, steps: int) -> float:
+    """Seconds of one training token, from `steps` steps on rows of the first trained domain after one that warms up."""
+    import tempfile
+
+    from holdfast.training import batches, lora
+
+    study = cells.study
+    domain = next((d.name for d in study.domains if not d.identity), None)
+    if domain is None:
+        return 0.0
+    rows = batches.encode(cells.materials.examples(domain), cells.base.chat, study.train).examples
+    took = {}
+    for count in (1, 1 + steps):
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            record = lora.train(
+                cells.base.model, rows, study.train, seed=0, max_steps=count, out=Path(folder) / "adapter", allow_unchanged=True
+            )
+            took[count] = time.perf_counter() - start, record.num_tokens
+    (first, few), (second, many) = took[1], took[1 + steps]
+    return max(1e-9, (second - first) / max(1, many - few))
 
 
 def _reading(store: Any, out: Path) -> Any:

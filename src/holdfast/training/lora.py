@@ -60,6 +60,7 @@ def train(
     max_steps: int,
     out: Path,
     progress: Callable[[int], None] | None = None,
+    allow_unchanged: bool = False,
 ) -> Training:
     """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
 
@@ -68,7 +69,7 @@ def train(
     model = with_adapter(copy.deepcopy(base) if _small(base) else base, config, seed)
     try:
         record = _loop(model, examples, config, seed, max_steps, progress or (lambda _: None))
-        if not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
+        if not allow_unchanged and not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
             raise ModelError(
                 "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
             )

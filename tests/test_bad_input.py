@@ -1,0 +1,85 @@
+"""What goes wrong is one line with field, value, rule and fix, exit code 2, no traceback; `plan` says what a run would do."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from holdfast.engine.local import LocalEngine
+from holdfast.errors import ResourceError
+from holdfast.records import Message, Prompt
+from holdfast.training import lora
+
+
+def holdfast(*arguments, code=2):
+    done = subprocess.run([sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, (done.returncode, done.stderr[-2000:])
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def line(done):
+    (only,) = done.stderr.strip().split("\n")
+    return only
+
+
+def test_plan_counts_cells_prompts_time_and_memory():
+    found = json.loads(holdfast("plan", "embedded", "--json", code=0).stdout)
+    assert found["cells"] == 7 * 5 * 8 + 7 and found["prompts per model"] == 11200
+    assert 1 < found["estimated minutes"] < 120 and 0.2 < found["estimated memory, GB"] < 8
+
+
+def test_an_output_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    assert "file" in line(holdfast("run", "embedded", "-o", tmp_path / "file" / "out"))
+
+
+def test_a_model_without_a_chat_template_is_refused(checkpoint_folder, tmp_path):
+    import shutil
+
+    folder = tmp_path / "plain"
+    shutil.copytree(checkpoint_folder, folder)
+    (folder / "chat_template.jinja").unlink()
+    said = line(holdfast("probe", folder))
+    assert "chat template" in said and "model.chat_template" in said
+
+
+def test_weights_cut_short_are_refused(checkpoint_folder, tmp_path):
+    import shutil
+
+    folder = tmp_path / "cut"
+    shutil.copytree(checkpoint_folder, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert "could not be loaded" in line(holdfast("probe", folder))
+
+
+def test_a_pickled_checkpoint_is_refused(checkpoint_folder, tmp_path):
+    import shutil
+
+    folder = tmp_path / "pickled"
+    shutil.copytree(checkpoint_folder, folder)
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+    assert "could not be loaded" in line(holdfast("probe", folder))
+
+
+def test_a_hub_model_that_is_not_there_says_so_offline():
+    assert "org/none" in line(holdfast("probe", "org/none", "--offline"))
+
+
+def test_memory_that_runs_out_names_the_setting_to_lower(llama, chat, monkeypatch, tmp_path):
+    def full(*arguments, **options):
+        raise torch.OutOfMemoryError("no memory")
+
+    engine = LocalEngine(llama, chat, 4096)
+    monkeypatch.setattr(engine, "score", full)
+    with pytest.raises(ResourceError, match="execution.tokens_per_batch=1024"):
+        engine.answer([Prompt(condition="neutral", messages=(Message("user", "one"),), choices=(" A", " B"))])
+    monkeypatch.setattr(lora, "_loop", full)
+    from holdfast.config import TrainConfig
+
+    with pytest.raises(ResourceError, match="train.tokens_per_pass=1024"):
+        lora.train(llama, [], TrainConfig(), seed=0, max_steps=1, out=tmp_path)
