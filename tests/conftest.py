@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-BLOCKED = str(Path(__file__).parent / "blocked")
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [BLOCKED, os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +16,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from holdfast.models.chat import ChatFormat
 
+# Every Python process a test starts loads tests/blocked/sitecustomize.py.
+BLOCKED = str(Path(__file__).parent / "blocked")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [BLOCKED, os.environ.get("PYTHONPATH")]))
 WORDS = "one two three four five six seven eight nine ten what is the answer A B C D yes no . ?".split()
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{{ ' <|' + m.role + '|> ' + m.content + ' </s>' }}{% endfor %}"
