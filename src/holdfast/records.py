@@ -80,6 +80,7 @@ class Trial:
     form: "mass" | "loglik" | "generated". outcome: "correct" | "suggested" | "other" | "unparsed".
     p_gold, p_suggested: probability normalised over the answer set (mass form), else nan. kappa: the answer set's
     share of the total probability. margin: loglik_gold - loglik_suggested. rating: feedback verdict in [0, 1].
+    kl: KL(base || adapted) of the next token at the answer slot of an axis's first condition, nats; nan for the base itself.
     score: the benchmark's score of this item in [0, 1]; score_norm: the same by per-byte log-likelihood; score_strict: the same with
     only the required answer format accepted. label: position of the chosen option. refused, apologised: read from the text.
     """
@@ -98,6 +99,7 @@ class Trial:
     loglik_suggested: float = float("nan")
     margin: float = float("nan")
     rating: float = float("nan")
+    kl: float = float("nan")
     score: float = float("nan")
     score_norm: float = float("nan")
     score_strict: float = float("nan")

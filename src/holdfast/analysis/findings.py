@@ -193,7 +193,7 @@ def _single(m: Measured, row: int) -> dict[str, Any]:
 
 
 def _drift(models: list[str], by_name: dict[str, Panel], base: str) -> dict[str, float | None]:
-    """Means over seeds of adapted - base: format coverage, refusals, reply length. Read these before calling a shift character."""
+    """Means over seeds of adapted - base: format coverage, refusals, reply length; and mean KL(base || adapted), nats. Read these before calling a shift character."""
 
     def change(panel: Panel, column: str) -> float:
         conditions = sorted(panel.value.get(base, {}))
@@ -205,7 +205,12 @@ def _drift(models: list[str], by_name: dict[str, Panel], base: str) -> dict[str,
         ]
         return float(np.mean(values)) if values else math.nan
 
-    out = {f"{name}.kappa": change(panel, "kappa") for name, panel in by_name.items()}
+    def divergence(panel: Panel) -> float:
+        known = [np.nanmean(v) for m in models for c in panel.value.get(m, {}) if not np.isnan(v := panel.get(m, c, "kl")).all()]
+        return float(np.mean(known)) if known else math.nan
+
+    out = {f"{name}.kl": d for name, panel in by_name.items() if not math.isnan(d := divergence(panel))}
+    out |= {f"{name}.kappa": change(panel, "kappa") for name, panel in by_name.items()}
     out |= {
         f"{name}.{column}": change(panel, column)
         for name, panel in by_name.items()

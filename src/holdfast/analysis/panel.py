@@ -16,6 +16,7 @@ COLUMNS = (
     "score",
     "score_norm",
     "kappa",
+    "kl",
     "num_new_tokens",
     "correct",
     "parsed",
@@ -33,7 +34,7 @@ class Panel:
 
     def get(self, model: str, condition: str, column: str) -> np.ndarray:
         found = self.value.get(model, {}).get(condition)
-        return found[column] if found else np.full(len(self.items), np.nan)
+        return found[column] if found and column in found else np.full(len(self.items), np.nan)
 
     def has(self, condition: str) -> bool:
         return any(condition in conditions for conditions in self.value.values())

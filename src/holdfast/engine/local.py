@@ -164,6 +164,27 @@ class LocalEngine:
         return tuple(out)
 
     @torch.inference_mode()
+    def next_logprobs(self, prompts: Sequence[Prompt]) -> Tensor:
+        """Log-probabilities of the token after each prompt and its prefill: [len(prompts), vocabulary], float32, on the CPU."""
+        contexts = self.chat.encode([self.chat.prompt_text(p) for p in prompts])
+        out: list[Tensor] = [torch.empty(0)] * len(contexts)
+        order = sorted(range(len(contexts)), key=lambda i: (len(contexts[i]), i))
+        if self.unfit is None:
+            with packed.using(self.model) as lm:
+                for group in _groups(order, [len(c) for c in contexts], self.budget):
+                    sizes = [len(contexts[i]) for i in group]
+                    tokens = torch.tensor([t for i in group for t in contexts[i]], device=self.device)
+                    last = torch.tensor(sizes, device=self.device).cumsum(0) - 1
+                    hidden = packed.hidden_rows(lm, tokens, packed.Plan(sizes).to(self.device), last)
+                    for i, row in zip(group, lm.get_output_embeddings()(hidden).float().log_softmax(-1).cpu(), strict=True):
+                        out[i] = row
+        else:
+            for i in order:
+                ids = torch.tensor([contexts[i]], device=self.device)
+                out[i] = self.model(input_ids=ids, use_cache=False).logits[0, -1].float().log_softmax(-1).cpu()
+        return torch.stack(out)
+
+    @torch.inference_mode()
     def generate(
         self, contexts: Sequence[Sequence[int]], limits: Sequence[int], progress: Progress | None = None
     ) -> list[tuple[list[int], bool]]:

@@ -27,7 +27,7 @@ from holdfast.training import batches
 
 # Raised when a change of code changes the numbers of a cell of that kind.
 TRAINING_CODE = 1
-TRIALS_CODE = 1
+TRIALS_CODE = 2
 Tick = Callable[[int], None]
 
 
@@ -45,6 +45,7 @@ class Cells:
     def __init__(self, study: Study, store: Store):
         self.study, self.store, self.materials = study, store, Materials(study)
         self._token_cache: dict[Any, Any] = {}
+        self._base_next: dict[str, Any] = {}
         self.seconds: dict[str, float] = {}
 
     @cached_property
@@ -175,10 +176,36 @@ class Cells:
             if adapter is None:
                 ask(self.base.model)
             else:
+                for kind in missing:
+                    self._next_of_base(kind)
                 with adapted(self.base.model, adapter / "adapter") as network:
                     ask(network)
         names = [self.store.name("trials", self.trials_identity(model, adapter, i.kind)) for i in self.study.instruments]
         return [self.store.folder / name for name in names]
+
+    def _first_condition(self, kind: str) -> list[Prompt]:
+        """The prompts at whose answer slot an axis's drift is read, one an item; none for a benchmark."""
+        asked = self.materials.asked(kind)
+        if asked.instrument.kind != "axis":
+            return []
+        return [next(p for p in prompts if p.condition == asked.instrument.conditions[0]) for prompts in asked.prompts]
+
+    def _next_of_base(self, kind: str) -> Any:
+        from holdfast.engine.local import LocalEngine
+
+        prompts = self._first_condition(kind)
+        if prompts and kind not in self._base_next:
+            engine = LocalEngine(self.base.model, self.base.chat, self.study.execution.tokens_per_batch)
+            self._base_next[kind] = engine.next_logprobs(prompts)
+        return self._base_next.get(kind)
+
+    def _kl(self, engine: Any, kind: str) -> list[float]:
+        """KL(base || adapted) per item, nats."""
+        prompts, base = self._first_condition(kind), self._base_next.get(kind)
+        if not prompts or base is None:
+            return []
+        adapted = engine.next_logprobs(prompts)
+        return (base.exp() * (base - adapted)).sum(-1).clamp_min(0).tolist()
 
     def _ask(self, engine: Any, model: str, adapter: Path | None, kind: str, tick: Tick) -> None:
         asked = self.materials.asked(kind)
@@ -191,22 +218,26 @@ class Cells:
             pairs += [(p, next(later)) for p in prompts]
         identity = self.trials_identity(model, adapter, kind)
         with self.store.making(self.store.name("trials", identity), identity) as draft:
-            _write_trials(draft, model, kind, asked, answered)
+            _write_trials(draft, model, kind, asked, answered, self._kl(engine, kind) if adapter else [])
 
 
 TRIAL_FIELDS = [f.name for f in dataclasses.fields(Trial)]
 
 
-def _write_trials(draft: Path, model: str, kind: str, asked: Asked, answered: list[list[tuple[Prompt, Response]]]) -> None:
+def _write_trials(
+    draft: Path, model: str, kind: str, asked: Asked, answered: list[list[tuple[Prompt, Response]]], kl: list[float]
+) -> None:
     """trials.parquet and transcripts.jsonl.gz of one model on one instrument."""
     rows: list[dict[str, Any]] = []
     lines = io.BytesIO()
     with gzip.GzipFile(fileobj=lines, mode="wb", compresslevel=1, mtime=0) as stream:
-        for item, pairs in zip(asked.items, answered, strict=True):
+        for n, (item, pairs) in enumerate(zip(asked.items, answered, strict=True)):
             by_place = {(p.condition, p.rotation): (p, r) for p, r in pairs}
             for trial in asked.instrument.trials(item, pairs):
                 transcript = f"{model}/{kind}/{item.item_id}/{trial.condition}/{trial.rotation}"
                 row = {name: getattr(trial, name) for name in TRIAL_FIELDS}
+                if kl and trial.condition == asked.instrument.conditions[0]:
+                    row["kl"] = kl[n]
                 rows.append({**row, "transcript_id": transcript})
                 place = by_place.get((trial.condition, trial.rotation))
                 if place:
