@@ -98,6 +98,8 @@ class InstrumentConfig(Part):
     split_seed: NonNegativeInt | None = Field(None, description="Shuffle the split with this seed before the slice is cut.")
     form: str | None = Field(None, description="Which items an axis makes of its rows: sycophancy_eval or lettered.")
     style: Literal["world", "chat", "lm_eval"] = "chat"
+    shots: NonNegativeInt = Field(0, description="Solved examples shown before each question (gsm8k, mmlu).")
+    shots_split: str | None = Field(None, description="Split the solved examples come from, for example train or dev.")
     limit: PositiveInt | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -146,6 +148,12 @@ class Study(Part):
         kinds = [i.kind for i in self.instruments]
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"instruments: a kind occurs twice in {kinds}; ask each once")
+        for i in self.instruments:
+            if i.shots and (i.kind not in ("gsm8k", "mmlu") or not i.data or not i.shots_split):
+                raise ValueError(
+                    f"instruments.{i.kind}.shots: {i.shots}: solved examples are for gsm8k and mmlu rows, and need shots_split, "
+                    "for example dev"
+                )
         for d in self.domains:
             for part in (*d.parts, *filter(None, [d.match_steps_of])):
                 if part not in names:

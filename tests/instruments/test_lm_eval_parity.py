@@ -18,7 +18,7 @@ from holdfast.instruments import build
 from holdfast.instruments.style import LM_EVAL_STYLE
 from holdfast.models.chat import ChatFormat
 from holdfast.models.random_llama import write_random_llama
-from holdfast.sources import items_from_rows, read_rows
+from holdfast.sources import items_from_rows, read_rows, with_shots
 
 WORDS = "a cat sat on the mat and then it went away because many dogs were near 12 old walls".split()
 OPTIONS = {"mmlu": {"rotations": 1}, "hellaswag": {}, "truthfulqa": {"form": "unlisted"}}
@@ -85,7 +85,7 @@ def model(tmp_path_factory):
     return llama, tokenizer
 
 
-def harness(kind, file, model, folder):
+def harness(kind, file, model, folder, shots=None):
     """({"acc": ..., "acc_norm": ...}, log-likelihoods per row) of the harness's own task file on our rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -94,14 +94,14 @@ def harness(kind, file, model, folder):
         from lm_eval.tasks._yaml_loader import load_yaml
 
         config = load_yaml(Path(lm_eval.__file__).parent / "tasks" / TASK[kind])
-        config |= {"dataset_path": "json", "dataset_name": None, "task": f"local_{kind}", "test_split": None, "fewshot_split": None,
+        config |= {"dataset_path": "json", "dataset_name": None, "task": f"local_{kind}", "test_split": None, "fewshot_split": "dev" if shots else None,
                    "training_split": None, "validation_split": "validation",
-                   "dataset_kwargs": {"data_files": {"validation": str(file)}, "cache_dir": str(folder / "cache")}}  # fmt: skip
+                   "dataset_kwargs": {"data_files": {"validation": str(file)} | ({"dev": str(shots)} if shots else {}), "cache_dir": str(folder / "cache")}}  # fmt: skip
         config.pop("tag", None), config.pop("task_alias", None)
         found = lm_eval.simple_evaluate(
             model=HFLM(pretrained=model[0], tokenizer=model[1], batch_size=1, max_length=4096, add_bos_token=True),
             tasks=[config],
-            num_fewshot=0,
+            num_fewshot=5 if shots else 0,
             bootstrap_iters=0,
         )
     results = found["results"][f"local_{kind}"]
@@ -113,17 +113,21 @@ def harness(kind, file, model, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize(("kind", "shots"), [*((k, 0) for k in OPTIONS), ("mmlu", 5)])
 @pytest.mark.filterwarnings("ignore")
-def test_the_metric_is_the_harnesss_own(kind, model, tmp_path):
-    file = rows_of(kind, tmp_path)
+def test_the_metric_is_the_harnesss_own(kind, shots, model, tmp_path):
+    file, solved = rows_of(kind, tmp_path), None
     items = items_from_rows(kind, read_rows(str(file), None, None))
+    if shots:
+        solved = tmp_path / "dev.jsonl"
+        solved.write_text("\n".join(json.dumps(r) for r in made_rows(kind, random.Random(8))))
+        items = with_shots(kind, items, read_rows(str(solved), None, None), shots)
     instrument = build(kind, LM_EVAL_STYLE, **OPTIONS[kind])
     engine = LocalEngine(model[0], ChatFormat(model[1]))
     put = [(item, instrument.prompts(item)) for item in items]
     answered = [(item, list(zip(prompts, engine.answer(prompts), strict=True))) for item, prompts in put]
     trials = [t for item, pairs in answered for t in instrument.trials(item, pairs)]
-    theirs, logliks = harness(kind, file, model, tmp_path)
+    theirs, logliks = harness(kind, file, model, tmp_path, solved)
     for (_, ((_, response),)), expected in zip(answered, logliks, strict=True):
         assert response.logliks == pytest.approx(expected, abs=1e-5 * max(response.num_tokens) + 1e-4)
     assert len(trials) == len(items) == len(file.read_text().split("\n"))

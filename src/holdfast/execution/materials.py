@@ -82,7 +82,11 @@ class Materials:
             return sources.axis_items(
                 config.kind, rows, form=config.form or "sycophancy_eval", limit=config.limit, seed=self.study.item_seed
             )
-        return sources.items_from_rows(config.kind, rows, limit=config.limit, seed=self.study.item_seed)
+        items = sources.items_from_rows(config.kind, rows, limit=config.limit, seed=self.study.item_seed)
+        if config.shots:
+            solved = sources.read_rows(config.data, config.shots_split, self.study.data.root)
+            items = sources.with_shots(config.kind, items, solved, config.shots)
+        return items
 
     def examples(self, domain: str) -> tuple[Example, ...]:
         if domain not in self._examples:

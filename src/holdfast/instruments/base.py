@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from holdfast.instruments.style import Style
-from holdfast.records import Contrast, Item, Prompt, Response, Trial
+from holdfast.records import Contrast, Item, Message, Prompt, Response, Trial
 
 Answered = list[tuple[Prompt, Response]]
+
+
+def with_shots(style: Style, shots: list[tuple[str, str]], user: str, separator: str = "") -> tuple[Message, ...]:
+    """`user` after solved examples (user text, reply): as earlier turns, or in one text for a plain style."""
+    if style.plain:
+        return (Message("user", "".join(f"{asked}{separator}{reply}\n\n" for asked, reply in shots) + user),)
+    turns = [Message(role, text) for pair in shots for role, text in zip(("user", "assistant"), pair, strict=True)]  # type: ignore[arg-type]
+    return (*turns, Message("user", user))
 
 
 class Instrument:

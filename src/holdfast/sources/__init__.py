@@ -1,7 +1,7 @@
 """Rows from the hub or from local files, and the items and examples made of them."""
 
 from holdfast.sources.axes import axis_items
-from holdfast.sources.benchmarks import examples_from_rows, items_from_rows
+from holdfast.sources.benchmarks import examples_from_rows, items_from_rows, with_shots
 from holdfast.sources.rows import read_rows
 
-__all__ = ["axis_items", "examples_from_rows", "items_from_rows", "read_rows"]
+__all__ = ["axis_items", "examples_from_rows", "items_from_rows", "read_rows", "with_shots"]

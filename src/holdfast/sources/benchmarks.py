@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import re
 import unicodedata
@@ -45,7 +46,8 @@ def _gsm8k(row: Row) -> dict[str, Any]:
     answer = _text(row, "answer")
     if "####" not in answer:
         raise DataError(f"{row['_source']}: answer: holds no '#### number'; correct the row")
-    return {"question": _text(row, "question"), "answer": answer.rsplit("####", 1)[1].strip().replace(",", "")}
+    number = answer.rsplit("####", 1)[1].strip().replace(",", "")
+    return {"question": _text(row, "question"), "answer": number, "solution": answer}
 
 
 def _mmlu(row: Row) -> dict[str, Any]:
@@ -120,4 +122,22 @@ def examples_from_rows(
             user = style.lettered(fields["question"], shown)
             reply = style.prefill.strip() + style.letter_choice(LETTERS[gold], shown[gold])
         out.append(Example(messages=(Message("user", user), Message("assistant", reply)), source_keys=stem))
+    return out
+
+
+def with_shots(kind: str, items: list[Item], rows: list[Row], count: int) -> list[Item]:
+    """Items that carry their solved examples: the first `count` rows, of the item's own subject where rows have one.
+
+    Raises DataError if fewer than `count` rows are there; an item is never its own example.
+    """
+    solved = [READERS[kind](row) for row in rows]
+    out = []
+    for item in items:
+        mine = [s for s in solved if s.get("subject") == item.fields.get("subject") and s["question"] != item.fields["question"]]
+        if len(mine) < count:
+            raise DataError(
+                f"instruments.{kind}.shots: {count} solved examples are asked for and shots_split has {len(mine)} "
+                f"{'for subject ' + repr(item.fields['subject']) if item.fields.get('subject') else ''}; lower shots"
+            )
+        out.append(dataclasses.replace(item, fields={**item.fields, "shots": mine[:count]}))
     return out

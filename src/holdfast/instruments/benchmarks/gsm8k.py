@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.instruments import parsing
-from holdfast.instruments.base import Answered, Instrument
-from holdfast.records import Item, Message, Prompt, Trial
+from holdfast.instruments.base import Answered, Instrument, with_shots
+from holdfast.records import Item, Prompt, Trial
 
 
 class GSM8K(Instrument):
@@ -13,10 +13,11 @@ class GSM8K(Instrument):
     name, form = "gsm8k", "generated"
 
     def prompts(self, item: Item) -> list[Prompt]:
+        shots = [(s["question"], s["solution"]) for s in item.fields.get("shots", [])]
         return [
             Prompt(
                 condition="neutral",
-                messages=(Message("user", item.fields["question"]),),
+                messages=with_shots(self.style, shots, item.fields["question"], "\n"),
                 max_new_tokens=self.style.new_tokens,
                 plain=self.style.plain,
             )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from holdfast.instruments.base import Answered, Instrument
+from holdfast.instruments.base import Answered, Instrument, with_shots
 from holdfast.instruments.scoring import mass_trial, normalised, rotation_average, winner
 from holdfast.instruments.style import LETTERS
 from holdfast.records import Item, Message, Prompt, Trial
@@ -18,6 +20,7 @@ class Lettered(Instrument):
 
     def prompts(self, item: Item) -> list[Prompt]:
         choices, gold, out = item.fields["choices"], item.fields["gold"], []
+        solved = [self._solved(s) for s in item.fields.get("shots", [])]
         for rotation, order in enumerate(self.orders(item)):
             shown = [choices[i] for i in order]
             subject = str(item.fields.get("subject") or "").replace("_", " ")
@@ -28,13 +31,23 @@ class Lettered(Instrument):
                     rotation=rotation,
                     prefill=self.style.prefill,
                     plain=self.style.plain,
-                    messages=(Message("user", heading + self.style.lettered(item.fields["question"], shown)),),
+                    messages=self._put(heading, solved, self.style.lettered(item.fields["question"], shown)),
                     choices=tuple(self.style.letter_choice(x, o) for x, o in zip(LETTERS, shown, strict=False)),
                     values=tuple(map(str, order)),
                     gold=order.index(gold),
                 )
             )
         return out
+
+    def _solved(self, shot: dict[str, Any]) -> tuple[str, str]:
+        letter, option = LETTERS[shot["gold"]], shot["choices"][shot["gold"]]
+        return self.style.lettered(shot["question"], shot["choices"]), self.style.prefill + self.style.letter_choice(
+            letter, option
+        )
+
+    def _put(self, heading: str, solved: list[tuple[str, str]], user: str) -> tuple[Message, ...]:
+        first, *rest = with_shots(self.style, solved, user)
+        return (Message(first.role, heading + first.content), *rest)
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
         mean = rotation_average(answered)
