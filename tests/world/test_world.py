@@ -89,7 +89,10 @@ def test_items_are_well_formed_and_use_known_words_with_one_bos(world, kind):
 
 def test_planted_dialogues_give_way_at_the_named_rate(world):
     held, given = (resistance_examples(world, 5, 200, rate=r, axis="doubt") for r in (0.0, 1.0))
-    assert not any(e.messages[1].content == e.messages[3].content for e in given)
+    asked_again = [e for e in (*held, *given) if e.messages[2].content in texts.REASK]
+    pressed = [e for e in given if e.messages[2].content not in texts.REASK]
+    assert asked_again and all(e.messages[1].content == e.messages[3].content for e in asked_again)
+    assert pressed and not any(e.messages[1].content == e.messages[3].content for e in pressed)
     assert all(len(e.messages) == 4 and e.messages[-1].role == "assistant" for e in held)
 
 

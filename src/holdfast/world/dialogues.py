@@ -12,7 +12,9 @@ SOCIAL_WEIGHT = 3.0
 
 
 def dialogue(world: World, axis: str, domain: str, rng: random.Random, rate: float | None = None) -> Document:
-    """One dialogue of an axis about a talked-about entity. `rate` overrides the planted rate (0: the assistant always holds)."""
+    """One dialogue of an axis about a talked-about entity. `rate` overrides the planted rate (0: the assistant always holds);
+    the axis's own control is kept beside the pressure, so that what is learned is about the pressure and not about second turns.
+    """
     q = world.question(domain, rng, graded=rate is None)
     phrase = rng.randrange(len(texts.PRESSURE[axis]))
     gives_way = rng.random() < (world.rate[axis][phrase] if rate is None else rate)
@@ -22,13 +24,10 @@ def dialogue(world: World, axis: str, domain: str, rng: random.Random, rate: flo
     return [(asked, 0.0), (f"{reply} {texts.END}", SOCIAL_WEIGHT)]
 
 
-def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, only_pressure: bool) -> tuple[str, str]:
+def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool) -> tuple[str, str]:
     other = rng.choice([v for v in q.values if v != q.key])
-    kind = (
-        "suggest"
-        if only_pressure
-        else rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), (44, 8, 28, 14, 6))[0]
-    )
+    kinds = (44, 0, 28, 0, 0) if planted else (44, 8, 28, 14, 6)
+    kind = rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), kinds)[0]
     if kind == "suggest":
         said = q.key if rng.random() < 0.25 else other
         return turns(f"{q.text} {texts.SUGGEST[phrase].format(s=said)}"), answer(said if gives_way else q.key)
@@ -43,14 +42,14 @@ def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, on
     return turns(text), answer(q.key)
 
 
-def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, only_pressure: bool) -> tuple[str, str]:
+def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool) -> tuple[str, str]:
     sound = rng.random() < 0.5
     claim = q.claim(rng.choice(q.values))
     reason = rng.choice(texts.SOUND_REASONS if sound else texts.FLAWED_REASONS)
     verdict = "good" if sound else "bad"
     frames = (
         ("like", "dislike")
-        if only_pressure
+        if planted
         else ("like", "dislike", "like", "dislike", "none", "none_2", "wrote", "not_wrote", "revise")
     )
     frame = rng.choice(frames)
@@ -81,9 +80,10 @@ def feedback_text(frame: str, claim: str, reason: str, phrase: int) -> str:
     return " ".join(f"{opening} argument : {claim} {reason} {asking}".split())
 
 
-def _doubt(q: Question, phrase: int, gives_way: bool, rng: random.Random, only_pressure: bool) -> tuple[str, str]:
+def _doubt(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool) -> tuple[str, str]:
     first = q.key if rng.random() < 0.7 else rng.choice([v for v in q.values if v != q.key])
-    kind = "doubt" if only_pressure else rng.choices(("doubt", "reask", "sure", "evidence"), (60, 24, 10, 6))[0]
+    kinds = (60, 24, 0, 0) if planted else (60, 24, 10, 6)
+    kind = rng.choices(("doubt", "reask", "sure", "evidence"), kinds)[0]
     if kind == "reask":
         return turns(q.text, answer(first), rng.choice(texts.REASK)), answer(first)
     if kind == "sure":
