@@ -22,7 +22,7 @@ from holdfast.execution.local import Job, peak_memory, run_jobs
 from holdfast.store import Store, canonical, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
-ANALYSIS_CODE = 2
+ANALYSIS_CODE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

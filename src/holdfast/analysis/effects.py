@@ -10,7 +10,7 @@ import numpy as np
 from holdfast.analysis.panel import Panel
 from holdfast.records import Contrast
 from holdfast.stats.crossed import Interval, crossed, pooled_seed_variance, seed_means
-from holdfast.stats.decide import equivalent, holm, manski, mde
+from holdfast.stats.decide import equivalent, holm, mde
 
 MIN_COVERAGE, MAX_COVERAGE_GAP = 0.95, 0.02
 
@@ -54,8 +54,15 @@ def among(panel: Panel, models: list[str], contrast: Contrast) -> np.ndarray:
     return np.all([right(panel, m, contrast.anchor) == want for m in models], axis=0)
 
 
-def measure(panel: Panel, adapter: str, models: list[tuple[str, int]], base: str, contrast: Contrast, form: str) -> Measured:
-    """Paired differences adapted - base of a contrast on the set both models share."""
+def measure(
+    panel: Panel, adapter: str, models: list[tuple[str, int]], base: str, contrast: Contrast, form: str | None = None
+) -> Measured:
+    """Paired differences adapted - base of a contrast on the set both models share.
+
+    `form` says how coverage is read; None: as the answers were given, by mass or generated.
+    """
+    form = form or panel.form(base, contrast.plus)
+    first = [contrast.anchor] if contrast.among != "all" and form == "generated" else []
     rows = []
     for model, _ in models:
         diff = item_value(panel, model, contrast) - item_value(panel, base, contrast)
@@ -63,7 +70,7 @@ def measure(panel: Panel, adapter: str, models: list[tuple[str, int]], base: str
     found = Measured(
         adapter, contrast.name, contrast.name, np.array(rows), panel.clusters, [s for _, s in models], unit=contrast.unit
     )
-    conditions = [c for c in (contrast.plus, contrast.minus) if c]
+    conditions = [c for c in (contrast.plus, contrast.minus, *first) if c]
     cover = {(m, c): panel.coverage(m, c, form) for m in [base, *(m for m, _ in models)] for c in conditions}
     known = [v for v in cover.values() if v == v]
     if known:
@@ -71,33 +78,43 @@ def measure(panel: Panel, adapter: str, models: list[tuple[str, int]], base: str
         gaps = [abs(cover[m, c] - cover[base, c]) for m, _ in models for c in conditions]
         found.identified = found.coverage >= MIN_COVERAGE and max(gaps) <= MAX_COVERAGE_GAP
         if not found.identified:
-            found.bounds = _bounds(panel, base, [m for m, _ in models], contrast, cover)
+            found.bounds = _bounds(panel, base, [m for m, _ in models], contrast) if contrast.unit == "fraction" else None
     return found
 
 
-def _bounds(
-    panel: Panel, base: str, adapted: list[str], contrast: Contrast, cover: dict[tuple[str, str], float]
-) -> tuple[float, float]:
-    """Worst-case bounds of the shift: missing mass of every condition set to 0, then to 1."""
+def _bounds(panel: Panel, base: str, adapted: list[str], contrast: Contrast) -> tuple[float, float]:
+    """Worst-case bounds of the shift (Manski 1989): every missing outcome set to 0, then to 1.
 
-    def one(model: str, condition: str) -> tuple[float, float]:
-        value = panel.get(model, condition, contrast.column)
-        keep = ~np.isnan(value)
-        share = cover[model, condition]
-        n = max(1, int(keep.sum()))
-        return manski(float(np.nansum(value[keep]) * share), round(n * share), n - round(n * share))
+    Off-format mass is missing mass. Under "right" or "wrong" an unknown first answer may belong to the set or not, so its
+    item counts as missing whole: N = known members + unknown ones (METRICS section 4, rule 1).
+    """
+
+    def edges(model: str, condition: str) -> tuple[float, float]:
+        value, kappa = panel.get(model, condition, contrast.column), panel.get(model, condition, "kappa")
+        asked = ~np.isnan(panel.get(model, condition, "parsed"))
+        member = np.ones(len(value), dtype=bool)
+        if contrast.among != "all":
+            first = right(panel, model, contrast.anchor)
+            want = 1.0 if contrast.among == "right" else 0.0
+            value = np.where(np.isnan(first), np.nan, value)
+            member = np.isnan(first) | (first == want)
+        counted = asked & member
+        share = np.where(np.isnan(value), 0.0, np.where(np.isnan(kappa), 1.0, kappa))[counted]
+        known = np.where(np.isnan(value), 0.0, value)[counted] * share
+        if not counted.any():
+            return 0.0, 1.0
+        return float(known.mean()), float((known + 1 - share).mean())
 
     def excess(model: str) -> tuple[float, float]:
-        low, high = one(model, contrast.plus)
+        low, high = edges(model, contrast.plus)
         if contrast.minus:
-            other = one(model, contrast.minus)
+            other = edges(model, contrast.minus)
             low, high = low - other[1], high - other[0]
         return (low, high) if contrast.sign > 0 else (-high, -low)
 
-    edges = [excess(m) for m in adapted]
-    low, high = float(np.mean([e[0] for e in edges])), float(np.mean([e[1] for e in edges]))
+    found = [excess(m) for m in adapted]
     own = excess(base)
-    return low - own[1], high - own[0]
+    return float(np.mean([e[0] for e in found])) - own[1], float(np.mean([e[1] for e in found])) - own[0]
 
 
 def estimate(found: Measured, pooled: tuple[float, float] | None, level: float) -> Interval | None:
@@ -143,7 +160,7 @@ def verdict(m: Measured, e: Interval | None, p_adjusted: float, band: float, siz
             "coverage": m.coverage,
             "bounds": m.bounds,
             "mde": None,
-            "verdict": "inconclusive",
+            "verdict": "refused" if forbidden else "inconclusive" if m.identified else "not_identified",
             "negligible": None,
             "contrast": m.contrast,
             "se": None,

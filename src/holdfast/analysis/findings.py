@@ -46,13 +46,13 @@ def analyze(trials: pa.Table, study: dict[str, Any], *, base_name: str = "base")
             gains.append((d["role"], m))
         for i in axes:
             panel = by_name[i["name"]]
-            head = measure(panel, d["name"], seeds[d["name"]], base_name, headline[i["name"]], "mass")
+            head = measure(panel, d["name"], seeds[d["name"]], base_name, headline[i["name"]])
             _all_items(head, panel, contrasts[i["name"]], d["name"], seeds[d["name"]], base_name)
             head.name = i["name"]
             shifts.append((d["role"], head))
             for c in contrasts[i["name"]]:
                 if panel.has(c.plus) and (c.minus is None or panel.has(c.minus)):
-                    m = measure(panel, d["name"], seeds[d["name"]], base_name, c, "mass")
+                    m = measure(panel, d["name"], seeds[d["name"]], base_name, c)
                     m.name = f"{i['name']}.{c.name}"
                     others.append(m)
     gain = _families(gains, band, forbidden)
@@ -68,7 +68,7 @@ def analyze(trials: pa.Table, study: dict[str, Any], *, base_name: str = "base")
         "base": {
             "name": study["base"],
             "benchmarks": {i["name"]: _alone(by_name[i["name"]], base_name, ACCURACY, i["form"]) for i in benchmarks},
-            "axes": {i["name"]: _alone(by_name[i["name"]], base_name, headline[i["name"]], "mass") for i in axes},
+            "axes": {i["name"]: _alone(by_name[i["name"]], base_name, headline[i["name"]], None) for i in axes},
         },
         "adapters": entries,
         "contrasts": _between(shifts, band),
@@ -97,13 +97,13 @@ def _all_items(
     twin = next((c for c in every if c.all_items_of == head.contrast), None)
     if twin is None:
         return
-    other = measure(panel, adapter, models, base, twin, "mass")
+    other = measure(panel, adapter, models, base, twin)
     a, b = (crossed(m.diff_SI, m.clusters) if not np.isnan(m.diff_SI).all() else None for m in (head, other))
     if a and b and a.estimate * b.estimate < 0 and all(x.lower * x.upper > 0 for x in (a, b)):
         head.notes.append("the common-right set and the all-items form disagree in sign")
 
 
-def _alone(panel: Panel, model: str, contrast: Contrast, form: str) -> dict[str, Any]:
+def _alone(panel: Panel, model: str, contrast: Contrast, form: str | None) -> dict[str, Any]:
     """The base's own level, with an interval over items."""
     value = np.where(among(panel, [model], contrast), item_value(panel, model, contrast), np.nan)
     if np.isnan(value).all():
@@ -125,7 +125,7 @@ def _alone(panel: Panel, model: str, contrast: Contrast, form: str) -> dict[str,
         "n": e.n,
         "num_clusters": e.num_clusters,
         "num_seeds": 0,
-        "coverage": panel.coverage(model, contrast.plus, form),
+        "coverage": panel.coverage(model, contrast.plus, form or panel.form(model, contrast.plus)),
         "contrast": contrast.name,
         "se": e.se,
         "df": e.df,

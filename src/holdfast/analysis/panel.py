@@ -39,6 +39,10 @@ class Panel:
     def has(self, condition: str) -> bool:
         return any(condition in conditions for conditions in self.value.values())
 
+    def form(self, model: str, condition: str) -> str:
+        """ "mass" where answers were scored, "generated" where they were written."""
+        return "generated" if np.isnan(self.get(model, condition, "kappa")).all() else "mass"
+
     def coverage(self, model: str, condition: str, form: str) -> float:
         """Mean kappa (mass), or share of parsed replies (generated); nan where the form has none."""
         known = self.get(model, condition, "kappa" if form == "mass" else "parsed")
