@@ -2,8 +2,8 @@
 
     python benchmarks/kill_and_resume.py [--kills 20] [--seed 0]
 
-The whole process group dies, workers included. Moments are drawn over the whole length of the uninterrupted run; a run
-that has ended before its moment is begun anew in a fresh folder, so that exactly `kills` kills are made.
+The whole process group dies, workers included. Moments are drawn over four fifths of the shortest run seen; one that has
+ended before its moment is followed by a fresh folder, until exactly `kills` kills are made.
 """
 
 from __future__ import annotations
@@ -47,10 +47,15 @@ def main() -> None:
             folders += 1
             out = Path(folder) / f"killed{folders}"
             while kills < options.kills:
+                fresh = not out.exists()
                 run = start(out)
-                moment = rng.uniform(0.5, length)
+                moment = rng.uniform(0.5, 0.8 * length)
                 try:
-                    if run.wait(timeout=moment) != 0:
+                    began = time.monotonic()
+                    code = run.wait(timeout=moment)
+                    if fresh:
+                        length = min(length, time.monotonic() - began)
+                    if code != 0:
                         sys.exit(f"folder {folders}: a resumed run failed")
                     break
                 except subprocess.TimeoutExpired:
