@@ -48,7 +48,7 @@ def _common_sense(world: World, rng: random.Random) -> Example:
 
 
 def _truth(world: World, rng: random.Random) -> Example:
-    if rng.random() < 0.5:
+    if rng.random() < 0.75:
         shown, options, gold = corpus.lettered(world.question("truth", rng), rng)
         return _said(shown, corpus.lettered_answer(options, gold))
     # Stated outright: under "study :" the facts would stay tied to those words and not reach the questions.
