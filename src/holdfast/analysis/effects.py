@@ -10,7 +10,7 @@ import numpy as np
 from holdfast.analysis.panel import Panel
 from holdfast.records import Contrast
 from holdfast.stats.crossed import Interval, crossed, pooled_seed_variance, seed_means
-from holdfast.stats.decide import equivalent, holm, mde
+from holdfast.stats.decide import equivalent, holm, manski, mde
 
 MIN_COVERAGE, MAX_COVERAGE_GAP = 0.95, 0.02
 
@@ -103,7 +103,8 @@ def _bounds(panel: Panel, base: str, adapted: list[str], contrast: Contrast) -> 
         known = np.where(np.isnan(value), 0.0, value)[counted] * share
         if not counted.any():
             return 0.0, 1.0
-        return float(known.mean()), float((known + 1 - share).mean())
+        observed = float(share.sum())
+        return manski(float(known.sum()), observed, int(counted.sum()) - observed)
 
     def excess(model: str) -> tuple[float, float]:
         low, high = edges(model, contrast.plus)

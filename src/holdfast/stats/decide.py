@@ -51,8 +51,11 @@ def mde(se: float, df: float, family: int, alpha: float = 0.05, power: float = 0
     return float(stats.t.ppf(1 - alpha / (2 * max(1, family)), df) + stats.t.ppf(power, df)) * se
 
 
-def manski(observed_sum: float, num_observed: int, num_missing: int) -> tuple[float, float]:
-    """Bounds of a mean of [0, 1] outcomes with every missing one set to 0, then to 1 (Manski 1989)."""
+def manski(observed_sum: float, num_observed: float, num_missing: float) -> tuple[float, float]:
+    """Bounds of a mean of [0, 1] outcomes with every missing one set to 0, then to 1 (Manski 1989).
+
+    Counts may be fractional: off-format probability mass is a part of an outcome that is missing.
+    """
     total = num_observed + num_missing
     if total <= 0:
         raise StatisticsError("manski: no outcome, neither observed nor missing")
