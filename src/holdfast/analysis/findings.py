@@ -15,7 +15,7 @@ from holdfast.analysis.advice import recommend
 from holdfast.analysis.effects import Measured, among, family, item_value, measure
 from holdfast.analysis.panel import Panel, panels
 from holdfast.records import Contrast
-from holdfast.stats.crossed import crossed
+from holdfast.stats.crossed import Interval, crossed
 from holdfast.stats.decide import benjamini_hochberg
 
 SCHEMA_VERSION = 1
@@ -103,6 +103,10 @@ def _all_items(
         head.notes.append("the common-right set and the all-items form disagree in sign")
 
 
+def _over_items(e: Interval) -> dict[str, Any]:
+    return {name: getattr(e, name) for name in ("estimate", "lower", "upper", "level", "n", "num_clusters")}
+
+
 def _alone(panel: Panel, model: str, contrast: Contrast, form: str | None) -> dict[str, Any]:
     """The base's own level, with an interval over items."""
     value = np.where(among(panel, [model], contrast), item_value(panel, model, contrast), np.nan)
@@ -118,12 +122,7 @@ def _alone(panel: Panel, model: str, contrast: Contrast, form: str | None) -> di
         }
     e = crossed(value[None], panel.clusters)
     return {
-        "estimate": e.estimate,
-        "lower": e.lower,
-        "upper": e.upper,
-        "level": e.level,
-        "n": e.n,
-        "num_clusters": e.num_clusters,
+        **_over_items(e),
         "num_seeds": 0,
         "coverage": panel.coverage(model, contrast.plus, form or panel.form(model, contrast.plus)),
         "contrast": contrast.name,
@@ -181,12 +180,7 @@ def _single(m: Measured, row: int) -> dict[str, Any]:
         return {"estimate": None, "lower": None, "upper": None, "n": 0, "notes": ["no item in the set"]}
     e = crossed(m.diff_SI[row][None], m.clusters)
     return {
-        "estimate": e.estimate,
-        "lower": e.lower,
-        "upper": e.upper,
-        "level": e.level,
-        "n": e.n,
-        "num_clusters": e.num_clusters,
+        **_over_items(e),
         "num_seeds": 1,
         "notes": ["interval over items only: it says nothing about training noise"],
     }
