@@ -207,3 +207,12 @@ def _quiet() -> None:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     sys.stderr.flush()
+
+
+def _register() -> None:
+    from holdfast.cli.commands import register_all
+
+    register_all(app)
+
+
+_register()
