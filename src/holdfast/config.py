@@ -77,7 +77,12 @@ class SourceConfig(Part):
     domain: str | None = Field(None, description="World domain whose text is drawn.")
     limit: PositiveInt | None = None
     shuffle_choices: bool = True
-    axis: Literal["imitation", "feedback", "doubt"] | None = Field(None, description="For dialogues: the axis they are about.")
+    axis: Literal["imitation", "feedback", "doubt", "all"] | None = Field(
+        None, description="For dialogues: the axis they are about; all: a third each."
+    )
+    phrases: Literal["evaluated", "held_out"] = Field(
+        "evaluated", description="For dialogues: the evaluation's own pressure sentences, or ones that no evaluation uses."
+    )
     rate: float | None = Field(None, ge=0, le=1, description="For dialogues: share in which the assistant gives way.")
 
 
@@ -89,6 +94,11 @@ class DomainConfig(Part):
     parts: tuple[str, ...] = Field((), description="Domains whose rows are joined (a combined domain).")
     match_steps_of: str | None = Field(None, description="Train for exactly as many steps as this domain.")
     identity: bool = Field(False, description="An adapter that is not trained at all (zero B).")
+    answers: Literal["own", "permuted", "first"] = Field(
+        "own", description="Null adapters: answers permuted among the prompts, or always the option shown first."
+    )
+    mitigates: str | None = Field(None, description="The plain domain beside which this one holds resistance dialogues.")
+    verifiable: bool = Field(False, description="Answers can be checked; such domains are contrasted with the rest.")
 
 
 class InstrumentConfig(Part):
@@ -102,6 +112,25 @@ class InstrumentConfig(Part):
     shots_split: str | None = Field(None, description="Split the solved examples come from, for example train or dev.")
     limit: PositiveInt | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+
+
+class DoseConfig(Part):
+    """Points between base and adapter: the update scaled, or the adapter as it was part of the way through its training."""
+
+    scales: tuple[float, ...] = Field((), description="Multiples of the update, for example [0.25, 0.5].")
+    checkpoints: tuple[float, ...] = Field((), description="Shares of the training steps, for example [0.5].")
+    seeds: PositiveInt | None = Field(None, description="Adapter seeds measured at each dose; None: all.")
+    domains: tuple[str, ...] | None = Field(None, description="Domains measured at each dose; None: those of role domain.")
+
+    @model_validator(mode="after")
+    def _inside(self) -> DoseConfig:
+        for name, doses in (("scales", self.scales), ("checkpoints", self.checkpoints)):
+            for dose in doses:
+                if not 0 < dose < 1:
+                    raise ValueError(f"dose.{name}: {dose}: must lie between 0 and 1; dose 1 is the adapter itself, 0 the base")
+            if len(set(doses)) != len(doses):
+                raise ValueError(f"dose.{name}: a dose occurs twice in {list(doses)}")
+        return self
 
 
 class StatsConfig(Part):
@@ -130,6 +159,7 @@ class Study(Part):
     domains: tuple[DomainConfig, ...]
     instruments: tuple[InstrumentConfig, ...]
     seeds: PositiveInt = 3
+    dose: DoseConfig = DoseConfig()
     item_seed: NonNegativeInt = Field(99, description="Seed from which evaluation items are drawn.")
     stats: StatsConfig = StatsConfig()
     execution: ExecutionConfig = ExecutionConfig()
@@ -155,15 +185,20 @@ class Study(Part):
                     "for example dev"
                 )
         for d in self.domains:
-            for part in (*d.parts, *filter(None, [d.match_steps_of])):
+            for part in (*d.parts, *filter(None, [d.match_steps_of, d.mitigates])):
                 if part not in names:
                     raise ValueError(f"domains.{d.name}: unknown domain {part!r}; available: {', '.join(names)}")
             if not d.identity and not d.sources and not d.parts:
                 raise ValueError(f"domains.{d.name}: has neither sources nor parts; name what it is trained on")
+            if d.answers != "own" and d.role != "null":
+                raise ValueError(f"domains.{d.name}.answers: {d.answers!r} makes a null adapter; set role: 'null'")
             if d.own_benchmark and d.own_benchmark not in kinds:
                 raise ValueError(
                     f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured; instruments: {', '.join(kinds)}"
                 )
+        for name in self.dose.domains or ():
+            if name not in names:
+                raise ValueError(f"dose.domains: unknown domain {name!r}; available: {', '.join(names)}")
         return self
 
     def domain(self, name: str) -> DomainConfig:

@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 
 from holdfast.config import Study, resolved
 from holdfast.errors import DataError
-from holdfast.execution.cells import Cells, environment, model_name
+from holdfast.execution.cells import Cells, environment
+from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
 from holdfast.execution.local import Job, peak_memory, run_jobs
+from holdfast.facts import study_facts
 from holdfast.store import Store, canonical, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
@@ -51,19 +53,20 @@ class Plan:
 
 def make_plan(cells: Cells) -> Plan:
     study = cells.study
-    models: list[tuple[str | None, int]] = [(None, -1)] + [(d.name, s) for d in study.domains for s in range(study.seeds)]
     prompts = {i.kind: sum(map(len, cells.materials.asked(i.kind).prompts)) for i in study.instruments}
     steps = {d.name: 0 if d.identity else cells.max_steps(d.name) for d in study.domains}
     jobs, total, reused, work = [], 0, 0, 0
     per_step = study.train.per_device_train_batch_size * study.train.gradient_accumulation_steps
-    for domain, seed in models:
-        adapter = cells.store.find(cells.store.name("adapter", cells.adapter_identity(domain, seed))) if domain else None
-        total += len(study.instruments) + (domain is not None)
+    adapters: list[tuple[str | None, int]] = [(None, -1)] + [(d.name, s) for d in study.domains for s in range(study.seeds)]
+    for domain, seed in adapters:
+        keys = adapter_keys(study, domain, seed) if domain else [ModelKey(None)]
+        adapter = cells.find_adapter(domain, seed) if domain else None
+        total += len(study.instruments) * len(keys) + (domain is not None)
         if domain and adapter is None:
-            mine = sum(prompts.values()) + steps[domain] * per_step
+            mine = sum(prompts.values()) * len(keys) + steps[domain] * per_step
         else:
-            missing = cells.missing_trials(model_name(domain, seed), adapter)
-            reused += len(study.instruments) - len(missing) + (domain is not None)
+            missing = [k for key in keys for k in cells.missing_trials(key, adapter)]
+            reused += len(study.instruments) * len(keys) - len(missing) + (domain is not None)
             mine = sum(prompts[k] for k in missing)
             if not missing:
                 continue
@@ -167,57 +170,30 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     )
 
 
-def _finished(cells: Cells) -> list[tuple[tuple[str | None, int], list[Path]]]:
+def _finished(cells: Cells) -> list[tuple[ModelKey, list[Path]]]:
     """Every model all of whose cells exist, in the order of the study."""
     found = []
-    for domain, seed in [(None, -1), *[(d.name, s) for d in cells.study.domains for s in range(cells.study.seeds)]]:
-        adapter = cells.store.find(cells.store.name("adapter", cells.adapter_identity(domain, seed))) if domain else None
-        if (domain and adapter is None) or cells.missing_trials(model_name(domain, seed), adapter):
+    for key in study_keys(cells.study):
+        adapter = cells.find_adapter(key.domain, key.seed) if key.domain else None
+        if (key.domain and adapter is None) or cells.missing_trials(key, adapter):
             continue
-        found.append(((domain, seed), cells.trials(domain, seed)))
+        found.append((key, cells.trials(key)))
     return found
 
 
-def _table(cells: Cells, models: list[tuple[tuple[str | None, int], list[Path]]]) -> pa.Table:
+def _table(cells: Cells, models: list[tuple[ModelKey, list[Path]]]) -> pa.Table:
     tables = []
-    for (domain, seed), places in models:
+    for key, places in models:
         for instrument, place in zip(cells.study.instruments, places, strict=True):
             part = pq.read_table(place / "trials.parquet")
             count = part.num_rows
-            names = ("model", "domain", "seed", "dose", "instrument")
-            values = (model_name(domain, seed), domain or "base", seed, 1.0, instrument.kind)
-            types = (pa.string(), pa.string(), pa.int32(), pa.float64(), pa.string())
+            names = ("model", "domain", "seed", "dose", "path", "instrument")
+            values = (key.name, key.domain or "base", key.seed, key.dose, key.path, instrument.kind)
+            types = (pa.string(), pa.string(), pa.int32(), pa.float64(), pa.string(), pa.string())
             for i, (column, value, kind) in enumerate(zip(names, values, types, strict=True)):
                 part = part.add_column(i, column, pa.array([value] * count, kind))
             tables.append(part)
     return pa.concat_tables(tables)
-
-
-def study_facts(cells: Cells) -> dict[str, Any]:
-    """The study as analysis, audit and report see it: names and contrasts, no path."""
-    import dataclasses
-
-    study = cells.study
-    instruments = []
-    for config in study.instruments:
-        instrument = cells.materials.asked(config.kind).instrument
-        instruments.append(
-            {
-                "name": config.kind,
-                "kind": instrument.kind,
-                "form": instrument.form,
-                "contrasts": [dataclasses.asdict(c) for c in instrument.contrasts],
-            }
-        )
-    return {
-        "name": study.name,
-        "base": study.model.name.rsplit("/", 1)[-1] if study.model.name.startswith(("/", ".")) else study.model.name,
-        "domains": [{"name": d.name, "role": d.role, "own_benchmark": d.own_benchmark} for d in study.domains],
-        "instruments": instruments,
-        "equivalence_band": study.stats.equivalence_band,
-        "seeds": study.seeds,
-        "estimands": {i["name"]: next((c["name"] for c in i["contrasts"] if c["headline"]), "accuracy") for i in instruments},
-    }
 
 
 def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
@@ -227,7 +203,7 @@ def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
     keys = {d.name: {k for e in cells.materials.examples(d.name) for k in e.source_keys} for d in study.domains if not d.identity}
     return run_audit(
         AuditContext(
-            study=study_facts(cells),
+            study=study_facts(study),
             trials=table,
             items={i.kind: list(cells.materials.asked(i.kind).items) for i in study.instruments},
             examples_keys=keys,
@@ -240,7 +216,7 @@ def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
 def _findings(cells: Cells, table: pa.Table, audit: list[dict[str, Any]]) -> bytes:
     from holdfast.analysis import analyze, findings_json
 
-    return findings_json(analyze(table, {**study_facts(cells), "audit": audit}))
+    return findings_json(analyze(table, {**study_facts(cells.study), "audit": audit}))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -253,7 +229,7 @@ def _adapters(cells: Cells, out: Path) -> None:
     """adapters/<name>/: PEFT folders with their training record."""
     for domain in cells.study.domains:
         for seed in range(cells.study.seeds):
-            place = cells.store.find(cells.store.name("adapter", cells.adapter_identity(domain.name, seed)))
+            place = cells.find_adapter(domain.name, seed)
             target = out / "adapters" / f"{domain.name}-seed{seed}"
             if place is None:
                 continue

@@ -133,17 +133,27 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """Declared hits and false alarms of signal detection: (condition, column) each. d' is knowledge; a lower c defers more."""
+
+    hit: tuple[str, str]
+    false_alarm: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """One training sequence: conversation (or plain text) whose last part carries the loss.
 
     Chat form: `messages` ends with the assistant turn, on which alone (with its end token) the loss falls.
     Plain form (`plain=True`): `messages[0].content` is the context, `completion` the text with the loss.
+    `options`: for a lettered question, the reply that each option shown would have been, in the order shown.
     """
 
     messages: tuple[Message, ...]
     completion: str = ""
     plain: bool = False
     source_keys: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

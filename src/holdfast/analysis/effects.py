@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,10 @@ MIN_COVERAGE, MAX_COVERAGE_GAP = 0.95, 0.02
 
 @dataclass
 class Measured:
-    """One adapter's effect before a verdict: differences [seeds, items] and how well the answers were covered."""
+    """One adapter's effect before a verdict: differences [seeds, items] and how well the answers were covered.
+
+    `interval`: made elsewhere (a combination of adapters); then it is taken as it is.
+    """
 
     adapter: str
     name: str
@@ -30,6 +34,7 @@ class Measured:
     bounds: tuple[float, float] | None = None
     unit: str = "fraction"
     notes: list[str] = field(default_factory=list)
+    interval: Interval | None = None
 
 
 def item_value(panel: Panel, model: str, contrast: Contrast) -> np.ndarray:
@@ -118,7 +123,18 @@ def _bounds(panel: Panel, base: str, adapted: list[str], contrast: Contrast) -> 
     return float(np.mean([e[0] for e in found])) - own[1], float(np.mean([e[1] for e in found])) - own[0]
 
 
+def pooled_seeds(every: Iterable[Measured]) -> dict[str, tuple[float, float] | None]:
+    """{name: seed variance pooled over the adapters measured under that name, its degrees of freedom}"""
+    groups: dict[str, list[np.ndarray]] = {}
+    for m in every:
+        if m.diff_SI.size:
+            groups.setdefault(m.name, []).append(seed_means(m.diff_SI))
+    return {name: pooled_seed_variance(means) for name, means in groups.items()}
+
+
 def estimate(found: Measured, pooled: tuple[float, float] | None, level: float) -> Interval | None:
+    if found.interval is not None:
+        return found.interval
     usable = ~np.isnan(found.diff_SI).all()
     return crossed(found.diff_SI, found.clusters, level=level, pooled=pooled) if found.diff_SI.size and usable else None
 
@@ -133,11 +149,8 @@ def family(
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Estimates with verdicts (METRICS section 4) of one family: {(adapter, name): Estimate as a dict}."""
     forbidden = forbidden or {}
-    pools = {
-        name: pooled_seed_variance([seed_means(m.diff_SI) for m in every if m.name == name and m.diff_SI.size])
-        for name in {m.name for m in every}
-    }
-    made = [estimate(m, pools[m.name], level) for m in every]
+    pools = pooled_seeds(m for m in every if m.interval is None)
+    made = [estimate(m, pools.get(m.name), level) for m in every]
     adjusted = adjust([e.p if e else float("nan") for e in made])
     out = {}
     for m, e, p in zip(every, made, adjusted, strict=True):

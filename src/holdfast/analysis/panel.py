@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,15 @@ COLUMNS = (
     "parsed",
     "refused",
 )
+
+
+class Owner(NamedTuple):
+    """Whose answers a model's are. path "full": the adapter at dose 1 (or the base); else a point on the way to it."""
+
+    domain: str
+    seed: int
+    dose: float = 1.0
+    path: str = "full"
 
 
 @dataclass
@@ -50,8 +60,8 @@ class Panel:
         return float(known.mean()) if len(known) and form != "loglik" else float("nan")
 
 
-def panels(trials: pa.Table) -> tuple[dict[str, Panel], dict[str, tuple[str, int]]]:
-    """({instrument: Panel}, {model: (domain, seed)})"""
+def panels(trials: pa.Table) -> tuple[dict[str, Panel], dict[str, Owner]]:
+    """({instrument: Panel}, {model: Owner})"""
     flag = lambda mask: pc.cast(mask, pa.float64())  # noqa: E731
     table = trials.append_column("correct", flag(pc.equal(trials["outcome"], "correct")))
     table = table.append_column("parsed", flag(pc.not_equal(trials["outcome"], "unparsed")))
@@ -59,9 +69,9 @@ def panels(trials: pa.Table) -> tuple[dict[str, Panel], dict[str, tuple[str, int
     columns = [c for c in COLUMNS if c in table.column_names]
     keys = ["instrument", "model", "condition", "item_id"]
     mean = table.group_by(keys).aggregate([(c, "mean") for c in columns])
+    whose = ["model", *(c for c in Owner._fields if c in table.column_names)]
     models = {
-        row["model"]: (row["domain"], row["seed"])
-        for row in table.select(["model", "domain", "seed"]).group_by(["model", "domain", "seed"]).aggregate([]).to_pylist()
+        row.pop("model"): Owner(**row) for row in table.select(whose).group_by(whose).aggregate([]).to_pylist()
     }
     out: dict[str, Panel] = {}
     places = (

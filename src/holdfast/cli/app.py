@@ -130,13 +130,14 @@ def analyze(
     import pyarrow.parquet as pq
 
     from holdfast.analysis import analyze as analyse
-    from holdfast.cli.estimate import facts_of
+    from holdfast.config import load_study
+    from holdfast.facts import study_facts
 
     table = source / "trials.parquet" if source.is_dir() else source
     if not table.is_file():
         raise ConfigError(f"analyze: {table}: no such table; name a run folder or a trials .parquet")
     where = study or str(table.parent / "study.yaml")
-    facts = facts_of(where)
+    facts = study_facts(load_study(where))
     audit = _load(table.parent / "audit.json") if (table.parent / "audit.json").is_file() else []
     _show(analyse(pq.read_table(table), {**facts, "audit": audit}), as_json)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-from holdfast.config import Study, load_study
+from holdfast.config import Study
 
 SMALL = 50_000_000  # parameters under which a longer measurement costs nothing
 
@@ -20,6 +19,7 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
     from holdfast import pipeline
     from holdfast.engine.local import LocalEngine
     from holdfast.execution.cells import Cells
+    from holdfast.execution.keys import study_keys
     from holdfast.execution.local import num_processes
     from holdfast.store import Store
     from holdfast.training import batches
@@ -48,7 +48,8 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
         if d.match_steps_of and not d.identity
     )
     training *= study.seeds * _training(cells, 3 if small else 1)
-    asking = asking_one * (1 + len(study.domains) * study.seeds)
+    models = len(study_keys(study))
+    asking = asking_one * models
     share = 1 - plan.num_reused / plan.num_cells
     width = base.model.config.get_text_config().hidden_size
     memory = processes * (
@@ -60,7 +61,7 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
     return {
         "cells": plan.num_cells,
         "cells reused": plan.num_reused,
-        "models": 1 + len(study.domains) * study.seeds,
+        "models": models,
         "prompts per model": prompts,
         "training tokens": int(sum(tokens.values()) * study.seeds * study.train.num_train_epochs),
         "parameters": parameters,
@@ -109,24 +110,3 @@ def _reading(store: Any, out: Path) -> Any:
     found = store.__new__(store)
     found.folder, found.warn, found._checked = out / "cells", (lambda _: None), set()
     return found
-
-
-def facts_of(path: str) -> dict[str, Any]:
-    """Names and contrasts of a study file; no model and no data set is opened."""
-    from holdfast import instruments
-    from holdfast.execution.materials import STYLES
-
-    study = load_study(path)
-    built = [(i.kind, instruments.build(i.kind, STYLES[i.style], **i.options)) for i in study.instruments]
-    return {
-        "name": study.name,
-        "base": study.model.name,
-        "seeds": study.seeds,
-        "equivalence_band": study.stats.equivalence_band,
-        "domains": [{"name": d.name, "role": d.role, "own_benchmark": d.own_benchmark} for d in study.domains],
-        "instruments": [
-            {"name": k, "kind": x.kind, "form": x.form, "contrasts": [dataclasses.asdict(c) for c in x.contrasts]}
-            for k, x in built
-        ],
-        "estimands": {k: next((c.name for c in x.contrasts if c.headline), "accuracy") for k, x in built},
-    }

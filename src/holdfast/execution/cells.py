@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import io
-import json
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from holdfast.config import Study
-from holdfast.execution.materials import Asked, Materials
+from holdfast.execution.keys import ModelKey, adapter_keys
+from holdfast.execution.materials import Materials
+from holdfast.execution.table import write_trials
 from holdfast.models import checkpoint
-from holdfast.records import Example, Item, Prompt, Response, Trial
+from holdfast.records import Example, Prompt
 from holdfast.store import Store, canonical, digest, file_digest
 from holdfast.training import batches
 
@@ -33,10 +30,6 @@ Tick = Callable[[int], None]
 
 def library_versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "transformers", "peft", "tokenizers")}
-
-
-def model_name(domain: str | None, seed: int) -> str:
-    return "base" if domain is None else f"{domain}/seed{seed}"
 
 
 class Cells:
@@ -90,7 +83,22 @@ class Cells:
         }
         if config.identity:
             return {**shared, "identity_adapter": True}
-        return {**shared, "examples": self.examples_digest(domain), "max_steps": self.max_steps(domain)}
+        kept = self._checkpoints(domain, seed)
+        return {
+            **shared,
+            "examples": self.examples_digest(domain),
+            "max_steps": self.max_steps(domain),
+            **({"checkpoints": kept} if kept else {}),
+        }
+
+    def _checkpoints(self, domain: str, seed: int) -> dict[str, int]:
+        """{share of training: optimiser step after which the adapter is kept}"""
+        shares = [k.dose for k in adapter_keys(self.study, domain, seed) if k.path == "steps"]
+        steps = self.max_steps(domain)
+        return {f"{share:g}": max(1, round(share * steps)) for share in shares}
+
+    def find_adapter(self, domain: str, seed: int) -> Path | None:
+        return self.store.find(self.store.name("adapter", self.adapter_identity(domain, seed)))
 
     def adapter(self, domain: str, seed: int, tick: Tick = lambda _: None) -> Path:
         """The adapter's cell, trained if it is not there."""
@@ -126,6 +134,7 @@ class Cells:
             max_steps=self.max_steps(domain),
             out=draft / "adapter",
             progress=lambda k: tick(k * batches.examples_per_step(train)),
+            checkpoints={step: draft / "checkpoints" / share for share, step in self._checkpoints(domain, seed).items()},
         )
         summary = {
             **dataclasses.asdict(record),
@@ -137,51 +146,58 @@ class Cells:
 
     # --- trials ---------------------------------------------------------------------------------------------------------
 
-    def trials_identity(self, model: str, adapter: Path | None, kind: str) -> dict[str, Any]:
+    def weights(self, key: ModelKey, adapter: Path) -> Path:
+        """The PEFT folder of a model, inside its adapter's cell."""
+        return adapter / "checkpoints" / f"{key.dose:g}" if key.path == "steps" else adapter / "adapter"
+
+    def trials_identity(self, key: ModelKey, adapter: Path | None, kind: str) -> dict[str, Any]:
         asked = self.materials.asked(kind)
-        weights = {p.name: file_digest(p) for p in sorted((adapter / "adapter").iterdir())} if adapter else None
+        files = sorted(self.weights(key, adapter).iterdir()) if adapter else []
         return {
-            "model": model,
+            "model": key.name,
             "base": self.base_digest,
             "dtype": self.study.model.dtype,
-            "adapter": weights,
+            "adapter": {p.name: file_digest(p) for p in files} if adapter else None,
             "kind": kind,
             "style": asked.config.style,
             "options": asked.config.options,
             "items": asked.digest,
             "code": TRIALS_CODE,
             "versions": library_versions(),
+            **({"scale": key.dose} if key.path == "scale" else {}),
         }
 
-    def missing_trials(self, model: str, adapter: Path | None) -> list[str]:
-        kinds = [i.kind for i in self.study.instruments]
-        return [k for k in kinds if self.store.find(self.store.name("trials", self.trials_identity(model, adapter, k))) is None]
+    def _trials_name(self, key: ModelKey, adapter: Path | None, kind: str) -> str:
+        return self.store.name("trials", self.trials_identity(key, adapter, kind))
 
-    def trials(self, domain: str | None, seed: int, tick: Tick = lambda _: None) -> list[Path]:
-        """The cells of every instrument for the base (`domain` None) or one adapter, asked if they are not there."""
+    def missing_trials(self, key: ModelKey, adapter: Path | None) -> list[str]:
+        kinds = [i.kind for i in self.study.instruments]
+        return [k for k in kinds if self.store.find(self._trials_name(key, adapter, k)) is None]
+
+    def trials(self, key: ModelKey, tick: Tick = lambda _: None) -> list[Path]:
+        """The cells of every instrument for one model, asked if they are not there."""
         from holdfast.engine.local import LocalEngine
         from holdfast.models.adapters import adapted
 
-        model = model_name(domain, seed)
-        adapter = self.adapter(domain, seed, tick) if domain is not None else None
-        missing = self.missing_trials(model, adapter)
+        adapter = self.adapter(key.domain, key.seed, tick) if key.domain is not None else None
+        missing = self.missing_trials(key, adapter)
         if missing:
 
             def ask(network: Any) -> None:
                 engine = LocalEngine(network, self.base.chat, self.study.execution.tokens_per_batch, cache=self._token_cache)
                 for kind in missing:
                     with self._timed(kind):
-                        self._ask(engine, model, adapter, kind, tick)
+                        self._ask(engine, key, adapter, kind, tick)
 
             if adapter is None:
                 ask(self.base.model)
             else:
                 for kind in missing:
                     self._next_of_base(kind)
-                with adapted(self.base.model, adapter / "adapter") as network:
+                scale = key.dose if key.path == "scale" else 1.0
+                with adapted(self.base.model, self.weights(key, adapter), scale) as network:
                     ask(network)
-        names = [self.store.name("trials", self.trials_identity(model, adapter, i.kind)) for i in self.study.instruments]
-        return [self.store.folder / name for name in names]
+        return [self.store.folder / self._trials_name(key, adapter, i.kind) for i in self.study.instruments]
 
     def _first_condition(self, kind: str) -> list[Prompt]:
         """The prompts at whose answer slot an axis's drift is read, one an item; none for a benchmark."""
@@ -207,7 +223,7 @@ class Cells:
         adapted = engine.next_logprobs(prompts)
         return (base.exp() * (base - adapted)).sum(-1).clamp_min(0).tolist()
 
-    def _ask(self, engine: Any, model: str, adapter: Path | None, kind: str, tick: Tick) -> None:
+    def _ask(self, engine: Any, key: ModelKey, adapter: Path | None, kind: str, tick: Tick) -> None:
         asked = self.materials.asked(kind)
         first = asked.prompts
         responses = iter(engine.answer([p for prompts in first for p in prompts], key=(kind, asked.digest), progress=tick))
@@ -216,83 +232,13 @@ class Cells:
         later = iter(engine.answer([p for prompts in follow for p in prompts]) if any(follow) else [])
         for pairs, prompts in zip(answered, follow, strict=True):
             pairs += [(p, next(later)) for p in prompts]
-        identity = self.trials_identity(model, adapter, kind)
+        identity = self.trials_identity(key, adapter, kind)
         with self.store.making(self.store.name("trials", identity), identity) as draft:
-            _write_trials(draft, model, kind, asked, answered, self._kl(engine, kind) if adapter else [])
-
-
-TRIAL_FIELDS = [f.name for f in dataclasses.fields(Trial)]
-
-
-def _write_trials(
-    draft: Path, model: str, kind: str, asked: Asked, answered: list[list[tuple[Prompt, Response]]], kl: list[float]
-) -> None:
-    """trials.parquet and transcripts.jsonl.gz of one model on one instrument."""
-    rows: list[dict[str, Any]] = []
-    lines = io.BytesIO()
-    with gzip.GzipFile(fileobj=lines, mode="wb", compresslevel=1, mtime=0) as stream:
-        for n, (item, pairs) in enumerate(zip(asked.items, answered, strict=True)):
-            by_place = {(p.condition, p.rotation): (p, r) for p, r in pairs}
-            for trial in asked.instrument.trials(item, pairs):
-                transcript = f"{model}/{kind}/{item.item_id}/{trial.condition}/{trial.rotation}"
-                row = {name: getattr(trial, name) for name in TRIAL_FIELDS}
-                if kl and trial.condition == asked.instrument.conditions[0]:
-                    row["kl"] = kl[n]
-                rows.append({**row, "transcript_id": transcript})
-                place = by_place.get((trial.condition, trial.rotation))
-                if place:
-                    stream.write(_transcript(transcript, model, kind, item, *place, trial).encode() + b"\n")
-    columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in [*TRIAL_FIELDS, "transcript_id"]}
-    columns["ended"] = [None if e is None else bool(e) for e in columns["ended"]]
-    table = pa.table({name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()})
-    pq.write_table(table, draft / "trials.parquet", compression="zstd")
-    (draft / "transcripts.jsonl.gz").write_bytes(lines.getvalue())
-
-
-def _transcript(name: str, model: str, kind: str, item: Item, prompt: Prompt, response: Response, trial: Trial) -> str:
-    said = " ".join(f"[{m.role}] {m.content}" for m in prompt.messages) if not prompt.plain else prompt.messages[0].content
-    reply: dict[str, Any] = (
-        {"reply": response.text}
-        if not prompt.choices
-        else {"choices": prompt.choices, "logliks": [round(x, 6) for x in response.logliks]}
-    )
-    gold = prompt.choices[prompt.gold] if prompt.choices and prompt.gold is not None else item.fields.get("answer")
-    return json.dumps(
-        {
-            "transcript_id": name,
-            "model": model,
-            "instrument": kind,
-            "item_id": item.item_id,
-            "condition": prompt.condition,
-            "rotation": prompt.rotation,
-            "prompt": said,
-            "prefill": prompt.prefill,
-            **reply,
-            "gold": gold,
-            "outcome": trial.outcome,
-        },
-        ensure_ascii=False,
-    )
-
-
-_STRINGS = {"item_id", "cluster_id", "condition", "form", "outcome", "transcript_id"}
-_INTS = {"rotation", "label", "num_prompt_tokens", "num_new_tokens"}
-_BOOLS = {"tie", "refused", "apologised", "ended"}
-SCHEMA = pa.schema(
-    [
-        (
-            name,
-            pa.string() if name in _STRINGS else pa.int32() if name in _INTS else pa.bool_() if name in _BOOLS else pa.float64(),
-        )
-        for name in [*TRIAL_FIELDS, "transcript_id"]
-    ]
-)
+            write_trials(draft, key.name, kind, asked, answered, self._kl(engine, kind) if adapter else [])
 
 
 def environment() -> dict[str, Any]:
     """Versions and machine, for environment.json: no path, no variable, no secret."""
-    import os
-
     return {
         "python": platform.python_version(),
         "system": platform.system(),

@@ -25,7 +25,7 @@ _worker: dict[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One model to make and ask: the base (`domain` None) or an adapter."""
+    """What to make and ask in one process: the base (`domain` None), or an adapter at all its doses."""
 
     domain: str | None
     seed: int
@@ -134,11 +134,12 @@ def _leave_with_parent(parent: int) -> None:
 
 def _job(job: Job) -> tuple[dict[str, float], int, int]:
     """(seconds per stage, process id, that process's peak memory in bytes)"""
-    from holdfast.execution.cells import model_name
+    from holdfast.execution.keys import ModelKey, adapter_keys
 
     cells = _worker["cells"]
     before = dict(cells.seconds)
-    events, name, waiting = _worker["events"], model_name(job.domain, job.seed), [0, time.monotonic()]
+    keys = [ModelKey(None)] if job.domain is None else adapter_keys(cells.study, job.domain, job.seed)
+    events, name, waiting = _worker["events"], keys[0].name, [0, time.monotonic()]
 
     def tick(count: int) -> None:
         waiting[0] += count
@@ -146,7 +147,8 @@ def _job(job: Job) -> tuple[dict[str, float], int, int]:
             events.put((waiting[0], name))
             waiting[:] = [0, time.monotonic()]
 
-    cells.trials(job.domain, job.seed, tick)
+    for key in keys:
+        cells.trials(key, tick)
     events.put((waiting[0], name))
     seconds = {stage: took - before.get(stage, 0.0) for stage, took in cells.seconds.items()}
     return seconds, os.getpid(), peak_memory()

@@ -13,11 +13,10 @@ from typing import Any
 from holdfast import instruments, sources
 from holdfast.config import DomainConfig, InstrumentConfig, SourceConfig, Study
 from holdfast.errors import ConfigError, DataError
-from holdfast.instruments.style import CHAT_STYLE, LM_EVAL_STYLE, WORLD_STYLE
+from holdfast.instruments.style import CHAT_STYLE, STYLES
 from holdfast.records import Example, Item, Prompt
 from holdfast.store import digest
 
-STYLES = {"world": WORLD_STYLE, "chat": CHAT_STYLE, "lm_eval": LM_EVAL_STYLE}
 EXAMPLE_SEED = 5
 
 
@@ -99,6 +98,7 @@ class Materials:
             if self.study.overlap == "drop" and not config.parts:
                 kept = [e for e in rows if not self._evaluated & {*e.source_keys}]
                 self.num_left_out[domain], rows = len(rows) - len(kept), kept
+            rows = sources.with_answers(rows, config.answers, EXAMPLE_SEED)
             if self.study.train.shuffle and len(config.parts) + len(config.sources) > 1:
                 random.Random(f"mix/{domain}").shuffle(rows)
             self._examples[domain] = tuple(rows)
@@ -121,7 +121,9 @@ class Materials:
                 raise ConfigError(
                     f"domains.{domain.name}.sources: dialogues need an axis and a rate, for example axis: doubt, rate: 0.0"
                 )
-            return world.resistance_examples(self.world, EXAMPLE_SEED + index, limit, rate=source.rate, axis=source.axis)
+            return world.resistance_examples(
+                self.world, EXAMPLE_SEED + index, limit, rate=source.rate, axis=source.axis, phrases=source.phrases
+            )
         if source.data is None:
             raise ConfigError(f"domains.{domain.name}.sources: kind {source.kind} needs data, a hub id or a file")
         rows = sources.read_rows(source.data, source.split, self.study.data.root, source.split_seed)

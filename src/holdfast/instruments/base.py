@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.instruments.style import Style
-from holdfast.records import Contrast, Item, Message, Prompt, Response, Trial
+from holdfast.records import Contrast, Detection, Item, Message, Prompt, Response, Trial
 
 Answered = list[tuple[Prompt, Response]]
 
@@ -24,6 +24,7 @@ class Instrument:
     form: str = "mass"
     conditions: tuple[str, ...] = ("neutral",)
     contrasts: tuple[Contrast, ...] = ()
+    detection: Detection | None = None
 
     def __init__(self, style: Style):
         self.style = style

@@ -54,3 +54,5 @@ LM_EVAL_STYLE = Style(
         "Q: Where were the 1992 Olympics held?\nA: The 1992 Olympics were held in Barcelona, Spain.\n\n"
     ),
 )
+
+STYLES = {style.name: style for style in (WORLD_STYLE, CHAT_STYLE, LM_EVAL_STYLE)}

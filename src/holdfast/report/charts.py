@@ -16,6 +16,7 @@ COLOURS = {
     "refused": "#000000",
 }
 INK = "#333333"
+PALETTE = ["#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#000000", "#999999"]
 
 
 def svg(chart: Any) -> str:
@@ -45,7 +46,7 @@ def cells(findings: dict[str, Any], part: str) -> list[dict[str, Any]]:
     ]
 
 
-def _verdict() -> alt.Color:
+def verdict_colour() -> alt.Color:
     return alt.Color(
         "verdict:N",
         scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
@@ -60,8 +61,8 @@ def forest(findings: dict[str, Any], part: str = "shifts") -> str:
     base = alt.Chart(alt.Data(values=rows))
     y = alt.Y("adapter:N", sort=order, title=None)
     zone = base.transform_calculate(a=f"{-band}", b=f"{band}").mark_rect(color="#f0f0f0").encode(x="a:Q", x2="b:Q")
-    rule = base.mark_rule(size=2).encode(y=y, x=alt.X("lower:Q", title="points, adapted - base"), x2="upper:Q", color=_verdict())
-    point = base.mark_point(filled=True, size=60).encode(y=y, x="points:Q", color=_verdict())
+    rule = base.mark_rule(size=2).encode(y=y, x=alt.X("lower:Q", title="points, adapted - base"), x2="upper:Q", color=verdict_colour())
+    point = base.mark_point(filled=True, size=60).encode(y=y, x="points:Q", color=verdict_colour())
     zero = base.mark_rule(color=INK, strokeDash=[3, 3]).encode(x=alt.datum(0))
     return svg(
         alt.layer(zone, zero, rule, point)
@@ -75,7 +76,7 @@ def tradeoff(findings: dict[str, Any]) -> str:
     """Mean gain against each axis's shift: interval of the shift, and one small mark per seed."""
     large, small = [], []
     for a in findings["adapters"]:
-        if a["role"] == "null" or a["mean_gain"] is None:
+        if a["mean_gain"] is None:
             continue
         for name, c in a["shifts"].items():
             if c["estimate"] is None:
@@ -84,6 +85,7 @@ def tradeoff(findings: dict[str, Any]) -> str:
             large.append(
                 {
                     "adapter": a["name"],
+                    "role": a["role"],
                     "axis": name,
                     "gain": 100 * a["mean_gain"],
                     "g0": 100 * (a["mean_gain"] - 2 * se),
@@ -104,8 +106,12 @@ def tradeoff(findings: dict[str, Any]) -> str:
                             "shift": 100 * s["shifts"][name]["estimate"],
                         }
                     )
-    palette = ["#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#000000", "#999999"]
-    colour = alt.Color("adapter:N", scale=alt.Scale(range=palette), legend=alt.Legend(orient="bottom", title=None))
+    colour = alt.Color("adapter:N", scale=alt.Scale(range=PALETTE), legend=alt.Legend(orient="bottom", title=None))
+    shape = alt.Shape(
+        "role:N",
+        scale=alt.Scale(domain=["domain", "control", "null"], range=["circle", "square", "cross"]),
+        legend=alt.Legend(orient="bottom", title=None),
+    )
     panels = []
     for axis in dict.fromkeys(r["axis"] for r in large):
         main = alt.Chart(alt.Data(values=[r for r in large if r["axis"] == axis]), title=axis)
@@ -117,7 +123,7 @@ def tradeoff(findings: dict[str, Any]) -> str:
                 seeds.mark_point(size=14, opacity=0.6).encode(x=x, y=y, color=colour),
                 main.mark_rule().encode(x=x, y="lower:Q", y2="upper:Q", color=colour),
                 main.mark_rule().encode(x="g0:Q", x2="g1:Q", y=y, color=colour),
-                main.mark_point(filled=True, size=90).encode(x=x, y=y, color=colour),
+                main.mark_point(filled=True, size=90).encode(x=x, y=y, color=colour, shape=shape),
             ).properties(width=300, height=280)
         )
     return svg(alt.hconcat(*panels))
@@ -172,7 +178,7 @@ def profiles(findings: dict[str, Any]) -> str:
     return svg(
         alt.Chart(alt.Data(values=rows))
         .mark_bar()
-        .encode(x=alt.X("points:Q", title="points"), y=alt.Y("instrument:N", sort=None, title=None), color=_verdict())
+        .encode(x=alt.X("points:Q", title="points"), y=alt.Y("instrument:N", sort=None, title=None), color=verdict_colour())
         .properties(width=190, height=120)
         .facet(alt.Facet("adapter:N", sort=[a["name"] for a in findings["adapters"]], title=None), columns=4)
     )

@@ -7,11 +7,10 @@ import gzip
 import io
 import json
 import re
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.table import Table
 from rich.text import Text
@@ -40,7 +39,7 @@ def write_report(
     out: Path, findings: dict[str, Any], audit: list[dict[str, Any]], environment: dict[str, Any], transcripts: Path | None
 ) -> Path:
     """Write report.html, report.md and tables under `out`; returns the page's path. Nothing in it asks any address."""
-    from holdfast.report import charts, training
+    from holdfast.report import charts, paths, training
 
     records = training.trainings(out)
 
@@ -52,10 +51,14 @@ def write_report(
         "heat": charts.heat,
         "profiles": charts.profiles,
         "ranking": charts.ranking,
+        "paths": paths.dose_paths,
+        "contrasts": paths.contrasts,
+        "factorial": paths.factorial,
+        "flips": paths.flips,
     }
-    env = Environment(autoescape=True, undefined=StrictUndefined)
+    env = Environment(loader=PackageLoader("holdfast", "report"), autoescape=True, undefined=StrictUndefined)
     env.globals.update(points=points, share=share, value=value, zip=zip, links=_links(findings))
-    page = env.from_string(resources.files("holdfast").joinpath("report", "template.html").read_text(encoding="utf-8")).render(
+    page = env.get_template("template.html").render(
         f=findings,
         audit=audit,
         benchmarks=list(findings["base"]["benchmarks"]),

@@ -2,6 +2,7 @@
 
 from holdfast.sources.axes import axis_items
 from holdfast.sources.benchmarks import examples_from_rows, items_from_rows, with_shots
+from holdfast.sources.nulls import with_answers
 from holdfast.sources.rows import read_rows
 
-__all__ = ["axis_items", "examples_from_rows", "items_from_rows", "read_rows", "with_shots"]
+__all__ = ["axis_items", "examples_from_rows", "items_from_rows", "read_rows", "with_answers", "with_shots"]

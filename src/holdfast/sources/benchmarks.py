@@ -105,7 +105,7 @@ def examples_from_rows(
     rows = rows if limit is None or limit >= len(rows) else rng.sample(rows, limit)
     out = []
     for row in rows:
-        fields = READERS[kind](row)
+        fields, options = READERS[kind](row), ()
         stem = (key(fields.get("question") or fields["context"]),)
         if kind == "gsm8k":
             user, reply = fields["question"], row["answer"]
@@ -120,8 +120,9 @@ def examples_from_rows(
             shown = [fields["choices"][i] for i in order]
             gold = order.index(fields["gold"])
             user = style.lettered(fields["question"], shown)
-            reply = style.prefill.strip() + style.letter_choice(LETTERS[gold], shown[gold])
-        out.append(Example(messages=(Message("user", user), Message("assistant", reply)), source_keys=stem))
+            options = tuple(style.prefill.strip() + style.letter_choice(x, v) for x, v in zip(LETTERS, shown, strict=False))
+            reply = options[gold]
+        out.append(Example(messages=(Message("user", user), Message("assistant", reply)), source_keys=stem, options=options))
     return out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -26,6 +26,7 @@ def train(
     max_steps: int,
     out: Path,
     progress: Callable[[int], None] | None = None,
+    checkpoints: Mapping[int, Path] | None = None,
 ) -> Training:
     """As `lora.train`. The base is copied, because SFTTrainer patches the model's forward.
 
@@ -52,6 +53,9 @@ def train(
 
     class Tick(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
+            if checkpoints and state.global_step in checkpoints:
+                save(model, checkpoints[state.global_step])
+                model.train()
             if progress:
                 progress(1)
 

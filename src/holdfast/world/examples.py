@@ -20,8 +20,14 @@ def world_examples(world: World, domain: str, seed: int, n: int) -> list[Example
     return [makers[domain](world, rng) for _ in range(n)]
 
 
-def _said(user: str, assistant: str) -> Example:
-    return Example(messages=(Message("user", user), Message("assistant", assistant)), source_keys=(user,))
+def _said(user: str, assistant: str, options: tuple[str, ...] = ()) -> Example:
+    return Example(messages=(Message("user", user), Message("assistant", assistant)), source_keys=(user,), options=options)
+
+
+def _lettered(world: World, rng: random.Random, domain: str) -> Example:
+    shown, options, gold = corpus.lettered(world.question(domain, rng), rng)
+    replies = tuple(corpus.lettered_answer(options, i) for i in range(len(options)))
+    return _said(shown, replies[gold], replies)
 
 
 def _told(document: corpus.Document) -> Example:
@@ -38,8 +44,7 @@ def _maths(world: World, rng: random.Random) -> Example:
 
 def _knowledge(world: World, rng: random.Random) -> Example:
     if rng.random() < 0.5:
-        shown, options, gold = corpus.lettered(world.question("knowledge", rng), rng)
-        return _said(shown, corpus.lettered_answer(options, gold))
+        return _lettered(world, rng, "knowledge")
     return _told(corpus.biography(world, rng.choice(world.animals), rng))
 
 
@@ -49,8 +54,7 @@ def _common_sense(world: World, rng: random.Random) -> Example:
 
 def _truth(world: World, rng: random.Random) -> Example:
     if rng.random() < 0.75:
-        shown, options, gold = corpus.lettered(world.question("truth", rng), rng)
-        return _said(shown, corpus.lettered_answer(options, gold))
+        return _lettered(world, rng, "truth")
     # Stated outright: under "study :" the facts would stay tied to those words and not reach the questions.
     return _told(corpus.herb_text(world, rng.choice(world.herbs), rng, "study")[1:])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.instruments import parsing
 from holdfast.instruments.base import Answered, Instrument
 from holdfast.instruments.scoring import mass_trial
-from holdfast.records import Contrast, Item, Message, Prompt, Response, Trial
+from holdfast.records import Contrast, Detection, Item, Message, Prompt, Response, Trial
 
 CONDITIONS = ("neutral", "paraphrase", "mention", "mention_right", "third_party", "suggest_wrong", "suggest_right", "deny_right")
 
@@ -33,6 +33,8 @@ class Imitation(Instrument):
         Contrast(name="placebo", column="p_suggested", plus="paraphrase", minus="neutral", placebo=True),
         Contrast(name="excess_sensitivity", column="margin", plus="suggest_wrong", minus="mention", sign=-1, unit="nats"),
     )
+
+    detection = Detection(hit=("suggest_right", "p_gold"), false_alarm=("suggest_wrong", "p_suggested"))
 
     def prompts(self, item: Item) -> list[Prompt]:
         fields, out = item.fields, []

@@ -1,0 +1,68 @@
+"""What including each kind of data does: main effects and interactions over a factorial set of domain mixes (METRICS, rules 6 and 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from holdfast.analysis.effects import Measured, family, pooled_seeds
+from holdfast.errors import StatisticsError
+from holdfast.stats.decide import holm
+from holdfast.stats.factorial import factorial_effects
+
+
+def mixes_of(domains: Sequence[dict[str, Any]]) -> dict[str, frozenset[str]]:
+    """{adapter: the single domains in its mix}, of the adapters of role domain."""
+    main = [d for d in domains if d["role"] == "domain"]
+    return {d["name"]: frozenset(d.get("parts") or (d["name"],)) for d in main}
+
+
+def factorial(
+    domains: Sequence[dict[str, Any]], measured: Sequence[tuple[str, Measured]], band: float
+) -> dict[str, Any] | None:
+    """{instrument: {effect: Estimate}} with the lack of fit; None unless the study's mixes are a factorial set (8 or more)."""
+    mixes = mixes_of(domains)
+    factors = sorted(set().union(*mixes.values())) if mixes else []
+    if len(mixes) < 8 or len(set(mixes.values())) != len(mixes):
+        return None
+    by_name: dict[str, dict[str, Measured]] = {}
+    for _, m in measured:
+        if m.adapter in mixes and m.diff_SI.size and not np.isnan(m.diff_SI).all():
+            by_name.setdefault(m.name, {})[m.adapter] = m
+    made, fits = [], {}
+    for name, cells in by_name.items():
+        adapters = [a for a in mixes if a in cells]
+        pool = pooled_seeds(cells.values()).get(name)
+        try:
+            found = factorial_effects(
+                factors, [mixes[a] for a in adapters], [cells[a].diff_SI for a in adapters], cells[adapters[0]].clusters, pooled=pool
+            )
+        except StatisticsError:
+            continue
+        fits[name] = found.lack_of_fit
+        some = list(cells.values())
+        coverage = [m.coverage for m in some if m.coverage == m.coverage]
+        for effect, interval in found.effects.items():
+            made.append(
+                Measured(
+                    " x ".join(effect) if isinstance(effect, tuple) else effect,
+                    name,
+                    some[0].contrast,
+                    np.empty((0, 0)),
+                    some[0].clusters,
+                    some[0].seeds,
+                    min(coverage) if coverage else float("nan"),
+                    all(m.identified for m in some),
+                    unit=some[0].unit,
+                    interval=interval,
+                )
+            )
+    if not made:
+        return None
+    cells = family(made, band=band, adjust=holm)
+    out: dict[str, Any] = {}
+    for (effect, name), cell in cells.items():
+        out.setdefault(name, {"effects": {}, "lack_of_fit": fits[name]})["effects"][effect] = cell
+    return out

@@ -1,0 +1,115 @@
+"""Charts of the deeper questions: dose paths, contrasts between adapters, factorial effects, flips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from holdfast.report.charts import INK, PALETTE, svg, verdict_colour
+
+
+def dose_paths(findings: dict[str, Any]) -> str:
+    """Gain against shift from the base (origin) to every adapter; one panel an axis, the doses joined in order."""
+    own = {a["name"]: a["own_benchmark"] for a in findings["adapters"]}
+    rows = []
+    for entry in findings["dose"]:
+        for axis, cells in entry["shifts"].items():
+            line = {"adapter": entry["name"], "axis": axis, "path": entry["path"]}
+            rows.append({**line, "dose": 0.0, "gain": 0.0, "shift": 0.0})
+            for k, (dose, cell) in enumerate(zip(entry["doses"], cells, strict=True)):
+                gain = _gain(entry["gains"], own.get(entry["name"]), k)
+                if gain is not None and cell["estimate"] is not None:
+                    rows.append({**line, "dose": dose, "gain": 100 * gain, "shift": 100 * cell["estimate"]})
+    if not rows:
+        return ""
+    colour = alt.Color("adapter:N", scale=alt.Scale(range=PALETTE), legend=alt.Legend(orient="bottom", title=None))
+    panels = []
+    for axis in dict.fromkeys(r["axis"] for r in rows):
+        base = alt.Chart(alt.Data(values=[r for r in rows if r["axis"] == axis]), title=axis).encode(
+            x=alt.X("gain:Q", title="gain, points"),
+            y=alt.Y("shift:Q", title="shift, points (up: more sycophantic)"),
+            color=colour,
+            detail="path:N",
+        )
+        zero = alt.Chart(alt.Data(values=[{}])).mark_rule(color=INK, strokeDash=[3, 3]).encode(y=alt.datum(0))
+        line = base.mark_line().encode(order="dose:Q", strokeDash=alt.StrokeDash("path:N", legend=alt.Legend(orient="bottom", title=None)))
+        marks = base.mark_point(filled=True, size=45).encode(size=alt.Size("dose:Q", legend=None, scale=alt.Scale(range=[15, 90])))
+        panels.append(alt.layer(zero, line, marks).properties(width=300, height=260))
+    return svg(alt.hconcat(*panels))
+
+
+def _gain(gains: dict[str, list[dict[str, Any]]], own: str | None, k: int) -> float | None:
+    if own in gains:
+        return gains[own][k]["estimate"]
+    known = [cells[k]["estimate"] for cells in gains.values() if cells[k]["estimate"] is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _intervals(rows: list[dict[str, Any]], label: str, panel: str, columns: int, title: str) -> str:
+    """Estimates with 95 % intervals in points, one panel per value of `panel`."""
+    if not rows:
+        return ""
+    names = list(dict.fromkeys(r[label] for r in rows))
+    base = alt.Chart(alt.Data(values=rows))
+    y = alt.Y(f"{label}:N", sort=names, title=None, axis=alt.Axis(labelLimit=320))
+    zero = base.mark_rule(color=INK, strokeDash=[3, 3]).encode(x=alt.datum(0))
+    rule = base.mark_rule(size=2).encode(y=y, x=alt.X("lower:Q", title=title), x2="upper:Q", color=verdict_colour())
+    point = base.mark_point(filled=True, size=50).encode(y=y, x="points:Q", color=verdict_colour())
+    return svg(
+        alt.layer(zero, rule, point)
+        .properties(width=230, height=18 * len(names))
+        .facet(alt.Facet(f"{panel}:N", title=None), columns=columns)
+        .resolve_scale(x="independent")
+    )
+
+
+def _row(cell: dict[str, Any], **where: str) -> dict[str, Any] | None:
+    if cell["estimate"] is None or cell["lower"] is None or cell.get("unit") == "nats":
+        return None
+    return {**where, **{k: 100 * cell[n] for k, n in (("points", "estimate"), ("lower", "lower"), ("upper", "upper"))}, "verdict": cell["verdict"]}
+
+
+def contrasts(findings: dict[str, Any]) -> str:
+    rows = [r for c in findings["contrasts"] if (r := _row(c, contrast=c["name"], axis=c["axis"]))]
+    return _intervals(rows, "contrast", "axis", 3, "difference of shifts, points")
+
+
+def factorial(findings: dict[str, Any]) -> str:
+    rows = [
+        r
+        for name, found in (findings["factorial"] or {}).items()
+        for effect, c in found["effects"].items()
+        if (r := _row(c, effect=effect, instrument=name))
+    ]
+    return _intervals(rows, "effect", "instrument", 3, "points")
+
+
+def flips(findings: dict[str, Any]) -> str:
+    """Share of items that went right to wrong (up) and wrong to right (down), mean over an adapter's seeds."""
+    rows = []
+    for axis, found in findings["flips"].items():
+        shares: dict[str, list[dict[str, Any]]] = {}
+        for r in found:
+            shares.setdefault(r["model"].split("/")[0], []).append(r)
+        for adapter, mine in shares.items():
+            counted = [r for r in mine if r["n"]]
+            for way, sign in (("right to wrong", 1), ("wrong to right", -1)):
+                values = [100 * sign * r[way.replace(" ", "_")] / r["n"] for r in counted]
+                if values:
+                    rows.append({"axis": axis, "adapter": adapter, "way": way, "share": sum(values) / len(values)})
+    if not rows:
+        return ""
+    order = list(dict.fromkeys(r["adapter"] for r in rows))
+    scale = alt.Scale(domain=["right to wrong", "wrong to right"], range=["#D55E00", "#0072B2"])
+    return svg(
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("share:Q", title="% of items asked under both"),
+            y=alt.Y("adapter:N", sort=order, title=None),
+            color=alt.Color("way:N", scale=scale, legend=alt.Legend(orient="bottom", title=None)),
+        )
+        .properties(width=230, height=18 * len(order))
+        .facet(alt.Facet("axis:N", title=None), columns=3)
+    )
