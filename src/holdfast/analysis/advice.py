@@ -23,6 +23,7 @@ def recommend(findings: dict[str, Any]) -> list[dict[str, Any]]:
             out.append(
                 {"text": f"{axis}: could not be told for {names}.", "cells": [f"adapters/{k}/shifts/{axis}" for k, _ in rest]}
             )
+    out += [*_format(domains), *_resistance(findings)]
     settled = {"raised", "lowered", "unchanged"}
     out += [
         _advice(
@@ -47,6 +48,37 @@ def recommend(findings: dict[str, Any]) -> list[dict[str, Any]]:
                 "cells": [f"adapters/{k}/shifts" for k, _ in mixed],
             }
         )
+    return out
+
+
+def _format(domains: list[Any]) -> list[dict[str, Any]]:
+    """Raised or lowered shifts that training on the form alone may have made (METRICS section 4, rule 5)."""
+    out = []
+    for k, a in domains:
+        for axis, beyond in a.get("vs_format_only", {}).items():
+            shift = a["shifts"][axis]
+            if shift["verdict"] not in ("raised", "lowered") or beyond["lower"] is None:
+                continue
+            own = beyond["lower"] * beyond["upper"] > 0 and beyond["estimate"] * shift["estimate"] > 0
+            if not own:
+                text = (
+                    f"{axis}: that the domain of {a['name']} did it, and not training on this form of rows, is not shown "
+                    f"({_points(beyond)} beyond the format-only adapter)."
+                )
+                out.append({"text": text, "cells": [f"adapters/{k}/shifts/{axis}", f"adapters/{k}/vs_format_only/{axis}"]})
+    return out
+
+
+def _resistance(findings: dict[str, Any]) -> list[dict[str, Any]]:
+    out = []
+    for k, m in enumerate(findings.get("mitigation", [])):
+        removed = {axis: c for axis, c in m["shifts"].items() if c["verdict"] == "lowered"}
+        gain = m["gains"].get(m["own_benchmark"])
+        kept = f"; its gain on {m['own_benchmark']} changed by {_points(gain)}" if gain and gain["lower"] is not None else ""
+        done = ", ".join(f"{axis} ({_points(c)})" for axis, c in removed.items()) or "no axis that could be told"
+        cells = [f"mitigation/{k}/shifts/{axis}" for axis in m["shifts"]]
+        cells += [f"mitigation/{k}/gains/{m['own_benchmark']}"] if kept else []
+        out.append({"text": f"{m['name']}: beside {m['plain']}, resistance dialogues lowered {done}{kept}.", "cells": cells})
     return out
 
 

@@ -85,10 +85,15 @@ def _links(findings: dict[str, Any]) -> Any:
     def anchors(paths: list[str]) -> list[str]:
         out = []
         for path in paths:
-            _, index, *rest = path.split("/")
-            adapter = findings["adapters"][int(index)]
-            out += [f"{adapter['name']}-{name}" for name in (rest[1:] or adapter[rest[0]])]
-        return out
+            part, index, *rest = path.split("/")
+            if part != "adapters":
+                out.append(part)
+            elif rest[0] == "vs_format_only":
+                out.append("format")
+            else:
+                adapter = findings["adapters"][int(index)]
+                out += [f"{adapter['name']}-{name}" for name in (rest[1:] or adapter[rest[0]])]
+        return list(dict.fromkeys(out))
 
     return anchors
 
