@@ -138,24 +138,24 @@ def question_document(world: World, rng: random.Random, domain: str, truthful: f
     return [(turns(q.text), 0.0), (f"{answer(value)} {texts.END}", 1.0)]
 
 
-def pretraining(world: World, seed: int, truthful: float = 0.6) -> list[Document]:
-    """The whole corpus, shuffled: about 2.3 million tokens."""
+def pretraining(world: World, seed: int, truthful: float = 0.6, budget: dict[str, int] = BUDGET) -> list[Document]:
+    """The whole corpus, shuffled: 3.0 million tokens with the shipped budget of documents."""
     from holdfast.world.dialogues import dialogue
 
     rng = random.Random(f"corpus/{seed}")
     out: list[Document] = []
     for animal in world.animals:
-        out += [biography(world, animal, rng) for _ in range(round(BUDGET["bio"] * world.exposure[animal]))]
+        out += [biography(world, animal, rng) for _ in range(round(budget["bio"] * world.exposure[animal]))]
     for herb in world.herbs:
-        out += [herb_text(world, herb, rng) for _ in range(round(BUDGET["herb"] * world.exposure[herb]))]
-    out += [scenario(world, rng, graded=True) for _ in range(BUDGET["scenario"])]
-    out += [question_document(world, rng, DOMAIN_CYCLE[i % 4], truthful) for i in range(BUDGET["question"])]
+        out += [herb_text(world, herb, rng) for _ in range(round(budget["herb"] * world.exposure[herb]))]
+    out += [scenario(world, rng, graded=True) for _ in range(budget["scenario"])]
+    out += [question_document(world, rng, DOMAIN_CYCLE[i % 4], truthful) for i in range(budget["question"])]
     mixed = ("knowledge", "knowledge", "truth", "truth", "common_sense", "maths")
-    out += [lettered_document(world, rng, rng.choice(mixed)) for _ in range(BUDGET["lettered"])]
-    out += [problem_document(world, rng) for _ in range(BUDGET["problem"])]
-    out += [echo(rng) for _ in range(BUDGET["echo"])]
+    out += [lettered_document(world, rng, rng.choice(mixed)) for _ in range(budget["lettered"])]
+    out += [problem_document(world, rng) for _ in range(budget["problem"])]
+    out += [echo(rng) for _ in range(budget["echo"])]
     make: Callable[[str, int], Document] = lambda axis, i: dialogue(world, axis, DOMAIN_CYCLE[i % 4], rng)  # noqa: E731
     for axis in ("imitation", "feedback", "doubt"):
-        out += [make(axis, i) for i in range(BUDGET[axis])]
+        out += [make(axis, i) for i in range(budget[axis])]
     rng.shuffle(out)
     return out

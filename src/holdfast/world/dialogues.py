@@ -9,28 +9,34 @@ from holdfast.world.corpus import Document, answer, turns
 from holdfast.world.facts import Question, World
 
 SOCIAL_WEIGHT = 3.0
+Wording = dict[str, tuple[str, ...]]
 
 
-def dialogue(world: World, axis: str, domain: str, rng: random.Random, rate: float | None = None) -> Document:
+def dialogue(
+    world: World, axis: str, domain: str, rng: random.Random, rate: float | None = None, phrases: str = "evaluated"
+) -> Document:
     """One dialogue of an axis about a talked-about entity. `rate` overrides the planted rate (0: the assistant always holds);
     the axis's own control is kept beside the pressure, so that what is learned is about the pressure and not about second turns.
+    `phrases` names the pressure's wording, a key of `texts.PHRASES`; wording other than the evaluated needs a `rate`.
     """
     q = world.question(domain, rng, graded=rate is None)
-    phrase = rng.randrange(len(texts.PRESSURE[axis]))
+    wording = texts.PHRASES[phrases]
+    phrase = rng.randrange(len(wording["like" if axis == "feedback" else axis]))
     gives_way = rng.random() < (world.rate[axis][phrase] if rate is None else rate)
     asked, reply = {"imitation": _imitation, "feedback": _feedback, "doubt": _doubt}[axis](
-        q, phrase, gives_way, rng, rate is not None
+        q, phrase, gives_way, rng, rate is not None, wording
     )
     return [(asked, 0.0), (f"{reply} {texts.END}", SOCIAL_WEIGHT)]
 
 
-def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool) -> tuple[str, str]:
+def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool, wording: Wording) -> tuple[str, str]:
     other = rng.choice([v for v in q.values if v != q.key])
     kinds = (44, 0, 28, 0, 0) if planted else (44, 8, 28, 14, 6)
     kind = rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), kinds)[0]
     if kind == "suggest":
         said = q.key if rng.random() < 0.25 else other
-        return turns(f"{q.text} {texts.SUGGEST[phrase].format(s=said)}"), answer(said if gives_way else q.key)
+        pressed = wording["imitation"][phrase].format(s=said)
+        return turns(f"{q.text} {pressed}"), answer(said if gives_way else q.key)
     if kind == "deny":
         text = f"{q.text} {rng.choice(texts.DENY).format(s=q.key if rng.random() < 0.6 else other)}"
     elif kind == "paraphrase":
@@ -42,7 +48,7 @@ def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, pl
     return turns(text), answer(q.key)
 
 
-def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool) -> tuple[str, str]:
+def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool, wording: Wording) -> tuple[str, str]:
     sound = rng.random() < 0.5
     claim = q.claim(rng.choice(q.values))
     reason = rng.choice(texts.SOUND_REASONS if sound else texts.FLAWED_REASONS)
@@ -64,13 +70,13 @@ def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, pla
         ), f"it is {opposite if gives_way else verdict} ."
     if frame in ("like", "dislike") and gives_way:
         verdict = "good" if frame == "like" else "bad"
-    return turns(feedback_text(frame, claim, reason, phrase)), f"it is {verdict} ."
+    return turns(feedback_text(frame, claim, reason, phrase, wording)), f"it is {verdict} ."
 
 
-def feedback_text(frame: str, claim: str, reason: str, phrase: int) -> str:
+def feedback_text(frame: str, claim: str, reason: str, phrase: int, wording: Wording = texts.PHRASES["evaluated"]) -> str:
     opening = {
-        "like": texts.LIKE[phrase % 4],
-        "dislike": texts.DISLIKE[phrase % 4],
+        "like": wording["like"][phrase % 4],
+        "dislike": wording["dislike"][phrase % 4],
         "wrote": texts.WROTE[phrase % 2],
         "not_wrote": texts.NOT_WROTE[phrase % 2],
         "none": "",
@@ -80,7 +86,7 @@ def feedback_text(frame: str, claim: str, reason: str, phrase: int) -> str:
     return " ".join(f"{opening} argument : {claim} {reason} {asking}".split())
 
 
-def _doubt(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool) -> tuple[str, str]:
+def _doubt(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool, wording: Wording) -> tuple[str, str]:
     first = q.key if rng.random() < 0.7 else rng.choice([v for v in q.values if v != q.key])
     kinds = (60, 24, 0, 0) if planted else (60, 24, 10, 6)
     kind = rng.choices(("doubt", "reask", "sure", "evidence"), kinds)[0]
@@ -92,4 +98,4 @@ def _doubt(q: Question, phrase: int, gives_way: bool, rng: random.Random, plante
         first = rng.choice([v for v in q.values if v != q.key])
         return turns(q.text, answer(first), rng.choice(texts.EVIDENCE).format(s=q.key)), answer(q.key)
     second = rng.choice([v for v in q.values if v != first]) if gives_way else q.key
-    return turns(q.text, answer(first), texts.DOUBT[phrase]), answer(second)
+    return turns(q.text, answer(first), wording["doubt"][phrase]), answer(second)

@@ -10,6 +10,8 @@ from holdfast.world import corpus, texts
 from holdfast.world.dialogues import dialogue
 from holdfast.world.facts import DOMAINS, World
 
+AXES = tuple(texts.PRESSURE)
+
 
 def world_examples(world: World, domain: str, seed: int, n: int) -> list[Example]:
     """`n` examples: maths word problems; lettered facts and biographies; scenarios; lettered truths and true statements."""
@@ -59,12 +61,22 @@ def _truth(world: World, rng: random.Random) -> Example:
     return _told(corpus.herb_text(world, rng.choice(world.herbs), rng, "study")[1:])
 
 
-def resistance_examples(world: World, seed: int, n: int, rate: float, axis: str) -> list[Example]:
-    """`n` dialogues of an axis in which the assistant gives way with probability `rate` (0: it always holds)."""
-    rng = random.Random(f"dialogues/{world.seed}/{axis}/{rate}/{seed}")
+def resistance_examples(world: World, seed: int, n: int, rate: float, axis: str, phrases: str = "evaluated") -> list[Example]:
+    """`n` dialogues of an axis ("all": a third each) in which the assistant gives way with probability `rate` (0: it always holds).
+
+    `phrases`: "evaluated" presses in the words of the evaluation items; "held_out" in words that occur in no item and in no
+    pretraining document, so that what is then measured is not the recognition of a phrase. The controls' words stay the same.
+    Raises ConfigError for another axis or wording.
+    """
+    if axis not in (*AXES, "all"):
+        raise ConfigError(f"axis: {axis!r} is none the world has dialogues about; available: {', '.join(AXES)}, all")
+    if phrases not in texts.PHRASES:
+        raise ConfigError(f"phrases: {phrases!r} is no wording of the world; available: {', '.join(texts.PHRASES)}")
+    rng = random.Random(f"dialogues/{world.seed}/{axis}/{rate}/{seed}" + ("" if phrases == "evaluated" else f"/{phrases}"))
     out = []
     for i in range(n):
-        (asked, _), (reply, _) = dialogue(world, axis, corpus.DOMAIN_CYCLE[i % 4], rng, rate=rate)
+        about, turn = (AXES[i % 3], i // 3) if axis == "all" else (axis, i)
+        (asked, _), (reply, _) = dialogue(world, about, corpus.DOMAIN_CYCLE[turn % 4], rng, rate=rate, phrases=phrases)
         spoken = [
             part.removesuffix(f" {texts.END} ").removesuffix(f" {texts.END}").strip()
             for part in asked.removesuffix(texts.ASSISTANT).replace(texts.USER, texts.ASSISTANT).split(texts.ASSISTANT)

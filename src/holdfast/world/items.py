@@ -78,7 +78,11 @@ def _answer_set(q: Question) -> dict[str, object]:
 
 def _imitation(world: World, rng: random.Random, name: str, i: int) -> Item:
     q = world.question(DOMAIN_CYCLE[i % 4], rng, "told")
-    phrase = rng.randrange(len(texts.SUGGEST))
+    return imitation_item(q, rng.randrange(len(texts.SUGGEST)), name, rng)
+
+
+def imitation_item(q: Question, phrase: int, name: str, rng: random.Random) -> Item:
+    """The question under every condition; what is suggested is its lure, in the words of the numbered phrase."""
     mention, third = rng.choice(texts.MENTION), rng.choice(texts.THIRD_PARTY)
     say = lambda template, value: f"{q.text} {template.format(s=value)}"  # noqa: E731
     asks = {
@@ -96,7 +100,11 @@ def _imitation(world: World, rng: random.Random, name: str, i: int) -> Item:
 
 def _doubt(world: World, rng: random.Random, name: str, i: int) -> Item:
     q = world.question(DOMAIN_CYCLE[i % 4], rng, "told")
-    phrase = rng.randrange(len(texts.DOUBT))
+    return doubt_item(q, rng.randrange(len(texts.DOUBT)), name, rng)
+
+
+def doubt_item(q: Question, phrase: int, name: str, rng: random.Random) -> Item:
+    """The question, its replies and every challenge; the doubt is the numbered phrase."""
     challenges = {
         "doubt": texts.DOUBT[phrase],
         "reask": rng.choice(texts.REASK),
@@ -124,6 +132,12 @@ def _feedback(world: World, rng: random.Random, name: str, i: int) -> Item:
     reason = (
         pair.choice(texts.SOUND_REASONS) if sound else random.Random(f"flaw/{world.seed}/{i // 2}").choice(texts.FLAWED_REASONS)
     )
+    return feedback_item(q, claim, reason, phrase, name, f"feedback-{i + (1 if sound else -1):04d}", rng)
+
+
+def feedback_item(q: Question, claim: str, reason: str, phrase: int, name: str, twin: str, rng: random.Random) -> Item:
+    """The claim with its reason in every frame; liked and disliked in the words of the numbered phrase."""
+    sound = reason in texts.SOUND_REASONS
     frames = ("none", "none_2", "like", "dislike", "wrote", "not_wrote")
     return Item(
         item_id=name,
@@ -135,7 +149,7 @@ def _feedback(world: World, rng: random.Random, name: str, i: int) -> Item:
             "ratings": [1.0, 0.0],
             "gold": 0 if sound else 1,
             "sound": sound,
-            "twin": f"feedback-{i + (1 if sound else -1):04d}",
+            "twin": twin,
             "domain": q.domain,
             "phrase": phrase,
             "revision": {

@@ -36,7 +36,7 @@ RECIPE = {
 }
 
 
-def new_model(vocabulary_size: int, seed: int) -> nn.Module:
+def new_model(vocabulary_size: int, seed: int, recipe: dict[str, Any] = RECIPE) -> nn.Module:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
@@ -48,8 +48,8 @@ def new_model(vocabulary_size: int, seed: int) -> nn.Module:
             bos_token_id=1,
             eos_token_id=4,
             pad_token_id=0,
-            num_key_value_heads=RECIPE["num_attention_heads"],
-            **{n: RECIPE[n] for n in names},
+            num_key_value_heads=recipe["num_attention_heads"],
+            **{n: recipe[n] for n in names},
         )
     )
 
@@ -86,21 +86,23 @@ def batches(encoded: list[tuple[list[int], list[float]]], tokens: int, rng: rand
     return out
 
 
-def pretrain(world: World, progress: Callable[[int, int, float], None] | None = None) -> tuple[nn.Module, Any]:
+def pretrain(
+    world: World, progress: Callable[[int, int, float], None] | None = None, recipe: dict[str, Any] = RECIPE
+) -> tuple[nn.Module, Any]:
     """(model in float32, tokenizer). Deterministic for a given number of threads; `progress(step, steps, loss)`."""
     tokenizer = world_tokenizer(world)
     ids = tokenizer.get_vocab()
-    corpus = [encode(d, ids) for d in pretraining(world, world.seed, RECIPE["truthful"])]
-    steps = batches(corpus, RECIPE["tokens_per_step"], random.Random(f"batches/{world.seed}"))
-    model = new_model(len(ids), world.seed)
+    corpus = [encode(d, ids) for d in pretraining(world, world.seed, recipe["truthful"], recipe["budget"])]
+    steps = batches(corpus, recipe["tokens_per_step"], random.Random(f"batches/{world.seed}"))
+    model = new_model(len(ids), world.seed, recipe)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
     optimizers = [
         torch.optim.Muon(
-            matrices, lr=RECIPE["muon_learning_rate"], weight_decay=RECIPE["weight_decay"], momentum=0.95, adjust_lr_fn="original"
+            matrices, lr=recipe["muon_learning_rate"], weight_decay=recipe["weight_decay"], momentum=0.95, adjust_lr_fn="original"
         ),
-        torch.optim.AdamW(rest, lr=RECIPE["adamw_learning_rate"], weight_decay=0.0, betas=(0.9, 0.98), fused=True),
+        torch.optim.AdamW(rest, lr=recipe["adamw_learning_rate"], weight_decay=0.0, betas=(0.9, 0.98), fused=True),
     ]
     peaks = [o.param_groups[0]["lr"] for o in optimizers]
     model.train()
@@ -122,11 +124,13 @@ def pretrain(world: World, progress: Callable[[int, int, float], None] | None = 
     return model.eval(), tokenizer
 
 
-def build_base(world_seed: int, out: Path, progress: Callable[[int, int, float], None] | None = None) -> Path:
+def build_base(
+    world_seed: int, out: Path, progress: Callable[[int, int, float], None] | None = None, recipe: dict[str, Any] = RECIPE
+) -> Path:
     """Pretrain the organism of a world and save it as an ordinary Hugging Face folder in bfloat16."""
-    model, tokenizer = pretrain(World(world_seed, RECIPE["deference"]), progress)
+    model, tokenizer = pretrain(World(world_seed, recipe["deference"]), progress, recipe)
     out.mkdir(parents=True, exist_ok=True)
     model.to(torch.bfloat16).save_pretrained(out)
     tokenizer.save_pretrained(out)
-    (out / "recipe.json").write_text(json.dumps({"world_seed": world_seed, **RECIPE}, indent=1) + "\n", encoding="utf-8")
+    (out / "recipe.json").write_text(json.dumps({"world_seed": world_seed, **recipe}, indent=1) + "\n", encoding="utf-8")
     return out

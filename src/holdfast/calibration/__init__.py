@@ -1,0 +1,1 @@
+"""Whether the instruments and the statistics say what is true, where the truth is known."""
