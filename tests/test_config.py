@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from holdfast.config import Study, load_study, recipe_names, resolved
-from holdfast.errors import ConfigError
+from holdfast.errors import ConfigError, ModelError
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -53,3 +53,16 @@ def test_a_bad_file_is_one_line(tmp_path, text, words):
 def test_a_missing_study_names_the_shipped_recipes():
     with pytest.raises(ConfigError, match="embedded"):
         load_study("embeded")
+
+
+def test_a_model_of_random_weights_is_written_once_to_the_cache(tmp_path, monkeypatch):
+    from holdfast.config import ModelConfig
+    from holdfast.models.checkpoint import digest, resolve
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder, revision = resolve(ModelConfig(name="random:0"))
+    assert folder.startswith(str(tmp_path)) and revision is None
+    assert digest(ModelConfig(name="random:0")) == digest(ModelConfig(name=folder)) != digest(ModelConfig(name="random:1"))
+    assert sorted(p.name for p in (tmp_path / "holdfast").iterdir()) == ["random-llama-0", "random-llama-1"]
+    with pytest.raises(ModelError, match="named by its seed"):
+        resolve(ModelConfig(name="random:x"))

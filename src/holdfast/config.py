@@ -21,9 +21,12 @@ class Part(BaseModel):
 
 
 class ModelConfig(Part):
-    """The base model. `world:N` is the embedded organism of world seed N; else a hub id `org/name@revision` or a folder."""
+    """The base model. `world:N` is the embedded organism of world seed N; else a hub id `org/name@revision` or a folder.
 
-    name: str = Field("world:0", description="world:N, org/name@revision, or a local folder.")
+    `random:N` is a small Llama of random weights: what is measured of it is chance.
+    """
+
+    name: str = Field("world:0", description="world:N, org/name@revision, a local folder, or random:N (random weights).")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     trust_remote_code: bool = Field(False, description="Run code that comes with the checkpoint.")
     chat_template: str | None = Field(None, description="File with a Jinja chat template, for a model that has none.")

@@ -49,6 +49,13 @@ def resolve(config: ModelConfig) -> tuple[str, str | None]:
                 f"python -m holdfast.world.build --seed {config.world_seed} --out DIR, then model.name=DIR"
             )
         return str(folder), None
+    kind, _, seed = config.name.partition(":")
+    if kind == "random":
+        from holdfast.models.random_llama import cached_random_llama
+
+        if not seed.isdigit():
+            raise ModelError(f"model.name: {config.name!r}: a model of random weights is named by its seed, for example random:0")
+        return str(cached_random_llama(int(seed))), None
     if config.name.startswith("world:"):
         raise ModelError(f"model.name: {config.name!r}: a world is named by its seed, for example world:0")
     if Path(config.name).is_dir():

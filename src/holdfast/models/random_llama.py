@@ -1,11 +1,15 @@
 """A small Llama with random weights in the hub's format, for a run of the whole pipeline on real rows: expected is chance.
 
-`python -m holdfast.models.random_llama DIR`. The tokenizer is byte-level, so that every text can be written.
+Named `random:SEED` in a study, it is written once to the user's cache; `python -m holdfast.models.random_llama DIR` writes it anywhere.
+The tokenizer is byte-level, so that every text can be written.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 TEMPLATE = (
@@ -36,6 +40,23 @@ def write_random_llama(folder: Path, seed: int = 0, hidden_size: int = 64, num_l
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def cached_random_llama(seed: int) -> Path:
+    """Its folder in the user's cache, written if it is not there; whole or not at all, however many processes ask."""
+    place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "holdfast" / f"random-llama-{seed}"
+    if not place.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        try:
+            write_random_llama(draft, seed)
+            draft.rename(place)
+        except OSError:
+            if not place.is_dir():
+                raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return place
 
 
 if __name__ == "__main__":
