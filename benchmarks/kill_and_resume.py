@@ -21,6 +21,7 @@ from pathlib import Path
 STUDY = [
     "embedded",
     "seeds=2",
+    "domains.truth_resists.sources.world.limit=300",
     *(f"domains.{d}.sources.world.limit=300" for d in ("maths", "knowledge", "common_sense", "truth")),
 ]
 

@@ -13,7 +13,7 @@ from holdfast.config import recipe_names
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (make|holdfast) (\w+)", README, re.M)
-SMALL = "embedded seeds=1 " + " ".join(
+SMALL = "embedded seeds=1 dose.scales=[] domains.truth_resists.sources.world.limit=130 " + " ".join(
     f"domains.{d}.sources.world.limit=130" for d in ("maths", "knowledge", "common_sense", "truth")
 )
 
