@@ -10,7 +10,8 @@ import time
 import pytest
 
 SMALL = ["embedded", "seeds=2", "dose={scales: [0.5], checkpoints: [0.5], seeds: 1, domains: [maths, truth]}",
-         "domains.truth_resists.sources.world.limit=160", "domains.truth_resists.sources.dialogues.limit=40", "domains.knowledge.sources=[{kind: world, domain: knowledge, limit: 200}]",
+         "domains.truth_resists.sources.world.limit=160", "domains.truth_resists.sources.dialogues.limit=40",
+         "domains.knowledge.sources=[{kind: world, domain: knowledge, limit: 200}]",
          "domains.maths.sources=[{kind: world, domain: maths, limit: 200}]", "domains.truth.sources=[{kind: world, domain: truth, limit: 200}]",
          "domains.common_sense.sources=[{kind: world, domain: common_sense, limit: 200}]", "--limit", "12", "--offline"]  # fmt: skip
 
