@@ -1,0 +1,65 @@
+"""Checks every module of statistics makes of its input, and the one way from a standard error to an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from holdfast.errors import StatisticsError
+
+
+def vector(name: str, value: np.ndarray | Sequence[float], length: int | None = None) -> np.ndarray:
+    """One row of floats (nan: unknown), of `length` where that is given."""
+    try:
+        found = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise StatisticsError(f"{name}: holds something that is not a number") from None
+    if found.ndim != 1:
+        raise StatisticsError(f"{name}: {found.ndim} axes, 1 needed")
+    if length is not None and len(found) != length:
+        raise StatisticsError(f"{name}: {len(found)} entries, {length} needed")
+    if np.isinf(found).any():
+        raise StatisticsError(f"{name}: holds an infinite value; an unknown one is nan")
+    return found
+
+
+def bounded(name: str, value: np.ndarray, low: float, high: float) -> np.ndarray:
+    """`value` itself, where all that is known of it lies in [low, high]."""
+    known = value[~np.isnan(value)]
+    if ((known < low) | (known > high)).any():
+        bad = known[(known < low) | (known > high)][0]
+        raise StatisticsError(f"{name}: {bad:g} lies outside [{low:g}, {high:g}]")
+    return value
+
+
+def fraction(name: str, value: float) -> float:
+    """A level, a power or an error rate: strictly between 0 and 1."""
+    if not 0 < value < 1:
+        raise StatisticsError(f"{name}: {value} must lie strictly between 0 and 1")
+    return float(value)
+
+
+def whole(name: str, value: int, least: int) -> int:
+    if value != value or value < least or int(value) != value:
+        raise StatisticsError(f"{name}: {value} must be a whole number of at least {least}")
+    return int(value)
+
+
+def cluster_codes(cluster_I: np.ndarray | Sequence[object], num_items: int) -> np.ndarray:
+    """Labels of any kind as whole numbers, one an item."""
+    labels = np.asarray(cluster_I)
+    if labels.ndim != 1 or len(labels) != num_items:
+        raise StatisticsError(f"cluster_I: {labels.size} entries for {num_items} items; one for each")
+    return np.unique(labels.astype(str), return_inverse=True)[1]
+
+
+def student(estimate: float, se: float, df: float, level: float) -> tuple[float, float, float]:
+    """(lower, upper, two-sided p of 0) by Student's t. Unknown `se` or `df`: all unknown; `se` 0: a point."""
+    if not (se == se and df > 0):
+        return float("nan"), float("nan"), float("nan")
+    if se == 0:
+        return estimate, estimate, 1.0 if estimate == 0 else 0.0
+    half = float(stats.t.ppf(0.5 + level / 2, df)) * se
+    return estimate - half, estimate + half, float(2 * stats.t.sf(abs(estimate) / se, df))
