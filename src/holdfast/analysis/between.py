@@ -5,14 +5,13 @@ Every contrast is a weighted sum of shifts (or gains) measured on the same items
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from holdfast.analysis.effects import Measured, family, pooled_seeds
-from holdfast.stats.contrasts import combine
+from holdfast.stats.contrasts import Combination, additivity, combine, every_pair
 from holdfast.stats.decide import benjamini_hochberg
 
 MAX_PAIRED = 6  # with more domain adapters (a factorial design) only the single domains are paired
@@ -24,10 +23,11 @@ def contrasts(domains: Sequence[dict[str, Any]], shifts: Sequence[tuple[str, Mea
     wanted = [*_pairs(domains), *_verifiable(domains), *_additivity(domains)]
     made, kinds = [], {}
     for axis, cells in found.items():
-        for kind, name, weights in wanted:
-            if all(w in cells for w in weights):
-                made.append(weigh(name, axis, cells, weights, found))
-                kinds[name] = kind
+        for kind, combination, names in wanted:
+            weights = {n: w for n, w in zip(names, combination.weights, strict=True) if w}
+            if all(n in cells for n in weights):
+                made.append(weigh(combination.name, axis, cells, weights, found))
+                kinds[combination.name] = kind
     return [
         {"name": name, "axis": axis, "kind": kinds[name], **cell} for (name, axis), cell in family(made, band=band).items()
     ]
@@ -71,34 +71,37 @@ def _single(domains: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [d for d in _main(domains) if not d.get("parts")]
 
 
-def _pairs(domains: Sequence[dict[str, Any]]) -> list[tuple[str, str, dict[str, float]]]:
+Wanted = list[tuple[str, Combination, list[str]]]
+
+
+def _pairs(domains: Sequence[dict[str, Any]]) -> Wanted:
     main = _main(domains)
-    chosen = main if len(main) <= MAX_PAIRED else _single(domains)
-    names = [d["name"] for d in chosen]
-    return [("pair", f"{a} - {b}", {a: 1.0, b: -1.0}) for a, b in itertools.combinations(names, 2)]
+    names = [d["name"] for d in (main if len(main) <= MAX_PAIRED else _single(domains))]
+    return [("pair", pair, names) for pair in every_pair(names)] if len(names) > 1 else []
 
 
-def _verifiable(domains: Sequence[dict[str, Any]]) -> list[tuple[str, str, dict[str, float]]]:
+def _verifiable(domains: Sequence[dict[str, Any]]) -> Wanted:
+    """Domains whose answers can be checked, against the mean of the single domains whose answers cannot."""
     single = _single(domains)
+    names = [d["name"] for d in single]
     yes = [d["name"] for d in single if d.get("verifiable")]
-    rest = [d["name"] for d in single if not d.get("verifiable")]
-    if not yes or not rest:
+    if not yes or len(yes) == len(names):
         return []
-    weights = {n: 1 / len(yes) for n in yes} | {n: -1 / len(rest) for n in rest}
-    return [("verifiable", f"verifiable ({', '.join(yes)}) - the rest", weights)]
+    weights = tuple(1 / len(yes) if n in yes else -1 / (len(names) - len(yes)) for n in names)
+    return [("verifiable", Combination(name=f"verifiable ({', '.join(yes)}) - the rest", weights=weights), names)]
 
 
-def _additivity(domains: Sequence[dict[str, Any]]) -> list[tuple[str, str, dict[str, float]]]:
-    out = []
+def _additivity(domains: Sequence[dict[str, Any]]) -> Wanted:
+    out: Wanted = []
     main, single = {d["name"] for d in _main(domains)}, {d["name"] for d in _single(domains)}
     for d in domains:
-        parts = d.get("parts") or ()
+        parts = list(d.get("parts") or ())
         if d["role"] == "null" or len(parts) < 2 or not set(parts) <= main:
             continue
         if len(main) > MAX_PAIRED and set(parts) != single:
             continue  # a factorial design answers for the partial mixes
-        out.append(("additivity", f"{d['name']} - sum of its parts", {d["name"]: 1.0} | {p: -1.0 for p in parts}))
-        out.append(("additivity", f"{d['name']} - mean of its parts", {d["name"]: 1.0} | {p: -1 / len(parts) for p in parts}))
+        names = [d["name"], *parts]
+        out += [("additivity", c, names) for c in additivity(names, d["name"], parts)]
     return out
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from holdfast.analysis.panel import Panel
+from holdfast.errors import StatisticsError
 from holdfast.stats import detection as sdt
 
 
@@ -17,12 +20,22 @@ def detections(
         declared, panel = axis.get("detection"), panels[axis["name"]]
         if not declared or not panel.has(declared["hit"][0]) or not panel.has(declared["false_alarm"][0]):
             continue
-        read = lambda model: tuple(panel.get(model, *declared[k]) for k in ("hit", "false_alarm"))  # noqa: E731, B023
-        own = sdt.detection(*read(base), panel.clusters)
-        rows = [{"model": "base", "d_prime": _cell(own.d_prime), "c": _cell(own.c)}]
+        hit, false_alarm = (lambda m, k=k: panel.get(m, *declared[k]) for k in ("hit", "false_alarm"))  # noqa: B023
+        own = sdt.detection(hit(base), false_alarm(base), panel.clusters)
+        rows = [{"model": "base", "d_prime": _cell(own.d_prime), "c": _cell(own.criterion)}]
         for d in adapters:
-            moved = sdt.detection_shift(read(base), [read(m) for m, _ in seeds[d["name"]]], panel.clusters)
-            rows.append({"model": d["name"], "d_prime": _cell(moved.d_prime), "c": _cell(moved.c)})
+            models = [m for m, _ in seeds[d["name"]]]
+            try:
+                moved = sdt.detection_shift(
+                    np.array([hit(m) for m in models]),
+                    np.array([false_alarm(m) for m in models]),
+                    hit(base),
+                    false_alarm(base),
+                    panel.clusters,
+                )
+            except StatisticsError:
+                continue  # no outcome that both models have
+            rows.append({"model": d["name"], "d_prime": _cell(moved.d_prime), "c": _cell(moved.criterion)})
         out[axis["name"]] = rows
     return out
 

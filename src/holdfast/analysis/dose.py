@@ -12,6 +12,7 @@ import numpy as np
 
 from holdfast.analysis.effects import Measured, family
 from holdfast.analysis.panel import Owner
+from holdfast.errors import StatisticsError
 from holdfast.stats.decide import benjamini_hochberg
 from holdfast.stats.slopes import dose_slope
 
@@ -76,6 +77,10 @@ def _slope(adapter: str, name: str, doses: list[float], row: list[Measured]) -> 
     if np.isnan(diff_DSI).all(axis=(1, 2)).any():
         return None
     known = [m.coverage for m in row if m.coverage == m.coverage]
+    try:
+        slope = dose_slope(diff_DSI, doses, row[0].clusters)
+    except StatisticsError:
+        return None  # no item is in the set at every dose
     return Measured(
         adapter,
         name,
@@ -86,5 +91,5 @@ def _slope(adapter: str, name: str, doses: list[float], row: list[Measured]) -> 
         min(known) if known else float("nan"),
         all(m.identified for m in row),
         unit=row[0].unit,
-        interval=dose_slope(doses, diff_DSI, row[0].clusters),
+        interval=slope.interval,
     )

@@ -26,7 +26,7 @@ def flips(panel: Panel, model: str, contrast: Contrast) -> dict[str, Any] | None
     return {
         "from": contrast.minus,
         "to": contrast.plus,
-        "n": int((~np.isnan(before) & ~np.isnan(after)).sum()),
+        "n": found.num_pairs,
         "right_to_wrong": found.right_to_wrong,
         "wrong_to_right": found.wrong_to_right,
         "num_missing": found.num_missing,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from holdfast.analysis.effects import Measured, family, pooled_seeds
 from holdfast.errors import StatisticsError
 from holdfast.stats.decide import holm
-from holdfast.stats.factorial import factorial_effects
+from holdfast.stats.factorial import factorial as fit
 
 
 def mixes_of(domains: Sequence[dict[str, Any]]) -> dict[str, frozenset[str]]:
@@ -24,7 +25,6 @@ def factorial(
 ) -> dict[str, Any] | None:
     """{instrument: {effect: Estimate}} with the lack of fit; None unless the study's mixes are a factorial set (8 or more)."""
     mixes = mixes_of(domains)
-    factors = sorted(set().union(*mixes.values())) if mixes else []
     if len(mixes) < 8 or len(set(mixes.values())) != len(mixes):
         return None
     by_name: dict[str, dict[str, Measured]] = {}
@@ -36,18 +36,16 @@ def factorial(
         adapters = [a for a in mixes if a in cells]
         pool = pooled_seeds(cells.values()).get(name)
         try:
-            found = factorial_effects(
-                factors, [mixes[a] for a in adapters], [cells[a].diff_SI for a in adapters], cells[adapters[0]].clusters, pooled=pool
-            )
+            found = fit([mixes[a] for a in adapters], [cells[a].diff_SI for a in adapters], cells[adapters[0]].clusters, pooled=pool)
         except StatisticsError:
             continue
-        fits[name] = found.lack_of_fit
+        fits[name] = dataclasses.asdict(found.lack_of_fit)
         some = list(cells.values())
         coverage = [m.coverage for m in some if m.coverage == m.coverage]
-        for effect, interval in found.effects.items():
+        for effect in found.effects:
             made.append(
                 Measured(
-                    " x ".join(effect) if isinstance(effect, tuple) else effect,
+                    effect.name,
                     name,
                     some[0].contrast,
                     np.empty((0, 0)),
@@ -56,7 +54,7 @@ def factorial(
                     min(coverage) if coverage else float("nan"),
                     all(m.identified for m in some),
                     unit=some[0].unit,
-                    interval=interval,
+                    interval=effect.interval,
                 )
             )
     if not made:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from holdfast.stats.correlation import correlate
-from holdfast.stats.pareto import pareto_draws, rank_probabilities
+from holdfast.stats.pareto import p_dominates, p_front, p_rank, pareto_front
 
 NUM_DRAWS = 4000
 
@@ -33,8 +34,8 @@ def ranking(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     usable = [e for e in _domains(entries) if e["shifts"] and all(map(_known, e["shifts"].values()))]
     if len(usable) < 2:
         return []
-    p_rank = rank_probabilities(_draws(usable, "shifts", np.random.default_rng(0)))
-    return [{"name": e["name"], "p_rank": [float(p) for p in row]} for e, row in zip(usable, p_rank, strict=True)]
+    ranks = p_rank(_draws(usable, "shifts", np.random.default_rng(0)))
+    return [{"name": e["name"], "p_rank": row.tolist()} for e, row in zip(usable, ranks, strict=True)]
 
 
 def pareto(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -45,20 +46,14 @@ def pareto(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
     if len(usable) < 2:
         return None
     rng = np.random.default_rng(0)
-    found = pareto_draws(
-        np.array([e["mean_gain"] for e in usable]),
-        np.array([e["mean_shift"] for e in usable]),
-        _draws(usable, "gains", rng),
-        _draws(usable, "shifts", rng),
-    )
-    names = [e["name"] for e in usable]
+    draws = _draws(usable, "gains", rng), _draws(usable, "shifts", rng)
+    front = pareto_front([e["mean_gain"] for e in usable], [e["mean_shift"] for e in usable])
+    names, beats = [e["name"] for e in usable], p_dominates(*draws)
     return {
         "front": [
-            {"name": n, "on_front": bool(on), "p_front": float(p)} for n, on, p in zip(names, found.on_front, found.p_front, strict=True)
+            {"name": n, "on_front": bool(on), "p_front": float(p)} for n, on, p in zip(names, front, p_front(*draws), strict=True)
         ],
-        "p_dominates": {
-            a: {b: float(found.p_dominates[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)
-        },
+        "p_dominates": {a: {b: float(beats[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)},
     }
 
 
@@ -71,12 +66,14 @@ def correlations(entries: list[dict[str, Any]], benchmarks: list[str], axes: lis
         pairs |= {n: [(e["gains"][n]["estimate"], e["gains"][n]["se"], e["shifts"][axis]) for e in usable] for n in benchmarks}
         for name, rows in pairs.items():
             known = [(g, gs, s["estimate"], s["se"]) for g, gs, s in rows if g is not None and gs is not None and _known(s)]
-            found = correlate(*(np.array(x, dtype=float) for x in zip(*known, strict=True))) if known else None
+            if not known:
+                continue
+            gain, gain_se, shift, shift_se = zip(*known, strict=True)
+            found = correlate(gain, shift, gain_se, shift_se, np.random.default_rng(0))
             if name == "mean_gain":
-                out["description"][axis] = None if found is None else found["r"]
-                out["refused"] = out["refused"] or (found or {}).get("refused")
-            if found is not None:
-                out["cells"][f"{name} x {axis}"] = found
+                out["description"][axis] = found.pearson
+                out["refused"] = out["refused"] or found.refused
+            out["cells"][f"{name} x {axis}"] = dataclasses.asdict(found)
     return out
 
 
