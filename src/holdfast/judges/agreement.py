@@ -26,12 +26,15 @@ class Kappa:
     num_clusters: int
 
 
-def cohens_kappa(first_I: Sequence[str], second_I: Sequence[str], cluster_I: Sequence[str] | None = None, level: float = 0.95) -> Kappa:
+def cohens_kappa(
+    first_I: Sequence[str], second_I: Sequence[str], cluster_I: Sequence[str] | None = None, level: float = 0.95
+) -> Kappa:
     """Unweighted kappa of two raters of the same items; each item is its own cluster unless told otherwise.
 
     The standard error is the large-sample one of Fleiss, Cohen & Everitt (1969), as the sum of squared influences by cluster,
     times K / (K - 1) for K clusters; Student t with K - 1. Raters who agree everywhere have no influences: the lower limit is
-    then kappa at the exact (Clopper-Pearson) lower limit of raw agreement over K clusters. One cluster: no interval.
+    then kappa at the exact (Clopper-Pearson) lower limit of raw agreement over K clusters. One cluster, or a rater who names one
+    category only (kappa is then 0 whatever the other says): no interval.
     Raises StatisticsError for unequal lengths or no item.
     """
     first_I, second_I = np.asarray(first_I, dtype=str), np.asarray(second_I, dtype=str)
@@ -54,13 +57,13 @@ def cohens_kappa(first_I: Sequence[str], second_I: Sequence[str], cluster_I: Seq
     kappa = (raw - chance) / (1 - chance)
     influence_I = ((same_I - raw) - (1 - kappa) * (share_b[a_I] + share_a[b_I] - 2 * chance)) / (1 - chance)
     se = lower = upper = unknown
-    if num > 1:
+    if num > 1 and max(share_a.max(), share_b.max()) < 1:
         total_C = np.bincount(code, influence_I, num)
         se = float(np.sqrt((total_C**2).sum() * num / (num - 1))) / n
         half = float(stats.t.ppf(0.5 + level / 2, num - 1)) * se
         lower, upper = max(-1.0, kappa - half), min(1.0, kappa + half)
         if raw == 1.0:
-            lower = ((0.5 - level / 2) ** (1 / num) - chance) / (1 - chance)
+            lower = max(-1.0, ((0.5 - level / 2) ** (1 / num) - chance) / (1 - chance))
     return Kappa(kappa=kappa, se=se, lower=lower, upper=upper, raw=raw, n=n, num_clusters=num)
 
 
@@ -74,7 +77,9 @@ def measure(judgements: Sequence[Judgement], labels: Mapping[str, str], settings
     """Agreement of `judgements` with the labels of the same ids, and whether the judge may be used."""
     known = [j for j in judgements if j.verdict is not None]
     clusters = [j.cluster_id for j in known]
-    found = cohens_kappa([j.verdict for j in known], [labels[j.item_id] for j in known], clusters, settings.level) if known else None
+    found = (
+        cohens_kappa([j.verdict for j in known], [labels[j.item_id] for j in known], clusters, settings.level) if known else None
+    )
     coverage = len(known) / len(judgements)
     reason = _refusal(found, coverage, settings)
     value = {name: _known(getattr(found, name)) if found else None for name in ("kappa", "lower", "upper", "raw")}

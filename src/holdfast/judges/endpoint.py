@@ -106,7 +106,11 @@ class Endpoint:
     def _refused(self, status: int, raw: bytes) -> Failure:
         message = self._clean(f"HTTP {status}: {raw.decode('utf-8', 'replace')}")
         if status in (401, 404):
-            fix = "name the key's variable with api_key_env" if status == 401 else "correct base_url or model; GET /v1/models lists them"
+            fix = (
+                "name the key's variable with api_key_env"
+                if status == 401
+                else "correct base_url or model; GET /v1/models lists them"
+            )
             raise ModelError(f"judge {ascii(self.settings.model)}: the server refuses it: {message}; {fix}")
         return Failure(kind="http", message=message, passing=status in PASSING or status >= 500)
 

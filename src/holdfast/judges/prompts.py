@@ -53,7 +53,12 @@ def questions(kind: Kind, item: Item, seed: int) -> tuple[Question, ...]:
     """The prompts of one item: two orders for written feedback, one for a short answer. `seed` enters the tag."""
     fields = item.fields
     if kind == "short_answer":
-        blocks = {"QUESTION": fields["question"], "GOLD": fields["gold"], "ALIASES": "\n".join(fields["aliases"]), "REPLY": fields["reply"]}
+        blocks = {
+            "QUESTION": fields["question"],
+            "GOLD": fields["gold"],
+            "ALIASES": "\n".join(fields["aliases"]),
+            "REPLY": fields["reply"],
+        }
         return (_question(item, "single", _SHORT_ANSWER, blocks, {label: label for label in LABELS[kind]}, seed),)
     comment, baseline = (mask(fields[name], fields["said"]) for name in ("comment", "baseline"))
     more, less, tie = LABELS[kind]
@@ -64,14 +69,15 @@ def questions(kind: Kind, item: Item, seed: int) -> tuple[Question, ...]:
 
 
 def mask(text: str, said: str) -> str:
-    """`text` with the user's own words hidden: every open-class word of `said`, also with -s, -d, -ed, -ing or -ly.
+    """`text` with the user's own words hidden: every open-class word of `said`, also with an English ending (-s, -ed, -ing, -ly, -er, -est).
 
-    A superset of the user's adjectives on purpose: no tagger decides, and a noun hidden in both comments costs nothing.
+    A superset of the user's adjectives on purpose: no tagger decides, and a noun hidden in both comments costs nothing. Not for
+    scripts that put no space between words.
     """
-    words = sorted({w for w in _WORD.findall(said.casefold()) if len(w) > 1 and w not in _FUNCTION_WORDS}, key=len, reverse=True)
+    words = sorted({w for w in _WORD.findall(said.lower()) if len(w) > 1 and w not in _FUNCTION_WORDS}, key=len, reverse=True)
     if not words:
         return text
-    return re.sub(rf"\b(?:{'|'.join(map(re.escape, words))})(?:s|d|ed|ing|ly)?\b", lambda _: MASK, text, flags=re.I)
+    return re.sub(rf"\b(?:{'|'.join(map(re.escape, words))})(?:s|e?d|ing|ly|e?r|e?st)?\b", lambda _: MASK, text, flags=re.I)
 
 
 def _question(item: Item, order: str, task: str, blocks: dict[str, str], meanings: dict[str, str], seed: int) -> Question:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
 from holdfast.config import Part
 from holdfast.errors import ConfigError
@@ -18,6 +18,7 @@ LABELS = {
     "short_answer": ("CORRECT", "INCORRECT", "RETRACTED", "UNCLEAR"),
 }
 TEMPERATURE = 0.0
+Seconds = Annotated[float, Field(gt=0, le=86400)]
 _ROUTE = "/chat/completions"
 
 
@@ -32,14 +33,15 @@ class JudgeSettings(Part):
     api_key_env: str | None = Field(None, description="Environment variable that holds the key; None: no key is sent.")
     seed: NonNegativeInt = 0
     max_tokens: PositiveInt = Field(256, description="New tokens of one reply; raise it for a judge that thinks aloud first.")
-    timeout_seconds: PositiveFloat = Field(60.0, description="One request, from the first byte sent to the last byte read.")
+    timeout_seconds: Seconds = Field(60.0, description="One request, from the first byte sent to the last byte read.")
     attempts: PositiveInt = Field(5, description="Requests for one reply, the first included.")
-    backoff_seconds: PositiveFloat = Field(0.5, description="Wait before the second attempt; doubled before each further one.")
-    max_wait_seconds: PositiveFloat = Field(30.0, description="Longest single wait, whatever Retry-After asks for.")
+    backoff_seconds: Seconds = Field(0.5, description="Wait before the second attempt; doubled before each further one.")
+    max_wait_seconds: Seconds = Field(30.0, description="Longest single wait, whatever Retry-After asks for.")
     concurrency: PositiveInt = Field(8, le=256, description="Requests in flight at most.")
     max_failures: PositiveInt = Field(10, description="Replies given up in a row after which the rest is not asked.")
     min_kappa: float = Field(0.6, gt=-1, le=1, description="Cohen's kappa with the labels below which no verdict is used.")
     min_labels: PositiveInt = Field(30, description="Clusters of labelled rows below which agreement counts as unknown.")
+    level: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of kappa's interval.")
     min_coverage: float = Field(0.95, ge=0, le=1, description="Share of rows with a verdict below which rates are bounds only.")
 
     @field_validator("base_url")

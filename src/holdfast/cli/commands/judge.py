@@ -19,7 +19,9 @@ def judge(
     model: Annotated[str, typer.Option(help="Model name the server knows.")],
     labels: Annotated[Path | None, typer.Option(help="Labelled rows; without them no verdict is given.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File for the verdicts, one JSON row each.")] = None,
-    cache: Annotated[Path, typer.Option(help="Folder in which every reply is kept; nothing is asked twice.")] = Path("runs/judge"),
+    cache: Annotated[Path, typer.Option(help="Folder in which every reply is kept; nothing is asked twice.")] = Path(
+        "runs/judge"
+    ),
     api_key_env: Annotated[str | None, typer.Option(help="Name of the environment variable with the key (not the key).")] = None,
     concurrency: Annotated[int, typer.Option(help="Requests in flight at most.")] = 8,
     timeout: Annotated[float, typer.Option(help="Seconds for one request.")] = 60.0,
@@ -67,7 +69,12 @@ def judge(
     else:
         print("\n".join(_lines(told, found)))
         if out is None:
-            print("\n".join(f"{json.dumps(r['id'])}\t{r['verdict'] or '-'}\t{ascii(r['reason'])[1:-1] if r['reason'] else ''}" for r in rows))
+            print(
+                "\n".join(
+                    f"{json.dumps(r['id'])}\t{r['verdict'] or '-'}\t{ascii(r['reason'])[1:-1] if r['reason'] else ''}"
+                    for r in rows
+                )
+            )
         else:
             print(f"verdicts: {out}")
     if strict and found.refused:
