@@ -1,31 +1,37 @@
 """`holdfast judge`: rows in order, agreement first, one line for what is wrong; a killed run goes on where it was."""
 
 import gzip
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from loopback import block, contains
 from sklearn.metrics import cohen_kappa_score
 
+from holdfast import cli
+
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 
-def command(*arguments, folder, **environment):
-    return {"args": [sys.executable, "-m", "holdfast", "judge", *map(str, arguments)], "cwd": folder,
-            "env": {**os.environ, "HOLDFAST_TEST_LOOPBACK": "1", **environment}}  # fmt: skip
-
-
 def holdfast(*arguments, folder, code=0, **environment):
-    done = subprocess.run(**command(*arguments, folder=folder, **environment), capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, (done.returncode, done.stderr[-2000:])
-    assert "Traceback" not in done.stderr
-    return done
+    """The command in this process: exit code checked, what it printed returned."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["holdfast", "judge", *map(str, arguments)])
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        cli.main()
+    assert end.value.code == code, (end.value.code, err.getvalue()[-2000:])
+    return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def write(path, rows):
@@ -64,15 +70,20 @@ def test_rows_come_in_order_with_agreement_first_and_a_second_run_asks_nothing_a
     )
 
 
-def test_a_killed_run_keeps_what_it_read_and_asks_only_for_the_rest(server, tmp_path):
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_run_ended_from_outside_keeps_what_it_read_and_asks_only_for_the_rest(server, tmp_path, sign, code):
     rows = write(tmp_path / "rows.jsonl", feedback_rows(60))
     asks = (rows, "--kind", "feedback", "--base-url", server.url, "--model", "tiny", "--json", "--concurrency", "4")
     praise, server.mind = server.mind, lambda prompt: time.sleep(0.02) or praise(prompt)
-    child = subprocess.Popen(**command(*asks, folder=tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    line = [sys.executable, "-m", "holdfast", "judge", *map(str, asks)]
+    allowed = {**os.environ, "HOLDFAST_TEST_LOOPBACK": "1"}
+    child = subprocess.Popen(line, cwd=tmp_path, env=allowed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while len(server.answered) < 40 and child.poll() is None:
         time.sleep(0.005)
-    child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
+    child.send_signal(sign)
+    assert child.wait(30) == code
+    while server.in_flight:
+        time.sleep(0.005)
     kept = len(list((tmp_path / "runs" / "judge").rglob("*.json")))
     sent = sum(server.answered.values())
     assert 0 < kept < 120 and sent - kept <= 4
@@ -137,7 +148,7 @@ SHORT = {"id": "a", "question": "Capital?", "gold": "Paris", "reply": ""}
         ("feedback", [{**GOOD[0], "id": None}], (), "rows.jsonl:1: id: missing: must be text or a whole number"),
         ("feedback", [{**GOOD[0], "id": 1.5}], (), "must be text or a whole number"),
         ("feedback", [{**GOOD[0], "comment": "\ud800"}], (), "valid Unicode"),
-        ("feedback", [{**GOOD[0], "frame": ["like"]}], (), "rows.jsonl:1: frame: '[\\'like"),
+        ("feedback", [{**GOOD[0], "frame": ["like"]}], (), "rows.jsonl:1: frame: ['like']: must be text"),
         ("short_answer", [{**SHORT, "gold": " "}], (), "rows.jsonl:1: gold: ' ': must be text that is not empty"),
         ("short_answer", [{**SHORT, "aliases": "Lutetia"}], (), "aliases: 'Lutetia': must be a list of texts"),
         ("short_answer", [{**SHORT, "cluster": {}}], (), "cluster: {}: must be text"),
@@ -158,20 +169,13 @@ SHORT = {"id": "a", "question": "Capital?", "gold": "Paris", "reply": ""}
         ("feedback", GOOD, ("--labels", "stray.jsonl"), "stray.jsonl:1: id: 99: is in no judged row"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_nothing_is_asked(tmp_path, monkeypatch, capsys, kind, rows, more, words):
-    from holdfast import cli
-
+def test_bad_input_is_one_line_and_nothing_is_asked(tmp_path, kind, rows, more, words):
     write(tmp_path / "rows.jsonl", rows)
     write(tmp_path / "labels.jsonl", [{"id": 0, "label": "good"}])
     write(tmp_path / "stray.jsonl", [{"id": 99, "label": "tie"}])
-    monkeypatch.chdir(tmp_path)
     base = () if "--base-url" in more else ("--base-url", "http://127.0.0.1:9/v1")
-    monkeypatch.setattr(sys, "argv", ["holdfast", "judge", "rows.jsonl", "--kind", kind, "--model", "m", *base, *map(str, more)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    said = capsys.readouterr()
-    assert end.value.code == 2 and said.out == "" and said.err.count("\n") == 1 and "sesame" not in said.err
-    assert words.replace("'[\\'like", "[") in said.err
+    said = holdfast("rows.jsonl", "--kind", kind, "--model", "m", *base, *more, folder=tmp_path, code=2)
+    assert said.stdout == "" and said.stderr.count("\n") == 1 and words in said.stderr and "sesame" not in said.stderr
 
 
 def test_deep_nesting_and_terminal_codes_in_rows_are_harmless(server, tmp_path):

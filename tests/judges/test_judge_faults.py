@@ -180,6 +180,14 @@ def test_without_a_named_key_no_key_is_sent_not_even_the_hubs(server, settings, 
     assert "hf_pasted" not in str(caught.value)
 
 
+def test_no_proxy_sees_what_is_meant_for_this_machine(server, settings, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    server.mind = lambda prompt: "hm"
+    with Endpoint(settings(attempts=1)) as endpoint:
+        assert endpoint.ask("p").text == "hm"
+
+
 def test_a_request_is_deterministic_and_in_openais_words(server, settings):
     server.mind = lambda prompt: "hm"
     with Endpoint(settings(seed=3, max_tokens=17)) as endpoint:

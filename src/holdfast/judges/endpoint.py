@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -32,8 +33,14 @@ class Endpoint:
         self.settings, self._key = settings, settings.api_key()
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
         limits = httpx2.Limits(max_connections=settings.concurrency)
-        # Redirects are not followed: one to another host would take the texts there.
-        self._client = httpx2.Client(headers=headers, timeout=settings.timeout_seconds, limits=limits, follow_redirects=False)
+        # Redirects are not followed: one to another host would take the texts there. Nor does a proxy see what is meant for this machine.
+        self._client = httpx2.Client(
+            headers=headers,
+            timeout=settings.timeout_seconds,
+            limits=limits,
+            follow_redirects=False,
+            trust_env=urlsplit(settings.base_url).hostname not in ("localhost", "127.0.0.1", "::1"),
+        )
         self._stopped, self._lock = threading.Event(), threading.Lock()
         self._open_from, self._failed_in_a_row = 0.0, 0
 

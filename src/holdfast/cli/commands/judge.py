@@ -7,17 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
+FIELDS = (
+    "Rows to judge. feedback: id, comment, baseline, said (the user's words around the text; masked), frame and cluster if known. "
+    "short_answer: id, question, gold, reply, aliases and cluster if known."
+)
+
 
 def register(app: typer.Typer) -> None:
     app.command("judge")(judge)
 
 
 def judge(
-    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Rows to judge; their fields are listed in the README.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help=FIELDS)],
     kind: Annotated[str, typer.Option(help="feedback (comment against baseline, both orders) or short_answer.")],
     base_url: Annotated[str, typer.Option(help="OpenAI-compatible server, for example http://127.0.0.1:8000/v1.")],
     model: Annotated[str, typer.Option(help="Model name the server knows.")],
-    labels: Annotated[Path | None, typer.Option(help="Labelled rows; without them no verdict is given.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Labelled rows: the same fields and label, or id and label alone; without them no verdict is given."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File for the verdicts, one JSON row each.")] = None,
     cache: Annotated[Path, typer.Option(help="Folder in which every reply is kept; nothing is asked twice.")] = Path(
         "runs/judge"
