@@ -1,0 +1,3 @@
+from loopback import server, settings
+
+__all__ = ["server", "settings"]
