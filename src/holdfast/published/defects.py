@@ -156,7 +156,7 @@ def _one_letter(s: Study) -> list[Defect]:
             level, keyed = s.tables.levels[adapter, b], s.counts.keys.get(b, {}).get(letter)
             if b != "truthfulqa" and keyed is not None and level.hits == keyed:
                 text = say(
-                    "the {a} adapter's {b} score, {hits} of {n}, is the number of test items keyed {letter}: it says {letter}, whatever is asked",
+                    "the {a} adapter's {b} score, {hits} of {n}, is exactly the number of test items keyed {letter}: what always saying {letter} would score",
                     a=name(adapter),
                     b=name(b),
                     hits=count(level.hits),
@@ -252,7 +252,7 @@ def _training(s: Study) -> list[Defect]:
         out.append(Defect(check="warmup", level="warn", sentence=text, evidence={"steps": t.steps, "warmup_steps": t.warmup_steps}))
     for adapter, benchmark in t.held_out_alone.items():
         text = say(
-            "the {a} set is not shuffled: its held-out last {k} rows are all {b}, and training ends on {b}",
+            "the {a} set is not shuffled before its last {k} rows are held out: they are all {b}, so one benchmark alone validates it",
             a=name(adapter),
             k=count(t.held_out[adapter]),
             b=name(benchmark),

@@ -69,6 +69,6 @@ def plain(value: Any) -> Shown:
 
 def say(template: str, **values: Shown) -> Sentence:
     """Fill a template. Raises ValueError if the template itself states a number."""
-    if re.search(r"\d", template):
+    if re.search(r"\d", re.sub(r"\{\w+\}", "", template)):
         raise ValueError(f"template states a number of its own: {template!r}")
     return Sentence(template.format(**{k: v.text for k, v in values.items()}), {k: v.value for k, v in values.items()})
