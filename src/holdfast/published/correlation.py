@@ -50,16 +50,21 @@ def leave_one_out(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]
 
 
 def correlations(
-    levels: dict[tuple[str, str], float], published: dict[tuple[str, str], float], adapters: Sequence[str], pairs: Sequence[tuple[str, str]]
+    levels: dict[tuple[str, str], float],
+    table: dict[tuple[str, str], float],
+    published: dict[tuple[str, str], float],
+    adapters: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
 ) -> list[dict[str, Any]]:
     """One record a (benchmark, axis): r on levels with the base, r on the adapters' changes, and what was published.
 
-    `levels`: rate by (model, instrument), the base named "base". A change is adapted - base.
+    `levels`: rate by (model, instrument) from counts, the base named "base"; a change is adapted - base of these. `table`: the same as the
+    study's table rounds them, from which it took its own correlations: the form on levels is of these.
     """
     out = []
     for b, axis in pairs:
-        x, y = ([levels[m, name] for m in ("base", *adapters)] for name in (b, axis))
-        dx, dy = ([v - side[0] for v in side[1:]] for side in (x, y))
+        x, y = ([table[m, name] for m in ("base", *adapters)] for name in (b, axis))
+        dx, dy = ([levels[a, name] - levels["base", name] for a in adapters] for name in (b, axis))
         on_levels, on_changes = pearson(x, y), pearson(dx, dy)
         out.append(
             {

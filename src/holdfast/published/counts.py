@@ -66,7 +66,11 @@ def derive(root: str) -> dict[str, Any]:
 def counts_of(tables: Tables, root: str | None) -> Counts | None:
     """From the rows under `root`; without one from the counts shipped with the study; None if there are neither."""
     if root is not None:
-        return _counts(derive(root), "from the rows under the data root")
+        found, how = derive(root), "from the rows under the data root"
+        known = ("keys", "overlap", "axis_rows", "suggested", "texts")
+        if tables.derived is not None and (other := [k for k in known if found[k] != tables.derived.get(k)]):
+            how += f", which differ from the shipped counts in {', '.join(other)}"
+        return _counts(found, how)
     if tables.derived is None:
         return None
     return _counts(tables.derived, f"from counts shipped with the study, made from its rows by {PRODUCER}")

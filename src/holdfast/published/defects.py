@@ -51,7 +51,7 @@ class Study:
     def correlations(self) -> list[dict[str, Any]]:
         t = self.tables
         levels = {key: level.rate for key, level in t.levels.items()}
-        return correlations(levels, t.csv_correlations, t.adapters, [(b, a) for b in BENCHMARKS for a in AXES])
+        return correlations(levels, t.csv_levels, t.csv_correlations, t.adapters, [(b, a) for b in BENCHMARKS for a in AXES])
 
     def bounds(self, model: str, axis: str) -> tuple[float, float]:
         """Manski bounds of a rate: replies nothing was found in set to all-0, then to all-1; no count of them: 0 to 1."""
@@ -109,7 +109,7 @@ def _coverage(s: Study) -> list[Defect]:
     worst = min(known, key=known.__getitem__, default="base")
     level = s.tables.levels[worst, "doubt"]
     text = say(
-        "are-you-sure changes of {who} are bounded, not identified: of {n} first answers {missing} could not be read for {worst} alone",
+        "are-you-sure changes of {who} are bounded, not identified: {missing} of the {n} first answers of {worst}, for one, could not be read",
         who=names(bad),
         n=count(level.total),
         missing=count(level.undetected),

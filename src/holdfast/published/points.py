@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from holdfast.published.counts import modal
 from holdfast.published.defects import MIN_KEYS, SKEWED, Study
@@ -59,11 +60,15 @@ def _missing(what: str, how: str) -> Part:
     return Part(status=NOT_FINDABLE, sentence=say("{what}: neither a file nor the study's notes show it", what=plain(what)), how=how)
 
 
-def _cite(study: Study, fact: str, make: Callable[[dict], Sentence]) -> Part:
+def _cite(study: Study, fact: str, make: Callable[[dict[str, Any]], Sentence]) -> Part:
     found = study.tables.facts.get(fact)
     if not isinstance(found, dict):
         return _missing(fact.replace("_", " "), CLAIMS)
-    return Part(status=CITED, sentence=make(found), how=f"{CLAIMS}: {fact}, read in: {found.get('source', 'not said')}")
+    return Part(status=CITED, sentence=make(found), how=_noted(fact, found))
+
+
+def _noted(fact: str, found: dict[str, Any]) -> str:
+    return f"{CLAIMS}: {fact}" + (f", read in: {found['source']}" if "source" in found else "")
 
 
 def _doubt(s: Study) -> list[Part]:
@@ -100,7 +105,9 @@ def _key(s: Study) -> list[Part]:
             b=name("truthfulqa"), hits=count(hits.hits), n=count(hits.total), keyed=count(keyed), letter=plain(letter),
         )  # fmt: skip
         out += [Part(status=RECOMPUTED, sentence=t, how=s.counts.how) for t in (text, same)]
-    original = lambda f: say("{k} of {n} in the original training split", k=count(f["truthfulqa_key_A"]), n=count(f["truthfulqa_train"]))  # noqa: E731
+    original = lambda f: say(  # noqa: E731
+        "the key is A in {k} of the {n} rows of the original training split", k=count(f["truthfulqa_key_A"]), n=count(f["truthfulqa_train"])
+    )
     return [*out, _cite(s, "original_rows", original)]
 
 
@@ -160,7 +167,7 @@ def _overlap(s: Study) -> list[Part]:
         k=count(sum(train.values())), n=count(sum(rows[x] for x in train)), a=count(train["imitation"]), b=count(train["doubt"]),
     )  # fmt: skip
     original = lambda f: say(  # noqa: E731
-        "{k} ask questions of the original training split and {m} of its test split", k=count(f["axis_rows_in_truthfulqa_train"]),
+        "{k} of them ask questions of the whole original training split and {m} of its test split", k=count(f["axis_rows_in_truthfulqa_train"]),
         m=count(f["axis_rows_in_truthfulqa_test"]),
     )  # fmt: skip
     return [Part(status=RECOMPUTED, sentence=text, how=s.counts.how), _cite(s, "original_rows", original)]
@@ -210,7 +217,7 @@ def _training(s: Study) -> list[Part]:
         "{end} end token was trained and the loss covered {part}", end=plain("an" if notes["eos_trained"] else "no"),
         part=plain("the prompt too" if notes["loss_on_prompt"] else "the answer alone"),
     )  # fmt: skip
-    return [*out, Part(status=CITED, sentence=text, how=f"{CLAIMS}: training, read in: {notes.get('source', 'not said')}")]
+    return [*out, Part(status=CITED, sentence=text, how=_noted("training", notes))]
 
 
 def _full_stop(s: Study) -> list[Part]:
