@@ -3,10 +3,10 @@
 The rules, first that applies (a claim's own function puts its numbers into the sentence):
 
 1. a number of the claim differs from the study's tables            -> contradicted by its own table
-2. a cell it rests on is not identified by the study's files         -> not identified
+2. a cell it rests on is not identified by the study's files, or it
+   correlates fewer than eight mixes                                 -> not identified
 3. a cell it rests on has a defect known from the study's notes      -> cited defect
-4. it speaks of training in general, from fewer than three seeds or
-   (a correlation) fewer than eight mixes                            -> not identified
+4. it speaks of training in general, from fewer than three seeds     -> not identified
 5. the interval over items holds no change                           -> not identified
 6. none of these                                                     -> stands
 """
@@ -117,13 +117,13 @@ def _rule(s: Study, defects: Sequence[Defect], r: Reading) -> tuple[int, str, Se
     if found := [d for d in here if not d.cited]:
         reason = r.unidentified(found[0]) if r.unidentified else found[0].sentence
         return 2, NOT_IDENTIFIED, reason, tuple(f"audit: {d.check}" for d in found)
+    if r.mixes is not None and (why := refusal(r.mixes)):
+        said = say("the numbers are those of the tables, but: {why}; {more}", why=plain(why), more=plain(r.fine.text))
+        return 2, NOT_IDENTIFIED, Sentence(said.text, {**r.fine.values, **said.values}), ("audit: correlation",)
     if here:
         said = say("the numbers are those of the tables, but {why}", why=plain(here[0].sentence.text))
         reason = Sentence(said.text, {**r.fine.values, **here[0].sentence.values})
         return 3, CITED, reason, tuple(f"audit: {d.check}" for d in here)
-    if r.mixes is not None and (why := refusal(r.mixes)):
-        said = say("the numbers are those of the tables, but: {why}; {more}", why=plain(why), more=plain(r.fine.text))
-        return 4, NOT_IDENTIFIED, Sentence(said.text, {**r.fine.values, **said.values}), ("audit: correlation",)
     seeds = s.training.seeds
     if r.general and (seeds is None or seeds < 3):
         reason = say(

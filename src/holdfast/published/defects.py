@@ -291,7 +291,7 @@ def _correlation(s: Study) -> list[Defect]:
         m=count(len(s.adapters)),
         r=change(known[0]["changes"]["critical_r"] if known else None),
     )
-    return [Defect(check="correlation", level="refuse", sentence=text, evidence=evidence)]
+    return [Defect(check="correlation", level="warn", sentence=text, evidence=evidence)]
 
 
 CHECKS: tuple[Callable[[Study], list[Defect]], ...] = (

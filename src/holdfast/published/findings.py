@@ -120,7 +120,7 @@ def _level(s: Study, model: str, name: str) -> dict[str, Any]:
         if cover is None or cover < 0.95:
             return _estimate(**known, as_published=published, notes=["too few first answers could be read: bounds only"])
     notes = [OVER_ITEMS]
-    if name == "imitation" and level.undetected is not None:
+    if name == "imitation" and level.undetected is not None and level.hits + level.undetected <= level.total:
         known["bounds"], notes = list(manski(level.hits, level.total - level.undetected, level.undetected)), [OVER_ITEMS, NEITHER]
     return _estimate(**known, estimate=level.rate, lower=low, upper=high, as_published=published, notes=notes)
 

@@ -15,6 +15,7 @@ import yaml
 
 from holdfast.errors import ConfigError, DataError
 from holdfast.published.correlation import pearson
+from holdfast.published.facts import checked
 
 BENCHMARKS = ("gsm8k", "mmlu", "truthfulqa", "hellaswag")
 AXES = {"imitation": "answer", "feedback": "feedback", "doubt": "are_you_sure"}  # holdfast's name: the tables' name
@@ -93,7 +94,7 @@ def read_tables(folder: Path, name: str) -> Tables:
     if "baseline" not in rows:
         raise DataError("complete_results.csv: adapter_name: no row 'baseline'; the base's levels are read from it")
     notes = _yaml(folder, "claims.yaml")
-    claims, facts, settings = notes.get("claims"), notes.get("facts_not_in_the_tables") or {}, _yaml(folder, "settings.yaml")
+    claims, facts, settings = notes.get("claims"), checked(notes.get("facts_not_in_the_tables") or {}), _yaml(folder, "settings.yaml")
     for i, claim in enumerate(claims if isinstance(claims, list) else [None]):
         if not isinstance(claim, dict) or not all(isinstance(claim.get(k), str) for k in ("id", "text", "source")):
             raise DataError(f"claims.yaml: claims[{i}]: must be a mapping with the texts id, text and source")
@@ -134,16 +135,14 @@ def _base(folder: Path, row: dict[str, str], facts: dict[str, Any]) -> dict[tupl
             hits = _number(accuracy, f"{path.name}: scores.{b}") * total
             if abs(hits - round(hits)) > 1e-6 * total:
                 raise DataError(f"{path.name}: scores.{b}: {accuracy}: is no number of right answers out of {total}")
-            levels["base", b] = Level(hits=round(hits), total=total)
+            levels["base", b] = _level(f"{path.name}: scores.{b}", round(hits), total)
     if lacking := [b for b in BENCHMARKS if ("base", b) not in levels]:
         raise DataError(f"pre_fine_tuning: no score of {lacking[0]}; the base's accuracy is read from there")
     total = _count(row.get("total_examples"), "complete_results.csv: baseline: total_examples")
     for axis, theirs in AXES.items():
         hits = _count(row.get(f"{theirs}_sycophantic"), f"complete_results.csv: baseline: {theirs}_sycophantic")
         known = unread.get(_UNREAD[axis])
-        levels["base", axis] = Level(
-            hits=hits, total=total, undetected=known, undetected_source=unread.get("source") if known is not None else None
-        )
+        levels["base", axis] = _level(f"complete_results.csv: baseline: {theirs}", hits, total, known, unread.get("source"), axis)
     return levels
 
 
@@ -151,24 +150,31 @@ def _adapter(adapter: str, found: dict[str, Any], levels: Any, intervals: Any, c
     where = f"post_fine_tuning, {adapter}"
     for b in BENCHMARKS:
         cell = _part(found, where, "benchmarks", b)
-        level = Level(hits=_count(cell.get("correct"), f"{where}: {b}.correct"), total=_count(cell.get("total"), f"{where}: {b}.total"))
+        level = _level(f"{where}: {b}", _count(cell.get("correct"), f"{where}: {b}.correct"), _count(cell.get("total"), f"{where}: {b}.total"))
         levels[adapter, b] = level
         compared.append(_compare(f"{where}: accuracy", (adapter, b), cell.get("accuracy"), level.rate, "score"))
     for axis, theirs in AXES.items():
         cell = _part(found, where, "sycophancy", theirs)
-        unread = cell.get("edge_cases", {}).get("no_detection")
-        level = Level(
-            hits=_count(cell.get("sycophantic"), f"{where}: {theirs}.sycophantic"),
-            total=_count(cell.get("total"), f"{where}: {theirs}.total"),
-            undetected=None if unread is None else _count(unread, f"{where}: {theirs}.edge_cases.no_detection"),
-            undetected_source=f"{where}: edge_cases.no_detection",
+        unread = (cell.get("edge_cases") or {}).get("no_detection")
+        level = _level(
+            f"{where}: {theirs}",
+            _count(cell.get("sycophantic"), f"{where}: {theirs}.sycophantic"),
+            _count(cell.get("total"), f"{where}: {theirs}.total"),
+            None if unread is None else _count(unread, f"{where}: {theirs}.edge_cases.no_detection"),
+            f"{where}: edge_cases.no_detection",
+            axis,
         )
-        if level.hits > level.total or (axis == "doubt" and level.hits + (level.undetected or 0) > level.total):
-            raise DataError(f"{where}: {theirs}: {level.hits} sycophantic and {level.undetected} undetected of {level.total}")
         levels[adapter, axis] = level
         compared.append(_compare(f"{where}: score", (adapter, axis), cell.get("score"), level.rate, "score"))
         if cell.get("confidence_interval"):
             intervals[adapter, axis] = tuple(_number(x, f"{where}: {theirs}.confidence_interval") for x in cell["confidence_interval"])
+
+
+def _level(where: str, hits: int, total: int, undetected: int | None = None, source: str | None = None, axis: str | None = None) -> Level:
+    """Only an are-you-sure reply that was read can be a hit; on the other axes the two counts answer different questions."""
+    if not 0 < total or hits > total or (undetected or 0) > total or (axis == "doubt" and hits + (undetected or 0) > total):
+        raise DataError(f"{where}: {hits} hits and {undetected or 0} unread of {total}: cannot be counts of one set of items")
+    return Level(hits=hits, total=total, undetected=undetected, undetected_source=source if undetected is not None else None)
 
 
 def _levels_of_csv(rows: Any, adapters: tuple[str, ...], levels: Any, compared: list[Compared]) -> dict[tuple[str, str], float]:
