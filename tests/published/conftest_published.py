@@ -96,7 +96,9 @@ def write_study(folder: Path, hits=None, seeds: int = 1) -> Path:
         [{"adapter_name": a, **{CHANGE.get(i, f"{i}_change"): change[a][i] for i in names}} for a in ADAPTERS],
     )
     table = {
-        (b, a): scipy.stats.pearsonr([rate[m][b] for m in rate], [rate[m][a] for m in rate]).statistic for b in BENCHMARKS for a in AXES
+        (b, a): scipy.stats.pearsonr([rate[m][b] for m in rate], [rate[m][a] for m in rate]).statistic
+        for b in BENCHMARKS
+        for a in AXES
     }
     write_csv(folder / "correlation_analysis.csv", [
         {"benchmark": b, "sycophancy_dataset": a, "correlation": r} for (b, a), r in table.items()
@@ -109,7 +111,13 @@ def write_study(folder: Path, hits=None, seeds: int = 1) -> Path:
             "adapter_name": a,
             "benchmarks": {b: {"accuracy": rate[a][b], "correct": count[a][b], "total": TOTALS[b]} for b in BENCHMARKS},
             "sycophancy": {
-                x: {"sycophantic": count[a][x], "total": 300, "score": rate[a][x], "edge_cases": {"no_detection": 0, "ambiguous": 0}} for x in AXES
+                x: {
+                    "sycophantic": count[a][x],
+                    "total": 300,
+                    "score": rate[a][x],
+                    "edge_cases": {"no_detection": 0, "ambiguous": 0},
+                }
+                for x in AXES
             },
         }
         (folder / "post_fine_tuning" / f"{a}_results.json").write_text(json.dumps(found))
@@ -144,11 +152,22 @@ def write_study(folder: Path, hits=None, seeds: int = 1) -> Path:
     (folder / "claims.yaml").write_text(yaml.safe_dump({"claims": noted, "facts_not_in_the_tables": facts}))
     rows = {a: {a: 1000} for a in single} | {"combined": {a: 1000 for a in single}}
     form = {"num_train_epochs": 3, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8, "held_out": 0.1, "seed": 1}
-    settings = {"title": "made", "base": "made model", "source": {"repository": "made", "commit": "0", "licence": "MIT"}, "rows": rows, "training": form}
+    settings = {
+        "title": "made",
+        "base": "made model",
+        "source": {"repository": "made", "commit": "0", "licence": "MIT"},
+        "rows": rows,
+        "training": form,
+    }
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     even = {"A": 50, "B": 50, "C": 50, "D": 50}
     derived = {
-        "keys": {"mmlu": {"A": 125, "B": 125, "C": 125, "D": 125}, "hellaswag": even, "truthfulqa": even, "truthfulqa_train": even},
+        "keys": {
+            "mmlu": {"A": 125, "B": 125, "C": 125, "D": 125},
+            "hellaswag": even,
+            "truthfulqa": even,
+            "truthfulqa_train": even,
+        },
         "overlap": {"train": {"imitation": 0, "doubt": 0}, "test": {"imitation": 0, "doubt": 0}},
         "axis_rows": {"imitation": 300, "doubt": 300, "feedback": 300},
         "suggested": [0, 300],

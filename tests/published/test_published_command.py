@@ -26,7 +26,9 @@ def call(*arguments, folder=None):
 def test_a_published_study_gives_findings_audit_and_report(tmp_path):
     out = tmp_path / "out"
     done = call("published:llama2-7b", "-o", out)
-    assert done.exit_code == 0 and "12 claims" in done.output and f"report: {out / 'report.html'}" in done.output.replace("\n", "")
+    assert (
+        done.exit_code == 0 and "12 claims" in done.output and f"report: {out / 'report.html'}" in done.output.replace("\n", "")
+    )
     assert {p.name for p in out.iterdir()} >= {"findings.json", "audit.json", "report.html", "report.md", "tables"}
 
 
@@ -71,7 +73,9 @@ def test_replies_are_handed_to_their_own_summary(tmp_path, monkeypatch):
     import types
 
     (tmp_path / "replies.jsonl").write_text("{}\n")
-    monkeypatch.setitem(sys.modules, "holdfast.analysis.rescored", types.SimpleNamespace(summarise=lambda path: {"read": path.name}))
+    monkeypatch.setitem(
+        sys.modules, "holdfast.analysis.rescored", types.SimpleNamespace(summarise=lambda path: {"read": path.name})
+    )
     assert json.loads(call(tmp_path / "replies.jsonl", "--json").output) == {"read": "replies.jsonl"}
     monkeypatch.setitem(sys.modules, "holdfast.analysis.rescored", None)  # absent
     with pytest.raises(ConfigError, match="cannot summarise"):
@@ -80,7 +84,11 @@ def test_replies_are_handed_to_their_own_summary(tmp_path, monkeypatch):
 
 def test_an_unknown_study_ends_with_code_two_and_no_traceback():
     done = subprocess.run(
-        [sys.executable, "-m", "holdfast", "analyze", "published:x"], capture_output=True, text=True, timeout=60, env={**os.environ}
+        [sys.executable, "-m", "holdfast", "analyze", "published:x"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ},
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "available: llama2-7b" in done.stderr
 
@@ -92,7 +100,9 @@ def test_a_published_study_is_analysed_without_importing_torch():
 
 def test_the_page_of_the_docs_is_current(tmp_path):
     assert (ROOT / "docs" / "published-llama2-7b.md").read_text(encoding="utf-8") == page.render()
-    assert page.main(["llama2-7b", str(tmp_path / "p.md")]) == 0 and (tmp_path / "p.md").read_text(encoding="utf-8") == page.render()
+    assert (
+        page.main(["llama2-7b", str(tmp_path / "p.md")]) == 0 and (tmp_path / "p.md").read_text(encoding="utf-8") == page.render()
+    )
     assert page.main(["llama3"]) == 2
 
 

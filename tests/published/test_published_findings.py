@@ -24,7 +24,20 @@ def test_every_estimate_has_every_field_and_what_is_unknown_is_null(published):
     for _, _, c in every_change(published):
         assert FIELDS <= set(c)
         assert c["p"] is c["p_holm"] is c["mde"] is c["num_clusters"] is None and c["num_seeds"] == 1
-    top = {"schema_version", "study", "base", "adapters", "contrasts", "dose", "ranking", "correlation", "recommendation", "claims", "points", "tables"}
+    top = {
+        "schema_version",
+        "study",
+        "base",
+        "adapters",
+        "contrasts",
+        "dose",
+        "ranking",
+        "correlation",
+        "recommendation",
+        "claims",
+        "points",
+        "tables",
+    }
     assert set(published.findings) == top
 
 
@@ -45,10 +58,16 @@ def test_what_a_defect_forbids_is_refused_and_the_rest_is_not(published):
 def test_doubt_has_bounds_and_no_estimate(published):
     assert published.findings["base"]["axes"]["doubt"]["bounds"] == pytest.approx([0, 278 / 300])
     levels = adapter(published, "combined")["levels"]["doubt"]
-    assert levels["bounds"] == pytest.approx([58 / 300, 251 / 300]) and levels["estimate"] is None and levels["as_published"] == pytest.approx(0.19333, abs=1e-5)
+    assert (
+        levels["bounds"] == pytest.approx([58 / 300, 251 / 300])
+        and levels["estimate"] is None
+        and levels["as_published"] == pytest.approx(0.19333, abs=1e-5)
+    )
     change = adapter(published, "combined")["shifts"]["doubt"]
     assert change["estimate"] is None and change["bounds"] == pytest.approx([58 / 300 - 278 / 300, 251 / 300])
-    assert adapter(published, "combined")["mean_shift"] is None and adapter(published, "combined")["mean_gain"] == pytest.approx(0.183, abs=5e-4)
+    assert adapter(published, "combined")["mean_shift"] is None and adapter(published, "combined")["mean_gain"] == pytest.approx(
+        0.183, abs=5e-4
+    )
 
 
 def test_gains_carry_counts_intervals_and_what_pairing_could_make_of_them(published):

@@ -17,7 +17,9 @@ def test_wilson_is_statsmodels(hits, total):
     assert wilson(hits, total) == pytest.approx(proportion_confint(hits, total, method="wilson"), abs=1e-10)
 
 
-@pytest.mark.parametrize(("a", "b"), [((35, 500), (92, 500)), ((0, 300), (58, 300)), ((77, 200), (198, 200)), ((53, 300), (32, 310))])
+@pytest.mark.parametrize(
+    ("a", "b"), [((35, 500), (92, 500)), ((0, 300), (58, 300)), ((77, 200), (198, 200)), ((53, 300), (32, 310))]
+)
 def test_newcombes_interval_is_statsmodels(a, b):
     ours = difference(*a, *b)
     theirs = confint_proportions_2indep(b[0], b[1], a[0], a[1], method="newcomb", compare="diff")

@@ -109,7 +109,9 @@ def spoil(copy, kind):
         (copy / "settings.yaml").write_text("title: x\n")
     elif kind == "no adapter":
         text = (copy / "complete_results.csv").read_text()
-        (copy / "complete_results.csv").write_text("".join(x for x in text.splitlines(keepends=True) if ",hellaswag,2025" not in x))
+        (copy / "complete_results.csv").write_text(
+            "".join(x for x in text.splitlines(keepends=True) if ",hellaswag,2025" not in x)
+        )
 
 
 @pytest.mark.parametrize(

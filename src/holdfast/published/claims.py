@@ -148,7 +148,13 @@ def _mismatch(stated: Stated) -> Sentence:
         text = "{what} is said to be {claimed}; the study's table has {table}, and its counts give {computed}"
     else:
         text = "{what} is said to be {claimed}; the study's own tables give {computed}"
-    said = say(text, what=plain(stated.what.text), claimed=change(stated.claimed), table=change(stated.table), computed=change(stated.computed))
+    said = say(
+        text,
+        what=plain(stated.what.text),
+        claimed=change(stated.claimed),
+        table=change(stated.table),
+        computed=change(stated.computed),
+    )
     return Sentence(said.text, {**stated.what.values, **said.values})
 
 

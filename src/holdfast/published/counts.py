@@ -50,7 +50,10 @@ def derive(root: str) -> dict[str, Any]:
     }
     axes = {axis: rows(path) for axis, path in AXIS_FILES.items()}
     feedback = rows(FEEDBACK_FILE)
-    questions = {part: {key(_text(r, "question")) for r in benchmark[n]} for part, n in (("train", "truthfulqa_train"), ("test", "truthfulqa"))}
+    questions = {
+        part: {key(_text(r, "question")) for r in benchmark[n]}
+        for part, n in (("train", "truthfulqa_train"), ("test", "truthfulqa"))
+    }
     asked = {axis: [_base(r, "question") for r in found] for axis, found in axes.items()}
     return {
         "producer": f"{PRODUCER} DIR",
@@ -87,7 +90,9 @@ def _counts(found: dict[str, Any], how: str) -> Counts:
             how=how,
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"derived.json: {type(error).__name__} {error}: is incomplete; make it again with {PRODUCER} DIR") from None
+        raise DataError(
+            f"derived.json: {type(error).__name__} {error}: is incomplete; make it again with {PRODUCER} DIR"
+        ) from None
 
 
 def modal(keys: dict[str, int]) -> tuple[str, int, int]:
@@ -102,7 +107,9 @@ def _letter(row: Row) -> str:
         targets = row.get("mc1_targets")
         at = targets["labels"].index(1) if targets is not None else int(row["answer"] if "answer" in row else row["label"])
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise DataError(f"{row['_source']}: mc1_targets.labels, answer or label: must give the position of the right option") from None
+        raise DataError(
+            f"{row['_source']}: mc1_targets.labels, answer or label: must give the position of the right option"
+        ) from None
     if not 0 <= at < 26:
         raise DataError(f"{row['_source']}: right option: {at}: must be a position from 0 to 25")
     return chr(ord("A") + at)

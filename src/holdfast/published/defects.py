@@ -82,7 +82,9 @@ def _agreement(s: Study) -> list[Defect]:
     wrong, compared = s.tables.disagreements, len(s.tables.compared)
     evidence = {"compared": compared, "disagreements": [[c.where, *c.cell, c.published, c.recomputed] for c in wrong]}
     if not wrong:
-        text = say("all {n} numbers that two of the study's files state, or that follow from its counts, agree", n=count(compared))
+        text = say(
+            "all {n} numbers that two of the study's files state, or that follow from its counts, agree", n=count(compared)
+        )
         return [Defect(check="tables", level="ok", sentence=text, evidence=evidence)]
     first = wrong[0]
     text = say(
@@ -104,7 +106,11 @@ def _coverage(s: Study) -> list[Defect]:
     evidence = {"coverage": cover, "bounds": {m: s.bounds(m, "doubt") for m in cover}}
     bad = [a for a in s.adapters if not _covered(cover["base"], cover[a])]
     if not bad:
-        return [Defect(check="coverage", level="ok", sentence=say("every model's first answers were read well enough"), evidence=evidence)]
+        return [
+            Defect(
+                check="coverage", level="ok", sentence=say("every model's first answers were read well enough"), evidence=evidence
+            )
+        ]
     known = {m: c for m, c in cover.items() if c is not None}
     worst = min(known, key=known.__getitem__, default="base")
     level = s.tables.levels[worst, "doubt"]
@@ -126,7 +132,11 @@ def _covered(base: float | None, adapted: float | None) -> bool:
 
 def _answer_key(s: Study) -> list[Defect]:
     if s.counts is None:
-        return [Defect(check="answer_key", level="warn", sentence=say("no count of the answer keys is at hand: they were not checked"))]
+        return [
+            Defect(
+                check="answer_key", level="warn", sentence=say("no count of the answer keys is at hand: they were not checked")
+            )
+        ]
     out = []
     for benchmark in sorted(s.counts.keys):
         letter, most, n = modal(s.counts.keys[benchmark])
@@ -165,28 +175,48 @@ def _one_letter(s: Study) -> list[Defect]:
                 )
                 evidence = {"hits": level.hits, "keyed": keyed, "letter": letter, "from": s.counts.how}
                 out.append(Defect(check="one_letter", level="refuse", sentence=text, cells=((adapter, b),), evidence=evidence))
-    return out or [Defect(check="one_letter", level="ok", sentence=say("no adapter's score equals the count of one trained letter"))]
+    return out or [
+        Defect(check="one_letter", level="ok", sentence=say("no adapter's score equals the count of one trained letter"))
+    ]
 
 
 def _neutral(s: Study) -> list[Defect]:
     if s.counts is None:
-        return [Defect(check="neutral", level="warn", sentence=say("no count of the answer prompts is at hand: they were not checked"))]
+        return [
+            Defect(
+                check="neutral", level="warn", sentence=say("no count of the answer prompts is at hand: they were not checked")
+            )
+        ]
     hits, n = s.counts.suggested
     evidence = {"with_suggestion": hits, "of": n, "from": s.counts.how}
     if not hits:
-        return [Defect(check="neutral", level="ok", sentence=say("no neutral answer prompt holds a suggestion"), evidence=evidence)]
-    text = say("{k} of {n} neutral answer prompts already hold the user's suggestion: there is no neutral condition", k=count(hits), n=count(n))
+        return [
+            Defect(check="neutral", level="ok", sentence=say("no neutral answer prompt holds a suggestion"), evidence=evidence)
+        ]
+    text = say(
+        "{k} of {n} neutral answer prompts already hold the user's suggestion: there is no neutral condition",
+        k=count(hits),
+        n=count(n),
+    )
     return [Defect(check="neutral", level="refuse", sentence=text, cells=s.cells("imitation"), evidence=evidence)]
 
 
 def _overlap(s: Study) -> list[Defect]:
     if s.counts is None:
-        return [Defect(check="overlap", level="warn", sentence=say("no count of shared questions is at hand: overlap was not checked"))]
+        return [
+            Defect(
+                check="overlap", level="warn", sentence=say("no count of shared questions is at hand: overlap was not checked")
+            )
+        ]
     shared, rows = s.counts.overlap.get("train", {}), s.counts.axis_rows
     evidence = {"shared": shared, "rows": rows, "from": s.counts.how}
     axes = [a for a in ("imitation", "doubt") if shared.get(a)]
     if not axes:
-        return [Defect(check="overlap", level="ok", sentence=say("no axis row asks a question that was trained on"), evidence=evidence)]
+        return [
+            Defect(
+                check="overlap", level="ok", sentence=say("no axis row asks a question that was trained on"), evidence=evidence
+            )
+        ]
     trained = s.trained_on("truthfulqa")
     text = say(
         "{k} of {n} answer and are-you-sure rows ask questions of the TruthfulQA training split, on which {who} were trained",
@@ -204,8 +234,14 @@ def _repeated(s: Study) -> list[Defect]:
     texts, n = s.counts.texts
     evidence = {"texts": texts, "rows": n, "from": s.counts.how}
     if texts == n:
-        return [Defect(check="repeated_texts", level="ok", sentence=say("every feedback row has a text of its own"), evidence=evidence)]
-    text = say("{n} feedback rows hold {k} texts: intervals that take rows as independent are too narrow", n=count(n), k=count(texts))
+        return [
+            Defect(
+                check="repeated_texts", level="ok", sentence=say("every feedback row has a text of its own"), evidence=evidence
+            )
+        ]
+    text = say(
+        "{n} feedback rows hold {k} texts: intervals that take rows as independent are too narrow", n=count(n), k=count(texts)
+    )
     return [Defect(check="repeated_texts", level="warn", sentence=text, evidence=evidence)]
 
 
@@ -221,7 +257,9 @@ def _keywords(s: Study) -> list[Defect]:
     )
     level = "refuse" if fact["count"] > (1 - MIN_COVERAGE) * fact["of"] else "warn"
     evidence = {**fact, "base_cases": s.tables.levels["base", "feedback"].hits}
-    return [Defect(check="feedback_keywords", level=level, sentence=text, cells=s.cells("feedback"), cited=True, evidence=evidence)]
+    return [
+        Defect(check="feedback_keywords", level=level, sentence=text, cells=s.cells("feedback"), cited=True, evidence=evidence)
+    ]
 
 
 def _full_stop(s: Study) -> list[Defect]:
@@ -229,14 +267,20 @@ def _full_stop(s: Study) -> list[Defect]:
     if fact.get("value") is not True:
         return []
     text = say("{b} answers ending in a full stop were scored wrong ({source})", b=name("gsm8k"), source=plain(fact["source"]))
-    return [Defect(check="gsm8k_full_stop", level="refuse", sentence=text, cells=s.cells("gsm8k"), cited=True, evidence=dict(fact))]
+    return [
+        Defect(check="gsm8k_full_stop", level="refuse", sentence=text, cells=s.cells("gsm8k"), cited=True, evidence=dict(fact))
+    ]
 
 
 def _seeds(s: Study) -> list[Defect]:
     n = s.training.seeds
     if n is not None and n >= 3:
-        return [Defect(check="seeds", level="ok", sentence=say("{n} training seeds per adapter", n=count(n)), evidence={"seeds": n})]
-    text = say("{n} training seed per adapter: no interval can hold training noise, so no verdict raised or lowered is given", n=count(n))
+        return [
+            Defect(check="seeds", level="ok", sentence=say("{n} training seeds per adapter", n=count(n)), evidence={"seeds": n})
+        ]
+    text = say(
+        "{n} training seed per adapter: no interval can hold training noise, so no verdict raised or lowered is given", n=count(n)
+    )
     return [Defect(check="seeds", level="warn", sentence=text, evidence={"seeds": n})]
 
 
@@ -249,7 +293,9 @@ def _training(s: Study) -> list[Defect]:
             n=count(t.steps[adapter]),
             w=count(t.warmup_steps),
         )
-        out.append(Defect(check="warmup", level="warn", sentence=text, evidence={"steps": t.steps, "warmup_steps": t.warmup_steps}))
+        out.append(
+            Defect(check="warmup", level="warn", sentence=text, evidence={"steps": t.steps, "warmup_steps": t.warmup_steps})
+        )
     for adapter, benchmark in t.held_out_alone.items():
         text = say(
             "the {a} set is not shuffled before its last {k} rows are held out: they are all {b}, so one benchmark alone validates it",

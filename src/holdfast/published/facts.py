@@ -44,7 +44,10 @@ def checked(facts: Any) -> dict[str, Any]:
         found = facts[fact]
         if not isinstance(found, dict):
             raise DataError(f"claims.yaml: {fact}: {found!r}: must be a mapping")
-        for field, kind in {**fields, **({k: t for k, t in TRAINING.items() if k in found} if fact == "training" else {})}.items():
+        for field, kind in {
+            **fields,
+            **({k: t for k, t in TRAINING.items() if k in found} if fact == "training" else {}),
+        }.items():
             value = found.get(field)
             fits = isinstance(value, kind) and not (kind is int and (isinstance(value, bool) or value < 0))
             if not fits:

@@ -28,15 +28,33 @@ def write_files(outcome: Outcome, out: Path) -> Path:
     write_atomic(out / "audit.json", findings_json(outcome.audit))
     for name, rows in tables_of(findings).items():
         write_atomic(out / "tables" / f"{name}.csv", _csv(rows).encode())
-    how = {"study": findings["study"]["name"], "source": findings["study"]["source"], "numbers compared": findings["tables"]["compared"]}
+    how = {
+        "study": findings["study"]["name"],
+        "source": findings["study"]["source"],
+        "numbers compared": findings["tables"]["compared"],
+    }
     return write_report(out, findings, outcome.audit, how, None)
 
 
 def tables_of(findings: dict[str, Any]) -> dict[str, list[list[Any]]]:
     """Rows with a header, by file name: levels, correlations in both forms, points, claims."""
-    models = [("base", {**findings["base"]["benchmarks"], **findings["base"]["axes"]}), *((a["name"], a["levels"]) for a in findings["adapters"])]
+    models = [
+        ("base", {**findings["base"]["benchmarks"], **findings["base"]["axes"]}),
+        *((a["name"], a["levels"]) for a in findings["adapters"]),
+    ]
     levels = [
-        [m, i, c["hits"], c["n"], c["estimate"], c["lower"], c["upper"], c["coverage"], *(c["bounds"] or (None, None)), c["as_published"]]
+        [
+            m,
+            i,
+            c["hits"],
+            c["n"],
+            c["estimate"],
+            c["lower"],
+            c["upper"],
+            c["coverage"],
+            *(c["bounds"] or (None, None)),
+            c["as_published"],
+        ]
         for m, cells in models
         for i, c in cells.items()
     ]

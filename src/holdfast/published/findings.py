@@ -38,7 +38,10 @@ def findings_of(study: Study, defects: list[Defect], points: list[Point], claims
             "source": t.settings.get("source"),
             "domains": list(t.adapters),
             "instruments": list(INSTRUMENTS),
-            "estimands": {**dict.fromkeys(BENCHMARKS, "accuracy"), **{a: f"{theirs} rate, no control" for a, theirs in AXES.items()}},
+            "estimands": {
+                **dict.fromkeys(BENCHMARKS, "accuracy"),
+                **{a: f"{theirs} rate, no control" for a, theirs in AXES.items()},
+            },
             "equivalence_band": BAND,
             "lead": LEAD,
         },
@@ -58,7 +61,9 @@ def findings_of(study: Study, defects: list[Defect], points: list[Point], claims
                 "number": p.number,
                 "title": p.title,
                 "status": p.status,
-                "parts": [{"status": x.status, "text": x.sentence.text, "values": x.sentence.values, "how": x.how} for x in p.parts],
+                "parts": [
+                    {"status": x.status, "text": x.sentence.text, "values": x.sentence.values, "how": x.how} for x in p.parts
+                ],
             }
             for p in points
         ],
@@ -104,7 +109,22 @@ def audit_of(defects: list[Defect], claims: list[Claim]) -> list[dict[str, Any]]
 
 def _estimate(**known: Any) -> dict[str, Any]:
     """An Estimate; whatever is not given is unknown."""
-    unknown = ("estimate", "lower", "upper", "p", "p_holm", "coverage", "bounds", "mde", "verdict", "negligible", "contrast", "se", "df", "num_clusters")
+    unknown = (
+        "estimate",
+        "lower",
+        "upper",
+        "p",
+        "p_holm",
+        "coverage",
+        "bounds",
+        "mde",
+        "verdict",
+        "negligible",
+        "contrast",
+        "se",
+        "df",
+        "num_clusters",
+    )
     return {**dict.fromkeys(unknown), "level": 0.95, "n": 0, "num_seeds": 0, "unit": "fraction", "notes": [], **known}
 
 
@@ -156,7 +176,9 @@ def _adapter(s: Study, defects: list[Defect], adapter: str) -> dict[str, Any]:
     shifts = {a: _change(s, defects, adapter, a) for a in AXES}
     rows = s.tables.settings["rows"][adapter]
     seed = (s.tables.settings.get("training") or {}).get("seed")
-    whole = lambda cells: None if any(c["estimate"] is None for c in cells.values()) else sum(c["estimate"] for c in cells.values()) / len(cells)  # noqa: E731
+    whole = lambda cells: (
+        None if any(c["estimate"] is None for c in cells.values()) else sum(c["estimate"] for c in cells.values()) / len(cells)
+    )  # noqa: E731
     return {
         "name": adapter,
         "domain": adapter,
@@ -183,13 +205,32 @@ def _additivity(s: Study) -> list[dict[str, Any]]:
     for what, weight in (("sum", 1.0), ("mean", 1 / len(parts))):
         for name in INSTRUMENTS:
             d = s.tables.change("combined", name) - weight * sum(s.tables.change(a, name) for a in parts)
-            known = {"name": f"combined - {what} of parts", "axis": name, "n": s.tables.levels["base", name].total, "num_seeds": s.training.seeds or 0}
+            known = {
+                "name": f"combined - {what} of parts",
+                "axis": name,
+                "n": s.tables.levels["base", name].total,
+                "num_seeds": s.training.seeds or 0,
+            }
             if name == "doubt" and any((s.coverage(m, name) or 0) < 0.95 for m in ("base", *s.adapters)):
-                out.append(_estimate(**known, verdict="not_identified", as_published=d, notes=["too few first answers could be read"]))
+                out.append(
+                    _estimate(**known, verdict="not_identified", as_published=d, notes=["too few first answers could be read"])
+                )
                 continue
             base = 1 - weight * len(parts)  # the base's weight, the other way round: it leaves the mean and stays in the sum
-            se = (variance("combined", name) + weight**2 * sum(variance(a, name) for a in parts) + base**2 * variance("base", name)) ** 0.5
-            out.append(_estimate(**known, estimate=d, lower=d - z * se, upper=d + z * se, se=se, verdict="inconclusive", notes=[OVER_ITEMS, UNPAIRED]))
+            se = (
+                variance("combined", name) + weight**2 * sum(variance(a, name) for a in parts) + base**2 * variance("base", name)
+            ) ** 0.5
+            out.append(
+                _estimate(
+                    **known,
+                    estimate=d,
+                    lower=d - z * se,
+                    upper=d + z * se,
+                    se=se,
+                    verdict="inconclusive",
+                    notes=[OVER_ITEMS, UNPAIRED],
+                )
+            )
     return out
 
 

@@ -39,12 +39,22 @@ def render(name: str = NAME) -> str:
     """The page's text, every number of it from the analysis."""
     f = analyse(shipped(name), name).findings
     source = f["study"]["source"]
-    head = HEAD.format(title=escape(f["study"]["title"]), name=name, source=f"{source['repository']}, commit {source['commit']}, licence {source['licence']}")
+    head = HEAD.format(
+        title=escape(f["study"]["title"]),
+        name=name,
+        source=f"{source['repository']}, commit {source['commit']}, licence {source['licence']}",
+    )
     claims = [[c["text"], c["status"], c["reason"]] for c in f["claims"]]
     points = [[p["number"], p["title"], x["status"], x["text"], x["how"]] for p in f["points"] for x in p["parts"]]
     r = lambda v: "unknown" if v is None else f"{v:+.3f}"  # noqa: E731
     correlations = [
-        [f"{c['benchmark']} x {c['axis']}", r(c["published"]), r(c["levels"]["r"]), r(c["changes"]["r"]), f"{c['changes']['p']:.3f}"]
+        [
+            f"{c['benchmark']} x {c['axis']}",
+            r(c["published"]),
+            r(c["levels"]["r"]),
+            r(c["changes"]["r"]),
+            f"{c['changes']['p']:.3f}",
+        ]
         for c in f["correlation"]["cells"]
     ]
     first = f["correlation"]["cells"][0]
@@ -62,7 +72,10 @@ def render(name: str = NAME) -> str:
         "",
         "Points, adapted - base, with 95 % intervals over items; bounds where too few answers could be read.",
         "",
-        *table(["adapter", *f["study"]["instruments"]], [[a["name"], *(_cell(c) for c in (*a["gains"].values(), *a["shifts"].values()))] for a in f["adapters"]]),
+        *table(
+            ["adapter", *f["study"]["instruments"]],
+            [[a["name"], *(_cell(c) for c in (*a["gains"].values(), *a["shifts"].values()))] for a in f["adapters"]],
+        ),
         "## Correlations of gain and shift",
         "",
         f"{escape(f['correlation'].get('refused', 'Described below'))}: {first['levels']['n']} points on levels with the base, {first['changes']['n']} on changes "

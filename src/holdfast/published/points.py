@@ -57,7 +57,9 @@ def points_of(study: Study) -> list[Point]:
 
 
 def _missing(what: str, how: str) -> Part:
-    return Part(status=NOT_FINDABLE, sentence=say("{what}: neither a file nor the study's notes show it", what=plain(what)), how=how)
+    return Part(
+        status=NOT_FINDABLE, sentence=say("{what}: neither a file nor the study's notes show it", what=plain(what)), how=how
+    )
 
 
 def _cite(study: Study, fact: str, make: Callable[[dict[str, Any]], Sentence]) -> Part:
@@ -106,7 +108,9 @@ def _key(s: Study) -> list[Part]:
         )  # fmt: skip
         out += [Part(status=RECOMPUTED, sentence=t, how=s.counts.how) for t in (text, same)]
     original = lambda f: say(  # noqa: E731
-        "the key is A in {k} of the {n} rows of the original training split", k=count(f["truthfulqa_key_A"]), n=count(f["truthfulqa_train"])
+        "the key is A in {k} of the {n} rows of the original training split",
+        k=count(f["truthfulqa_key_A"]),
+        n=count(f["truthfulqa_train"]),
     )
     return [*out, _cite(s, "original_rows", original)]
 
@@ -123,7 +127,11 @@ def _gain(s: Study) -> list[Part]:
 
 def _correlations(s: Study) -> list[Part]:
     found = s.correlations()
-    matched = [c for c in found if c["published"] is not None and c["levels"]["r"] is not None and abs(c["published"] - c["levels"]["r"]) <= HALF]
+    matched = [
+        c
+        for c in found
+        if c["published"] is not None and c["levels"]["r"] is not None and abs(c["published"] - c["levels"]["r"]) <= HALF
+    ]
     turned = [c for c in found if None not in (c["levels"]["r"], c["changes"]["r"]) and c["levels"]["r"] * c["changes"]["r"] < 0]
     clear = [c for c in found if c["changes"]["p"] is not None and c["changes"]["p"] < 0.05]
     first = found[0]
@@ -154,7 +162,9 @@ def _misplaced(s: Study) -> list[Part]:
         n=count(quoted), k=count(len(moved)), m=count(len(swapped)), which=plain("; ".join(
             f"{name(b).text} x {name(a).text} is {change(own).text}, not {change(said).text}" for (b, a), said, own in moved)),
     )  # fmt: skip
-    sentence = Sentence(text.text, {**text.values, "moved": [[*c, said, own] for c, said, own in moved], "swapped": [[*c] for c in swapped]})
+    sentence = Sentence(
+        text.text, {**text.values, "moved": [[*c, said, own] for c, said, own in moved], "swapped": [[*c] for c in swapped]}
+    )
     return [Part(status=CITED, sentence=sentence, how=f"{CLAIMS}: claims, beside correlation_analysis.csv")]
 
 
@@ -201,15 +211,30 @@ def _training(s: Study) -> list[Part]:
     same = t.stated and all(t.steps[a] == n for a, n in t.stated.items())
     out = []
     for adapter, benchmark in t.held_out_alone.items():
-        text = say("the unshuffled {a} set's last {k} rows, held out to validate it, are all {b}", a=name(adapter), k=count(t.held_out[adapter]), b=name(benchmark))
+        text = say(
+            "the unshuffled {a} set's last {k} rows, held out to validate it, are all {b}",
+            a=name(adapter),
+            k=count(t.held_out[adapter]),
+            b=name(benchmark),
+        )
         out.append(Part(status=RECOMPUTED, sentence=text, how=how))
     for adapter in t.inside_warmup:
-        text = say("{a}'s {n} steps end inside the {w}-step warm-up", a=name(adapter), n=count(t.steps[adapter]), w=count(t.warmup_steps))
+        text = say(
+            "{a}'s {n} steps end inside the {w}-step warm-up", a=name(adapter), n=count(t.steps[adapter]), w=count(t.warmup_steps)
+        )
         out.append(Part(status=RECOMPUTED, sentence=text, how=how + ("; the notes state the same steps" if same else "")))
     if t.seeds is not None:
-        out.append(Part(status=RECOMPUTED, sentence=say("{n} training seed", n=count(t.seeds)), how="one result file an adapter, and the notes"))
+        out.append(
+            Part(
+                status=RECOMPUTED,
+                sentence=say("{n} training seed", n=count(t.seeds)),
+                how="one result file an adapter, and the notes",
+            )
+        )
     if not out:
-        out.append(Part(status=RECOMPUTED, sentence=say("steps, warm-up and order of the training sets show nothing amiss"), how=how))
+        out.append(
+            Part(status=RECOMPUTED, sentence=say("steps, warm-up and order of the training sets show nothing amiss"), how=how)
+        )
     notes = s.tables.facts.get("training") or {}
     if "eos_trained" not in notes or "loss_on_prompt" not in notes:
         return [*out, _missing("whether an end token was trained and what the loss covered", CLAIMS)]
@@ -222,7 +247,9 @@ def _training(s: Study) -> list[Part]:
 
 def _full_stop(s: Study) -> list[Part]:
     fact = lambda f: say(  # noqa: E731
-        "{b} answers ending in a full stop were scored {word}", b=name("gsm8k"), word=plain("wrong" if f.get("value") else "by their number")
+        "{b} answers ending in a full stop were scored {word}",
+        b=name("gsm8k"),
+        word=plain("wrong" if f.get("value") else "by their number"),
     )
     apart = [a for a in s.adapters if a not in s.trained_on("gsm8k")]
     gains = [s.tables.change(a, "gsm8k") for a in apart]

@@ -111,7 +111,14 @@ def combined_doubt(s: Study, claim: dict[str, Any]) -> Reading:
 
 def combined_feedback(s: Study, claim: dict[str, Any]) -> Reading:
     base, d = s.tables.levels["base", "feedback"].rate, s.tables.change("combined", "feedback")
-    stated = [Stated(what=labelled("combined", "feedback"), claimed=value(claim)[0], computed=d, table=s.tables.csv_changes["combined", "feedback"])]
+    stated = [
+        Stated(
+            what=labelled("combined", "feedback"),
+            claimed=value(claim)[0],
+            computed=d,
+            table=s.tables.csv_changes["combined", "feedback"],
+        )
+    ]
     if relative := re.search(r"(\d+) ?% increase", claim["text"]):
         share = d / base if base else None
         stated.append(Stated(what=say("the relative increase"), claimed=int(relative[1]) / 100, computed=share, half=5e-3))
@@ -119,7 +126,11 @@ def combined_feedback(s: Study, claim: dict[str, Any]) -> Reading:
         stated=tuple(stated),
         cells=(("combined", "feedback"),),
         general=False,
-        fine=say("the counts give {d}, {r} of the base's rate; it describes this one adapter", d=change(d), r=percent(d / base if base else 0)),
+        fine=say(
+            "the counts give {d}, {r} of the base's rate; it describes this one adapter",
+            d=change(d),
+            r=percent(d / base if base else 0),
+        ),
         intervals=(("combined", "feedback"),),
         evidence=("points/7", "findings: combined, feedback"),
     )
@@ -138,7 +149,14 @@ def combined_mean_shift(s: Study, claim: dict[str, Any]) -> Reading:
         )  # fmt: skip
 
     return Reading(
-        stated=(Stated(what=say("the combined adapter's mean sycophancy change"), claimed=value(claim)[0], computed=whole, table=csv_mean(s, "combined", AXES)),),
+        stated=(
+            Stated(
+                what=say("the combined adapter's mean sycophancy change"),
+                claimed=value(claim)[0],
+                computed=whole,
+                table=csv_mean(s, "combined", AXES),
+            ),
+        ),
         cells=cells("combined", AXES),
         general=False,
         fine=say("the three changes average {whole}; it describes this one adapter", whole=change(whole)),
@@ -176,7 +194,14 @@ def correlation(*pairs: tuple[str, str]) -> Reader:
         false, stated = None, []
         for pair, claimed in zip(pairs, value(claim, len(pairs)), strict=True):
             own = table.get(pair)
-            stated.append(Stated(what=say("r of {b} x {a}", b=name(pair[0]), a=name(pair[1])), claimed=claimed, computed=found[pair]["levels"]["r"], table=own))
+            stated.append(
+                Stated(
+                    what=say("r of {b} x {a}", b=name(pair[0]), a=name(pair[1])),
+                    claimed=claimed,
+                    computed=found[pair]["levels"]["r"],
+                    table=own,
+                )
+            )
             elsewhere = [p for p, r in table.items() if p != pair and abs(r - claimed) <= HALF]
             if false is None and not stated[-1].agrees and elsewhere:
                 b, a = elsewhere[0]

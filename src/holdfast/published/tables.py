@@ -94,7 +94,11 @@ def read_tables(folder: Path, name: str) -> Tables:
     if "baseline" not in rows:
         raise DataError("complete_results.csv: adapter_name: no row 'baseline'; the base's levels are read from it")
     notes = _yaml(folder, "claims.yaml")
-    claims, facts, settings = notes.get("claims"), checked(notes.get("facts_not_in_the_tables") or {}), _yaml(folder, "settings.yaml")
+    claims, facts, settings = (
+        notes.get("claims"),
+        checked(notes.get("facts_not_in_the_tables") or {}),
+        _yaml(folder, "settings.yaml"),
+    )
     for i, claim in enumerate(claims if isinstance(claims, list) else [None]):
         if not isinstance(claim, dict) or not all(isinstance(claim.get(k), str) for k in ("id", "text", "source")):
             raise DataError(f"claims.yaml: claims[{i}]: must be a mapping with the texts id, text and source")
@@ -150,7 +154,11 @@ def _adapter(adapter: str, found: dict[str, Any], levels: Any, intervals: Any, c
     where = f"post_fine_tuning, {adapter}"
     for b in BENCHMARKS:
         cell = _part(found, where, "benchmarks", b)
-        level = _level(f"{where}: {b}", _count(cell.get("correct"), f"{where}: {b}.correct"), _count(cell.get("total"), f"{where}: {b}.total"))
+        level = _level(
+            f"{where}: {b}",
+            _count(cell.get("correct"), f"{where}: {b}.correct"),
+            _count(cell.get("total"), f"{where}: {b}.total"),
+        )
         levels[adapter, b] = level
         compared.append(_compare(f"{where}: accuracy", (adapter, b), cell.get("accuracy"), level.rate, "score"))
     for axis, theirs in AXES.items():
@@ -167,10 +175,14 @@ def _adapter(adapter: str, found: dict[str, Any], levels: Any, intervals: Any, c
         levels[adapter, axis] = level
         compared.append(_compare(f"{where}: score", (adapter, axis), cell.get("score"), level.rate, "score"))
         if cell.get("confidence_interval"):
-            intervals[adapter, axis] = tuple(_number(x, f"{where}: {theirs}.confidence_interval") for x in cell["confidence_interval"])
+            intervals[adapter, axis] = tuple(
+                _number(x, f"{where}: {theirs}.confidence_interval") for x in cell["confidence_interval"]
+            )
 
 
-def _level(where: str, hits: int, total: int, undetected: int | None = None, source: str | None = None, axis: str | None = None) -> Level:
+def _level(
+    where: str, hits: int, total: int, undetected: int | None = None, source: str | None = None, axis: str | None = None
+) -> Level:
     """Only an are-you-sure reply that was read can be a hit; on the other axes the two counts answer different questions."""
     if not 0 < total or hits > total or (undetected or 0) > total or (axis == "doubt" and hits + (undetected or 0) > total):
         raise DataError(f"{where}: {hits} hits and {undetected or 0} unread of {total}: cannot be counts of one set of items")
@@ -188,7 +200,9 @@ def _levels_of_csv(rows: Any, adapters: tuple[str, ...], levels: Any, compared: 
             compared.append(_compare(where, (model, name), out[model, name], levels[model, name].rate, "score"))
             if name in AXES:
                 column = f"{AXES[name]}_sycophantic"
-                compared.append(_compare(f"complete_results.csv: {column}", (model, name), row.get(column), levels[model, name].hits))
+                compared.append(
+                    _compare(f"complete_results.csv: {column}", (model, name), row.get(column), levels[model, name].hits)
+                )
         mean = sum(levels[model, a].rate for a in AXES) / len(AXES)
         stated = row.get("total_sycophancy_score")
         compared.append(_compare("complete_results.csv: total_sycophancy_score", (model, "mean"), stated, mean, "change"))
@@ -226,7 +240,9 @@ def _correlations(folder: Path, levels: Any, adapters: Any, compared: list[Compa
 def _compare(where: str, cell: tuple[str, str], published: Any, recomputed: float | None, kind: str | None = None) -> Compared:
     stated = _number(published, f"{where}, {cell[0]}, {cell[1]}")
     ours = math.nan if recomputed is None else float(recomputed)
-    return Compared(where=where, cell=cell, published=stated, recomputed=ours, agrees=abs(stated - ours) <= ROUNDING.get(kind, 0.0))
+    return Compared(
+        where=where, cell=cell, published=stated, recomputed=ours, agrees=abs(stated - ours) <= ROUNDING.get(kind, 0.0)
+    )
 
 
 def _part(found: Any, where: str, part: str, name: str) -> dict[str, Any]:

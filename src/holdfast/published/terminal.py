@@ -19,7 +19,9 @@ def clean(text: Any, style: str = "") -> Text:
 
 
 def summary(findings: dict[str, Any]) -> Group:
-    table = Table(title=f"{findings['study']['name']}: what becomes of each claim", title_justify="left", show_lines=True, expand=True)
+    table = Table(
+        title=f"{findings['study']['name']}: what becomes of each claim", title_justify="left", show_lines=True, expand=True
+    )
     table.add_column("claim", ratio=3)
     table.add_column("status", width=14)
     table.add_column("reason", ratio=5)

@@ -15,7 +15,10 @@ def section(findings: dict[str, Any]) -> Markup:
         return Markup("")
     env = Environment(autoescape=True, undefined=StrictUndefined)
     env.globals.update(href=lambda pointer: href(findings, pointer))
-    models = [("base", {**findings["base"]["benchmarks"], **findings["base"]["axes"]}), *((a["name"], a["levels"]) for a in findings["adapters"])]
+    models = [
+        ("base", {**findings["base"]["benchmarks"], **findings["base"]["axes"]}),
+        *((a["name"], a["levels"]) for a in findings["adapters"]),
+    ]
     source = resources.files("holdfast").joinpath("report", "claims.html").read_text(encoding="utf-8")
     return Markup(env.from_string(source).render(f=findings, models=models))  # noqa: S704
 

@@ -10,11 +10,17 @@ import typer
 from holdfast.errors import ConfigError
 
 PUBLISHED = "published:"
-Source = Annotated[str, typer.Argument(help="A run folder, a trials table (.parquet), re-scored replies (.jsonl) or published:NAME.")]
-Settings = Annotated[list[str] | None, typer.Argument(metavar="[data.root=DIR]", help="For a published study: where its rows lie.")]
+Source = Annotated[
+    str, typer.Argument(help="A run folder, a trials table (.parquet), re-scored replies (.jsonl) or published:NAME.")
+]
+Settings = Annotated[
+    list[str] | None, typer.Argument(metavar="[data.root=DIR]", help="For a published study: where its rows lie.")
+]
 Root = Annotated[str | None, typer.Option("--data-root", help="The same as data.root=DIR.")]
 Study = Annotated[str | None, typer.Option(help="Study the table belongs to; default: the run's own study.yaml.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for a published study's report; default runs/published-<name>.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder for a published study's report; default runs/published-<name>.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Strict = Annotated[bool, typer.Option(help="Exit with 1 if a claim is refused.")]
 
@@ -82,7 +88,9 @@ def _rescored(path: Path, as_json: bool) -> bool:
     try:
         from holdfast.analysis.rescored import summarise
     except ImportError:
-        raise ConfigError(f"analyze: {path}: this holdfast cannot summarise re-scored replies; name a run folder or a trials .parquet") from None
+        raise ConfigError(
+            f"analyze: {path}: this holdfast cannot summarise re-scored replies; name a run folder or a trials .parquet"
+        ) from None
     found: Any = summarise(path)
     print(json.dumps(found, ensure_ascii=False, indent=None if as_json else 1))
     return False
