@@ -19,8 +19,8 @@ from typing import Any
 
 from holdfast.errors import DataError
 from holdfast.published.correlation import refusal
-from holdfast.published.defects import Cell, Defect, Study
 from holdfast.published.rates import difference
+from holdfast.published.study import Cell, Defect, Study
 from holdfast.published.tables import Compared
 from holdfast.published.words import Sentence, change, count, name, names, plain, say
 

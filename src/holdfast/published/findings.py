@@ -10,9 +10,9 @@ from holdfast.analysis.advice import recommend
 from holdfast.analysis.findings import SCHEMA_VERSION
 from holdfast.published.claims import Claim
 from holdfast.published.correlation import refusal
-from holdfast.published.defects import Defect, Study
 from holdfast.published.points import Point
 from holdfast.published.rates import difference, wilson
+from holdfast.published.study import Defect, Study
 from holdfast.published.tables import AXES, BENCHMARKS, INSTRUMENTS
 from holdfast.stats.decide import manski
 
@@ -176,9 +176,6 @@ def _adapter(s: Study, defects: list[Defect], adapter: str) -> dict[str, Any]:
     shifts = {a: _change(s, defects, adapter, a) for a in AXES}
     rows = s.tables.settings["rows"][adapter]
     seed = (s.tables.settings.get("training") or {}).get("seed")
-    whole = lambda cells: (
-        None if any(c["estimate"] is None for c in cells.values()) else sum(c["estimate"] for c in cells.values()) / len(cells)
-    )  # noqa: E731
     return {
         "name": adapter,
         "domain": adapter,
@@ -192,10 +189,16 @@ def _adapter(s: Study, defects: list[Defect], adapter: str) -> dict[str, Any]:
         "effects": {},
         "drift": {},
         "vs_format_only": {},
-        "mean_gain": whole(gains),
-        "mean_shift": whole(shifts),
+        "mean_gain": _mean(gains),
+        "mean_shift": _mean(shifts),
         "per_seed": [],
     }
+
+
+def _mean(cells: dict[str, dict[str, Any]]) -> float | None:
+    """Unknown if any part is."""
+    known = [c["estimate"] for c in cells.values()]
+    return None if None in known else sum(known) / len(known)
 
 
 def _additivity(s: Study) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.published.counts import modal
-from holdfast.published.defects import MIN_KEYS, SKEWED, Study
+from holdfast.published.defects import MIN_KEYS, SKEWED
 from holdfast.published.misplaced import misplaced
 from holdfast.published.readers import HALF, mean_change
+from holdfast.published.study import Study
 from holdfast.published.tables import BENCHMARKS
 from holdfast.published.words import Sentence, change, count, name, names, plain, rate, say
 

@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.errors import DataError
 from holdfast.published.claims import Reading, Stated, labelled
 from holdfast.published.counts import modal
-from holdfast.published.defects import Cell, Defect, Study
+from holdfast.published.study import Cell, Defect, Study
 from holdfast.published.tables import AXES, BENCHMARKS
 from holdfast.published.words import Sentence, change, count, name, names, percent, plain, rate, say
 
