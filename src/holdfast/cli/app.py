@@ -121,28 +121,6 @@ def report(folder: Annotated[Path, typer.Argument(help="A finished run.")]) -> N
 
 
 @app.command()
-def analyze(
-    source: Annotated[Path, typer.Argument(help="A run folder or a trials table (.parquet).")],
-    study: Annotated[str | None, typer.Option(help="Study the table belongs to; default: the run's own study.yaml.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Findings from a trials table, without any model."""
-    import pyarrow.parquet as pq
-
-    from holdfast.analysis import analyze as analyse
-    from holdfast.config import load_study
-    from holdfast.facts import study_facts
-
-    table = source / "trials.parquet" if source.is_dir() else source
-    if not table.is_file():
-        raise ConfigError(f"analyze: {table}: no such table; name a run folder or a trials .parquet")
-    where = study or str(table.parent / "study.yaml")
-    facts = study_facts(load_study(where))
-    audit = _load(table.parent / "audit.json") if (table.parent / "audit.json").is_file() else []
-    _show(analyse(pq.read_table(table), {**facts, "audit": audit}), as_json)
-
-
-@app.command()
 def doctor(model: Annotated[str, typer.Argument(help="Model to check.")] = "world:0", device: Device = None) -> None:
     """Versions, device, the one-BOS check, batch-size invariance and the offline state."""
     from holdfast.cli.checks import doctor as examine

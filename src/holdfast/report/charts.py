@@ -28,9 +28,10 @@ def svg(chart: Any) -> str:
     return vl_convert.vegalite_to_svg(chart.to_dict())
 
 
-def cells(findings: dict[str, Any], part: str) -> list[dict[str, Any]]:
-    """Known cells of `part` ("gains" or "shifts") as rows in percentage points."""
-    return [
+def cells(findings: dict[str, Any], part: str, bounded: bool = False) -> list[dict[str, Any]]:
+    """Known cells of `part` ("gains" or "shifts") as rows in percentage points; with `bounded` those of which only bounds are known, too."""
+    rows = _bounds(findings, part) if bounded else []
+    return rows + [
         {
             "adapter": a["name"],
             "role": a["role"],
@@ -46,6 +47,24 @@ def cells(findings: dict[str, Any], part: str) -> list[dict[str, Any]]:
     ]
 
 
+def _bounds(findings: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    """A bounded cell has an interval and no point."""
+    return [
+        {
+            "adapter": a["name"],
+            "role": a["role"],
+            "instrument": name,
+            "points": None,
+            "lower": 100 * c["bounds"][0],
+            "upper": 100 * c["bounds"][1],
+            "verdict": c["verdict"],
+        }
+        for a in findings["adapters"]
+        for name, c in a[part].items()
+        if c["estimate"] is None and c["bounds"]
+    ]
+
+
 def verdict_colour() -> alt.Color:
     return alt.Color(
         "verdict:N",
@@ -56,7 +75,7 @@ def verdict_colour() -> alt.Color:
 
 def forest(findings: dict[str, Any], part: str = "shifts") -> str:
     """One panel an instrument: estimate and 95 % interval of every adapter, the equivalence band shaded."""
-    rows, band = cells(findings, part), 100 * findings["study"]["equivalence_band"]
+    rows, band = cells(findings, part, bounded=True), 100 * findings["study"]["equivalence_band"]
     order = [a["name"] for a in findings["adapters"]]
     base = alt.Chart(alt.Data(values=rows))
     y = alt.Y("adapter:N", sort=order, title=None)
@@ -91,8 +110,8 @@ def tradeoff(findings: dict[str, Any]) -> str:
                     "g0": 100 * (a["mean_gain"] - 2 * se),
                     "g1": 100 * (a["mean_gain"] + 2 * se),
                     "shift": 100 * c["estimate"],
-                    "lower": 100 * (c["lower"] or c["estimate"]),
-                    "upper": 100 * (c["upper"] or c["estimate"]),
+                    "lower": 100 * (c["estimate"] if c["lower"] is None else c["lower"]),
+                    "upper": 100 * (c["estimate"] if c["upper"] is None else c["upper"]),
                 }
             )
             for s in a["per_seed"]:

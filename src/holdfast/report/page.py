@@ -39,9 +39,11 @@ def write_report(
     out: Path, findings: dict[str, Any], audit: list[dict[str, Any]], environment: dict[str, Any], transcripts: Path | None
 ) -> Path:
     """Write report.html, report.md and tables under `out`; returns the page's path. Nothing in it asks any address."""
-    from holdfast.report import charts, paths, training
+    from holdfast.report import charts, claims, paths, training
 
+    findings = {"refused": [], "dose": [], "mitigation": [], "factorial": None, "detection": {}, "flips": {}, "pareto": None, **findings}
     records = training.trainings(out)
+    audit = list({(e["check"], e["claim"]): e for e in audit}.values())  # a refusal stands once for each cell it forbids
 
     drawn = {
         "tradeoff": charts.tradeoff,
@@ -61,6 +63,7 @@ def write_report(
     page = env.get_template("template.html").render(
         f=findings,
         audit=audit,
+        claims=claims.section(findings),
         benchmarks=list(findings["base"]["benchmarks"]),
         axes=list(findings["base"]["axes"]),
         charts={name: Markup(draw(findings)) for name, draw in drawn.items()},
@@ -162,6 +165,8 @@ def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
     for a in findings["adapters"]:
         row = [
             f"{points(c['estimate'])} [{points(c['lower'])}, {points(c['upper'])}] {c['verdict']}"
+            if c["estimate"] is not None or not c["bounds"]
+            else f"bounds [{points(c['bounds'][0])}, {points(c['bounds'][1])}] {c['verdict']}"
             for c in (a[part][n] for part, n in names)
         ]
         lines.append(f"| {plain(a['name'])} | " + " | ".join(row) + " |")
@@ -169,12 +174,18 @@ def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
         [
             *lines,
             "",
+            *_claims(findings, plain),
             *(f"- {plain(r['text'])}" for r in findings["recommendation"]),
             "",
-            *(f"- {e['level']}: {plain(e['claim'])}" for e in audit),
+            *(f"- {e['level']}: {plain(e['claim'])}" for e in audit if e["check"] != "published_claim"),
             "",
         ]
     )
+
+
+def _claims(findings: dict[str, Any], plain: Any) -> list[str]:
+    rows = [f"| {plain(c['text'])} | {c['status']} | {plain(c['reason'])} |" for c in findings.get("claims") or []]
+    return ["| claim | status | reason |", "| --- | --- | --- |", *rows, ""] if rows else []
 
 
 def result_table(findings: dict[str, Any]) -> Table:
