@@ -105,7 +105,9 @@ def additivity(names: Sequence[str], combined: str, parts: Sequence[str]) -> lis
     if combined in parts:
         raise StatisticsError(f"parts: {combined!r} is the combined adapter itself")
     return [
-        Combination(name=f"{combined} - {word} of its parts", weights=_weights(names, {combined: 1.0, **dict.fromkeys(parts, -w)}))
+        Combination(
+            name=f"{combined} - {word} of its parts", weights=_weights(names, {combined: 1.0, **dict.fromkeys(parts, -w)})
+        )
         for word, w in (("sum", 1.0), ("mean", 1.0 / len(parts)))
     ]
 

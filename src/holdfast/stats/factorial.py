@@ -61,9 +61,7 @@ class Factorial:
     order: int
 
 
-def design_matrix(
-    mixes: Sequence[Collection[str]], *, order: int = 2
-) -> tuple[np.ndarray, list[tuple[str, ...]]]:
+def design_matrix(mixes: Sequence[Collection[str]], *, order: int = 2) -> tuple[np.ndarray, list[tuple[str, ...]]]:
     """(mixes x columns, the domains of each column): a column of ones (no domain), then main effects, then interactions up to `order`.
 
     Raises StatisticsError, with the effects that cannot be told apart, where the mixes do not identify the model; for an empty or
