@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats.power import TTestPower
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
 from holdfast.errors import StatisticsError
 from holdfast.stats.decide import benjamini_hochberg, equivalent, holm, manski, manski_conditioned, mde, tost
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_adjusted_p_values_equal_statsmodels(p):
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1].tolist())
@@ -53,7 +54,6 @@ def test_adjusting_keeps_the_order_of_p_values_never_lowers_one_and_holm_is_the_
     for adjust in (holm, benjamini_hochberg):
         adjusted = adjust(p)
         assert all(raw <= a <= 1 for raw, a in zip(p, adjusted, strict=True))
-        assert all(a <= b for _, a, b in sorted((x, a, a) for x, a in zip(p, adjusted, strict=True)))
         assert all(adjusted[i] <= adjusted[j] for i in order for j in order if p[i] < p[j])
         assert adjust([p[i] for i in order]) == pytest.approx([adjusted[i] for i in order])
         assert adjust([*p, float("nan")])[:-1] == adjusted and np.isnan(adjust([*p, float("nan")])[-1])
@@ -104,8 +104,8 @@ def test_unknown_is_not_equivalent_and_a_point_is_inside_or_not():
 
 @pytest.mark.parametrize(("family", "alpha", "power"), [(1, 0.05, 0.8), (15, 0.05, 0.8), (4, 0.1, 0.9)])
 def test_the_smallest_effect_is_close_to_what_statsmodels_solves_and_exactly_the_two_quantiles_of_scipy(family, alpha, power):
-    exact = TTestPower().solve_power(nobs=61, alpha=alpha / family, power=power) / np.sqrt(61)
-    found = mde(1 / np.sqrt(61) / np.sqrt(61), 60, family, alpha, power) * np.sqrt(61)
+    exact = TTestPower().solve_power(nobs=61, alpha=alpha / family, power=power)
+    found = mde(1 / np.sqrt(61), 60, family, alpha, power)
     assert found == pytest.approx(exact, rel=0.02)
     quantiles = stats.t.ppf(1 - alpha / (2 * family), 60) + stats.t.ppf(power, 60)
     assert mde(0.2, 60, family, alpha, power) == pytest.approx(0.2 * quantiles, rel=1e-12)

@@ -58,7 +58,7 @@ def benjamini_hochberg(p_F: Sequence[float]) -> list[float]:
     order = known[np.argsort(p[known], kind="stable")[::-1]]
     best = 1.0
     for rank, i in enumerate(order):
-        best = min(best, p[i] * len(order) / (len(order) - rank))
+        best = min(best, p[i] * (len(order) / (len(order) - rank)))
         out[i] = best
     return out.tolist()
 
