@@ -27,6 +27,84 @@ class Combination:
     weights: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """What one adapter brings to any contrast, whatever its weight there.
+
+    `influence_I`: what each item adds to the mean over seeds beyond that mean (0 for an item it does not know); `interaction`: the part of the
+    mean's cluster variance that is each seed's own, which the seed part holds already.
+    """
+
+    mean: float
+    num_seeds: int
+    known_I: np.ndarray
+    code_I: np.ndarray
+    influence_I: np.ndarray
+    interaction: float
+    seed_variance: float
+    seed_df: float
+
+
+def measured_terms(
+    diffs: Sequence[np.ndarray],
+    cluster_I: np.ndarray | Sequence[object],
+    *,
+    names: Sequence[str],
+    pooled: tuple[float, float] | None = None,
+) -> list[Term]:
+    """Each adapter's part in contrasts, computed once for many of them; `names` are those that errors give."""
+    shaped = [np.atleast_2d(np.asarray(diff_SI, dtype=float)) for diff_SI in diffs]
+    if len({diff_SI.shape[1] for diff_SI in shaped}) > 1:
+        raise StatisticsError(f"diffs: {[d.shape[1] for d in shaped]} items; adapters must be measured on the same items")
+    code_I = cluster_codes(cluster_I, shaped[0].shape[1])
+    terms = []
+    for diff_SI, name in zip(shaped, names, strict=True):
+        diff_SI = diff_SI[(~np.isnan(diff_SI)).any(1)]
+        if not diff_SI.size:
+            raise StatisticsError(f"{name}: holds no known difference")
+        terms.append(_term(diff_SI, code_I, pooled))
+    return terms
+
+
+def combine_terms(
+    terms: Sequence[Term], weights: Sequence[float], *, pooled: tuple[float, float] | None = None, level: float = 0.95
+) -> Interval:
+    """`combine` for terms already measured (with the same `pooled`); those of weight 0 play no part."""
+    level = fraction("level", level)
+    pairs = [(float(w), term) for w, term in zip(weights, terms, strict=True) if w != 0]
+    used_I = np.any([term.known_I for _, term in pairs], axis=0)
+    code_I = pairs[0][1].code_I
+    cluster_variance, cluster_df = _over_clusters(sum(w * term.influence_I for w, term in pairs), used_I, code_I)
+    estimate = float(sum(w * term.mean for w, term in pairs))
+    if all(term.num_seeds == 1 for _, term in pairs):
+        variance, df, seed_variance = cluster_variance, cluster_df, float("nan")
+    else:
+        interaction = sum(w**2 * term.interaction for w, term in pairs)
+        shared = float(np.maximum(cluster_variance - interaction, 0.0))
+        seeds = [(w**2 * term.seed_variance / term.num_seeds, term.seed_df) for w, term in pairs]
+        seed_part, seed_df = sum(v for v, _ in seeds), _degrees(seeds)
+        # Adapters that borrow one pooled variance do not each bring its degrees of freedom.
+        seed_df = seed_df if pooled is None else min(seed_df, float(pooled[1]))
+        seed_variance = float(sum(w**2 * term.seed_variance for w, term in pairs))
+        variance, df = seed_part + shared, _degrees([(seed_part, seed_df), (shared, cluster_df)])
+    se = float(np.sqrt(variance))
+    lower, upper, p = student(estimate, se, df, level)
+    return Interval(
+        estimate=estimate,
+        se=se,
+        df=df,
+        lower=lower,
+        upper=upper,
+        p=p,
+        level=level,
+        num_clusters=len(np.unique(code_I[used_I])),
+        num_seeds=min(term.num_seeds for _, term in pairs),
+        n=int(used_I.sum()),
+        seed_variance=seed_variance,
+        cluster_variance=cluster_variance,
+    )
+
+
 def combine(
     diffs: Sequence[np.ndarray],
     weights: Sequence[float],
@@ -44,38 +122,12 @@ def combine(
     One seed of every adapter: an interval over items alone, `num_seeds` 1 says so. One seed of some: unknown, unless pooled.
     Raises StatisticsError for unequal shapes, weights that are all 0 or not known, or an adapter without a known difference.
     """
-    level = fraction("level", level)
-    terms = _terms(diffs, weights)
-    code_I = cluster_codes(cluster_I, terms[0][1].shape[1])
-    used_I = np.any([(~np.isnan(diff_SI)).any(0) for _, diff_SI in terms], axis=0)
-    influences = [_influence(diff_SI) for _, diff_SI in terms]
-    together_I = sum(w * influence_SI.mean(0) for (w, _), influence_SI in zip(terms, influences, strict=True))
-    cluster_variance, cluster_df = _over_clusters(together_I, used_I, code_I)
-    estimate = float(sum(w * seed_means(diff_SI).mean() for w, diff_SI in terms))
-    num_seeds = min(len(diff_SI) for _, diff_SI in terms)
-    if max(len(diff_SI) for _, diff_SI in terms) == 1:
-        variance, df, seed_variance = cluster_variance, cluster_df, float("nan")
-    else:
-        interaction = sum(w**2 * _interaction(i_SI, used_I, code_I) for (w, _), i_SI in zip(terms, influences, strict=True))
-        shared = max(cluster_variance - interaction, 0.0) if cluster_variance == cluster_variance else float("nan")
-        seed_part, seed_df, seed_variance = _seed_part(terms, pooled)
-        variance, df = seed_part + shared, _degrees([(seed_part, seed_df), (shared, cluster_df)])
-    se = float(np.sqrt(variance))
-    lower, upper, p = student(estimate, se, df, level)
-    return Interval(
-        estimate=estimate,
-        se=se,
-        df=df,
-        lower=lower,
-        upper=upper,
-        p=p,
-        level=level,
-        num_clusters=len(np.unique(code_I[used_I])),
-        num_seeds=num_seeds,
-        n=int(used_I.sum()),
-        seed_variance=seed_variance,
-        cluster_variance=cluster_variance,
-    )
+    weight_A = vector("weights", weights, len(diffs))
+    if np.isnan(weight_A).any() or not weight_A.any():
+        raise StatisticsError(f"weights: {weight_A.tolist()}; known numbers, not all 0, are needed")
+    used = np.flatnonzero(weight_A)
+    terms = measured_terms([diffs[a] for a in used], cluster_I, names=[f"diffs[{a}]" for a in used], pooled=pooled)
+    return combine_terms(terms, weight_A[used], pooled=pooled, level=level)
 
 
 def every_pair(names: Sequence[str]) -> list[Combination]:
@@ -105,32 +157,36 @@ def additivity(names: Sequence[str], combined: str, parts: Sequence[str]) -> lis
     if combined in parts:
         raise StatisticsError(f"parts: {combined!r} is the combined adapter itself")
     return [
-        Combination(name=f"{combined} - {word} of its parts", weights=_weights(names, {combined: 1.0, **dict.fromkeys(parts, -w)}))
+        Combination(
+            name=f"{combined} - {word} of its parts", weights=_weights(names, {combined: 1.0, **dict.fromkeys(parts, -w)})
+        )
         for word, w in (("sum", 1.0), ("mean", 1.0 / len(parts)))
     ]
 
 
-def _terms(diffs: Sequence[np.ndarray], weights: Sequence[float]) -> list[tuple[float, np.ndarray]]:
-    """(weight, seeds x items) of the adapters that play a part, without seeds that know no item."""
-    weight_A = vector("weights", weights, len(diffs))
-    if np.isnan(weight_A).any() or not weight_A.any():
-        raise StatisticsError(f"weights: {weight_A.tolist()}; known numbers, not all 0, are needed")
-    terms = []
-    for a in np.flatnonzero(weight_A):
-        diff_SI = np.atleast_2d(np.asarray(diffs[a], dtype=float))
-        diff_SI = diff_SI[(~np.isnan(diff_SI)).any(1)]
-        if not diff_SI.size:
-            raise StatisticsError(f"diffs[{a}]: holds no known difference")
-        terms.append((float(weight_A[a]), diff_SI))
-    if len({diff_SI.shape[1] for _, diff_SI in terms}) > 1:
-        raise StatisticsError(f"diffs: {[d.shape[1] for _, d in terms]} items; adapters must be measured on the same items")
-    return terms
-
-
-def _influence(diff_SI: np.ndarray) -> np.ndarray:
-    """What each item adds to each seed's mean beyond that mean; sums to 0 over items."""
-    known_SI = ~np.isnan(diff_SI)
-    return np.where(known_SI, diff_SI - seed_means(diff_SI)[:, None], 0.0) / known_SI.sum(1, keepdims=True)
+def _term(diff_SI: np.ndarray, code_I: np.ndarray, pooled: tuple[float, float] | None) -> Term:
+    known_SI, means_S, num_seeds = ~np.isnan(diff_SI), seed_means(diff_SI), len(diff_SI)
+    known_I = known_SI.any(0)
+    influence_SI = np.where(known_SI, diff_SI - means_S[:, None], 0.0) / known_SI.sum(1, keepdims=True)
+    if num_seeds > 1:
+        rest_SI = influence_SI - influence_SI.mean(0)
+        interaction = sum(_over_clusters(row, known_I, code_I)[0] for row in rest_SI) / (num_seeds * (num_seeds - 1))
+        # Two alike items: no spread over items, so that what is left is the seed part.
+        found = crossed(np.repeat(means_S[:, None], 2, axis=1), np.arange(2), pooled=pooled)
+        seed_variance, seed_df = found.seed_variance, found.df
+    else:
+        interaction = 0.0
+        seed_variance, seed_df = (float(pooled[0]), float(pooled[1])) if pooled is not None else (float("nan"), float("nan"))
+    return Term(
+        mean=float(means_S.mean()),
+        num_seeds=num_seeds,
+        known_I=known_I,
+        code_I=code_I,
+        influence_I=influence_SI.mean(0),
+        interaction=interaction,
+        seed_variance=seed_variance,
+        seed_df=seed_df,
+    )
 
 
 def _over_clusters(influence_I: np.ndarray, used_I: np.ndarray, code_I: np.ndarray) -> tuple[float, float]:
@@ -139,38 +195,12 @@ def _over_clusters(influence_I: np.ndarray, used_I: np.ndarray, code_I: np.ndarr
     return found.cluster_variance, found.df
 
 
-def _interaction(influence_SI: np.ndarray, used_I: np.ndarray, code_I: np.ndarray) -> float:
-    """The part of the cluster variance of a mean over seeds that is each seed's own; it is in the seed part already."""
-    num_seeds = len(influence_SI)
-    if num_seeds == 1:
-        return 0.0
-    rest_SI = influence_SI - influence_SI.mean(0)
-    return sum(_over_clusters(row, used_I, code_I)[0] for row in rest_SI) / (num_seeds * (num_seeds - 1))
-
-
-def _seed_part(terms: list[tuple[float, np.ndarray]], pooled: tuple[float, float] | None) -> tuple[float, float, float]:
-    """(variance of the contrast over seeds, its degrees of freedom, the same with one seed of each adapter)."""
-    parts, single = [], 0.0
-    for weight, diff_SI in terms:
-        means_S = seed_means(diff_SI)
-        if len(means_S) > 1:
-            # Two alike items: no spread over items, so that what is left is the seed part.
-            found = crossed(np.repeat(means_S[:, None], 2, axis=1), np.arange(2), pooled=pooled)
-            variance, df = found.seed_variance, found.df
-        else:
-            variance, df = (pooled[0], pooled[1]) if pooled is not None else (float("nan"), float("nan"))
-        parts.append((weight**2 * variance / len(means_S), df))
-        single += weight**2 * variance
-    df = _degrees(parts)
-    # Adapters that borrow one pooled variance do not each bring its degrees of freedom.
-    return sum(v for v, _ in parts), df if pooled is None else min(df, float(pooled[1])), single
-
-
 def _degrees(parts: list[tuple[float, float]]) -> float:
-    """Satterthwaite's degrees of freedom of a sum of variances; where all are 0, the fewest of any."""
+    """Satterthwaite's degrees of freedom of a sum of variances; the fewest of any where all are 0; nan where one is unknown."""
     total = sum(v for v, _ in parts)
-    below = sum(v**2 / df for v, df in parts if v != 0)
-    return float(total**2 / below) if total != 0 else float(min(df for _, df in parts))
+    if total != total:
+        return float("nan")
+    return float(total**2 / sum(v**2 / df for v, df in parts if v > 0) if total > 0 else min(df for _, df in parts))
 
 
 def _names(names: Sequence[str]) -> list[str]:

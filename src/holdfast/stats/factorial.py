@@ -8,7 +8,7 @@ Least squares on the mixes' mean shifts, with effect coding x = +1/2 where a dom
 - interaction of A and B: how much more including A changes the shift where B is included than where it is not (a difference of
   differences), averaged the same way.
 
-Each effect is a weighted sum of mixes, so it gets its interval from `combine`: crossed seeds and clusters. Box, Hunter & Hunter (2005,
+Each effect is a weighted sum of mixes, so it gets its interval as `combine` has it: crossed seeds and clusters. Box, Hunter & Hunter (2005,
 "Statistics for experimenters", chapters 5-6); lack of fit against pure error: Draper & Smith (1998, section 2.1).
 """
 
@@ -23,7 +23,7 @@ from scipy import stats
 
 from holdfast.errors import StatisticsError
 from holdfast.stats._inputs import whole
-from holdfast.stats.contrasts import combine
+from holdfast.stats.contrasts import combine_terms, measured_terms
 from holdfast.stats.crossed import Interval, seed_means
 
 
@@ -61,9 +61,7 @@ class Factorial:
     order: int
 
 
-def design_matrix(
-    mixes: Sequence[Collection[str]], *, order: int = 2
-) -> tuple[np.ndarray, list[tuple[str, ...]]]:
+def design_matrix(mixes: Sequence[Collection[str]], *, order: int = 2) -> tuple[np.ndarray, list[tuple[str, ...]]]:
     """(mixes x columns, the domains of each column): a column of ones (no domain), then main effects, then interactions up to `order`.
 
     Raises StatisticsError, with the effects that cannot be told apart, where the mixes do not identify the model; for an empty or
@@ -107,12 +105,14 @@ def factorial(
     weights_CM = np.linalg.pinv(matrix)
     # Weights that are 0 but for rounding would draw adapters in that play no part.
     weights_CM[np.abs(weights_CM) < 1e-12] = 0.0
+    names = [f"diffs of the mix {'+'.join(sorted([mix] if isinstance(mix, str) else mix))}" for mix in mixes]
+    terms = measured_terms(diffs, cluster_I, names=names, pooled=pooled)
     effects = [
-        Effect(domains=c, weights=tuple(w_M.tolist()), interval=combine(diffs, w_M, cluster_I, pooled=pooled, level=level))
+        Effect(domains=c, weights=tuple(w_M.tolist()), interval=combine_terms(terms, w_M, pooled=pooled, level=level))
         for c, w_M in zip(columns, weights_CM, strict=True)
         if c
     ]
-    seeds = [_known_means(diff_SI, mix) for diff_SI, mix in zip(diffs, mixes, strict=True)]
+    seeds = [means_S[~np.isnan(means_S)] for means_S in (seed_means(np.atleast_2d(diff_SI)) for diff_SI in diffs)]
     observed_M = np.array([s.mean() for s in seeds])
     return Factorial(
         effects=tuple(effects),
@@ -121,14 +121,6 @@ def factorial(
         lack_of_fit=_lack_of_fit(matrix, seeds),
         order=order,
     )
-
-
-def _known_means(diff_SI: np.ndarray, mix: Collection[str]) -> np.ndarray:
-    means_S = seed_means(np.atleast_2d(np.asarray(diff_SI, dtype=float)))
-    means_S = means_S[~np.isnan(means_S)]
-    if not len(means_S):
-        raise StatisticsError(f"diffs: the mix {mix} holds no known difference")
-    return means_S
 
 
 def _identified(matrix: np.ndarray, columns: list[tuple[str, ...]]) -> None:

@@ -1,9 +1,10 @@
 """Slopes within one domain: shift per unit of dose, and shift per unit of gain along the path of doses.
 
-Dose 0 is the base: its shift is 0 by definition, not by measurement, so it is no point of any line (METRICS section 4, rule 7). Lines are
-fitted by least squares to the doses above 0 of one seed, with a free intercept; `through_zero` instead holds the line at
-shift 0 for dose 0, which is right only where the response is straight from the start and otherwise mixes the first step into the slope. Doses of one seed are one training path, so the unit is the
-seed: one slope each, then the crossed interval. Ratio of slopes: Fieller (1954, "Some problems in interval estimation").
+Dose 0 is the base: its shift is 0 by definition, not by measurement, so it is no point of any line (METRICS section 4, rule 7).
+Lines are fitted by least squares to the doses above 0 of one seed, with a free intercept; `through_zero` instead holds the line
+at shift 0 for dose 0, which is right only where the response is straight from the start and otherwise mixes the first step
+into the slope. Doses of one seed are one training path, so the unit is the seed: one slope each, then the crossed interval.
+Ratio of slopes: Fieller (1954, "Some problems in interval estimation").
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class DoseSlope:
 
     interval: Interval
     per_seed: tuple[float, ...]
-    num_doses: int
+    doses: tuple[float, ...]
     num_dropped: int
     through_zero: bool
 
@@ -81,7 +82,7 @@ def dose_slope(
     return DoseSlope(
         interval=crossed(slope_SI, np.asarray(cluster_I), level=level, pooled=pooled),
         per_seed=tuple(seed_means(slope_SI).tolist()),
-        num_doses=len(weight_D),
+        doses=tuple(vector("dose_D", dose_D).tolist()),
         num_dropped=int((np.isnan(slope_SI) & (~np.isnan(diff_DSI)).any(0)).sum()),
         through_zero=through_zero,
     )
@@ -95,9 +96,9 @@ def path_slope(shift: DoseSlope, gain: DoseSlope) -> Ratio:
     1 or more the gain's slope is not clear of 0, every ratio is possible (no limits, `doubtful`); from .2 the limits are far from symmetric (`doubtful` too).
     Raises StatisticsError for different seeds, doses, fits or levels.
     """
-    if (len(shift.per_seed), shift.num_doses, shift.through_zero, shift.interval.level) != (
+    if (len(shift.per_seed), shift.doses, shift.through_zero, shift.interval.level) != (
         len(gain.per_seed),
-        gain.num_doses,
+        gain.doses,
         gain.through_zero,
         gain.interval.level,
     ):
@@ -115,7 +116,9 @@ def ratio(
     Raises StatisticsError for a covariance larger than the variances allow.
     """
     if covariance**2 > variance_above * variance_below * (1 + 1e-9):
-        raise StatisticsError(f"covariance: {covariance:g} is more than variances {variance_above:g} and {variance_below:g} allow")
+        raise StatisticsError(
+            f"covariance: {covariance:g} is more than variances {variance_above:g} and {variance_below:g} allow"
+        )
     unknown = float("nan")
     estimate = above / below if below != 0 else unknown
     t2 = float(stats.t.ppf(0.5 + level / 2, df)) ** 2
