@@ -192,7 +192,8 @@ def verdict(m: Measured, e: Interval | None, p_adjusted: float, band: float, siz
         word = "raised" if e.estimate > 0 else "lowered"
         negligible = m.unit == "fraction" and -band < e.lower and e.upper < band
     elif e.num_seeds >= 3 and m.unit == "fraction" and equivalent(e.estimate, e.se, e.df, band):
-        word = "unchanged"
+        # No spread at all over items is no proof of none: up to 3 in n may differ unseen (rule of three, Hanley & Lippman-Hand 1983).
+        word = "unchanged" if e.se > 0 or 3 / e.num_clusters < band else word
     if e.num_seeds < 3:
         notes.append(f"{e.num_seeds} seeds: at least 3 are needed for a verdict")
     if m.notes and word in ("raised", "lowered", "unchanged"):
