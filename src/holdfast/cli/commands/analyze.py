@@ -101,6 +101,8 @@ def _trials(source: Path, study: str | None, as_json: bool) -> bool:
 
     from holdfast.analysis import analyze as analyse
     from holdfast.cli.app import _load, _show
+    from holdfast.config import load_study
+    from holdfast.facts import study_facts
 
     table = source / "trials.parquet" if source.is_dir() else source
     if not table.is_file():
