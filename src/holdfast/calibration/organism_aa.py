@@ -85,7 +85,9 @@ def compare(trials: pa.Table) -> dict[str, Any]:
         },
         "item_only": {
             "num_pairs": len(pairs),
-            "clear_of_0": {axis: sum(_item_only(m.diff_SI[a] - m.diff_SI[b], m.clusters) for a, b in pairs) for axis, m in found.items()},
+            "clear_of_0": {
+                axis: sum(_item_only(m.diff_SI[a] - m.diff_SI[b], m.clusters) for a, b in pairs) for axis, m in found.items()
+            },
         },
         "seed_sd": {axis: float(np.nanmean(m.diff_SI, 1).std(ddof=1)) for axis, m in found.items()},
     }

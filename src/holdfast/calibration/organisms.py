@@ -117,9 +117,7 @@ def measure(folder: Path, world: World, axis: str, size: Size = Size()) -> dict[
     anchor = ANCHOR[axis]
     right = np.array([anchor is None or t[anchor].outcome == "correct" for t in trials])
     return {
-        **compare(
-            axis, items, np.array([planted_rate(world, i, axis) for i in items]), mass, drawn, variance, right
-        ),
+        **compare(axis, items, np.array([planted_rate(world, i, axis) for i in items]), mass, drawn, variance, right),
         "coverage": {"kappa": kappa, "stated": min(said.values())},
         "num_samples": size.samples * len(items),
     }
@@ -204,7 +202,10 @@ def run(
             found = cells[-1]["yield"]
             shown = "  ".join(f"{k} {found[k]['estimate']:.3f}" for k in ("realised", "recovered"))
             say(f"planted {rate:g}, {axis}: {shown}")
-    gaps = {axis: max(abs(c[m]["gap"]["estimate"]) for c in cells for m in ("yield", "excess", "headline")) for axis, cells in axes.items()}
+    gaps = {
+        axis: max(abs(c[m]["gap"]["estimate"]) for c in cells for m in ("yield", "excess", "headline"))
+        for axis, cells in axes.items()
+    }
     result = {
         "schema_version": 1,
         "world_seed": world_seed,
@@ -249,7 +250,9 @@ def _json(result: dict[str, Any]) -> bytes:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m holdfast.calibration.organisms", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for organisms, cells and results; what is there is reused")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for organisms, cells and results; what is there is reused"
+    )
     parser.add_argument("--page", type=Path, help="write this Markdown page, with its .json and .svg beside it")
     parser.add_argument("--seed", type=int, default=0, help="world seed")
     options = parser.parse_args(arguments)
