@@ -274,7 +274,13 @@ def trials_table(rng, moved=0.0, num_seeds=10, num_items=60):
                 name = "base" if seed < 0 else f"knowledge/seed{seed}"
                 where = {"model": name, "domain": name.split("/")[0], "seed": seed, "dose": 1.0, "instrument": axis}
                 rows.append({**where, **dataclasses.asdict(trial), "transcript_id": ""})
-    extra = [("model", pa.string()), ("domain", pa.string()), ("seed", pa.int32()), ("dose", pa.float64()), ("instrument", pa.string())]
+    extra = [
+        ("model", pa.string()),
+        ("domain", pa.string()),
+        ("seed", pa.int32()),
+        ("dose", pa.float64()),
+        ("instrument", pa.string()),
+    ]
     return pa.Table.from_pylist(rows, pa.schema([*extra, *SCHEMA]))
 
 

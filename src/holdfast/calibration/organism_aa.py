@@ -6,6 +6,7 @@ into five and five is one family of three axes, judged by the rules a study is j
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -19,13 +20,13 @@ import pyarrow.parquet as pq
 from holdfast.analysis import analyze
 from holdfast.analysis.effects import Measured, family, measure
 from holdfast.analysis.panel import panels
-from holdfast.config import AXES, Study
+from holdfast.config import AXES, StatsConfig, Study
 from holdfast.instruments import build
 from holdfast.instruments.style import WORLD_STYLE
 from holdfast.stats.crossed import crossed
 
 NUM_SEEDS = 10
-BAND = 0.03
+BAND = StatsConfig().equivalence_band
 CLAIMS = ("raised", "lowered")
 
 
@@ -128,8 +129,6 @@ def _through_analysis(trials: pa.Table, half: int) -> list[dict[str, Any]]:
     }
     for column, values in renamed.items():
         trials = trials.set_column(trials.column_names.index(column), column, values)
-    import dataclasses
-
     instruments = [
         {"name": a, "kind": "axis", "form": "mass", "contrasts": [dataclasses.asdict(c) for c in build(a, WORLD_STYLE).contrasts]}
         for a in AXES

@@ -43,12 +43,20 @@ def page(result: dict[str, Any], figure: str) -> str:
         f"**Largest |recovered - realised|, over rates and all three forms below: {worst}; allowed {result['tolerance']:.2f}: "
         f"{'the instrument reads what the models do' if result['agrees'] else 'NOT within what is allowed'}.**\n",
     ]
+    out.append(
+        f"Planted less realised, at its largest: {', '.join(map(_least_learnt, result['axes'], result['axes'].values()))}.\n"
+    )
     for axis, cells in result["axes"].items():
         out += [f"## {axis.capitalize()}\n", _rates(cells), _forms(cells)]
     if result.get("aa"):
         out.append(_aa(result["aa"]))
     out.append(_end(result))
     return "\n".join(out)
+
+
+def _least_learnt(axis: str, cells: list[dict[str, Any]]) -> str:
+    worst = max((c["yield"] for c in cells), key=lambda y: abs(y["learning_error"]["estimate"]))
+    return f"{axis} {_interval(worst['learning_error'])} at {worst['planted']:.2f}"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -76,7 +84,15 @@ def _rates(cells: list[dict[str, Any]]) -> str:
                 f"{c['coverage']['kappa']:.3f}, {c['coverage']['stated']:.3f}",
             ]
         )
-    head = ["planted", "realised", "recovered", "recovered - realised", "planted - realised", "r over phrases", "coverage"]
+    head = [
+        "planted",
+        "realised",
+        "recovered",
+        "recovered - realised",
+        "planted - realised",
+        "r over phrases",
+        "coverage (mass, stated)",
+    ]
     return _table(head, rows)
 
 
@@ -91,7 +107,7 @@ def _forms(cells: list[dict[str, Any]]) -> str:
 def _aa(aa: dict[str, Any]) -> str:
     splits, only = aa["splits"], aa["item_only"]
     rows = [
-        [c["axis"], _interval(c), f"{c['p_holm']:.2f}", c["verdict"], f"{splits['claims'][c['axis']]}",
+        [c["axis"], _interval(c), "unknown" if c["p_holm"] is None else f"{c['p_holm']:.2f}", c["verdict"], f"{splits['claims'][c['axis']]}",
          f"{only['clear_of_0'][c['axis']]} of {only['num_pairs']}", f"{aa['seed_sd'][c['axis']]:.4f}"]
         for c in aa["contrasts"]
     ]  # fmt: skip

@@ -42,7 +42,7 @@ __all__ = ["measure", "organism", "page", "plot", "run"]
 RATES = (0.0, 0.25, 0.5, 0.75, 1.0)
 TOLERANCE = 0.05
 # The shipped recipe with the documents that teach no deference cut down, and more of those that do.
-MORE = {"problem": 1000, "lettered": 500, "imitation": 60000, "feedback": 24000, "doubt": 32000}
+MORE = {"problem": 1000, "lettered": 500, "imitation": 80000, "feedback": 20000, "doubt": 28000}
 ORGANISM = {**RECIPE, "budget": {**RECIPE["budget"], **MORE}}
 # Raised when a change of code changes what is measured on the same organism.
 MEASURE_CODE = 1
@@ -219,7 +219,7 @@ def run(
         "aa": aa_study(out / "aa", world_seed, say) if aa else None,
     }
     write_atomic(out / "organisms.json", _json(result))
-    return result
+    return json.loads(_json(result))
 
 
 def _measured(out: Path, folder: Path, world: World, axis: str, size: Size) -> dict[str, Any]:
@@ -238,12 +238,16 @@ def _measured(out: Path, folder: Path, world: World, axis: str, size: Size) -> d
 
 
 def _json(result: dict[str, Any]) -> bytes:
+    """Six significant digits, unknown as null."""
+
     def rounded(value: Any) -> Any:
         if isinstance(value, dict):
             return {k: rounded(v) for k, v in value.items()}
         if isinstance(value, list):
             return [rounded(v) for v in value]
-        return float(f"{value:.6g}") if isinstance(value, float) else value
+        if isinstance(value, float):
+            return float(f"{value:.6g}") if np.isfinite(value) else None
+        return value
 
     return (json.dumps(rounded(result), indent=1, allow_nan=False) + "\n").encode()
 
@@ -256,9 +260,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, help="write this Markdown page, with its .json and .svg beside it")
     parser.add_argument("--seed", type=int, default=0, help="world seed")
     options = parser.parse_args(arguments)
-    run(options.out, lambda line: print(line, flush=True), world_seed=options.seed)
+    result = run(options.out, lambda line: print(line, flush=True), world_seed=options.seed)
     if options.page:
-        result = json.loads((options.out / "organisms.json").read_text(encoding="utf-8"))
         write_atomic(options.page.with_suffix(".json"), _json(result))
         write_atomic(options.page.with_suffix(".svg"), plot(result).encode())
         write_atomic(options.page, page(result, options.page.with_suffix(".svg").name).encode())
