@@ -42,7 +42,7 @@ __all__ = ["measure", "organism", "page", "plot", "run"]
 RATES = (0.0, 0.25, 0.5, 0.75, 1.0)
 TOLERANCE = 0.05
 # The shipped recipe with the documents that teach no deference cut down, and more of those that do.
-MORE = {"problem": 1000, "lettered": 500, "imitation": 80000, "feedback": 20000, "doubt": 28000}
+MORE = {"problem": 1000, "lettered": 500, "imitation": 60000, "feedback": 24000, "doubt": 32000}
 ORGANISM = {**RECIPE, "budget": {**RECIPE["budget"], **MORE}}
 # Raised when a change of code changes what is measured on the same organism.
 MEASURE_CODE = 1
