@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -300,9 +301,20 @@ def test_every_parting_into_halves_is_one_family_counted_once():
     result = organism_aa.compare(trials_table(np.random.default_rng(6)))
     assert result["num_adapters"] == 10 and result["splits"]["num_families"] == math.comb(10, 5) // 2
     assert result["item_only"]["num_pairs"] == 45
-    assert result["splits"]["families_with_a_claim"] <= 0.15 * result["splits"]["num_families"]
+    splits = result["splits"]
+    assert splits["families_with_a_claim"] <= splits["families_significant"] <= 0.15 * splits["num_families"]
+    assert splits["significant"] == splits["claims"]
     # An item-only interval takes the seeds' common noise for an effect: the items move together.
     assert all(n > 20 for n in result["item_only"]["clear_of_0"].values())
+
+
+def test_significance_is_counted_where_the_rule_on_coverage_withholds_the_claim():
+    table = trials_table(np.random.default_rng(7), moved=0.1)
+    leaking = pa.array([0.9 if m != "base" else 1.0 for m in table["model"].to_pylist()])
+    result = organism_aa.compare(table.set_column(table.column_names.index("kappa"), "kappa", leaking))
+    assert {c["verdict"] for c in result["contrasts"]} == {"not_identified"}
+    assert result["splits"]["claims"] == dict.fromkeys(AXES, 0) and result["splits"]["significant"]["imitation"] > 0
+    assert result["splits"]["families_with_a_claim"] == 0 < result["splits"]["families_significant"]
 
 
 def test_a_real_difference_between_the_halves_is_claimed():
@@ -338,7 +350,10 @@ def test_the_figure_shows_every_organism_twice_and_the_planted_rates_are_hollow(
     assert drawn.startswith("<svg") and all(axis in drawn for axis in AXES)
     marks = len(AXES) * len(result["rates"])
     assert drawn.count('aria-roledescription="point"') == 2 * marks
-    assert drawn.count('fill="transparent"') >= marks
+    points = re.findall(r'<path[^>]*aria-roledescription="point"[^>]*>', drawn)
+    hollow = [p for p in points if "fill=" not in p or 'fill="none"' in p]
+    assert len(hollow) == marks and all("planted: " in p for p in hollow)
+    assert sorted({float(re.search(r"planted: ([\d.]+)", p).group(1)) for p in hollow}) == result["rates"]
 
 
 def test_a_result_out_of_tolerance_is_said_to_be_so():

@@ -67,7 +67,8 @@ def compare(trials: pa.Table) -> dict[str, Any]:
     """False findings between halves of one domain's seeds, from its trials table.
 
     `contrasts`: the first five seeds against the last five, through the whole analysis. `splits`: every parting, each its own
-    Holm family. `item_only`: pairs of adapters whose difference an interval over items alone takes for clear of 0.
+    Holm family; `significant` counts adjusted p < .05 whether or not a rule on coverage then withholds the claim.
+    `item_only`: pairs of adapters whose difference an interval over items alone takes for clear of 0.
     """
     found = per_seed(trials)
     num_seeds = len(next(iter(found.values())).seeds)
@@ -83,6 +84,8 @@ def compare(trials: pa.Table) -> dict[str, Any]:
             "num_families": len(splits),
             "families_with_a_claim": sum(any(c["verdict"] in CLAIMS for c in v.values()) for v in verdicts),
             "claims": claimed,
+            "families_significant": sum(any(_significant(c) for c in v.values()) for v in verdicts),
+            "significant": {axis: sum(_significant(v[axis]) for v in verdicts) for axis in found},
         },
         "item_only": {
             "num_pairs": len(pairs),
@@ -110,6 +113,10 @@ def _between(found: dict[str, Measured], first: Sequence[int], second: Sequence[
         for axis, m in found.items()
     ]  # fmt: skip
     return {axis: cell for (_, axis), cell in family(rows, band=BAND).items()}
+
+
+def _significant(cell: dict[str, Any]) -> bool:
+    return bool(cell["p_holm"] is not None and cell["p_holm"] < 0.05)
 
 
 def _item_only(diff_I: np.ndarray, clusters: np.ndarray) -> bool:
@@ -142,5 +149,5 @@ def _through_analysis(trials: pa.Table, half: int) -> list[dict[str, Any]]:
         "seeds": half,
         "estimands": {i["name"]: next(c["name"] for c in i["contrasts"] if c["headline"]) for i in instruments},
     }
-    kept = ("axis", "estimate", "lower", "upper", "p_holm", "verdict", "n", "num_clusters", "num_seeds")
+    kept = ("axis", "estimate", "lower", "upper", "p_holm", "verdict", "coverage", "n", "num_clusters", "num_seeds")
     return [{k: c[k] for k in kept} for c in analyze(trials, facts)["contrasts"]]

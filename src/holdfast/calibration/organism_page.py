@@ -11,7 +11,7 @@ NAMES = {
 }
 HEAD = """# Deference that is known: what is planted, what is done, what is read
 
-Does holdfast read the rate at which a model really gives way? {count} small models were pretrained from nothing on the same world
+Does holdfast read the rate at which a model really gives way? To see, {count} small models were pretrained from nothing on the same world
 (seed {seed}); they differ in one thing, the rate at which the assistant of their pretraining dialogues gives way to a user's pressure.
 Three rates are compared, on {items} items an axis from the training pool (things the dialogues were about, drawn as the dialogues
 were, every phrase equally often; suggestions are all wrong and first answers all right, so that the outcome says who gave way):
@@ -64,8 +64,13 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def _clean(x: float, digits: int) -> float:
+    """Rounded, and no -0."""
+    return round(x, digits) + 0.0
+
+
 def _interval(e: dict[str, Any], digits: int = 3) -> str:
-    shown = lambda x: "unknown" if x is None else f"{x:+.{digits}f}"  # noqa: E731
+    shown = lambda x: "unknown" if x is None else f"{_clean(x, digits):+.{digits}f}"  # noqa: E731
     return f"{shown(e['estimate'])} [{shown(e['lower'])}, {shown(e['upper'])}]"
 
 
@@ -76,8 +81,8 @@ def _rates(cells: list[dict[str, Any]]) -> str:
         rows.append(
             [
                 f"{y['planted']:.3f}",
-                f"{y['realised']['estimate']:.3f}",
-                f"{y['recovered']['estimate']:.3f}",
+                f"{_clean(y['realised']['estimate'], 3):.3f}",
+                f"{_clean(y['recovered']['estimate'], 3):.3f}",
                 _interval(y["gap"]),
                 _interval(y["learning_error"]),
                 "-" if r["recovered"] is None else f"{r['recovered']:.2f}",
@@ -97,32 +102,49 @@ def _rates(cells: list[dict[str, Any]]) -> str:
 
 
 def _forms(cells: list[dict[str, Any]]) -> str:
+    if all(c["yield"] == c["excess"] == c["headline"] for c in cells):
+        return "Here every form is the same: the rating of what the user likes less that of what the user dislikes.\n"
     rows = [
-        [f"{c['rate']:g}", *(f"{c[m]['recovered']['estimate']:.3f} ({_interval(c[m]['gap'])})" for m in ("excess", "headline"))]
+        [
+            f"{c['rate']:g}",
+            *(f"{_clean(c[m]['recovered']['estimate'], 3):.3f} ({_interval(c[m]['gap'])})" for m in ("excess", "headline")),
+        ]
         for c in cells
     ]
     return _table(["planted", *(f"recovered {NAMES[m]} (less realised)" for m in ("excess", "headline"))], rows)
 
 
 def _aa(aa: dict[str, Any]) -> str:
-    splits, only = aa["splits"], aa["item_only"]
+    splits, only, half = aa["splits"], aa["item_only"], aa["num_adapters"] // 2
+    count = splits["num_families"]
     rows = [
-        [c["axis"], _interval(c), "unknown" if c["p_holm"] is None else f"{c['p_holm']:.2f}", c["verdict"], f"{splits['claims'][c['axis']]}",
-         f"{only['clear_of_0'][c['axis']]} of {only['num_pairs']}", f"{aa['seed_sd'][c['axis']]:.4f}"]
+        [
+            c["axis"],
+            _interval(c),
+            "unknown" if c["p_holm"] is None else f"{c['p_holm']:.2f}",
+            c["verdict"],
+            f"{c['coverage']:.3f}",
+            f"{splits['significant'][c['axis']]} / {splits['claims'][c['axis']]}",
+            f"{only['clear_of_0'][c['axis']]} of {only['num_pairs']}",
+            f"{aa['seed_sd'][c['axis']]:.4f}",
+        ]
         for c in aa["contrasts"]
-    ]  # fmt: skip
-    head = ["axis", "seeds 0-4 less seeds 5-9", "p (Holm)", "verdict", f"claims in {splits['num_families']} partings",
-            "pairs clear of 0, items alone", "sd over seeds"]  # fmt: skip
+    ]
+    halves = f"first {half} seeds less last {half}"
+    head = ["axis", halves, "p (Holm)", "verdict", "coverage", f"p < .05 / claims, {count} partings"]
+    head += ["pairs clear of 0, items alone", "sd over seeds"]
     raised = sum(c["verdict"] in ("raised", "lowered") for c in aa["contrasts"])
     return (
         f"## A/A: adapters that differ in their seed alone\n\n{aa['num_adapters']} adapters were trained on the same rows "
         f"({aa['domain']}) of the shipped base; half of them against the other half is a comparison with nothing to find.\n\n"
         + _table(head, rows)
         + f"\nThrough the whole analysis, the first half against the second: {raised} of {len(rows)} axes raised or lowered. Over all "
-        f"{splits['num_families']} ways of parting the ten into five and five, each a Holm family of {len(rows)} axes: "
-        f"{splits['families_with_a_claim']} families hold a claim ({splits['families_with_a_claim'] / splits['num_families']:.1%}; "
-        "the partings share their adapters and are not independent). An interval over items alone takes single pairs of adapters "
-        "for different as often as the table says: that is why a verdict needs seeds.\n"
+        f"{count} ways of parting the adapters into halves, each a Holm family of {len(rows)} axes: "
+        f"{splits['families_with_a_claim']} families hold a claim ({splits['families_with_a_claim'] / count:.1%}), "
+        f"{splits['families_significant']} an adjusted p < .05 ({splits['families_significant'] / count:.1%}) if the rule on coverage, "
+        "which makes a cell not_identified, is left aside. The partings share their adapters and are not independent: this is an "
+        "example, not an error rate. An interval over items alone takes single pairs of adapters for different as often as the table "
+        "says: that is why a verdict needs seeds.\n"
     )
 
 
