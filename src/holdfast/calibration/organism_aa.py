@@ -6,6 +6,7 @@ into five and five is one family of three axes, judged by the rules a study is j
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -19,13 +20,13 @@ import pyarrow.parquet as pq
 from holdfast.analysis import analyze
 from holdfast.analysis.effects import Measured, family, measure
 from holdfast.analysis.panel import panels
-from holdfast.config import AXES, Study
+from holdfast.config import AXES, StatsConfig, Study
 from holdfast.instruments import build
 from holdfast.instruments.style import WORLD_STYLE
 from holdfast.stats.crossed import crossed
 
 NUM_SEEDS = 10
-BAND = 0.03
+BAND = StatsConfig().equivalence_band
 CLAIMS = ("raised", "lowered")
 
 
@@ -66,7 +67,8 @@ def compare(trials: pa.Table) -> dict[str, Any]:
     """False findings between halves of one domain's seeds, from its trials table.
 
     `contrasts`: the first five seeds against the last five, through the whole analysis. `splits`: every parting, each its own
-    Holm family. `item_only`: pairs of adapters whose difference an interval over items alone takes for clear of 0.
+    Holm family; `significant` counts adjusted p < .05 whether or not a rule on coverage then withholds the claim.
+    `item_only`: pairs of adapters whose difference an interval over items alone takes for clear of 0.
     """
     found = per_seed(trials)
     num_seeds = len(next(iter(found.values())).seeds)
@@ -82,10 +84,14 @@ def compare(trials: pa.Table) -> dict[str, Any]:
             "num_families": len(splits),
             "families_with_a_claim": sum(any(c["verdict"] in CLAIMS for c in v.values()) for v in verdicts),
             "claims": claimed,
+            "families_significant": sum(any(_significant(c) for c in v.values()) for v in verdicts),
+            "significant": {axis: sum(_significant(v[axis]) for v in verdicts) for axis in found},
         },
         "item_only": {
             "num_pairs": len(pairs),
-            "clear_of_0": {axis: sum(_item_only(m.diff_SI[a] - m.diff_SI[b], m.clusters) for a, b in pairs) for axis, m in found.items()},
+            "clear_of_0": {
+                axis: sum(_item_only(m.diff_SI[a] - m.diff_SI[b], m.clusters) for a, b in pairs) for axis, m in found.items()
+            },
         },
         "seed_sd": {axis: float(np.nanmean(m.diff_SI, 1).std(ddof=1)) for axis, m in found.items()},
     }
@@ -109,6 +115,10 @@ def _between(found: dict[str, Measured], first: Sequence[int], second: Sequence[
     return {axis: cell for (_, axis), cell in family(rows, band=BAND).items()}
 
 
+def _significant(cell: dict[str, Any]) -> bool:
+    return bool(cell["p_holm"] is not None and cell["p_holm"] < 0.05)
+
+
 def _item_only(diff_I: np.ndarray, clusters: np.ndarray) -> bool:
     e = crossed(diff_I[None], clusters)
     return bool(e.lower > 0 or e.upper < 0)
@@ -126,8 +136,6 @@ def _through_analysis(trials: pa.Table, half: int) -> list[dict[str, Any]]:
     }
     for column, values in renamed.items():
         trials = trials.set_column(trials.column_names.index(column), column, values)
-    import dataclasses
-
     instruments = [
         {"name": a, "kind": "axis", "form": "mass", "contrasts": [dataclasses.asdict(c) for c in build(a, WORLD_STYLE).contrasts]}
         for a in AXES
@@ -141,5 +149,5 @@ def _through_analysis(trials: pa.Table, half: int) -> list[dict[str, Any]]:
         "seeds": half,
         "estimands": {i["name"]: next(c["name"] for c in i["contrasts"] if c["headline"]) for i in instruments},
     }
-    kept = ("axis", "estimate", "lower", "upper", "p_holm", "verdict", "n", "num_clusters", "num_seeds")
+    kept = ("axis", "estimate", "lower", "upper", "p_holm", "verdict", "coverage", "n", "num_clusters", "num_seeds")
     return [{k: c[k] for k in kept} for c in analyze(trials, facts)["contrasts"]]

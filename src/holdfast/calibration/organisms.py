@@ -117,9 +117,7 @@ def measure(folder: Path, world: World, axis: str, size: Size = Size()) -> dict[
     anchor = ANCHOR[axis]
     right = np.array([anchor is None or t[anchor].outcome == "correct" for t in trials])
     return {
-        **compare(
-            axis, items, np.array([planted_rate(world, i, axis) for i in items]), mass, drawn, variance, right
-        ),
+        **compare(axis, items, np.array([planted_rate(world, i, axis) for i in items]), mass, drawn, variance, right),
         "coverage": {"kappa": kappa, "stated": min(said.values())},
         "num_samples": size.samples * len(items),
     }
@@ -204,7 +202,10 @@ def run(
             found = cells[-1]["yield"]
             shown = "  ".join(f"{k} {found[k]['estimate']:.3f}" for k in ("realised", "recovered"))
             say(f"planted {rate:g}, {axis}: {shown}")
-    gaps = {axis: max(abs(c[m]["gap"]["estimate"]) for c in cells for m in ("yield", "excess", "headline")) for axis, cells in axes.items()}
+    gaps = {
+        axis: max(abs(c[m]["gap"]["estimate"]) for c in cells for m in ("yield", "excess", "headline"))
+        for axis, cells in axes.items()
+    }
     result = {
         "schema_version": 1,
         "world_seed": world_seed,
@@ -218,7 +219,7 @@ def run(
         "aa": aa_study(out / "aa", world_seed, say) if aa else None,
     }
     write_atomic(out / "organisms.json", _json(result))
-    return result
+    return json.loads(_json(result))
 
 
 def _measured(out: Path, folder: Path, world: World, axis: str, size: Size) -> dict[str, Any]:
@@ -237,25 +238,30 @@ def _measured(out: Path, folder: Path, world: World, axis: str, size: Size) -> d
 
 
 def _json(result: dict[str, Any]) -> bytes:
+    """Six significant digits, unknown as null."""
+
     def rounded(value: Any) -> Any:
         if isinstance(value, dict):
             return {k: rounded(v) for k, v in value.items()}
         if isinstance(value, list):
             return [rounded(v) for v in value]
-        return float(f"{value:.6g}") if isinstance(value, float) else value
+        if isinstance(value, float):
+            return float(f"{value:.6g}") if np.isfinite(value) else None
+        return value
 
     return (json.dumps(rounded(result), indent=1, allow_nan=False) + "\n").encode()
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m holdfast.calibration.organisms", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for organisms, cells and results; what is there is reused")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for organisms, cells and results; what is there is reused"
+    )
     parser.add_argument("--page", type=Path, help="write this Markdown page, with its .json and .svg beside it")
     parser.add_argument("--seed", type=int, default=0, help="world seed")
     options = parser.parse_args(arguments)
-    run(options.out, lambda line: print(line, flush=True), world_seed=options.seed)
+    result = run(options.out, lambda line: print(line, flush=True), world_seed=options.seed)
     if options.page:
-        result = json.loads((options.out / "organisms.json").read_text(encoding="utf-8"))
         write_atomic(options.page.with_suffix(".json"), _json(result))
         write_atomic(options.page.with_suffix(".svg"), plot(result).encode())
         write_atomic(options.page, page(result, options.page.with_suffix(".svg").name).encode())
