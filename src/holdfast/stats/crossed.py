@@ -12,9 +12,10 @@ clusters, and domains that differ in noise (docs/calibration.md shows what comes
   times in 100, and a family of 15 cells without any effect holds a false finding in a fifth of the studies.
 - V_cluster is the cluster jackknife (Bell & McCaffrey 2002, CR3), which is not too small where a few clusters are large; its degrees
   of freedom are the number of equal clusters of the same concentration, 1 / sum(share^2), less one.
-- Degrees of freedom weigh each part by its share of the variance, 1 / df = share / df_seed + (1 - share) / df_cluster. Satterthwaite
-  (1946) squares the shares: a seed part that by chance comes out small then both shrinks the interval and raises its degrees of
-  freedom, and with 2 of them p < .0017 (the first step of a Holm family of 30 sides) comes up to 11 times too often.
+- Degrees of freedom: 1 / df = share^1.5 / df_seed + (1 - share)^1.5 / df_cluster, the shares being of the variance. Satterthwaite
+  (1946) squares them: a seed part that by chance comes out small then both shrinks the interval and raises its degrees of freedom, and
+  with 2 of them p < .0017 (the first step of a Holm family of 30 sides) comes up to 11 times too often. With plain shares intervals
+  are too wide (96 to 97 in 100 cover).
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def crossed(diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, 
         shared = max(cluster_variance - interaction, 0.0)
         variance = seed_variance / num_seeds + shared
         share = seed_variance / num_seeds / variance if variance > 0 else 0.0
-        df = 1 / (share / seed_df + (1 - share) / cluster_df) if variance == variance else float("nan")
+        df = 1 / (share**1.5 / seed_df + (1 - share) ** 1.5 / cluster_df) if variance == variance else float("nan")
     se = float(np.sqrt(variance))
     half, p = _half_and_p(estimate, se, df, level)
     return Interval(
