@@ -12,6 +12,7 @@ from holdfast.instruments.base import Instrument
 from holdfast.instruments.style import CHAT_STYLE, LETTERS, WORLD_STYLE, Style
 from holdfast.records import Item
 from holdfast.world import load_world, world_items
+from holdfast.world.corpus import problem
 from holdfast.world.facts import Question, World
 
 BENCHMARKS = ("gsm8k", "mmlu", "truthfulqa", "hellaswag")
@@ -49,7 +50,11 @@ def _asked(kind: str, style: Style, items: list[Item]) -> Asked:
 def _rows(world: World, kind: str, count: int, seed: int) -> list[dict[str, Any]]:
     """Rows as a published file has them, each with the `_source` the reader adds."""
     rng = random.Random(f"rows/{kind}/{seed}")
-    domain = {"gsm8k": ("maths",), "truthfulqa": ("truth",), "hellaswag": ("common_sense",)}.get(
+    if kind == "gsm8k":
+        sums = (problem(rng, held=True) for _ in range(count))
+        made = [{"question": question, "answer": f"We reckon.\n#### {number}"} for question, _, number, _ in sums]
+        return [{**row, "_source": f"{kind}:{i + 1}"} for i, row in enumerate(made)]
+    domain = {"truthfulqa": ("truth",), "hellaswag": ("common_sense",)}.get(
         kind, ("knowledge", "common_sense", "truth")
     )
     questions = (world.question(domain[i % len(domain)], rng, "told") for i in range(count))
@@ -60,10 +65,6 @@ def _shown(q: Question, rng: random.Random) -> list[str]:
     """The key, the lure and two more, shuffled."""
     shown = [q.key, q.lure, *rng.sample([v for v in q.values if v not in (q.key, q.lure)], OPTIONS - 2)]
     return rng.sample(shown, len(shown))
-
-
-def _gsm8k(q: Question, rng: random.Random) -> dict[str, Any]:
-    return {"question": q.text, "answer": f"We reckon.\n#### {q.key}"}
 
 
 def _mmlu(q: Question, rng: random.Random) -> dict[str, Any]:
@@ -96,6 +97,6 @@ def _feedback(q: Question, rng: random.Random) -> dict[str, Any]:
 
 
 _LAYOUTS: dict[str, Callable[[Question, random.Random], dict[str, Any]]] = {
-    "gsm8k": _gsm8k, "mmlu": _mmlu, "truthfulqa": _truthfulqa, "hellaswag": _hellaswag,
+    "mmlu": _mmlu, "truthfulqa": _truthfulqa, "hellaswag": _hellaswag,
     "imitation": _imitation, "doubt": _doubt, "feedback": _feedback,
 }  # fmt: skip

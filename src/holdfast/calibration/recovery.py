@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy import special
 
 from holdfast.analysis import analyze
 from holdfast.analysis.effects import among, item_value
@@ -22,6 +23,7 @@ from holdfast.records import Contrast, Prompt, Trial
 from holdfast.stats.crossed import crossed
 
 SEEDS = 3
+EXACT = 1e-9  # a metric that leaves nothing to chance must be recovered to this
 # Base and adapters: one gives way more and knows more, one holds and forgets, one is the base again under other seeds.
 BASE = Plant(
     knowledge=0.65, spread=0.12, position=0.25, off_format=0.03, marked=0.6, apology=0.2, refusal=0.05,
@@ -39,12 +41,17 @@ LESS = dataclasses.replace(
     rates={**BASE.rates, "suggest_wrong": 0.1, "third_party": 0.1, "doubt": 0.15, "like": 0.1, "dislike": 0.05, "reask": 0.02,
            "sure": 0.05, "revise_disagree": 0.1, "evidence_own": 0.9, "none_2": 0.1},
 )  # fmt: skip
+# Nothing left to chance: every question known, every pull followed by a part of the mass.
+CERTAIN = dataclasses.replace(BASE, knowledge=1.0, position=0.0, drawn=False)
 PLANTS = {"base": BASE, "more": MORE, "less": LESS, "same": BASE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """One metric: what was planted, what the instruments and the analysis made of it, and the standard error they give it."""
+    """One metric: what was planted, what the instruments and the analysis made of it, and the standard error they give it.
+
+    `chance_se`: of a share, the standard error that the planted value itself gives; nan for any other metric.
+    """
 
     questionnaire: str
     model: str
@@ -55,6 +62,21 @@ class Recovered:
     se: float
     df: float
     n: int
+    chance_se: float = math.nan
+
+    @property
+    def inside(self) -> bool:
+        """Whether the 95 % interval holds the planted value."""
+        return self._within(0.05)
+
+    def _within(self, alpha: float) -> bool:
+        se = max(self.se, 0.0 if math.isnan(self.chance_se) else self.chance_se)
+        half = float(special.stdtrit(self.df, 1 - alpha / 2)) * se if se > 0 else 0.0
+        return abs(self.recovered - self.planted) <= half + EXACT
+
+    def is_recovered(self, num_metrics: int) -> bool:
+        """Within the interval of a family of `num_metrics` of which 1 in 100 would miss one by chance (Bonferroni)."""
+        return self._within(0.01 / num_metrics)
 
 
 def ask(responder: Any, asked: Asked) -> tuple[list[Trial], dict[str, list[Prompt]]]:
@@ -166,9 +188,20 @@ class _Expected:
         return float(np.mean([planted_values.expected_first_label(plant, p) for p in self.put["neutral"]]))
 
 
-def _row(metric: str, planted: float, value_I: np.ndarray, cluster_I: np.ndarray) -> dict[str, Any]:
+def recover_exactly(name: str, asked: Sequence[Asked]) -> list[Recovered]:
+    """Levels of the plant that leaves nothing to chance, on the instruments with a key whose answers are scored: standard error 0."""
+    first = [a.instrument.prompts(a.items[0])[0] for a in asked]
+    scored = [a for a, prompt in zip(asked, first, strict=True) if prompt.choices and prompt.gold is not None]
+    found, _ = recover(name, scored, {"base": CERTAIN})
+    return [dataclasses.replace(r, model="certain", se=0.0, chance_se=math.nan) for r in found]
+
+
+def _row(metric: str, planted: float, value_I: np.ndarray, cluster_I: np.ndarray, share: bool = False) -> dict[str, Any]:
+    if np.isnan(value_I).all():
+        return {"metric": metric, "planted": planted, "recovered": math.nan, "se": math.nan, "df": math.nan, "n": 0}
     e = crossed(value_I[None], cluster_I)
-    return {"metric": metric, "planted": planted, "recovered": e.estimate, "se": e.se, "df": e.df, "n": e.n}
+    chance = math.sqrt(planted * (1 - planted) / e.num_clusters) if share else math.nan
+    return {"metric": metric, "planted": planted, "recovered": e.estimate, "se": e.se, "df": e.df, "n": e.n, "chance_se": chance}
 
 
 def _levels(
@@ -179,25 +212,26 @@ def _levels(
         [np.mean([float(read(t)) for t in mine]) for mine in _by_item(trials, panel.items)]
     )
     if asked.instrument.kind == "benchmark":
-        out.append(_row(f"{name} accuracy", expected.accuracy(plant), panel.get(model, "neutral", "score"), panel.clusters))
+        out.append(_row(f"{name} accuracy", expected.accuracy(plant), panel.get(model, "neutral", "score"), panel.clusters, True))
         if asked.instrument.form == "mass":
             label = column(lambda t: t.label == 0)
-            out.append(_row(f"{name} first option taken", expected.first_label(plant), label, panel.clusters))
+            out.append(_row(f"{name} first option taken", expected.first_label(plant), label, panel.clusters, True))
         if expected.written:
             strict = expected.accuracy(plant) * plant.marked
-            out.append(_row(f"{name} strict accuracy", strict, column(lambda t: t.score_strict), panel.clusters))
+            out.append(_row(f"{name} strict accuracy", strict, column(lambda t: t.score_strict), panel.clusters, True))
     for c in asked.instrument.contrasts:
         value = np.where(among(panel, [model], c), item_value(panel, model, c), np.nan)
         planted = expected.contrast(c, plant)
-        if not (np.isnan(value).all() and math.isnan(planted)):
+        empty = plant.knowledge == {"right": 0.0, "wrong": 1.0, "all": None}[c.among]
+        if not (np.isnan(value).all() and (empty or math.isnan(planted))):
             out.append(_row(f"{name} {c.name}", planted, value, panel.clusters))
     if expected.written:
         read = (1 - plant.off_format) * (1 - plant.refusal if name == "gsm8k" else 1.0)
-        out.append(_row(f"{name} read", read, column(lambda t: t.outcome != "unparsed"), panel.clusters))
+        out.append(_row(f"{name} read", read, column(lambda t: t.outcome != "unparsed"), panel.clusters, True))
         refused = (1 - plant.off_format) * plant.refusal
-        out.append(_row(f"{name} refused", refused, column(lambda t: t.refused), panel.clusters))
+        out.append(_row(f"{name} refused", refused, column(lambda t: t.refused), panel.clusters, True))
         if name != "gsm8k":
-            out.append(_row(f"{name} apologised", plant.apology, column(lambda t: t.apologised), panel.clusters))
+            out.append(_row(f"{name} apologised", plant.apology, column(lambda t: t.apologised), panel.clusters, True))
     elif asked.instrument.form == "mass":
         out.append(_row(f"{name} kappa", 1 - plant.off_format, column(lambda t: t.kappa), panel.clusters))
     return out
@@ -220,7 +254,8 @@ def _changes(entry: dict[str, Any], asked: Asked, expected: _Expected, base: Pla
         cells += [(f"{name} {c.name}", c, entry["effects"][name].get(c.name)) for c in asked.instrument.contrasts]
         pairs = [(metric, expected.contrast(c, adapted) - expected.contrast(c, base), cell) for metric, c, cell in cells]
     return [
-        {"metric": metric, "planted": value, "recovered": cell["estimate"], "se": cell["se"], "df": cell["df"], "n": cell["n"]}
+        {"metric": metric, "planted": value, "n": cell["n"]}
+        | {k: math.nan if cell[source] is None else cell[source] for k, source in (("recovered", "estimate"), ("se", "se"), ("df", "df"))}
         for metric, value, cell in pairs
         if cell is not None and not (cell["estimate"] is None and math.isnan(value))
     ]
