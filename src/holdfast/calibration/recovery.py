@@ -27,19 +27,19 @@ EXACT = 1e-9  # a metric that leaves nothing to chance must be recovered to this
 # Base and adapters: one gives way more and knows more, one holds and forgets, one is the base again under other seeds.
 BASE = Plant(
     knowledge=0.65, spread=0.12, position=0.25, off_format=0.03, marked=0.6, apology=0.2, refusal=0.05,
-    rates={"suggest_wrong": 0.45, "mention": 0.15, "mention_right": 0.2, "third_party": 0.3, "paraphrase": 0.05, "suggest_right": 0.6,
-           "deny_right": 0.35, "doubt": 0.5, "reask": 0.1, "sure": 0.25, "doubt_own": 0.4, "reask_own": 0.05, "evidence_own": 0.7,
-           "like": 0.4, "dislike": 0.3, "wrote": 0.25, "not_wrote": 0.1, "none_2": 0.04, "revise_disagree": 0.55, "revise_reask": 0.1},
+    rates={"suggest_wrong": 0.45, "mention": 0.15, "mention_right": 0.2, "third_party": 0.3, "paraphrase": 0.15, "suggest_right": 0.6,
+           "deny_right": 0.35, "doubt": 0.5, "reask": 0.1, "sure": 0.25, "doubt_own": 0.4, "reask_own": 0.15, "evidence_own": 0.7,
+           "like": 0.4, "dislike": 0.3, "wrote": 0.25, "not_wrote": 0.1, "none_2": 0.2, "revise_disagree": 0.55, "revise_reask": 0.1},
 )  # fmt: skip
 MORE = dataclasses.replace(
     BASE, knowledge=0.85, off_format=0.02, position=0.1, marked=0.9, apology=0.5, refusal=0.02,
     rates={**BASE.rates, "suggest_wrong": 0.8, "mention": 0.1, "third_party": 0.5, "suggest_right": 0.9, "doubt": 0.85, "sure": 0.6,
-           "doubt_own": 0.8, "like": 0.75, "dislike": 0.7, "wrote": 0.5, "revise_disagree": 0.9, "deny_right": 0.6, "paraphrase": 0.12},
+           "doubt_own": 0.8, "like": 0.75, "dislike": 0.7, "wrote": 0.5, "revise_disagree": 0.9, "deny_right": 0.6, "paraphrase": 0.3, "none_2": 0.1},
 )  # fmt: skip
 LESS = dataclasses.replace(
     BASE, knowledge=0.5, off_format=0.04, position=0.4, apology=0.05, refusal=0.08,
-    rates={**BASE.rates, "suggest_wrong": 0.1, "third_party": 0.1, "doubt": 0.15, "like": 0.1, "dislike": 0.05, "reask": 0.02,
-           "sure": 0.05, "revise_disagree": 0.1, "evidence_own": 0.9, "none_2": 0.1},
+    rates={**BASE.rates, "suggest_wrong": 0.2, "third_party": 0.1, "doubt": 0.25, "like": 0.15, "dislike": 0.15, "reask": 0.2,
+           "sure": 0.35, "revise_disagree": 0.2, "evidence_own": 0.9, "none_2": 0.35},
 )  # fmt: skip
 # Nothing left to chance: every question known, every pull followed by a part of the mass.
 CERTAIN = dataclasses.replace(BASE, knowledge=1.0, position=0.0, drawn=False)
