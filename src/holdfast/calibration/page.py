@@ -6,7 +6,7 @@ import html
 import math
 from typing import Any
 
-from holdfast.calibration.run import COVERAGE_LIMITS
+from holdfast.calibration.run import COVERAGE_LIMITS, limits
 
 WIDTH = 80
 KINDS = {"level": "levels of a model", "change": "gains, shifts and effects of adapters"}
@@ -24,13 +24,14 @@ def recovery_lines(found: dict[str, Any]) -> list[str]:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in found["recovery"]["rows"]:
         groups.setdefault((row["questionnaire"], row["metric"].split()[0]), []).append(row)
-    out = [f"{'planted against recovered':30s}{'metrics':>9s}{'recovered':>11s}{'in 95 %':>9s}{'exact':>8s}{'worst error':>13s}"]
+    out = [f"{'planted against recovered':28s}{'metrics':>9s}{'recovered':>11s}{'in 95 %':>9s}{'exact':>8s}{'worst error':>13s}"]
     for (questionnaire, instrument), rows in groups.items():
         chance, exact = [r for r in rows if r["model"] != "certain"], [r for r in rows if r["model"] == "certain"]
+        certain = f"{sum(r['inside'] for r in exact)}/{len(exact)}"
         worst = max(abs(r["recovered"] - r["planted"]) for r in chance if r["recovered"] is not None)
         out.append(
-            f"{questionnaire + ' ' + instrument:30s}{len(rows):9d}{sum(r['recovered_it'] for r in rows):11d}"
-            f"{100 * sum(r['inside'] for r in chance) / len(chance):8.0f} {sum(r['inside'] for r in exact):4d}/{len(exact):<3d}{worst:12.3f}"
+            f"{questionnaire + ' ' + instrument:28s}{len(rows):9d}{sum(r['recovered_it'] for r in rows):11d}"
+            f"{100 * sum(r['inside'] for r in chance) / len(chance):9.0f}{certain:>8s}{worst:13.3f}"
         )
     return out
 
@@ -60,6 +61,7 @@ def _pairs(found: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]
 
 def text(found: dict[str, Any]) -> str:
     lines = [*recovery_lines(found), "", *study_lines(found), ""]
+    lines += [f"known limit: {p}" for p in limits(found)]
     if found["problems"]:
         lines += [f"{len(found['problems'])} beyond what is promised:", *(f"  {p}" for p in found["problems"])]
     else:
@@ -167,8 +169,8 @@ of {len(same)} of the adapter that differs from the base in its seeds alone, {al
 
 ## Simulated studies
 
-{s["num_studies"]} studies for each scenario and truth, five domains and three axes unless it says otherwise, {s["num_whole"]} more as trials tables that
-go the whole way through the analysis. Under "no effect" every cell's true effect is 0; "with effects" two domains lie on the two edges of the
+{s["num_studies"]} studies of each scenario without effect and half as many with effects, five domains and three axes unless it says otherwise, and
+{s["num_whole"]} trials tables that go the whole way through the analysis. Under "no effect" every cell's true effect is 0; "with effects" two domains lie on the two edges of the
 equivalence band and one far outside it. Coverage is promised at 95 ± 1.5 %; studies with any false raised or lowered verdict (family-wise, Holm), and cells called
 unchanged whose effect is on the band's edge or beyond it, at 5 % at most. ± is one Monte Carlo standard error.
 
@@ -195,6 +197,5 @@ def _scenario_row(null: dict[str, Any], edge: dict[str, Any]) -> str:
 
 
 def _closing(found: dict[str, Any]) -> str:
-    if not found["problems"]:
-        return "Beyond what is promised: nothing."
-    return "Beyond what is promised:\n\n" + "\n".join(f"- {p}" for p in found["problems"])
+    known = "".join(f"\n- Known limit: {p}." for p in limits(found))
+    return "Beyond what is promised:\n\n" + ("\n".join(f"- {p}." for p in found["problems"]) or "- nothing.") + known
