@@ -63,7 +63,7 @@ def test_another_seed_or_size_takes_up_nothing_of_the_first(made, monkeypatch):
 
 def test_the_table_is_readable_at_80_columns_and_names_every_scenario(made):
     _, found, _ = made
-    lines = page.text(found | {"problems": []}).splitlines()
+    lines = page.text(found | {"problems": ["a planted value of a name that is long " * 4]}).splitlines()
     assert max(map(len, lines)) <= 80
     assert all(any(line.startswith(s.name) for line in lines) for s in run.SCENARIOS)
 
@@ -88,7 +88,10 @@ def test_a_value_that_is_not_recovered_and_a_rate_beyond_its_limit_are_both_prob
     broken = json.loads(json.dumps(found))
     broken["recovery"]["rows"][0]["recovered_it"] = False
     broken["studies"][0]["rates"]["false_verdict"] = {"rate": 0.5, "se": 0.01, "n": 100}
+    unpromised = next(p for p in broken["studies"] if not p["promised"])
+    unpromised["rates"]["false_verdict"] = {"rate": 0.4, "se": 0.01, "n": 100}
     told = problems(broken)
+    assert any("40.0 %" in p for p in run.limits(broken)) and not any("40.0 %" in p for p in told)
     assert any(broken["recovery"]["rows"][0]["metric"] in p for p in told) and any("false verdict in 50.0 %" in p for p in told)
 
 

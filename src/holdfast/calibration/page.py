@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from holdfast.calibration.run import COVERAGE_LIMITS, limits
@@ -39,7 +41,7 @@ def recovery_lines(found: dict[str, Any]) -> list[str]:
 def study_lines(found: dict[str, Any]) -> list[str]:
     """Per scenario: coverage without and with effects, family-wise false verdicts, false equivalence; per cent with Monte Carlo errors."""
     out = [
-        f"{'simulated studies (per cent)':22s}{'coverage':>11s}{'with effects':>13s}{'false verdict':>14s}{'wrong unchanged':>18s}",
+        f"{'studies, per cent':22s}{'coverage':>11s}{'with effects':>13s}{'false verdict':>14s}{'wrong unchanged':>18s}",
     ]
     for null, edge in _pairs(found):
         out.append(
@@ -47,7 +49,7 @@ def study_lines(found: dict[str, Any]) -> list[str]:
             f"{_percent(null, 'false_verdict', 14)}{_percent(edge, 'false_unchanged', 18)}"
         )
     paired = [p for p in [*found["studies"], *found["whole"]] if (p["rates"].get("pair_false_verdict") or {}).get("rate") is not None]
-    out.append("adapters that differ only in seed, studies with any verdict between two of them:")
+    out.append("adapters that differ in seed alone, studies with any verdict between two:")
     out += [f"  {p['scenario']:20s}{_percent(p, 'pair_false_verdict', 11)}" for p in paired]
     least = min((n for n, _ in _pairs(found)), key=lambda p: p["rates"]["worst_coverage"]["rate"])
     out.append(f"the domain covered least: {_percent(least, 'worst_coverage').strip()} ({least['scenario']})")
@@ -61,12 +63,16 @@ def _pairs(found: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]
 
 def text(found: dict[str, Any]) -> str:
     lines = [*recovery_lines(found), "", *study_lines(found), ""]
-    lines += [f"known limit: {p}" for p in limits(found)]
+    lines += _folded(f"known limit: {p}" for p in limits(found))
     if found["problems"]:
-        lines += [f"{len(found['problems'])} beyond what is promised:", *(f"  {p}" for p in found["problems"])]
+        lines += [f"{len(found['problems'])} beyond what is promised:", *_folded(f"  {p}" for p in found["problems"])]
     else:
         lines.append("every planted value recovered; every rate within its limit")
     return "\n".join(lines)
+
+
+def _folded(lines: Iterable[str]) -> list[str]:
+    return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ")]
 
 
 def charts(found: dict[str, Any]) -> tuple[str, str]:
@@ -107,6 +113,7 @@ def _coverage(found: dict[str, Any]) -> str:
         }
         for p in parts
         for c in [p["rates"]["coverage"]]
+        if c["rate"] is not None
     ]  # fmt: skip
     order = list(dict.fromkeys(r["scenario"] for r in rows))
     low, high = (100 * x for x in COVERAGE_LIMITS)
