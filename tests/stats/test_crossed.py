@@ -95,6 +95,11 @@ def test_the_interval_scales_with_the_differences_and_a_higher_level_holds_a_low
     assert (a.p < 0.05) == (a.lower > 0 or a.upper < 0)
 
 
+def test_one_cluster_that_holds_nearly_everything_leaves_one_degree_of_freedom_and_a_finite_interval():
+    found = crossed(np.random.default_rng(9).normal(size=(1, 200)), np.r_[0, np.ones(199)])
+    assert found.df == 1 and math.isfinite(found.lower)
+
+
 def test_unknown_is_never_zero():
     d = np.random.default_rng(5).normal(size=(3, 30))
     for lone in (crossed(d[:1], np.zeros(30)), crossed(d, np.zeros(30))):
