@@ -71,7 +71,7 @@ def test_the_table_is_readable_at_80_columns_and_names_every_scenario(made):
 def test_the_charts_are_drawn_offline_with_a_mark_for_every_number(made):
     _, found, _ = made
     plot, coverage = page.charts(found)
-    shown = [r for r in found["recovery"]["rows"] if r["recovered"] is not None and abs(r["planted"]) <= 1]
+    shown = [r for r in found["recovery"]["rows"] if r["recovered"] is not None and "sensitivity" not in r["metric"] and "margin" not in r["metric"]]
     assert plot.count('aria-roledescription="circle"') == len(shown) > 200
     assert "few clusters" in coverage and "<script" not in page.page(found) and "http://www.w3.org" in plot
 
@@ -79,8 +79,14 @@ def test_the_charts_are_drawn_offline_with_a_mark_for_every_number(made):
 def test_organisms_run_only_when_given_and_stand_in_the_result(made, tmp_path):
     out, found, _ = made
     assert "organisms" not in found
-    with_them = calibrate(TINY, out, Ticks(), organisms=lambda folder, progress: {"axes": {"doubt": 1}})
-    assert with_them["organisms"] == {"axes": {"doubt": 1}}
+    cell = {"rate": 0.25, "yield": {"recovered": {"estimate": 0.231}}}
+    trained = {"axes": {"doubt": [cell]}, "agrees": False, "max_gap": {"doubt": 0.4}, "tolerance": 0.08}
+    with_them = calibrate(TINY, out, Ticks(), organisms=lambda folder: {**trained, "folder": folder.name})
+    assert with_them["organisms"]["folder"] == "organisms" and "missed by 0.400" in with_them["problems"][-1]
+    for shown in (page.text(with_them), page.markdown(with_them)):
+        assert "doubt        planted 0.250  recovered 0.231" in shown
+    assert "trained organisms" not in page.text(found)
+    (out / "calibration.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
 def test_a_value_that_is_not_recovered_and_a_rate_beyond_its_limit_are_both_problems(made):

@@ -14,6 +14,14 @@ WIDTH = 80
 KINDS = {"level": "levels of a model", "change": "gains, shifts and effects of adapters"}
 
 
+def _in_nats(row: dict[str, Any]) -> bool:
+    """Whether a metric is a difference of log-likelihoods, which stands on another scale than the shares beside it."""
+    from holdfast.instruments import available
+
+    name, _, metric = row["metric"].partition(" ")
+    return any(c.name == metric and c.unit == "nats" for c in available()[name].contrasts)
+
+
 def _percent(part: dict[str, Any], name: str, width: int = 10) -> str:
     r = part["rates"].get(name)
     if not r or r["rate"] is None:
@@ -30,7 +38,7 @@ def recovery_lines(found: dict[str, Any]) -> list[str]:
     for (questionnaire, instrument), rows in groups.items():
         chance, exact = [r for r in rows if r["model"] != "certain"], [r for r in rows if r["model"] == "certain"]
         certain = f"{sum(r['inside'] for r in exact)}/{len(exact)}"
-        worst = max(abs(r["recovered"] - r["planted"]) for r in chance if r["recovered"] is not None)
+        worst = max(abs(r["recovered"] - r["planted"]) for r in chance if r["recovered"] is not None and not _in_nats(r))
         out.append(
             f"{questionnaire + ' ' + instrument:28s}{len(rows):9d}{sum(r['recovered_it'] for r in rows):11d}"
             f"{100 * sum(r['inside'] for r in chance) / len(chance):9.0f}{certain:>8s}{worst:13.3f}"
@@ -62,13 +70,21 @@ def _pairs(found: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]
 
 
 def text(found: dict[str, Any]) -> str:
-    lines = [*recovery_lines(found), "", *study_lines(found), ""]
+    lines = [*recovery_lines(found), "", *study_lines(found), "", *organism_lines(found)]
     lines += _folded(f"known limit: {p}" for p in limits(found))
     if found["problems"]:
         lines += [f"{len(found['problems'])} beyond what is promised:", *_folded(f"  {p}" for p in found["problems"])]
     else:
         lines.append("every planted value recovered; every rate within its limit")
     return "\n".join(lines)
+
+
+def organism_lines(found: dict[str, Any]) -> list[str]:
+    """Trained organisms, where they were made: planted rate and what was recovered, by axis."""
+    axes = found.get("organisms", {}).get("axes", {})
+    cells = [(axis, c) for axis, mine in axes.items() for c in mine]
+    lines = [f"  {axis:12s} planted {c['rate']:.3f}  recovered {c['yield']['recovered']['estimate']:.3f}" for axis, c in cells]
+    return ["trained organisms:", *lines, ""] if lines else []
 
 
 def _folded(lines: Iterable[str]) -> list[str]:
@@ -84,7 +100,7 @@ def charts(found: dict[str, Any]) -> tuple[str, str]:
     rows = [
         {"planted": r["planted"], "recovered": r["recovered"], "what": KINDS[r["kind"]], "metric": r["metric"]}
         for r in found["recovery"]["rows"]
-        if r["recovered"] is not None and abs(r["planted"]) <= 1
+        if r["recovered"] is not None and not _in_nats(r)
     ]
     ends = alt.Chart(alt.Data(values=[{"x": -1, "y": -1}, {"x": 1, "y": 1}]))
     diagonal = ends.mark_line(color="#888888", strokeDash=[4, 3]).encode(x="x:Q", y="y:Q")
@@ -191,7 +207,7 @@ unchanged whose effect is on the band's edge or beyond it, at 5 % at most. ± is
 
 Called unchanged: cells without effect in studies without any. Detected: cells with an effect on the band's edge or far outside it called raised or lowered.
 
-{_closing(found)}
+{_trained(found)}{_closing(found)}
 """
 
 
@@ -201,6 +217,11 @@ def _scenario_row(null: dict[str, Any], edge: dict[str, Any]) -> str:
         f"| {null['scenario']} | {null['says']} | {cell(null, 'coverage')} | {cell(null, 'worst_coverage')} | {cell(null, 'unchanged')} "
         f"| {cell(edge, 'detected')} | {cell(null, 'width')} |"
     )
+
+
+def _trained(found: dict[str, Any]) -> str:
+    lines = "\n".join(organism_lines(found)).rstrip()
+    return f"```\n{lines}\n```\n\n" if lines else ""
 
 
 def _closing(found: dict[str, Any]) -> str:

@@ -40,8 +40,8 @@ LONG = Settings(num_items=400, num_studies=2000, num_whole=200)
 Progress = Callable[[int, str], AbstractContextManager[Callable[[int, str], None]]]
 
 
-def calibrate(settings: Settings, out: Path, progress: Progress, organisms: Any = None) -> dict[str, Any]:
-    """Make or take up every part under `out`/parts, and write `out`/calibration.json. `organisms`: None, or a function (out, progress) -> dict."""
+def calibrate(settings: Settings, out: Path, progress: Progress, organisms: Callable[[Path], dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Make or take up every part under `out`/parts, and write `out`/calibration.json. `organisms`: None, or a function of a folder."""
     (out / "parts").mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"version": 1, "settings": dataclasses.asdict(settings)}
     with progress(_work(settings), "calibrating") as tick:
@@ -71,7 +71,7 @@ def calibrate(settings: Settings, out: Path, progress: Progress, organisms: Any 
         found["studies"] = [p for s in SCENARIOS for p in studies(simulate, s, settings.num_studies, 1)]
         found["whole"] = studies(simulate_whole, WHOLE, settings.num_whole, WHOLE_COST)
     if organisms is not None:
-        found["organisms"] = organisms(out, progress)
+        found["organisms"] = organisms(out / "organisms")
     found["problems"] = problems(found)
     write_atomic(out / "calibration.json", (json.dumps(found, indent=1, sort_keys=True) + "\n").encode())
     return found
@@ -139,6 +139,9 @@ def problems(found: dict[str, Any]) -> list[str]:
             beyond = over_limit(name, Rate(**{k: math.nan if v is None else v for k, v in r.items()}))
             if beyond and part["promised"]:
                 out.append(f"{part['scenario']}, {part['truth']} effects: {beyond}")
+    trained = found.get("organisms", {})
+    if trained.get("agrees") is False:
+        out.append(f"trained organisms: a planted rate is missed by {max(trained['max_gap'].values()):.3f}, limit {trained['tolerance']}")
     return out
 
 

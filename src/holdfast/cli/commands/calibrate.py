@@ -53,5 +53,6 @@ def _organisms() -> Any:
     if importlib.util.find_spec("holdfast.calibration.organisms") is None:
         return None
     from holdfast.calibration import organisms
+    from holdfast.cli.progress import say
 
-    return organisms.run
+    return lambda folder: organisms.run(folder, say)
