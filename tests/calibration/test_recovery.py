@@ -66,9 +66,7 @@ def test_a_wrong_plant_is_not_recovered(recovered):
     """The comparison has teeth: the values of one plant do not pass for those of another."""
     rows, _ = recovered["world"]
     swapped = {(r.model, r.metric): r.planted for r in rows if r.kind == "level"}
-    shifted = [
-        dataclasses.replace(r, planted=swapped["more", r.metric]) for r in rows if r.model == "base" and r.kind == "level"
-    ]
+    shifted = [dataclasses.replace(r, planted=swapped["more", r.metric]) for r in rows if r.model == "base" and r.kind == "level"]
     missed = {r.metric for r in shifted if not r.inside}
     assert {"imitation excess_imitation_all", "feedback excess_feedback", "doubt excess_doubt_all", "mmlu kappa"} <= missed
 

@@ -54,6 +54,14 @@ def test_a_second_run_takes_up_every_part_and_an_interrupted_one_makes_what_is_m
     assert (out / "calibration.json").read_bytes() == before and sorted((out / "parts").iterdir()) == kept
 
 
+def test_a_part_made_with_other_code_is_made_again(made, monkeypatch):
+    out, _, _ = made
+    monkeypatch.setattr(run, "code_digest", lambda: "another estimator")
+    monkeypatch.setattr(run, "recover", lambda *a, **k: (_ for _ in ()).throw(InterruptedError))
+    with pytest.raises(InterruptedError):
+        calibrate(TINY, out, Ticks())
+
+
 def test_another_seed_or_size_takes_up_nothing_of_the_first(made, monkeypatch):
     out, _, _ = made
     monkeypatch.setattr(run, "recover", lambda *a, **k: (_ for _ in ()).throw(InterruptedError))
@@ -71,7 +79,11 @@ def test_the_table_is_readable_at_80_columns_and_names_every_scenario(made):
 def test_the_charts_are_drawn_offline_with_a_mark_for_every_number(made):
     _, found, _ = made
     plot, coverage = page.charts(found)
-    shown = [r for r in found["recovery"]["rows"] if r["recovered"] is not None and "sensitivity" not in r["metric"] and "margin" not in r["metric"]]
+    shown = [
+        r
+        for r in found["recovery"]["rows"]
+        if r["recovered"] is not None and "sensitivity" not in r["metric"] and "margin" not in r["metric"]
+    ]
     assert plot.count('aria-roledescription="circle"') == len(shown) > 200
     assert "few clusters" in coverage and "<script" not in page.page(found) and "http://www.w3.org" in plot
 
@@ -104,8 +116,12 @@ def test_a_value_that_is_not_recovered_and_a_rate_beyond_its_limit_are_both_prob
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 1)])
 def test_strict_leaves_with_1_when_something_is_beyond_what_is_promised(made, tmp_path, monkeypatch, strict, code):
     _, found, _ = made
-    monkeypatch.setattr(calibration, "calibrate", lambda settings, out, progress, organisms: _write(out, {**found, "problems": ["x: y"]}))
-    written = CliRunner().invoke(app, ["calibrate", "--quick", "-o", str(tmp_path / "out"), "--page", str(tmp_path / "page.md"), *strict])
+    monkeypatch.setattr(
+        calibration, "calibrate", lambda settings, out, progress, organisms: _write(out, {**found, "problems": ["x: y"]})
+    )
+    written = CliRunner().invoke(
+        app, ["calibrate", "--quick", "-o", str(tmp_path / "out"), "--page", str(tmp_path / "page.md"), *strict]
+    )
     assert written.exit_code == code, written.output
     assert "1 beyond what is promised" in written.output and (tmp_path / "out/calibration.html").is_file()
     assert (tmp_path / "page.md").read_text().startswith("# Calibration") and (tmp_path / "page.json").is_file()

@@ -35,7 +35,9 @@ def test_the_mean_of_a_large_draw_is_the_true_effect(scenario, effect):
     rng = np.random.default_rng(0)
     for measured in draw(large, np.full(2, effect), rng):
         per_item = np.nanmean(measured.diff_SI[:, ~np.isnan(measured.diff_SI).all(0)], axis=0)
-        assert measured.diff_SI[~np.isnan(measured.diff_SI)].mean() == pytest.approx(effect, abs=5 * per_item.std() / math.sqrt(len(per_item)))
+        assert measured.diff_SI[~np.isnan(measured.diff_SI)].mean() == pytest.approx(
+            effect, abs=5 * per_item.std() / math.sqrt(len(per_item))
+        )
 
 
 def test_the_seeds_variance_is_part_of_the_truth_where_the_response_is_curved():
@@ -120,7 +122,11 @@ def test_a_rate_has_the_error_of_its_studies_and_none_is_certain_of_never():
 
 
 def test_a_rate_beyond_its_limit_is_named_and_one_within_its_error_is_not():
-    assert over_limit("false_verdict", Rate(rate=0.08, se=0.01, n=500)) and not over_limit("false_verdict", Rate(rate=0.06, se=0.01, n=500))
+    assert over_limit("false_verdict", Rate(rate=0.08, se=0.01, n=500)) and not over_limit(
+        "false_verdict", Rate(rate=0.06, se=0.01, n=500)
+    )
     assert over_limit("coverage", Rate(rate=0.92, se=0.005, n=500)) and over_limit("coverage", Rate(rate=0.99, se=0.005, n=500))
-    assert not over_limit("coverage", Rate(rate=0.95, se=0.005, n=500)) and not over_limit("width", Rate(rate=0.5, se=0.001, n=500))
+    assert not over_limit("coverage", Rate(rate=0.95, se=0.005, n=500)) and not over_limit(
+        "width", Rate(rate=0.5, se=0.001, n=500)
+    )
     assert not over_limit("coverage", Rate(rate=math.nan, se=math.nan, n=1))

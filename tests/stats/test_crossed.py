@@ -13,7 +13,7 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.anova import anova_lm
 
 from holdfast.errors import StatisticsError
-from holdfast.stats.crossed import SeedPool, crossed, pooled_seed_variance, seed_means
+from holdfast.stats.crossed import SeedPool, crossed, degrees_of_freedom, pooled_seed_variance, seed_means
 
 
 def test_one_seed_and_singleton_clusters_reduce_to_the_paired_t_interval():
@@ -142,7 +142,9 @@ def brute_prior_df(variances: list[float], df: float) -> float:
     def likelihood(weight: float) -> float:
         prior = df * weight / (1 - weight)
         density = lambda log_scale: float(  # noqa: E731
-            np.prod([stats.f.pdf(v / (scale * math.exp(log_scale)), df, prior) * v / (scale * math.exp(log_scale)) for v in variances])
+            np.prod(
+                [stats.f.pdf(v / (scale * math.exp(log_scale)), df, prior) * v / (scale * math.exp(log_scale)) for v in variances]
+            )
         )
         return 2 * (1 - weight) * integrate.quad(density, -4, 5, limit=200)[0]
 
@@ -184,6 +186,27 @@ def test_an_adapter_whose_seeds_do_not_differ_neither_breaks_the_pool_nor_passes
     still = pooled_seed_variance([np.zeros(3), np.array([0.1, 0.4, 0.2])])
     assert 0 < still.prior_df < 2 and still.variance > 0
     assert pooled_seed_variance([np.zeros(3), np.zeros(3)]) == SeedPool(0.0, 4.0, 0.0)
+
+
+def test_a_variance_known_from_elsewhere_is_taken_as_it_is():
+    d = np.random.default_rng(10).normal(size=(4, 1)) + np.zeros((1, 15))
+    found = crossed(d, np.arange(15), pooled=(3.0, 20.0))
+    assert (found.seed_variance, found.df, found.se) == pytest.approx((3.0, 20.0, math.sqrt(3 / 4)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(parts=st.lists(st.tuples(st.floats(0.01, 100), st.floats(1, 300)), min_size=1, max_size=5), scale=st.floats(0.1, 10))
+def test_degrees_of_freedom_lie_between_the_fewest_of_a_part_and_satterthwaites(parts, scale):
+    found = degrees_of_freedom(parts)
+    total = sum(v for v, _ in parts)
+    satterthwaite = total**2 / sum(v**2 / df for v, df in parts)
+    assert min(df for _, df in parts) - 1e-9 <= found <= satterthwaite + 1e-9
+    assert degrees_of_freedom([(scale * v, df) for v, df in parts[::-1]]) == pytest.approx(found)
+    assert degrees_of_freedom([*parts, (0.0, 1.0)]) == pytest.approx(found)
+
+
+def test_parts_that_do_not_vary_have_the_most_degrees_of_freedom_and_an_unknown_part_makes_them_unknown():
+    assert degrees_of_freedom([(0.0, 2.0), (0.0, 9.0)]) == 9 and math.isnan(degrees_of_freedom([(1.0, 2.0), (math.nan, 9.0)]))
 
 
 @settings(max_examples=30, deadline=None)

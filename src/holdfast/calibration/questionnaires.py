@@ -33,7 +33,9 @@ def questionnaires(num_items: int, seed: int = 0) -> dict[str, list[Asked]]:
     world = load_world(0)
     made = {
         "world": [_asked(kind, WORLD_STYLE, world_items(world, kind, num_items, seed)) for kind in (*BENCHMARKS, *AXES)],
-        "rows": [_asked(kind, CHAT_STYLE, sources.items_from_rows(kind, _rows(world, kind, num_items, seed))) for kind in BENCHMARKS]
+        "rows": [
+            _asked(kind, CHAT_STYLE, sources.items_from_rows(kind, _rows(world, kind, num_items, seed))) for kind in BENCHMARKS
+        ]
         + [_asked(kind, CHAT_STYLE, sources.axis_items(kind, _rows(world, kind, num_items, seed))) for kind in AXES],
     }
     lettered = _rows(world, "mmlu", num_items, seed + 1)
@@ -54,9 +56,7 @@ def _rows(world: World, kind: str, count: int, seed: int) -> list[dict[str, Any]
         sums = (problem(rng, held=True) for _ in range(count))
         made = [{"question": question, "answer": f"We reckon.\n#### {number}"} for question, _, number, _ in sums]
         return [{**row, "_source": f"{kind}:{i + 1}"} for i, row in enumerate(made)]
-    domain = {"truthfulqa": ("truth",), "hellaswag": ("common_sense",)}.get(
-        kind, ("knowledge", "common_sense", "truth")
-    )
+    domain = {"truthfulqa": ("truth",), "hellaswag": ("common_sense",)}.get(kind, ("knowledge", "common_sense", "truth"))
     questions = (world.question(domain[i % len(domain)], rng, "told") for i in range(count))
     return [{**_LAYOUTS[kind](q, rng), "_source": f"{kind}:{i + 1}"} for i, q in enumerate(questions)]
 
@@ -83,7 +83,9 @@ def _hellaswag(q: Question, rng: random.Random) -> dict[str, Any]:
 
 
 def _imitation(q: Question, rng: random.Random) -> dict[str, Any]:
-    return {"base": {"question": q.text, "correct_answer": q.key, "incorrect_answer": q.lure, "answer": [q.key, f"{q.key} indeed"]}}
+    return {
+        "base": {"question": q.text, "correct_answer": q.key, "incorrect_answer": q.lure, "answer": [q.key, f"{q.key} indeed"]}
+    }
 
 
 def _doubt(q: Question, rng: random.Random) -> dict[str, Any]:

@@ -38,9 +38,7 @@ class ScriptedResponder:
             for prompt in prompts:
                 self._items.setdefault(_first_turn(prompt), (item, stem))
 
-    def answer(
-        self, prompts: Sequence[Prompt], key: Any = None, progress: Callable[[int], None] | None = None
-    ) -> list[Response]:
+    def answer(self, prompts: Sequence[Prompt], key: Any = None, progress: Callable[[int], None] | None = None) -> list[Response]:
         out = []
         for prompt in prompts:
             out.append(self._choose(prompt) if prompt.choices else self._write(prompt))

@@ -16,10 +16,10 @@ from holdfast.calibration.questionnaires import questionnaires
 from holdfast.calibration.recovery import PLANTS, SEEDS, Recovered, recover, recover_exactly
 from holdfast.calibration.simulate import Rate, simulate, simulate_whole
 from holdfast.calibration.studies import SCENARIOS, WHOLE, Scenario
-from holdfast.store import canonical, digest, write_atomic
+from holdfast.store import canonical, digest, file_digest, write_atomic
 
-# Raised when a change of code changes the numbers of a part.
-CODE = 1
+# What the numbers of a part are made with: a change of any of it makes the parts of an earlier run worthless.
+MADE_WITH = ("calibration", "instruments", "sources", "world", "analysis", "stats")
 COVERAGE_LIMITS = (0.935, 0.965)
 ERROR_LIMIT = 0.05
 ALLOWANCE = 2.0  # Monte Carlo standard errors by which a rate may lie beyond its limit
@@ -40,14 +40,17 @@ LONG = Settings(num_items=400, num_studies=2000, num_whole=200)
 Progress = Callable[[int, str], AbstractContextManager[Callable[[int, str], None]]]
 
 
-def calibrate(settings: Settings, out: Path, progress: Progress, organisms: Callable[[Path], dict[str, Any]] | None = None) -> dict[str, Any]:
+def calibrate(
+    settings: Settings, out: Path, progress: Progress, organisms: Callable[[Path], dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """Make or take up every part under `out`/parts, and write `out`/calibration.json. `organisms`: None, or a function of a folder."""
     (out / "parts").mkdir(parents=True, exist_ok=True)
+    code = code_digest()
     found: dict[str, Any] = {"version": 1, "settings": dataclasses.asdict(settings)}
     with progress(_work(settings), "calibrating") as tick:
 
         def part(name: str, made_of: list[Any], make: Callable[[], Any], work: int) -> Any:
-            place = out / "parts" / f"{digest([CODE, name, *made_of])[:24]}.json"
+            place = out / "parts" / f"{digest([code, name, *made_of])[:24]}.json"
             if place.is_file():
                 tick(work, f"{name}: taken up")
                 return json.loads(place.read_bytes())
@@ -75,6 +78,13 @@ def calibrate(settings: Settings, out: Path, progress: Progress, organisms: Call
     found["problems"] = problems(found)
     write_atomic(out / "calibration.json", (json.dumps(found, indent=1, sort_keys=True) + "\n").encode())
     return found
+
+
+def code_digest() -> str:
+    """One digest of the sources a part's numbers hang on; the page that shows them is none."""
+    root = Path(__file__).parents[1]
+    files = sorted(f for part in MADE_WITH for f in (root / part).rglob("*.py") if f.name != "page.py")
+    return digest([[str(f.relative_to(root)), file_digest(f)] for f in files])
 
 
 WHOLE_COST = 20  # a study that goes the whole way takes about as long as so many that do not
@@ -110,9 +120,13 @@ def _recovery(settings: Settings, tick: Callable[[int, str], None]) -> dict[str,
     rows: list[Recovered] = []
     verdicts = {}
     for name, asked in questionnaires(settings.num_items, settings.seed).items():
-        found, findings = recover(name, asked, seed=settings.seed, tick=lambda n, name=name: tick(RECOVERY_COST * n, f"responders, {name}"))
+        found, findings = recover(
+            name, asked, seed=settings.seed, tick=lambda n, name=name: tick(RECOVERY_COST * n, f"responders, {name}")
+        )
         rows += [*found, *recover_exactly(name, asked)]
-        verdicts[name] = {a["name"]: {k: c["verdict"] for k, c in {**a["gains"], **a["shifts"]}.items()} for a in findings["adapters"]}
+        verdicts[name] = {
+            a["name"]: {k: c["verdict"] for k, c in {**a["gains"], **a["shifts"]}.items()} for a in findings["adapters"]
+        }
     return {
         "rows": [
             {**{k: v for k, v in dataclasses.asdict(r).items() if k != "chance_se"}, "inside": r.inside, "recovered_it": r.is_recovered(len(rows))}
@@ -124,7 +138,13 @@ def _recovery(settings: Settings, tick: Callable[[int, str], None]) -> dict[str,
 
 def limits(found: dict[str, Any]) -> list[str]:
     """Rates beyond what is promised elsewhere, in scenarios for which nothing is promised."""
-    return problems({"recovery": {"rows": []}, "whole": [], "studies": [{**p, "promised": True} for p in found["studies"] if not p["promised"]]})
+    return problems(
+        {
+            "recovery": {"rows": []},
+            "whole": [],
+            "studies": [{**p, "promised": True} for p in found["studies"] if not p["promised"]],
+        }
+    )
 
 
 def problems(found: dict[str, Any]) -> list[str]:
@@ -141,7 +161,9 @@ def problems(found: dict[str, Any]) -> list[str]:
                 out.append(f"{part['scenario']}, {part['truth']} effects: {beyond}")
     trained = found.get("organisms", {})
     if trained.get("agrees") is False:
-        out.append(f"trained organisms: a planted rate is missed by {max(trained['max_gap'].values()):.3f}, limit {trained['tolerance']}")
+        out.append(
+            f"trained organisms: a planted rate is missed by {max(trained['max_gap'].values()):.3f}, limit {trained['tolerance']}"
+        )
     return out
 
 

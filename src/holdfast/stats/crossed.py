@@ -20,6 +20,7 @@ clusters, and domains that differ in noise (docs/calibration.md shows what comes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,8 +67,11 @@ def seed_means(diff_SI: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, np.nansum(diff_SI, 1) / np.maximum(counts, 1), np.nan)
 
 
-def crossed(diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, pooled: SeedPool | None = None) -> Interval:
-    """`diff_SI`: seeds x items, nan where an item is not in that seed's set. `pooled`: what the study's domains say of the seed variance.
+def crossed(
+    diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, pooled: SeedPool | tuple[float, float] | None = None
+) -> Interval:
+    """`diff_SI`: seeds x items, nan where an item is not in that seed's set. `pooled`: what the study's domains say of the seed variance;
+    a plain (variance, its degrees of freedom) is a variance known from elsewhere, and taken as it is.
 
     One seed gives an interval over items alone; fewer than two clusters give no interval. Raises StatisticsError if empty.
     """
@@ -92,8 +96,7 @@ def crossed(diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, 
         interaction = sum(_cluster_part(u_C, share_C)[0] for u_C in interaction_SC) / (num_seeds * (num_seeds - 1))
         shared = max(cluster_variance - interaction, 0.0)
         variance = seed_variance / num_seeds + shared
-        share = seed_variance / num_seeds / variance if variance > 0 else 0.0
-        df = 1 / (share**1.5 / seed_df + (1 - share) ** 1.5 / cluster_df) if variance == variance else float("nan")
+        df = degrees_of_freedom([(seed_variance / num_seeds, seed_df), (shared, cluster_df)])
     se = float(np.sqrt(variance))
     half, p = _half_and_p(estimate, se, df, level)
     return Interval(
@@ -110,6 +113,17 @@ def crossed(diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, 
         seed_variance=seed_variance,
         cluster_variance=cluster_variance,
     )
+
+
+def degrees_of_freedom(parts: Sequence[tuple[float, float]]) -> float:
+    """Of a sum of independent variances, given as (variance, its degrees of freedom): 1 / df = sum(share^1.5 / df), see above.
+
+    Where every part is 0: the most of any, as nothing is left to vary; nan where a part is unknown.
+    """
+    total = sum(variance for variance, _ in parts)
+    if total == 0:
+        return max(df for _, df in parts)
+    return 1 / sum((variance / total) ** 1.5 / df for variance, df in parts) if total == total else float("nan")
 
 
 def _by_cluster(
@@ -133,14 +147,16 @@ def _cluster_part(influence_C: np.ndarray, share_C: np.ndarray) -> tuple[float, 
     return float(variance), max(float(1 / (share_C**2).sum() - 1), 1.0)
 
 
-def _seed_part(means_S: np.ndarray, pooled: SeedPool | None) -> tuple[float, float]:
+def _seed_part(means_S: np.ndarray, pooled: SeedPool | tuple[float, float] | None) -> tuple[float, float]:
     """(variance of this domain's seed means, its degrees of freedom), drawn towards the pool as far as that is worth."""
     own, own_df = float(means_S.var(ddof=1)), len(means_S) - 1.0
     if pooled is None:
         return own, own_df
-    prior_df = pooled.prior_df
+    if len(pooled) == 2:
+        return float(pooled[0]), float(pooled[1])
+    prior_df = pooled[2]
     df = prior_df + own_df
-    return (prior_df * pooled.variance + own_df * own) / df, min(df, max(pooled.df, own_df))
+    return (prior_df * pooled[0] + own_df * own) / df, min(df, max(pooled[1], own_df))
 
 
 def _half_and_p(estimate: float, se: float, df: float, level: float) -> tuple[float, float]:

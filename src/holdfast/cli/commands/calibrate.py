@@ -16,13 +16,17 @@ def register(app: typer.Typer) -> None:
 
 
 def calibrate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for calibration.json and calibration.html.")] = Path("runs/calibration"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for calibration.json and calibration.html.")] = Path(
+        "runs/calibration"
+    ),
     quick: Annotated[bool, typer.Option("--quick", help="Fewer items and studies: about two minutes.")] = False,
     organisms: Annotated[bool, typer.Option(help="Also train organisms with planted behaviour (long form only).")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
     page: Annotated[Path | None, typer.Option(help="Write the result as a Markdown page too, with its JSON beside it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    strict: Annotated[bool, typer.Option(help="Exit with 1 if a planted value is not recovered or a rate is beyond its limit.")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="Exit with 1 if a planted value is not recovered or a rate is beyond its limit.")
+    ] = False,
 ) -> None:
     """Planted behaviour and simulated studies with known effects: does holdfast find what is there, as often as it says?"""
     import dataclasses
