@@ -120,11 +120,11 @@ def test_strict_leaves_with_1_when_something_is_beyond_what_is_promised(made, tm
         calibration, "calibrate", lambda settings, out, progress, organisms: _write(out, {**found, "problems": ["x: y"]})
     )
     written = CliRunner().invoke(
-        app, ["calibrate", "--quick", "-o", str(tmp_path / "out"), "--page", str(tmp_path / "page.md"), *strict]
+        app, ["calibrate", "--quick", "-o", str(tmp_path / "out"), "--page", str(tmp_path / "new/page.md"), *strict]
     )
     assert written.exit_code == code, written.output
     assert "1 beyond what is promised" in written.output and (tmp_path / "out/calibration.html").is_file()
-    assert (tmp_path / "page.md").read_text().startswith("# Calibration") and (tmp_path / "page.json").is_file()
+    assert (tmp_path / "new/page.md").read_text().startswith("# Calibration") and (tmp_path / "new/page.json").is_file()
 
 
 def _write(out, found):

@@ -38,6 +38,8 @@ def calibrate(
 
     if page is not None and page.suffix != ".md":
         raise ConfigError(f"--page {page}: must be a Markdown file, for example docs/calibration.md")
+    if page is not None:
+        page.parent.mkdir(parents=True, exist_ok=True)
     settings = dataclasses.replace(calibration.QUICK if quick else calibration.LONG, seed=seed)
     found = calibration.calibrate(settings, out, work, _organisms() if organisms and not quick else None)
     write_atomic(out / "calibration.html", pages.page(found).encode())
