@@ -75,7 +75,7 @@ SCENARIOS = (
     Scenario(name="large seed variance", says="seeds that differ more than items do", seed_sd=(0.04,)),
     Scenario(name="one domain", says="one domain, so no pooling of the seed variance", num_domains=1),
     Scenario(name="uneven clusters", says="300 items in 100 clusters of 1 to 29", sizes=uneven(100, 300, 0.7), item_sd=0.06),
-    Scenario(name="few clusters", says="120 items in 15 clusters of 2 to 24", sizes=uneven(15, 120, 0.8), num_seeds=5),
+    Scenario(name="few clusters", says="120 items in 15 clusters of 3 to 29", sizes=uneven(15, 120, 0.8), num_seeds=5),
     Scenario(name="binary", says="right or wrong answers", outcome="binary", level=0.5, seed_sd=(0.12,), **LOGIT),
     Scenario(name="skewed mass", says="probabilities, most near 0", outcome="mass", level=-3.0, seed_sd=(0.15,), **LOGIT),
     Scenario(
