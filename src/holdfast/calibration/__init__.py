@@ -1,1 +1,5 @@
-"""Whether the instruments and the statistics say what is true, where the truth is known."""
+"""Known truth through the whole chain: scripted responders with planted behaviour, and simulated studies with known effects."""
+
+from holdfast.calibration.run import LONG, QUICK, Settings, calibrate
+
+__all__ = ["LONG", "QUICK", "Settings", "calibrate"]

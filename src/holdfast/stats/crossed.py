@@ -1,18 +1,37 @@
 """Mean of paired differences when items (in clusters) and training seeds are crossed.
 
-Variance of the mean over S seeds = V_seed / S + V_cluster - V_interaction, the two-way form of Cameron, Gelbach & Miller
-(2011, "Robust inference with multiway clustering"), the seed part pooled over a study's domains; degrees of freedom by
-Satterthwaite (1946). Clustered items: Miller (2024), arXiv:2411.00640. Unknown is nan, never 0.
+Variance of the mean over S seeds = V_seed / S + V_cluster - V_interaction: the components of a two-way layout, whose three parts
+Cameron, Gelbach & Miller (2011, "Robust inference with multiway clustering") add and subtract likewise. V_seed is the variance of
+the seeds' means, so V_seed / S holds the interaction already, and so does V_cluster: it is taken off once. Clustered items: Miller
+(2024), arXiv:2411.00640. Unknown is nan, never 0. Three things keep the interval at its word with few seeds, few or uneven
+clusters, and domains that differ in noise (docs/calibration.md shows what comes of it over simulated studies):
+
+- A domain's V_seed is drawn towards the study's pooled one only as far as the domains' variances agree (Smyth 2004, "Linear models
+  and empirical Bayes methods for assessing differential expression", with the agreement averaged over its posterior: a handful of
+  domains cannot estimate it). With full pooling the interval of a domain about twice as noisy as the others covers the truth 77
+  times in 100, and a family of 15 cells without any effect holds a false finding in a fifth of the studies.
+- V_cluster is the cluster jackknife (Bell & McCaffrey 2002, CR3), which is not too small where a few clusters are large; its degrees
+  of freedom are the number of equal clusters of the same concentration, 1 / sum(share^2), less one (and never under one).
+- Degrees of freedom: 1 / df = share^1.25 / df_seed + (1 - share)^1.25 / df_cluster, the shares being of the variance. Satterthwaite
+  (1946) squares them: a seed part that by chance comes out small then both shrinks the interval and raises its degrees of freedom, and
+  with 2 of them p < .0017 (the first step of a Holm family of 30 sides) comes up to 11 times too often. With plain shares intervals
+  are too wide (96 to 97 in 100 cover).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from holdfast.errors import StatisticsError
+
+# Grids of B, the weight of the pool in a domain's seed variance, and of the log of the common scale.
+_SHARE_B = (np.arange(40) + 0.5) / 40
+_LOG_L = np.linspace(-4.0, 5.0, 61)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +52,15 @@ class Interval:
     cluster_variance: float
 
 
+class SeedPool(NamedTuple):
+    """Seed variance of a study's domains together: its pooled value, the degrees of freedom in it, and how many degrees of
+    freedom it is worth as prior knowledge of one domain's own variance (0: nothing, the domains are unlike or there is one)."""
+
+    variance: float
+    df: float
+    prior_df: float
+
+
 def seed_means(diff_SI: np.ndarray) -> np.ndarray:
     """Mean over the items each seed has (nan: not in its set)."""
     counts = (~np.isnan(diff_SI)).sum(1)
@@ -40,70 +68,37 @@ def seed_means(diff_SI: np.ndarray) -> np.ndarray:
 
 
 def crossed(
-    diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, pooled: tuple[float, float] | None = None
+    diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, pooled: SeedPool | tuple[float, float] | None = None
 ) -> Interval:
-    """`diff_SI`: seeds x items, nan where an item is not in that seed's set. `pooled`: (seed variance, its df) over domains.
+    """`diff_SI`: seeds x items, nan where an item is not in that seed's set. `pooled`: what the study's domains say of the seed variance;
+    a plain (variance, its degrees of freedom) is a variance known from elsewhere, and taken as it is.
 
     One seed gives an interval over items alone; fewer than two clusters give no interval. Raises StatisticsError if empty.
     """
     diff_SI = np.atleast_2d(np.asarray(diff_SI, dtype=float))
     if diff_SI.shape[1] != len(cluster_I):
         raise StatisticsError(f"cluster_I: {len(cluster_I)} entries for {diff_SI.shape[1]} items; one for each")
-    diff_SI = diff_SI[(~np.isnan(diff_SI)).any(1)]
+    known_SI = ~np.isnan(diff_SI)
+    diff_SI, known_SI = diff_SI[known_SI.any(1)], known_SI[known_SI.any(1)]
     if not diff_SI.size:
         raise StatisticsError("diff_SI: holds no known difference")
     num_seeds = len(diff_SI)
-    means = seed_means(diff_SI)
-    known = ~np.isnan(diff_SI)
-    _, code = np.unique(np.asarray(cluster_I).astype(str), return_inverse=True)
-    used = known.any(0)
-    codes, code = np.unique(code[used], return_inverse=True)
-    num_clusters = len(codes)
-    influence_SC = np.zeros((num_seeds, num_clusters))
-    for s in range(num_seeds):
-        weight = np.where(known[s], diff_SI[s] - means[s], 0.0)[used] / known[s].sum()
-        influence_SC[s] = np.bincount(code, weight, num_clusters)
-    estimate = float(means.mean())
-    unknown = float("nan")
-    correction = num_clusters / (num_clusters - 1) if num_clusters > 1 else unknown
-    mean_C = influence_SC.mean(0)
-    cluster_variance = float(correction * (mean_C**2).sum()) if num_clusters > 1 else unknown
+    means_S = seed_means(diff_SI)
+    estimate = float(means_S.mean())
+    influence_SC, share_C = _by_cluster(diff_SI, known_SI, means_S, np.asarray(cluster_I))
+    num_clusters = len(share_C)
+    cluster_variance, cluster_df = _cluster_part(influence_SC.mean(0), share_C)
     if num_seeds == 1:
-        variance, df, seed_variance = cluster_variance, num_clusters - 1.0, unknown
+        variance, df, seed_variance = cluster_variance, cluster_df, float("nan")
     else:
-        own = float(means.var(ddof=1))
-        seed_variance, seed_df = pooled if pooled is not None else (own, num_seeds - 1.0)
-        interaction = (
-            float(correction * ((influence_SC - mean_C) ** 2).sum() / (num_seeds - 1)) / num_seeds
-            if num_clusters > 1
-            else unknown
-        )
-        seed_part = seed_variance / num_seeds
+        seed_variance, seed_df = _seed_part(means_S, pooled)
+        interaction_SC = influence_SC - influence_SC.mean(0)
+        interaction = sum(_cluster_part(u_C, share_C)[0] for u_C in interaction_SC) / (num_seeds * (num_seeds - 1))
         shared = max(cluster_variance - interaction, 0.0)
-        variance = seed_part + shared
-        parts = seed_part**2 / seed_df + shared**2 / max(1, num_clusters - 1)
-        df = variance**2 / parts if parts > 0 else num_clusters - 1.0
-    return _interval(estimate, variance, df, level, num_clusters, num_seeds, int(used.sum()), seed_variance, cluster_variance)
-
-
-def _interval(
-    estimate: float,
-    variance: float,
-    df: float,
-    level: float,
-    num_clusters: int,
-    num_seeds: int,
-    n: int,
-    seed_variance: float,
-    cluster_variance: float,
-) -> Interval:
-    se = float(np.sqrt(variance)) if variance == variance else float("nan")
-    if se != se:
-        half = p = float("nan")
-    elif se == 0:
-        half, p = 0.0, 1.0 if estimate == 0 else 0.0
-    else:
-        half, p = float(stats.t.ppf(0.5 + level / 2, df)) * se, float(2 * stats.t.sf(abs(estimate) / se, df))
+        variance = seed_variance / num_seeds + shared
+        df = degrees_of_freedom([(seed_variance / num_seeds, seed_df), (shared, cluster_df)])
+    se = float(np.sqrt(variance))
+    half, p = _half_and_p(estimate, se, df, level)
     return Interval(
         estimate=estimate,
         se=se,
@@ -114,15 +109,96 @@ def _interval(
         level=level,
         num_clusters=num_clusters,
         num_seeds=num_seeds,
-        n=n,
+        n=int(known_SI.any(0).sum()),
         seed_variance=seed_variance,
         cluster_variance=cluster_variance,
     )
 
 
-def pooled_seed_variance(groups: list[np.ndarray]) -> tuple[float, float] | None:
-    """(pooled variance of seed means, degrees of freedom) over domains; None if no domain has two seeds."""
+def degrees_of_freedom(parts: Sequence[tuple[float, float]]) -> float:
+    """Of a sum of independent variances, given as (variance, its degrees of freedom): 1 / df = sum(share^1.25 / df), see above.
+
+    Where every part is 0: the most of any, as nothing is left to vary; nan where a part is unknown.
+    """
+    total = sum(variance for variance, _ in parts)
+    if total == 0:
+        return max(df for _, df in parts)
+    return 1 / sum((variance / total) ** 1.25 / df for variance, df in parts) if total == total else float("nan")
+
+
+def _by_cluster(
+    diff_SI: np.ndarray, known_SI: np.ndarray, means_S: np.ndarray, cluster_I: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(each cluster's part of each seed's mean, less what its size accounts for; each cluster's share of the items), clusters in use."""
+    used_I = known_SI.any(0)
+    _, code_I = np.unique(cluster_I[used_I], return_inverse=True)
+    sums = lambda value_SI: np.array([np.bincount(code_I, row) for row in value_SI[:, used_I]])  # noqa: E731
+    count_S1 = known_SI.sum(1, keepdims=True)
+    part_SI = np.where(known_SI, diff_SI - means_S[:, None], 0.0) / count_S1
+    return sums(part_SI), sums(known_SI / count_S1).mean(0)
+
+
+def _cluster_part(influence_C: np.ndarray, share_C: np.ndarray) -> tuple[float, float]:
+    """(jackknife variance of a mean over clusters, its degrees of freedom); nan for fewer than two clusters."""
+    if len(share_C) < 2:
+        return float("nan"), float("nan")
+    left_out_C = influence_C / (1 - share_C)
+    variance = (len(share_C) - 1) / len(share_C) * (left_out_C**2).sum()
+    return float(variance), max(float(1 / (share_C**2).sum() - 1), 1.0)
+
+
+def _seed_part(means_S: np.ndarray, pooled: SeedPool | tuple[float, float] | None) -> tuple[float, float]:
+    """(variance of this domain's seed means, its degrees of freedom), drawn towards the pool as far as that is worth."""
+    own, own_df = float(means_S.var(ddof=1)), len(means_S) - 1.0
+    if pooled is None:
+        return own, own_df
+    if len(pooled) == 2:
+        return float(pooled[0]), float(pooled[1])
+    prior_df = pooled[2]
+    df = prior_df + own_df
+    return (prior_df * pooled[0] + own_df * own) / df, min(df, max(pooled[1], own_df))
+
+
+def _half_and_p(estimate: float, se: float, df: float, level: float) -> tuple[float, float]:
+    if se != se:
+        return float("nan"), float("nan")
+    if se == 0:
+        return 0.0, 1.0 if estimate == 0 else 0.0
+    return float(special.stdtrit(df, 0.5 + level / 2)) * se, float(2 * special.stdtr(df, -abs(estimate) / se))
+
+
+def pooled_seed_variance(groups: list[np.ndarray]) -> SeedPool | None:
+    """What the domains' seed means say together of the seed variance; None if no domain has two seeds.
+
+    Model: a domain's variance is scaled inverse chi-squared about a common one with `prior_df` degrees of freedom, so that an observed
+    variance over the common one is F-distributed (Smyth 2004, section 4). With B = prior_df / (prior_df + df) the weight the pool has in
+    a domain's variance, the density of B is taken as 2 (1 - B), the common scale as flat on the log, and B as its posterior mean. One
+    domain alone says nothing of agreement: its own variance is used.
+    """
     usable = [g[~np.isnan(g)] for g in groups]
     usable = [g for g in usable if len(g) > 1]
-    df = sum(len(g) - 1 for g in usable)
-    return (sum(float(g.var(ddof=1)) * (len(g) - 1) for g in usable) / df, float(df)) if df else None
+    if not usable:
+        return None
+    df_D = np.array([len(g) - 1.0 for g in usable])
+    variance_D = np.array([g.var(ddof=1) for g in usable])
+    pooled = float(df_D @ variance_D / df_D.sum())
+    if len(usable) == 1 or pooled == 0:
+        return SeedPool(pooled, float(df_D.sum()), 0.0)
+    mean_df = float(df_D.mean())
+    weight = _agreement(np.maximum(variance_D / pooled, 1e-6), df_D, mean_df)
+    return SeedPool(pooled, float(df_D.sum()), mean_df * weight / (1 - weight))
+
+
+def _agreement(ratio_D: np.ndarray, df_D: np.ndarray, mean_df: float) -> float:
+    """Posterior mean of B on a grid of B and of the log of the common scale."""
+    prior_df_B = (mean_df * _SHARE_B / (1 - _SHARE_B))[:, None]
+    log_BL = np.zeros((len(_SHARE_B), len(_LOG_L)))
+    for ratio, df in zip(ratio_D, df_D, strict=True):
+        x = np.log(ratio) - np.log(ratio_D).mean() - _LOG_L
+        log_BL += (
+            df / 2 * (np.log(df / prior_df_B) + x)
+            - (df + prior_df_B) / 2 * np.log1p(df / prior_df_B * np.exp(x))
+            - special.betaln(df / 2, prior_df_B / 2)
+        )
+    weight_B = np.exp(log_BL - log_BL.max()).sum(1) * (1 - _SHARE_B)
+    return float(weight_B @ _SHARE_B / weight_B.sum())
