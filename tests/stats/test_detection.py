@@ -56,32 +56,38 @@ def test_standard_errors_are_those_of_statsmodels_probit_for_independent_items()
     assert (found.num_hits_known, found.num_false_alarms_known, found.num_missing) == (400, 400, 800)
 
 
+def test_missing_outcomes_are_counted_and_an_item_missing_both_ways_is_no_item():
+    hit, false = asked(10, num_items=40)
+    hit[:3], false[2:7] = np.nan, np.nan
+    found = detection(hit, false, np.arange(40) // 2)
+    assert (found.hit_rate, found.false_alarm_rate) == pytest.approx((corrected(hit), corrected(false)))
+    assert (found.num_hits_known, found.num_false_alarms_known, found.num_missing) == (37, 35, 8)
+    assert (found.d_prime.n, found.d_prime.num_clusters, found.d_prime.level) == (39, 20, 0.95)
+
+
 def test_rates_carry_hautus_correction_and_the_interval_its_definition():
     rng = np.random.default_rng(2)
     hit, false, cluster = rng.random(40), rng.random(40), np.arange(40) // 2
-    hit[:3], false[2:7] = np.nan, np.nan
+    hit[::2], false[1::2] = np.nan, np.nan
     found = detection(hit, false, cluster, level=0.9)
     h, f = corrected(hit), corrected(false)
     assert (found.hit_rate, found.false_alarm_rate) == pytest.approx((h, f))
-    assert (found.num_hits_known, found.num_false_alarms_known, found.num_missing) == (37, 35, 8)
+    assert (found.num_hits_known, found.num_false_alarms_known, found.num_missing) == (20, 20, 40)
     assert found.d_prime.estimate == pytest.approx(z(h) - z(f)) and found.criterion.estimate == pytest.approx(-(z(h) + z(f)) / 2)
     pdf = stats.norm.pdf
-    # One item of each stem may be unknown, but no stem whole.
     for interval, a, b in ((found.d_prime, 1, -1), (found.criterion, -0.5, -0.5)):
         variance = 0.0
         for k in range(20):
-            part = a * np.nansum((hit - np.nanmean(hit))[cluster == k]) / 38 / pdf(z(h))
-            part += b * np.nansum((false - np.nanmean(false))[cluster == k]) / 36 / pdf(z(f))
-            variance += (
-                20 / 19 * part**2 if not np.isnan(hit[cluster == k]).all() or not np.isnan(false[cluster == k]).all() else 0
-            )
-        variance += a**2 * 0.5 * ((1 - h) ** 2 + h**2) / 38**2 / pdf(z(h)) ** 2
-        variance += b**2 * 0.5 * ((1 - f) ** 2 + f**2) / 36**2 / pdf(z(f)) ** 2
+            part = a * np.nansum((hit - np.nanmean(hit))[cluster == k]) / 21 / pdf(z(h))
+            part += b * np.nansum((false - np.nanmean(false))[cluster == k]) / 21 / pdf(z(f))
+            variance += 20 / 19 * part**2
+        variance += a**2 * 0.5 * ((1 - h) ** 2 + h**2) / 21**2 / pdf(z(h)) ** 2
+        variance += b**2 * 0.5 * ((1 - f) ** 2 + f**2) / 21**2 / pdf(z(f)) ** 2
         assert interval.se == pytest.approx(np.sqrt(variance), rel=1e-9)
         assert interval.cluster_variance == pytest.approx(variance)
         half = stats.t.ppf(0.95, interval.df) * interval.se
         assert (interval.lower, interval.upper) == pytest.approx((interval.estimate - half, interval.estimate + half))
-        assert (interval.num_clusters, interval.num_seeds, interval.n, interval.df, interval.level) == (20, 1, 39, 19, 0.9)
+        assert (interval.num_clusters, interval.num_seeds, interval.n, interval.df, interval.level) == (20, 1, 40, 19, 0.9)
 
 
 def test_a_rate_of_one_or_zero_has_about_the_error_of_a_binomial_at_the_corrected_rate():

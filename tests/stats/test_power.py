@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.power import TTestPower
 
 from holdfast.errors import StatisticsError
@@ -85,12 +86,15 @@ def test_a_pilot_gives_back_the_variances_it_was_drawn_from():
         assert np.mean([getattr(p, name) for p in pilots]) == pytest.approx(getattr(THREE, name), rel=0.15, abs=2e-4)
 
 
-def test_a_pilot_equals_the_mean_squares_of_a_two_way_table():
-    """Henderson's moments of the balanced table without replication, the analysis of variance of statsmodels and every textbook."""
+def test_a_pilot_equals_the_mean_squares_of_statsmodels_two_way_table():
+    """Henderson's moments of the balanced table without replication."""
     d = np.random.default_rng(2).normal(size=(6, 25)) + np.random.default_rng(3).normal(size=25) * 2 + np.arange(6)[:, None]
-    row, column, grand = d.mean(1, keepdims=True), d.mean(0, keepdims=True), d.mean()
-    ms_rest = ((d - row - column + grand) ** 2).sum() / (5 * 24)
-    ms_seed, ms_item = 25 * row.var(ddof=1), 6 * column.var(ddof=1)
+    seed, item = np.indices(d.shape)
+    design = lambda label: np.eye(label.max() + 1)[label.ravel()]  # noqa: E731
+    both = OLS(d.ravel(), np.hstack([design(seed), design(item)[:, 1:]])).fit()
+    ms_rest = both.mse_resid
+    ms_seed = (OLS(d.ravel(), design(item)).fit().ssr - both.ssr) / 5
+    ms_item = (OLS(d.ravel(), design(seed)).fit().ssr - both.ssr) / 24
     found = pilot_variances(d, np.arange(25))
     assert found.interaction == pytest.approx(ms_rest, rel=1e-9)
     assert found.seed == pytest.approx((ms_seed - ms_rest) / 25, rel=1e-9)

@@ -21,16 +21,6 @@ from holdfast.stats.crossed import crossed
 MOST = 10_000
 
 
-def _quantile_nodes(number: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes of (0, 1) and their weights, drawn to both ends (u = 3 t^2 - 2 t^3), where quantiles are steep."""
-    x, w = np.polynomial.legendre.leggauss(number)
-    t = (x + 1) / 2
-    return 3 * t**2 - 2 * t**3, 3 * t * (1 - t) * w
-
-
-_NODES, _NODE_WEIGHTS = _quantile_nodes()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variances:
     """Variance of a domain's shift between seeds, between clusters, and of what one seed does to one cluster (squared fractions)."""
@@ -116,8 +106,9 @@ def planned_power(effect: float, variances: Variances, design: Design, *, alpha:
     se, df = planned_se(variances, design)
     critical, shift = float(stats.t.ppf(1 - fraction("alpha", alpha) / (2 * design.family), df)), effect / se
     # Mixed over the estimated spread, because scipy's noncentral t gives nan in its far tails.
-    spread_Q = critical * np.sqrt(stats.chi2.ppf(_NODES, df) / df)
-    return float(_NODE_WEIGHTS @ (stats.norm.cdf(shift - spread_Q) + stats.norm.cdf(-shift - spread_Q)))
+    quantile_Q, weight_Q = _quantile_nodes()
+    spread_Q = critical * np.sqrt(stats.chi2.ppf(quantile_Q, df) / df)
+    return float(weight_Q @ (stats.norm.cdf(shift - spread_Q) + stats.norm.cdf(-shift - spread_Q)))
 
 
 def required_seeds(wanted: float, variances: Variances, design: Design, *, alpha: float = 0.05, power: float = 0.8) -> Required:
@@ -136,6 +127,13 @@ def required_clusters(
     """Fewest clusters of items, from 2, with which the MDE is at most `wanted`; the rest of the design as given."""
     many = np.arange(2, MOST + 1)
     return _required(wanted, _mde(variances, design, np.full(len(many), design.num_seeds), many, alpha, power))
+
+
+def _quantile_nodes(number: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes of (0, 1) and their weights, drawn to both ends (u = 3 t^2 - 2 t^3), where quantiles are steep."""
+    x, w = np.polynomial.legendre.leggauss(number)
+    t = (x + 1) / 2
+    return 3 * t**2 - 2 * t**3, 3 * t * (1 - t) * w
 
 
 def _planned(variances: Variances, design: Design, seeds_N: np.ndarray, clusters_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
