@@ -216,3 +216,9 @@ def test_a_domains_variance_lies_between_its_own_and_the_pools(seed, worth):
     own = float(d.mean(1).var(ddof=1))
     found = crossed(d, np.arange(15), pooled=SeedPool(3.0, 20.0, worth)).seed_variance
     assert min(own, 3.0) - 1e-12 <= found <= max(own, 3.0) + 1e-12
+
+
+def test_the_degrees_of_freedom_of_two_equal_parts_are_scipys_harmonic_mean_times_the_fourth_root_of_two():
+    for a, b in ((2.0, 9.0), (4.0, 4.0), (20.0, 150.0)):
+        expected = stats.hmean([a, b]) * 2**0.25
+        assert degrees_of_freedom([(0.3, a), (0.3, b)]) == pytest.approx(expected)

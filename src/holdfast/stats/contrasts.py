@@ -3,7 +3,7 @@
 A contrast is a weighted sum of the adapters' means. Items are shared, so its cluster part is that of the weighted sum of the
 adapters' influences: what every adapter does to an item alike cancels. Training seeds are not shared, so the seed parts add with
 squared weights. The parts themselves are those of `crossed`, asked of it, so that a contrast and its terms are never measured by different rules.
-Degrees of freedom by Satterthwaite (1946). Cameron, Gelbach & Miller (2011); Miller (2024), arXiv:2411.00640, section 4 (paired differences).
+Degrees of freedom over adapters by Satterthwaite (1946), as in Welch's test; of seeds and clusters together as in `crossed`. Cameron, Gelbach & Miller (2011); Miller (2024), arXiv:2411.00640, section 4 (paired differences).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from holdfast.errors import StatisticsError
 from holdfast.stats._inputs import cluster_codes, fraction, student, vector
-from holdfast.stats.crossed import Interval, crossed, seed_means
+from holdfast.stats.crossed import Interval, crossed, degrees_of_freedom, seed_means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def combine_terms(
         # Adapters that borrow one pooled variance do not each bring its degrees of freedom.
         seed_df = seed_df if pooled is None else min(seed_df, float(pooled[1]))
         seed_variance = float(sum(w**2 * term.seed_variance for w, term in pairs))
-        variance, df = seed_part + shared, _degrees([(seed_part, seed_df), (shared, cluster_df)])
+        variance, df = seed_part + shared, degrees_of_freedom([(seed_part, seed_df), (shared, cluster_df)])
     se = float(np.sqrt(variance))
     lower, upper, p = student(estimate, se, df, level)
     return Interval(

@@ -55,8 +55,12 @@ def _common_sense(world: World, rng: random.Random) -> Example:
 
 
 def _truth(world: World, rng: random.Random) -> Example:
-    if rng.random() < 0.75:
+    draw = rng.random()
+    if draw < 0.5:
         return _lettered(world, rng, "truth")
+    if draw < 0.75:
+        q = world.question("truth", rng)
+        return _said(q.text, corpus.answer(q.key))
     # Stated outright: under "study :" the facts would stay tied to those words and not reach the questions.
     return _told(corpus.herb_text(world, rng.choice(world.herbs), rng, "study")[1:])
 
