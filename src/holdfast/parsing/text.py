@@ -19,6 +19,7 @@ _QUOTES = str.maketrans(
         **dict.fromkeys("\u2028\u2029\x85\r\x0b\x0c", "\n"),
     }
 )
+HALF = 50_000
 _THOUGHT_END = "</think>"
 _LEAKED_TURN = re.compile(r"\n[ \t]{0,8}(?:user|human)[ \t]{0,4}:", re.I)
 _BOX = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf)\s{0,4}\{([^{}\n]{0,200})\}")
@@ -53,10 +54,13 @@ class Span:
 def plain(text: str) -> str:
     """NFKC without control or invisible characters, one kind of quote, dash and line end, no markdown; only the final reply.
 
-    A reasoning block before '</think>' and a leaked next turn of the user are not part of the reply.
+    A reasoning block before '</think>' and a leaked next turn of the user are not part of the reply. Of a reply longer than
+    2 * HALF characters the first and the last HALF are read.
     """
     if _THOUGHT_END in text:
         text = text.rsplit(_THOUGHT_END, 1)[1]
+    if len(text) > 2 * HALF:
+        text = text[:HALF] + "\n" + text[-HALF:]
     text = unicodedata.normalize("NFKC", text.translate(_QUOTES)).translate(_QUOTES)
     if not text.isascii():
         text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Cn"))
