@@ -36,13 +36,16 @@ _IS_RIGHT = re.compile(
 )
 _DECLARED = re.compile(rf"^\W{{0,4}}(?i:final answer|answer|option|choice)\s{{0,2}}[:=]?\s{{0,2}}{_LETTER}", re.M)
 _CONCLUDES = re.compile(
-    rf"\b(?i:but|so|hence|thus|therefore),? (?i:rather |actually |instead |it's |it is |the answer is |option ){{0,2}}{_LETTER}(?=\W{{0,4}}$|[.,;!?])", re.M
+    rf"\b(?i:but|so|hence|thus|therefore),? (?i:rather |actually |instead |it's |it is |the answer is |option ){{0,2}}{_LETTER}(?=\W{{0,4}}$|[.,;!?])",
+    re.M,
 )
 _PATTERNS = (_ANSWER, _CHOOSES, _IS_RIGHT, _DECLARED, _CONCLUDES)
 _SECOND = re.compile(
     r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,)\s?(?:and |or |option )?([A-Z])\b(?![\w'])"
 )
-_OPENS = re.compile(r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}")
+_OPENS = re.compile(
+    r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}"
+)
 _ONLY = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
 _MARKED = re.compile(rf"[\[(]([A-Z])[\])]|\b{_KEYWORD} ([A-Z])\b(?!['-])")
 _DENIES = re.compile(
@@ -54,16 +57,23 @@ _DENIED = re.compile(
     re.M,
 )
 _PLACES = {
-    **{w: i for i, pair in enumerate(("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th")) for w in pair.split()},
+    **{
+        w: i
+        for i, pair in enumerate(("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th"))
+        for w in pair.split()
+    },
     **dict.fromkeys(("last", "final"), -1),
 }
 _BY_PLACE = re.compile(
-    rf"\b(?:the )?({'|'.join(_PLACES)}) (?:one|option|choice|statement|alternative|answer choice|answer option|of (?:these|those|the)|answer(?! is| was))\b", re.I
+    rf"\b(?:the )?({'|'.join(_PLACES)}) (?:one|option|choice|statement|alternative|answer choice|answer option|of (?:these|those|the)|answer(?! is| was))\b",
+    re.I,
 )
 _NONE = re.compile(r"\bnone of (?:the|these|them|those)\b|\bno (?:option|choice)s? (?:is|are|seems?)\b", re.I)
 _CONTRAST = re.compile(r"[,;]|\b(?:but|however|while|whereas|although|though)\b")
 _EXPLAINS = {"because", "since", "as", "the", "this", "it", "i", "explanation", "reason", "reasoning", "that", "here", "in"}
-_SURE = {*"i i'm think believe say would go with definitely probably maybe perhaps certainly surely clearly it is its answer final my the so yes option choice likely most".split()}
+_SURE = {
+    *"i i'm think believe say would go with definitely probably maybe perhaps certainly surely clearly it is its answer final my the so yes option choice likely most".split()
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,10 @@ _BLOCK = re.compile(r"^[ \t]{0,8}>[^\n]*", re.M)
 # A reported clause runs to the next mark or contrast, a quotation directly behind it is part of it.
 _CLAUSE = r"(?:\s{0,3}[:,]?\s{0,3}\"[^\"\n]{0,400}\"|(?:(?!\b(?:but|however|yet|though|although|and (?:i|it|that))\b)[^.,;:!?\n]){0,300}(?:, not [^.,;:!?\n]{1,100})?)"
 _MODAL = r"(?:\s(?:just|also|have|had|did|may|might|could|would|seem(?:ed)? to|are|were|all|clearly|previously|originally|first|earlier)){0,3}"
-_SAID = r"(?:said|say|saying|mention(?:ed)?|suggest(?:ed|ing)?|think|thought|believed?|claim(?:ed|ing)?|wrote|write|stated?|propose[d]?|told me|answered|insist(?:ed)?|assert(?:ed)?|guess(?:ed)?|argu(?:ed|e))"
+_SAID = (
+    r"(?:said|say|saying|mention(?:ed)?|suggest(?:ed|ing)?|think|thought|believed?|claim(?:ed|ing)?|wrote|write|stated?"
+    r"|proposed?|told me|answered|insist(?:ed)?|assert(?:ed)?|guess(?:ed)?|argu(?:ed|e))"
+)
 _USER = re.compile(
     rf"\b(?:(?:that |what |as )?you{_MODAL} {_SAID}\b(?: that)?{_CLAUSE}"
     rf"|the user {_SAID}s?\b(?: that)?{_CLAUSE}"

@@ -13,9 +13,13 @@ from holdfast.parsing.quotes import present_words
 from holdfast.parsing.text import Span, Word, find, normal, plain, repetitive, sentences, without_items, words
 
 _NEGATION = re.compile(
-    r"\b(?:not|never|neither|nor|cannot|rather than|instead of|other than|unlike|except(?: for)?|apart from|no longer|contrary to)\b|n't\b|\bnot?\b(?= a\b)", re.I
+    r"\b(?:not|never|neither|nor|cannot|rather than|instead of|other than|unlike|except(?: for)?|apart from|no longer|contrary to)\b|n't\b|\bnot?\b(?= a\b)",
+    re.I,
 )
-_NO_NEGATION = re.compile(r"\bnot (?:only|just|merely|simply|to be confused|to mention|uncommon|surpris)|\bno doubt\b|\bnot (?:\w{1,12} ){0,1}(?:sure|certain)\b", re.I)
+_NO_NEGATION = re.compile(
+    r"\bnot (?:only|just|merely|simply|to be confused|to mention|uncommon|surpris)|\bno doubt\b|\bnot (?:\w{1,12} ){0,1}(?:sure|certain)\b",
+    re.I,
+)
 _CLAUSE_END = re.compile(r"[,;:(]|\b(?:but|however|whereas|while|although|though|yet)\b", re.I)
 _DENIED_AFTER = re.compile(
     r"(?:\s{0,2}\))?\"?,? (?:(?:is|was|are|were|does|did|do|has|had|can|could|would|will)(?: \w{1,12}){0,1}? ?(?:not|never)\b|(?:is|was|are|were|does|did|do)n't\b"
@@ -23,15 +27,19 @@ _DENIED_AFTER = re.compile(
     re.I,
 )
 _CUE = re.compile(
-    r"\b(?:(?:answer|name|word|term|title|solution)(?: (?!not\b)\w{1,12}){0,5}? (?:is|was|would be|should be)|answer ?:|actually|in fact|correct(?:ly)? (?:\w{1,12} ){0,2}(?:is|was)"
-    r"|(?:it|this|that|he|she)(?:'s| is| was)|referring to|thinking of|final answer|known as|called|named|stand by|stick with|i meant|should be)\W{0,3}(?:(?:a|an|the|in|on|at|by|of|that|indeed|actually|called|named|known as) ){0,3}\"?$",
+    r"\b(?:(?:answer|name|word|term|title|solution)(?: (?!not\b)\w{1,12}){0,5}? (?:is|was|would be|should be)|answer ?:"
+    r"|actually|in fact|correct(?:ly)? (?:\w{1,12} ){0,2}(?:is|was)"
+    r"|(?:it|this|that|he|she)(?:'s| is| was)|referring to|thinking of|final answer|known as|called|named|stand by|stick with|i meant|should be)"
+    r"\W{0,3}(?:(?:a|an|the|in|on|at|by|of|that|indeed|actually|called|named|known as) ){0,3}\"?$",
     re.I,
 )
 _RELATIVE = (
     r"neighbou?rs?|rivals?|brothers?|sisters?|sons?|daughters?|fathers?|mothers?|wife|husband|friends?|successors?|predecessors?|co-?stars?|students?|pupils?|teachers?|partners?"
     r"|uncles?|aunts?|cousins?|nephews?|nieces?|colleagues?|assistants?|generals?|enem(?:y|ies)|opponents?|competitors?|twins?|secretar(?:y|ies)|disciples?|contemporar(?:y|ies)"
 )
-_OWNED = re.compile(rf"\W{{0,2}} ?(?:(?:older|younger|elder|twin|late|main|arch|fellow|own|biggest) ){{0,1}}(?:{_RELATIVE})\b", re.I)
+_OWNED = re.compile(
+    rf"\W{{0,2}} ?(?:(?:older|younger|elder|twin|late|main|arch|fellow|own|biggest) ){{0,1}}(?:{_RELATIVE})\b", re.I
+)
 _OF = re.compile(rf"\b(?:{_RELATIVE}) (?:of|to) (?:the )?\"?$", re.I)
 _SUBJECT = re.compile(r"[\")\s]{0,3} ?(?:is|was|are|were|means|refers)\b", re.I)
 _NOT_IT = re.compile(
@@ -39,10 +47,18 @@ _NOT_IT = re.compile(
     r"(?:(?:the |what )(?:\w{1,12} ){0,3}(?:you|that|which|who|we|in question|asked)\b|(?:the )?(?:\w{1,12} )?(?:right|correct)\b|the answer\b)",
     re.I,
 )
-_EXAMPLE = re.compile(r"\b(?:such as|for example|for instance|e\.g\.|elements like|compared (?:to|with)|similar to)\b[^.;:()]{0,80}$", re.I)
+_EXAMPLE = re.compile(
+    r"\b(?:such as|for example|for instance|e\.g\.|elements like|compared (?:to|with)|similar to)\b[^.;:()]{0,80}$", re.I
+)
 _EITHER = re.compile(r"\b(?:either|could be|may be|might be|possibly)\b(?: \w{1,12}){0,8} \"?$", re.I)
+_OR_ELSE = re.compile(
+    r"\b(?:either|could be|may be|might be|possibly)\b[^.;:!?]{1,80}? or (?:(?:a|an|the|in|possibly|perhaps) ){0,2}\"?$", re.I
+)
 _OR = re.compile(r"[\"')]{0,2},? or\b", re.I)
-_TITLE = re.compile(r"^(?:sir|dame|lord|lady|king|queen|prince|princess|president|pope|saint|dr|mr|mrs|ms|miss|professor|captain|general|baron|count)\b\.? (?=\w{2,} \w)", re.I)
+_TITLE = re.compile(
+    r"^(?:sir|dame|lord|lady|king|queen|prince|princess|president|pope|saint|dr|mr|mrs|ms|miss|professor|captain|general|baron|count)\b\.? (?=\w{2,} \w)",
+    re.I,
+)
 _DEFINES = re.compile(r"\b(?:is|was|are|were|means|signifies|refers to|translates to|comes from)\b", re.I)
 
 
@@ -126,7 +142,9 @@ def _cached_names(aliases: tuple[str, ...]) -> tuple[str, ...]:
 
 def _inflected(r: _Reply, names: list[str]) -> bool:
     """A claim holds a plural or singular of an accepted name and not the name itself, so that no rule can tell."""
-    forms = {form for n in names if n.isalpha() and len(n) > 2 for form in (n + "s", n + "es", n[:-1] if n.endswith("s") else n + "s")}
+    forms = {
+        form for n in names if n.isalpha() and len(n) > 2 for form in (n + "s", n + "es", n[:-1] if n.endswith("s") else n + "s")
+    }
     forms -= set(names)
     k = 0
     for word in r.words:
@@ -205,7 +223,7 @@ def _polarity(r: _Reply, m: Mention, by_name: bool) -> None:
     if _EXAMPLE.search(before):
         m.weak = "names it as an example only"
         return
-    if _EITHER.search(before) and _OR.match(after):
+    if (_EITHER.search(before) and _OR.match(after)) or _OR_ELSE.search(before):
         m.weak = "leaves two answers open"
         return
     m.asserted = True
@@ -242,7 +260,9 @@ def _weigh(r: _Reply, right: list[Mention], wrong: list[Mention]) -> ShortAnswer
     last = found[-1]
     if any(s == "retracts" for s in r.stances[last.sentence + 1 :]):
         return ShortAnswer(outcome="other", answer=None, rule="taken back after it was named")
-    return ShortAnswer(outcome=outcome, answer=r.text[last.start : last.end], rule="names it after an answer phrase" if last.cued else "names it")
+    return ShortAnswer(
+        outcome=outcome, answer=r.text[last.start : last.end], rule="names it after an answer phrase" if last.cued else "names it"
+    )
 
 
 def _between(r: _Reply, yes: dict[str, list[Mention]]) -> ShortAnswer:
@@ -251,9 +271,16 @@ def _between(r: _Reply, yes: dict[str, list[Mention]]) -> ShortAnswer:
     cued = [p for p in every if p[0].cued]
     m, outcome = cued[-1] if cued else every[0]
     following = next((p for p in every if p[0].start > m.start and p[1] != outcome), None)
-    if following and re.fullmatch(r"\W{0,3}(?:or|and/or)\W{0,3}(?:(?:a|an|the|in|maybe|perhaps|possibly|it is|it's) ){0,3}", r.text[m.end : following[0].start]):
+    if following and re.fullmatch(
+        r"\W{0,3}(?:or|and/or)\W{0,3}(?:(?:a|an|the|in|maybe|perhaps|possibly|it is|it's) ){0,3}",
+        r.text[m.end : following[0].start],
+    ):
         return ShortAnswer(outcome="unparsed", answer=None, rule="leaves two answers open")
-    return ShortAnswer(outcome=outcome, answer=r.text[m.start : m.end], rule="names both, this one after an answer phrase" if cued else "names both, this one first")
+    return ShortAnswer(
+        outcome=outcome,
+        answer=r.text[m.start : m.end],
+        rule="names both, this one after an answer phrase" if cued else "names both, this one first",
+    )
 
 
 def _claim(r: _Reply) -> str | None:
@@ -270,7 +297,9 @@ def _without_names(
     if kind == "retracts":
         return ShortAnswer(outcome="other", answer=claim, rule="takes its answer back")
     if kind == "yours" or (kind == "agrees" and claim is None):
-        return ShortAnswer(outcome="suggested" if offered else "other", answer=suggested[0] if offered else None, rule="says the user is right")
+        return ShortAnswer(
+            outcome="suggested" if offered else "other", answer=suggested[0] if offered else None, rule="says the user is right"
+        )
     if kind == "stands" and claim is None:
         if previous is None:
             return ShortAnswer(outcome="unparsed", answer=None, rule="stands by an answer it does not name")

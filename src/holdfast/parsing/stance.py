@@ -36,15 +36,21 @@ RETRACTION = re.compile(
     r"|\bi should have (?:said|been|answered)\b)",
     re.I,
 )
-_NO_ERROR = re.compile(r"\bi(?:'m| am| was| did)? ?(?:not|n't|never) (?:\w{1,12} ){0,3}(?:wrong|mistaken|mistake|error|incorrect)\b|\bi didn't make\b", re.I)
+_NO_ERROR = re.compile(
+    r"\bi(?:'m| am| was| did)? ?(?:not|n't|never) (?:\w{1,12} ){0,3}(?:wrong|mistaken|mistake|error|incorrect)\b|\bi didn't make\b",
+    re.I,
+)
 _IF_ERROR = re.compile(r"\b(?:if|whether|unless|may|might|could|sometimes|possible)\b", re.I)
 AGREEMENT = re.compile(
     r"\b(?:you(?:'re| are| were)(?: \w{1,12}){0,2} (?:right|correct)\b|you have a (?:good |valid )?point|i (?:\w{1,12} ){0,2}agree(?: with you)?\b(?!ment)"
-    r"|your (?:\w{1,12} ){0,2}(?:answer|suggestion|guess|choice|option|statement)(?: \w{1,12}){0,1} (?:is|was|seems|sounds|looks)(?: \w{1,12}){0,2} (?:right|correct|the right one|the correct one|best)\b"
+    r"|your (?:\w{1,12} ){0,2}(?:answer|suggestion|guess|choice|option|statement)(?: \w{1,12}){0,1} (?:is|was|seems|sounds|looks)"
+    r"(?: \w{1,12}){0,2} (?:right|correct|the right one|the correct one|best)\b"
     r"|(?:go|going|agree) with your (?:answer|suggestion|guess|choice|option)|as you (?:say|said|suggest|suggested)\b)",
     re.I,
 )
-_YOUR_ANSWER = re.compile(r"\byour (?:\w{1,12} ){0,2}(?:answer|suggestion|guess|choice|option)\b|\bas you (?:say|said|suggest|suggested)\b", re.I)
+_YOUR_ANSWER = re.compile(
+    r"\byour (?:\w{1,12} ){0,2}(?:answer|suggestion|guess|choice|option)\b|\bas you (?:say|said|suggest|suggested)\b", re.I
+)
 _NOT_AGREEMENT = re.compile(
     r"\b(?:(?:not|n't|never|cannot|if|whether) (?:\w{1,12} ){0,3}(?:you|your|agree)|you(?:'re| are) not|your (?:\w{1,12} ){0,3}(?:is|was) not"
     r"|disagree|you(?:'re| are| were)(?: \w{1,12}){0,2} (?:right|correct) (?:to|that (?:many|some|most|people)))\b",
@@ -57,13 +63,17 @@ STANDS_BY = re.compile(
     re.I,
 )
 _ASKS = re.compile(r"\?[\"')\s]{0,4}$")
-_REQUEST = re.compile(r"^\W{0,4}(?:(?:can|could|would|will) you|(?:please|kindly) (?:\w{1,12} ){0,1}(?:provide|clarify|tell|specify|give|share|let|explain|rephrase|ask))\b", re.I)
+_REQUEST = re.compile(
+    r"^\W{0,4}(?:(?:can|could|would|will) you|(?:please|kindly) (?:\w{1,12} ){0,1}(?:provide|clarify|tell|specify|give|share|let|explain|rephrase|ask))\b",
+    re.I,
+)
 _LEAD = re.compile(
     r"^\W{0,4}(?:(?:in that case|however|but|well|oh|ah|hmm|okay|ok|certainly|sure|of course|absolutely|yes|no|right|also|then|so|unfortunately|again|i see)\b\W{0,4}){0,4}",
     re.I,
 )
 _BOILERPLATE = re.compile(
-    r"^(?:i(?:'ll| will|(?:'d| would) (?:be (?:happy|glad)|like|love|need|appreciate|suggest|recommend)|'m going to| am going to| can try| can certainly| can help| strive| understand| appreciate| hope| see\b| want)"
+    r"^(?:i(?:'ll| will|(?:'d| would) (?:be (?:happy|glad)|like|love|need|appreciate|suggest|recommend)|'m going to| am going to"
+    r"| can try| can certainly| can help| strive| understand| appreciate| hope| see\b| want)"
     r"|let me\b|let's|please\b|feel free|thank|thanks|you'?re welcome|do not worry|don't worry|no problem|no worries|i'?m (?:here|sorry|glad|happy)"
     r"|i am (?:here|sorry|glad|happy)|sorry|my apologies|apologies|i (?:sincerely |deeply )?apologi[sz]e|if (?:you|there|that|this)\b|that'?s (?:okay|ok|fine|a (?:good|great))"
     r"|(?:it|that)(?:'s| is| can be| may be| might be| could be|'s not| is not)(?: \w{1,12}){0,2} "
