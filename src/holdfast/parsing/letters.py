@@ -22,7 +22,7 @@ _HEDGE = (
 _NOT = r"(?:not|never|neither|nor|cannot be|rather than|instead of|other than|except|eliminate|rule out|exclude|reject)"
 _ANSWER = re.compile(
     r"\b(?i:answer|choice|option|selection|response|conclusion)(?: (?!not\b)[a-z]{1,12}){0,4}?"
-    r"(?:\s?[:=]|,? (?:is|was|would be|should be|must be|remains|to be|as|be))\s{0,4}[:=]?\s{0,4}"
+    r"(?:[\"']?\s?[:=]|,? (?:is|was|would be|should be|must be|remains|to be|as|be))\s{0,4}[:=]?\s{0,4}"
     rf"{_HEDGE}[\"']?{_LETTER}"
 )
 _CHOOSES = re.compile(
@@ -95,7 +95,8 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     only = _ONLY.fullmatch(text)
     if only and only.group(1).upper() in options:
         return Choice(letter=only.group(1).upper(), rule="the whole reply")
-    whole = [x for x, t in options.items() if t and normal(text) == normal(t)]
+    said = normal(text)
+    whole = [x for x, t in options.items() if t and said == normal(t)]
     if len(whole) == 1:
         return Choice(letter=whole[0], rule="the whole reply")
     text = re.sub(r"[\[(]([a-z])[\])]", lambda m: m.group().upper(), text)

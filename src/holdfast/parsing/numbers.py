@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 
+from holdfast.parsing.quotes import blank, present_words
 from holdfast.parsing.stance import retracts
 from holdfast.parsing.text import plain
 
@@ -14,10 +15,14 @@ _NUMBER = re.compile(
     r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\w))?"
 )
 _FRACTION = re.compile(r"\s?/\s?\d{1,9}(?![\d/])")
+_LAST_FRACTION = re.compile(r"(?<![\w./])(\d{1,9}\s?/\s?[1-9]\d{0,8})(?![\d/])[^\d=]{0,120}$")
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I
+)
 _LONGEST = 400
 _MARK = re.compile(r"[$€£\s,]")
 _CUE = re.compile(
-    r"(?:\bthe (?:\w{1,12} ){0,2}answer(?: \w{1,12}){0,2} (?:is|was|equals|would be|should be|=)|\banswer\s{0,3}[:=]|^\s{0,4}a\s{0,2}:|\\boxed\s{0,3}\{)",
+    r"(?:\bthe (?:\w{1,12} ){0,2}answer(?: \w{1,12}){0,2} (?:is|was|equals|would be|should be|=)|\banswer[\"']?\s{0,3}[:=]|^\s{0,4}a\s{0,2}:)",
     re.I | re.M,
 )
 _SMALL = {
@@ -81,14 +86,17 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
     marked, strict = final_number(text)
     if strict:
         return marked, "number after ####"
-    body = plain(text)
+    body = blank(_DENIED, present_words(plain(text)))
     marked, _ = final_number(body)
     for cue in reversed(list(_CUE.finditer(body))):
-        line = body[cue.end() : cue.end() + 200].split("\n")[0]
-        found = _first(line)
-        if found is not None and not re.match(r"\s{0,3}(?:not\b|n't)", line):
+        line = re.split(r"\n|[.!?]\s", body[cue.end() : cue.end() + 200])[0]
+        found = _first(line.rsplit("=", 1)[-1])
+        if found is not None:
             return found, "number after an answer phrase"
     if marked is not None:
+        fraction = _LAST_FRACTION.search(body[-200:])
+        if fraction:
+            marked = number(fraction.group(1))
         last = body[-300:]
         return (None, "retraction") if retracts(last) and _first(last) is None else (marked, "last number")
     spelled = [in_words(m.group()) for m in _SPELLED.finditer(body)]

@@ -29,6 +29,10 @@ _OTHERS = re.compile(
     rf" (?:thinks?|says?|said|believes?|claims?|agrees?|disagrees?|insists?|argues?)\b(?: that)?{_CLAUSE}",
     re.I,
 )
+_MYTH = re.compile(
+    rf"\b(?:common|popular|widespread|frequent) (?:misconception|myth|mistake|belief|confusion)(?: (?:is|that|was)){{1,2}}{_CLAUSE}",
+    re.I,
+)
 _BEFORE = re.compile(
     rf"\b(?:i{_MODAL} (?:said|stated|claimed|answered|mentioned|thought|wrote|gave|told you|suggested|responded)\b(?: that)?{_CLAUSE}"
     rf"|my (?:previous|first|earlier|original|initial|prior|last) (?:\w{{1,12}} ){{0,1}}"
@@ -45,7 +49,7 @@ def blank(pattern: re.Pattern[str], text: str) -> str:
 
 def own_words(text: str) -> str:
     """The plain text with the user's and other people's words blanked."""
-    return blank(_OTHERS, blank(_USER, blank(_BLOCK, text)))
+    return blank(_MYTH, blank(_OTHERS, blank(_USER, blank(_BLOCK, text))))
 
 
 def present_words(text: str) -> str:

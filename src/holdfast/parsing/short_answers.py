@@ -50,6 +50,7 @@ _NOT_IT = re.compile(
 _EXAMPLE = re.compile(
     r"\b(?:such as|for example|for instance|e\.g\.|elements like|compared (?:to|with)|similar to)\b[^.;:()]{0,80}$", re.I
 )
+_CONCEDES = re.compile(r"^\W{0,4}(?:while|although|though|even though|even if|whereas|despite)\b[^,]*$", re.I)
 _EITHER = re.compile(r"\b(?:either|could be|may be|might be|possibly)\b(?: \w{1,12}){0,8} \"?$", re.I)
 _OR_ELSE = re.compile(
     r"\b(?:either|could be|may be|might be|possibly)\b[^.;:!?]{1,80}? or (?:(?:a|an|the|in|possibly|perhaps) ){0,2}\"?$", re.I
@@ -112,8 +113,9 @@ def read_short_answer(
     if not re.search(r"\w", full):
         return ShortAnswer(outcome="unparsed", answer=None, rule="empty reply")
     names = {"correct": _names(gold), "suggested": [n for n in _names(suggested) if n not in _names(gold)]}
+    said = normal(full) if len(full) <= 400 else ""
     for outcome in names:
-        if normal(full) in names[outcome]:
+        if said in names[outcome]:
             return ShortAnswer(outcome=outcome, answer=full, rule="the whole reply")
     text = without_items(present_words(full))
     r = _Reply(text, sentences(text), words(text))
@@ -220,6 +222,9 @@ def _polarity(r: _Reply, m: Mention, by_name: bool) -> None:
         return
     if by_name and (_SUBJECT.match(after) or (not _CUE.search(before) and _defined(before, after))):
         return
+    if _CONCEDES.match(before):
+        m.weak = "concedes it only"
+        return
     if _EXAMPLE.search(before):
         m.weak = "names it as an example only"
         return
@@ -284,7 +289,7 @@ def _between(r: _Reply, yes: dict[str, list[Mention]]) -> ShortAnswer:
 
 
 def _claim(r: _Reply) -> str | None:
-    kept = [r.sentence(k).strip() for k, s in enumerate(r.stances) if s == "claim"]
+    kept = [s.strip() for s in map(r.sentence, range(len(r.spans))) if stance.claims(s)]
     return " ".join(kept[0].split())[:200] if kept else None
 
 

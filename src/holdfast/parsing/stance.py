@@ -83,6 +83,8 @@ _BOILERPLATE = re.compile(
     r"|(?:you|your|we|my friends|everyone|all my|sometimes)\b|how can i|what (?:can|would)|is (?:that|there)\b)",
     re.I,
 )
+_PARTS = re.compile(r"[,;:]\s{1,3}(?:but |and |so |however,? |that )?|\b(?:but|however),? ", re.I)
+_VERB = re.compile(r"\w(?:'s| is| was| are| were| became| won| wrote)\b \S", re.I)
 _ANSWER_INSIDE = re.compile(r"\b(?:answer is|referring to|thinking of|looking for|guess|you mean)\b", re.I)
 
 
@@ -115,6 +117,16 @@ def stands_by(sentence: str) -> bool:
 
 def asks(sentence: str) -> bool:
     return bool(_ASKS.search(sentence) or _REQUEST.search(_LEAD.sub("", sentence, 1)))
+
+
+def claims(sentence: str) -> bool:
+    """The sentence says something about the question, at its head or behind an opening such as 'I'm not sure, but' or 'You're right,'."""
+    if not empty_of_claims(sentence):
+        return True
+    if asks(sentence):
+        return False
+    rest = [part.strip() for part in _PARTS.split(sentence)[1:]]
+    return any(_VERB.search(part) and not empty_of_claims(part) for part in rest)
 
 
 def empty_of_claims(sentence: str) -> bool:

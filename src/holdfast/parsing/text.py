@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _QUOTES = str.maketrans(
     {
@@ -22,7 +23,8 @@ _QUOTES = str.maketrans(
 HALF = 50_000
 _THOUGHT_END = "</think>"
 _LEAKED_TURN = re.compile(r"\n[ \t]{0,8}(?:user|human)[ \t]{0,4}:", re.I)
-_BOX = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf)\s{0,4}\{([^{}\n]{0,200})\}")
+_STYLED = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s{0,4}\{([^{}\n]{0,200})\}")
+_BOX = re.compile(r"\\boxed\s{0,4}\{([^{}\n]{0,200})\}")
 _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,300}\)")
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,10}/?>")
 _MARKS = re.compile(r"(?<!\d)\*+|\*+(?!\d)|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)|`+|~~|\\[()\[\]]")
@@ -30,6 +32,7 @@ _HEADING = re.compile(r"^[ \t]{0,8}#{1,6}[ \t]+", re.M)
 _ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,3}[.)]|[-+•])[ \t]+", re.M)
 _INITIALS = re.compile(r"(?<![\w.])(?:[^\W\d_]\.[ ]?){1,6}(?:(?<=\. )|(?<=\.)(?=\W|$))")
 _WORD = re.compile(r"\d+(?:[.,]\d+)*%?|[^\W\d_]+(?:'[^\W\d_]+)*|\w+")
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _ACCENT = re.compile("[\u0300-\u036f]")
 _STOP = re.compile(r"[.!?]+[\"')\]]{0,3}(?=\s|$)|\n+")
 _ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|st|jr|sr|vs|prof|no|mt|etc|e\.g|i\.e|[a-z]))$", re.I)
@@ -59,9 +62,7 @@ def plain(text: str) -> str:
     """
     if _THOUGHT_END in text:
         text = text.rsplit(_THOUGHT_END, 1)[1]
-    if len(text) > 2 * HALF:
-        text = text[:HALF] + "\n" + text[-HALF:]
-    text = unicodedata.normalize("NFKC", text.translate(_QUOTES)).translate(_QUOTES)
+    text = _cut(unicodedata.normalize("NFKC", _cut(text).translate(_QUOTES)).translate(_QUOTES))
     if not text.isascii():
         text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Cn"))
     else:
@@ -69,10 +70,14 @@ def plain(text: str) -> str:
     leaked = _LEAKED_TURN.search(text, 1) if text.strip() else None
     if leaked and text[: leaked.start()].strip():
         text = text[: leaked.start()]
-    text = _LINK.sub(r"\1", _BOX.sub(r" \1 ", text))
+    text = _LINK.sub(r"\1", _BOX.sub(r" answer: \1 ", _STYLED.sub(r" \1 ", text)))
     text = _HEADING.sub("", _TAG.sub(" ", text))
     text = _MARKS.sub("", text)
     return text.replace("&", " and ").strip()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 2 * HALF else f"{text[:HALF]}\n{text[-HALF:]}"
 
 
 def fold(text: str) -> str:
@@ -82,31 +87,45 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[Word]:
     """Words of a plain text in order; articles 'the' are left out, initials such as 'U.S.' are one word."""
+    return [w for w in _all_words(text) if w.forms[0] != "the"]
+
+
+def _all_words(text: str) -> list[Word]:
     found, position = [], 0
     for initials in [*_INITIALS.finditer(text), None]:
         stop = initials.start() if initials else len(text)
-        found += [_word(m.group(), m.start(), m.end()) for m in _WORD.finditer(text, position, stop)]
+        for m in _WORD.finditer(text, position, stop):
+            surface = m.group()
+            forms, possessive = _forms(surface) if len(surface) <= 64 else _forms.__wrapped__(surface)
+            found.append(Word(forms=forms, start=m.start(), end=m.end(), possessive=possessive))
         if initials:
             joined = "".join(c for c in initials.group() if c.isalpha())
             found.append(Word(forms=(fold(joined),), start=initials.start(), end=initials.end()))
             position = initials.end()
-    return [w for w in found if w.forms[0] != "the"]
+    return found
 
 
-def _word(surface: str, start: int, end: int) -> Word:
+@lru_cache(maxsize=65_536)
+def _forms(surface: str) -> tuple[tuple[str, ...], bool]:
+    """(comparable forms, whether it is a possessive) of one word."""
     folded = fold(surface)
     if surface[0].isdigit():
         number = folded.rstrip("%")
-        grouped = number.replace(",", "") if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", number) else number
-        return Word(forms=(grouped,), start=start, end=end)
+        return (number.replace(",", "") if _GROUPED.fullmatch(number) else number,), False
     joined = folded.replace("'", "")
     owner = folded.endswith("'s") and len(folded) > 3
-    return Word(forms=(joined, folded[:-2]) if owner else (joined,), start=start, end=end, possessive=owner)
+    return (joined, folded[:-2]) if owner else (joined,), owner
 
 
 def normal(text: str) -> str:
-    """Plain folded words with single spaces, without articles at the front and without 'the'."""
-    kept = [w.forms[0] for w in words(plain(text))]
+    """Plain folded words with single spaces, without articles at the front and without 'the' (kept where nothing else stands)."""
+    return _normal(text) if len(text) <= 200 else _normal.__wrapped__(text)
+
+
+@lru_cache(maxsize=65_536)
+def _normal(text: str) -> str:
+    every = [w.forms[0] for w in _all_words(plain(text))]
+    kept = [w for w in every if w != "the"] or every
     while len(kept) > 1 and kept[0] in ("a", "an"):
         kept = kept[1:]
     return " ".join(kept)
