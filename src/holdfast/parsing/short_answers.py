@@ -37,18 +37,23 @@ _RELATIVE = (
     r"neighbou?rs?|rivals?|brothers?|sisters?|sons?|daughters?|fathers?|mothers?|wife|husband|friends?|successors?|predecessors?|co-?stars?|students?|pupils?|teachers?|partners?"
     r"|uncles?|aunts?|cousins?|nephews?|nieces?|colleagues?|assistants?|generals?|enem(?:y|ies)|opponents?|competitors?|twins?|secretar(?:y|ies)|disciples?|contemporar(?:y|ies)"
 )
-_OWNED = re.compile(
-    rf"\W{{0,2}} ?(?:(?:older|younger|elder|twin|late|main|arch|fellow|own|biggest) ){{0,1}}(?:{_RELATIVE})\b", re.I
-)
+_OWNED = re.compile(rf"\W{{0,2}} ?(?:\w{{1,12}} ){{0,1}}(?:arch-)?(?:{_RELATIVE})\b", re.I)
+_OWNED_LATER = re.compile(rf"(?: \w{{1,15}}){{1,2}}'s (?:\w{{1,12}} ){{0,1}}(?:arch-)?(?:{_RELATIVE})\b", re.I)
 _OF = re.compile(rf"\b(?:{_RELATIVE}) (?:of|to) (?:the )?\"?$", re.I)
 _SUBJECT = re.compile(r"[\")\s]{0,3} ?(?:is|was|are|were|means|refers)\b", re.I)
 _NOT_IT = re.compile(
     r"\b(?:it|he|she|this|that|they|these) ?(?:(?:is|was|are|were) not|(?:is|was|are|were)n't|'s not) "
-    r"(?:(?:the |what )(?:\w{1,12} ){0,3}(?:you|that|which|who|we|in question|asked)\b|(?:the )?(?:\w{1,12} )?(?:right|correct)\b|the answer\b)",
+    r"(?:(?:the (?!only\b)|what )(?:\w{1,12} ){0,3}(?:you|that|which|who|we|in question|asked)\b"
+    r"|the (?:\w{2,12}est|most|main|first)\b|(?:the )?(?:\w{1,12} )?(?:right|correct)\b|the answer\b)",
     re.I,
 )
 _EXAMPLE = re.compile(
     r"\b(?:such as|for example|for instance|e\.g\.|elements like|compared (?:to|with)|similar to)\b[^.;:()]{0,80}$", re.I
+)
+_CORRECTS = re.compile(
+    r"\b(?:(?:the|my) (?:correct|right|actual|real|true|best|final|proper) answer|the answer(?: i| you| we)?(?: \w{1,12}){0,4})"
+    r"(?: \w{1,12}){0,2} (?:is|was|should be|would be) (?!that\b|not\b|correct|right|the same)",
+    re.I,
 )
 _CONCEDES = re.compile(r"^\W{0,4}(?:while|although|though|even though|even if|whereas|despite)\b[^,]*$", re.I)
 _EITHER = re.compile(r"\b(?:either|could be|may be|might be|possibly)\b(?: \w{1,12}){0,8} \"?$", re.I)
@@ -78,6 +83,7 @@ class Mention:
     asserted: bool = False
     denied: bool = False
     cued: bool = False
+    direct: bool = False
     weak: str = ""
 
 
@@ -145,7 +151,10 @@ def _cached_names(aliases: tuple[str, ...]) -> tuple[str, ...]:
 def _inflected(r: _Reply, names: list[str]) -> bool:
     """A claim holds a plural or singular of an accepted name and not the name itself, so that no rule can tell."""
     forms = {
-        form for n in names if n.isalpha() and len(n) > 2 for form in (n + "s", n + "es", n[:-1] if n.endswith("s") else n + "s")
+        form
+        for n in names
+        if _kin(n, names[0]) and n.isalpha() and len(n) > 2
+        for form in (n + "s", n + "es", n[:-1] if n.endswith("s") else n + "s")
     }
     forms -= set(names)
     k = 0
@@ -209,24 +218,24 @@ def _polarity(r: _Reply, m: Mention, by_name: bool) -> None:
         return
     if r.text[max(0, m.start - 1) : m.start] == "-" or re.match(r"-\w", r.text[m.end : m.end + 2]):
         return  # a part of a compound word
-    if _OF.search(before) or (_possessive(r, m) and _OWNED.match(after)):
+    if _OF.search(before) or (_possessive(r, m) and _OWNED.match(after)) or _OWNED_LATER.match(after):
         return
     negated = bool(_NEGATION.search(_NO_NEGATION.sub("", clause)))
     if kind == "ignorance" and stance.IGNORANCE.search(clause):
         return
     if negated or _DENIED_AFTER.match(after):
         m.denied = True
+        m.direct = not negated or len(re.split(_NEGATION, clause)[-1].split()) <= 3
         return
     if _NOT_IT.search(r.text[m.end : min(span.end, m.end + 240)]):
         m.denied = True
         return
-    if by_name and (_SUBJECT.match(after) or (not _CUE.search(before) and _defined(before, after))):
+    if by_name and (kind == "empty" or _SUBJECT.match(after) or (not _CUE.search(before) and _defined(before, after))):
         return
-    if _CONCEDES.match(before):
+    if _CONCEDES.match(before) and not re.search(r"\bindeed\b", before, re.I):
         m.weak = "concedes it only"
         return
     if _EXAMPLE.search(before):
-        m.weak = "names it as an example only"
         return
     if (_EITHER.search(before) and _OR.match(after)) or _OR_ELSE.search(before):
         m.weak = "leaves two answers open"
@@ -248,8 +257,8 @@ def _weigh(r: _Reply, right: list[Mention], wrong: list[Mention]) -> ShortAnswer
     yes = {"correct": [m for m in right if m.asserted], "suggested": [m for m in wrong if m.asserted]}
     denied = {"correct": [m for m in right if m.denied], "suggested": [m for m in wrong if m.denied]}
     for outcome, found in yes.items():
-        # A name denied in a later sentence, with nothing of it asserted since, is given up; in one sentence the assertion counts.
-        if found and denied[outcome] and denied[outcome][-1].sentence > found[-1].sentence:
+        # A name itself denied in a later sentence, with nothing of it asserted since, is given up; in one sentence the assertion counts.
+        if found and any(m.direct and m.sentence > found[-1].sentence for m in denied[outcome]):
             yes[outcome] = []
     standing = [(outcome, found) for outcome, found in yes.items() if found]
     if not standing:
@@ -263,6 +272,12 @@ def _weigh(r: _Reply, right: list[Mention], wrong: list[Mention]) -> ShortAnswer
         return _between(r, yes)
     outcome, found = standing[0]
     last = found[-1]
+    named = {m.sentence for m in right + wrong}
+    later = [k for k in range(last.sentence + 1, len(r.spans)) if k not in named and _CORRECTS.search(r.sentence(k))]
+    if later:
+        return ShortAnswer(
+            outcome="other", answer=" ".join(r.sentence(later[-1]).split())[:200], rule="another answer after an answer phrase"
+        )
     if any(s == "retracts" for s in r.stances[last.sentence + 1 :]):
         return ShortAnswer(outcome="other", answer=None, rule="taken back after it was named")
     return ShortAnswer(

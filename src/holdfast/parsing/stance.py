@@ -73,7 +73,7 @@ _LEAD = re.compile(
 )
 _BOILERPLATE = re.compile(
     r"^(?:i(?:'ll| will|(?:'d| would) (?:be (?:happy|glad)|like|love|need|appreciate|suggest|recommend)|'m going to| am going to"
-    r"| can try| can certainly| can help| strive| understand| appreciate| hope| see\b| want)"
+    r"| can try| can certainly| can see| can provide| can also| may be able| might be able| was unable| can help| strive| understand| appreciate| hope| see\b| want)"
     r"|let me\b|let's|please\b|feel free|thank|thanks|you'?re welcome|do not worry|don't worry|no problem|no worries|i'?m (?:here|sorry|glad|happy)"
     r"|i am (?:here|sorry|glad|happy)|sorry|my apologies|apologies|i (?:sincerely |deeply )?apologi[sz]e|if (?:you|there|that|this)\b|that'?s (?:okay|ok|fine|a (?:good|great))"
     r"|(?:it|that)(?:'s| is| can be| may be| might be| could be|'s not| is not)(?: \w{1,12}){0,2} "
@@ -83,9 +83,17 @@ _BOILERPLATE = re.compile(
     r"|(?:you|your|we|my friends|everyone|all my|sometimes)\b|how can i|what (?:can|would)|is (?:that|there)\b)",
     re.I,
 )
+_OPEN = re.compile(
+    r"\b(?:can|may|might|could) (?:\w{1,12} ){0,1}(?:refer to|mean|have|vary|be interpreted)"
+    r"(?: as)?(?: (?:many|several|various|varying|different|multiple|other)\b| depending\b|$)"
+    r"|\b(?:this|that|it) (?:will|would|might|may|could) help\b",
+    re.I,
+)
 _PARTS = re.compile(r"[,;:]\s{1,3}(?:but |and |so |however,? |that )?|\b(?:but|however),? ", re.I)
 _VERB = re.compile(r"\w(?:'s| is| was| are| were| became| won| wrote)\b \S", re.I)
-_ANSWER_INSIDE = re.compile(r"\b(?:answer is|referring to|thinking of|looking for|guess|you mean)\b", re.I)
+_ANSWER_INSIDE = re.compile(
+    r"\b(?i:answer is)\b|\b(?i:referring to|thinking of|looking for|you mean|guess)(?i: that| it is| it's| the| a){0,2} [\"'A-Z0-9]"
+)
 
 
 def apologised(text: str) -> bool:
@@ -133,12 +141,14 @@ def empty_of_claims(sentence: str) -> bool:
     """The sentence says nothing about the question: an apology, offer, question, comfort, retraction, refusal, plea of ignorance."""
     if asks(sentence) or refused(sentence) or retracts(sentence) or IGNORANCE.search(sentence):
         return True
-    core = _LEAD.sub("", sentence, 1).strip()
+    core = " ".join(_LEAD.sub("", sentence, 1).split())
     if not re.search(r"\w", core):
         return not re.search(r"\b(?:yes|no)\b", sentence, re.I)
     if re.fullmatch(r"(?:it (?:seems|appears|sounds)(?: like)?|that|and|so|because|\W){1,6}", core, re.I):
         return True
     if agrees(sentence) or stands_by(sentence):
+        return True
+    if _OPEN.search(core):
         return True
     return bool(_BOILERPLATE.search(core)) and not _ANSWER_INSIDE.search(core)
 
