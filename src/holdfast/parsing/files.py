@@ -20,7 +20,7 @@ def write_rescored(source: Path, target: Path, keep: Sequence[str] = ()) -> int:
     """
     taken = [f for f in keep if f in OWN_FIELDS]
     if taken:
-        raise ConfigError(f"--keep: {taken[0]}: is a field of the output itself; name others")
+        raise ConfigError(f"--keep: {ascii(taken[0])}: is a field of the output itself; name others")
     if not target.parent.is_dir():
         raise ConfigError(f"-o: {target.parent}: no such folder; make it first")
     count, seen = 0, set()
@@ -45,7 +45,7 @@ def write_rescored(source: Path, target: Path, keep: Sequence[str] = ()) -> int:
             raise DataError(f"{source.name}: holds no row; name a file with rows")
         absent = [f for f in keep if f not in seen]
         if absent:
-            raise ConfigError(f"--keep: {absent[0]}: no row has this field")
+            raise ConfigError(f"--keep: {ascii(absent[0])}: no row has this field")
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, target)
     except BaseException:

@@ -34,7 +34,10 @@ _IS_RIGHT = re.compile(
     r"(?:is|was|would be|must be|remains|seems|appears)(?! not\b)(?: to be)? (?:(?!not\b)[a-z]{1,12} ){0,3}?(?:correct|right|best|true|answer)\b",
     re.M,
 )
-_DECLARED = re.compile(rf"^\W{{0,4}}(?i:final answer|answer|option|choice)\s{{0,2}}[:=]?\s{{0,2}}{_LETTER}", re.M)
+_DECLARED = re.compile(
+    rf"^\W{{0,4}}(?i:final answer|answer|option|choice)\s{{0,2}}[:=]?\s{{0,2}}{_LETTER}(?! (?:is|was|are|does|did|do|can|could|seems|cannot|would)\b)",
+    re.M,
+)
 _CONCLUDES = re.compile(
     rf"\b(?i:but|so|hence|thus|therefore),? (?i:rather |actually |instead |it's |it is |the answer is |option ){{0,2}}{_LETTER}(?=\W{{0,4}}$|[.,;!?])",
     re.M,
@@ -110,7 +113,8 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
         return Choice(letter=None, rule="two answers in one phrase")
     if found and denials.get(found[0], (0, 0))[1] <= found[2]:
         return Choice(letter=found[0], rule="an answer phrase", denied=denied - {found[0]})
-    marked = [(x, at) for x, at in _marks(body, options) if at >= denials.get(x, (0, 0))[1]]
+    said = [(s.start, s.end) for s in spans]
+    marked = [(x, at) for x, at in _marks(body, options) if at >= denials.get(x, (0, 0))[1] and _inside(said, at)]
     opens = _opening(body, options)
     if opens and opens not in denied and {x for x, _ in marked} <= {opens}:
         return Choice(letter=opens, rule="the letter the reply opens with", denied=denied)

@@ -233,7 +233,6 @@ def _polarity(r: _Reply, m: Mention, by_name: bool) -> None:
     if by_name and (kind == "empty" or _SUBJECT.match(after) or (not _CUE.search(before) and _defined(before, after))):
         return
     if _CONCEDES.match(before) and not re.search(r"\bindeed\b", before, re.I):
-        m.weak = "concedes it only"
         return
     if _EXAMPLE.search(before):
         return

@@ -28,10 +28,11 @@ _BOX = re.compile(r"\\boxed\s{0,4}\{([^{}\n]{0,200})\}")
 _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,300}\)")
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,10}/?>")
 _MARKS = re.compile(r"(?<!\d)\*+|\*+(?!\d)|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)|`+|~~|\\[()\[\]]")
+_SPACES = re.compile(r"[ \t]+")
 _HEADING = re.compile(r"^[ \t]{0,8}#{1,6}[ \t]+", re.M)
 _ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,3}[.)]|[-+•])[ \t]+", re.M)
-_INITIALS = re.compile(r"(?<![\w.])(?:[^\W\d_]\.[ ]?){1,6}(?:(?<=\. )|(?<=\.)(?=\W|$))")
-_WORD = re.compile(r"\d+(?:[.,]\d+)*%?|[^\W\d_]+(?:'[^\W\d_]+)*|\w+")
+_INITIALS = re.compile(r"(?<![\w.'])(?:[^\W\d_]\.[ ]?){1,6}(?:(?<=\. )|(?<=\.)(?=\W|$))")
+_WORD = re.compile(r"\d+(?:[.,]\d+)*[^\W_]*%?|[^\W_]+(?:'[^\W\d_]+)*")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _ACCENT = re.compile("[\u0300-\u036f]")
 _STOP = re.compile(r"[.!?]+[\"')\]]{0,3}(?=\s|$)|\n+")
@@ -72,8 +73,8 @@ def plain(text: str) -> str:
         text = text[: leaked.start()]
     text = _LINK.sub(r"\1", _BOX.sub(r" answer: \1 ", _STYLED.sub(r" \1 ", text)))
     text = _HEADING.sub("", _TAG.sub(" ", text))
-    text = _MARKS.sub("", text)
-    return text.replace("&", " and ").strip()
+    text = _MARKS.sub("", text).replace("&", " and ")
+    return _SPACES.sub(" ", text).strip()
 
 
 def _cut(text: str) -> str:
