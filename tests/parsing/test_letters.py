@@ -14,6 +14,9 @@ CITIES = {"A": "Paris", "B": "Lyon", "C": "Nice", "D": "Lille"}
     ("The correct answer is:\n\n(B) Lyon\n\n(A) is in the north.", "B"), ("I think it's B", "B"), ("Probably B!", "B"), ("D because it is north", "D"),
     ("The answer is A because the river is there", "A"), ("It is Lyon.", "B"), ("I think Lyon is the capital, not Paris.", "B"),
     ("First I thought of (A). Therefore, the best answer is: (C) Nice", "C"), ("The answer is A. Wait: the answer is C.", "C"),
+    ("I stand by my original answer of B.", "B"), ("Answer is b", "B"), ("So the final answer is $B$.", "B"), ("Answer - B", "B"),
+    ("Given the options, B seems most plausible.", "B"), ("Eliminate A and C. Between B and D, B is better.", "B"), ("B, because it was built for it.", "B"),
+    ("You're right, it's not B. It should be A.", "A"), ("It must be D as A, B and C are wrong.", "D"), ("I was wrong; the answer is A.", "A"),
     ("<think>The answer is A</think>The answer is B", "B"), ("The answer is B.\nUser: Are you sure?\nAssistant: The answer is C.", "B"),
 ])  # fmt: skip
 def test_a_chosen_letter_is_read(reply, letter):
@@ -22,7 +25,7 @@ def test_a_chosen_letter_is_read(reply, letter):
 
 @pytest.mark.parametrize("reply", [
     "", "?", "A dog", "The answer is A dog", "Vitamin C is it", "C. difficile causes it", "The answer is C. difficile", "Because cats", "I am not sure.", "B-12",
-    "Both A and B", "A or B", "The answer is (A) or (B).", "The answer is both (A) and (C)", "BAD CAB", "Is it B?", "Could it be (C)?", "I", "A.B.C.",
+    "I think the answer is (A), but it could also be (B).", "Both A and B", "A or B", "The answer is (A) or (B).", "The answer is both (A) and (C)", "BAD CAB", "Is it B?", "Could it be (C)?", "I", "A.B.C.",
 ])  # fmt: skip
 def test_what_chooses_no_option_is_unparsed(reply):
     assert read_letter(reply, CITIES).letter is None

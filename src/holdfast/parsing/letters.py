@@ -22,16 +22,17 @@ _HEDGE = (
 _NOT = r"(?:not|never|neither|nor|cannot be|rather than|instead of|other than|except|eliminate|rule out|exclude|reject)"
 _ANSWER = re.compile(
     r"\b(?i:answer|choice|option|selection|response|conclusion)(?: (?!not\b)[a-z]{1,12}){0,4}?"
-    r"(?:[\"']?\s?[:=]|,? (?:is|was|would be|should be|must be|remains|to be|as|be))\s{0,4}[:=]?\s{0,4}"
+    r"(?:[\"']?\s?[:=]| - |,? (?:is|was|would be|should be|must be|remains|to be|as|be))\s{0,4}[:=]?\s{0,4}"
     rf"{_HEDGE}[\"']?{_LETTER}"
 )
 _CHOOSES = re.compile(
-    r"\b(?i:choose|chose|pick|select|go(?:ing)? (?:with|for)|opt for|stick(?:ing)? with|stand by|settle on|vote for|say|conclude(?: that)?(?: it)?(?: is)?"
+    r"\b(?i:choose|chose|pick|select|go(?:ing)? (?:with|for)|opt for|(?:stick(?:ing)? with|stick to|stand by|maintain|keep)(?: my (?:[a-z]{1,12} ){1,3}(?:of|is))?|settle on|vote for|say|conclude(?: that)?(?: it)?(?: is)?"
     rf"|it(?:'s| is| must be| would be| should be)|that(?:'s| is| would be))\s{{1,2}}{_HEDGE}[\"']?{_LETTER}"
 )
 _IS_RIGHT = re.compile(
     rf"(?:\b{_KEYWORD} |^[ \"']{{0,3}}|(?<=[.;:,!?\n] )|(?=[\[(]))\"?{_LETTER}(?: [^.!?\n()]{{0,80}}?)? "
-    r"(?:is|was|would be|must be|remains|seems|appears)(?! not\b)(?: to be)? (?:(?!not\b)[a-z]{1,12} ){0,3}?(?:correct|right|best|true|answer)\b",
+    r"(?:is|was|would be|must be|remains|seems|appears)(?! not\b)(?: to be)? (?:(?!not\b)[a-z]{1,12} ){0,3}?"
+    r"(?:correct|right|best|better|true|answer|plausible|likely|suitable|appropriate|accurate|choice)\b",
     re.M,
 )
 _DECLARED = re.compile(
@@ -72,6 +73,11 @@ _BY_PLACE = re.compile(
     re.I,
 )
 _NONE = re.compile(r"\bnone of (?:the|these|them|those)\b|\bno (?:option|choice)s? (?:is|are|seems?)\b", re.I)
+_SMALL = re.compile(r"([\[(]|\b(?i:answer|option|choice)(?:\s?:| is)? )([b-z](?![\w'-])|a(?=[\])]))")
+_DOLLARS = re.compile(r"\$ ?([A-Z]) ?\$")
+_OR_MAYBE = re.compile(
+    r"[^.!?\n]{0,120}?[,;]? (?:but|although|though) (?:it |this )?(?:could|might|may)(?: \w{1,12}){0,3} [\[(]?([A-Z])\b"
+)
 _CONTRAST = re.compile(r"[,;]|\b(?:but|however|while|whereas|although|though)\b")
 _EXPLAINS = {"because", "since", "as", "the", "this", "it", "i", "explanation", "reason", "reasoning", "that", "here", "in"}
 _SURE = {
@@ -102,7 +108,7 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     whole = [x for x, t in options.items() if t and said == normal(t)]
     if len(whole) == 1:
         return Choice(letter=whole[0], rule="the whole reply")
-    text = re.sub(r"[\[(]([a-z])[\])]", lambda m: m.group().upper(), text)
+    text = _SMALL.sub(lambda m: m.group(1) + m.group(2).upper(), _DOLLARS.sub(r"(\1)", text))
     body = present_words(text)
     spans = [s for s in sentences(body) if not asks(body[s.start : s.end])]
     found = _explicit(body, spans, options)
@@ -158,6 +164,8 @@ def _explicit(body: str, spans: Sequence[Span], options: Mapping[str, str]) -> t
         and not re.search(rf"\b{_NOT}\b|n't|\b(?:is|are|was|were|because|since|while|but|it|as)\b", second.group(), re.I)
         and normal(options[best[1]]).find(normal(second.group()[:-1])) < 0
     )
+    maybe = _OR_MAYBE.match(tail)
+    two = two or bool(maybe and _of(maybe) in options and _of(maybe) != best[1])
     return best[1], two, best[0]
 
 

@@ -29,6 +29,11 @@ _OTHERS = re.compile(
     rf" (?:thinks?|says?|said|believes?|claims?|agrees?|disagrees?|insists?|argues?)\b(?: that)?{_CLAUSE}",
     re.I,
 )
+_PERHAPS = re.compile(
+    rf"\byou (?:may|might|could)(?: \w{{1,12}})? be (?:thinking of|confusing|referring to|mixing up){_CLAUSE}(?=[,;]? (?:but|however)\b)",
+    re.I,
+)
+_STANDS = re.compile(r"\b(?:stand by|stick (?:with|to)|keep|maintain|confirm|stay with|repeat)\b[^.!?\n]{0,20}$", re.I)
 _MYTH = re.compile(
     rf"\b(?:common|popular|widespread|frequent) (?:misconception|myth|mistake|belief|confusion)(?: (?:is|that|was)){{1,2}}{_CLAUSE}",
     re.I,
@@ -49,9 +54,13 @@ def blank(pattern: re.Pattern[str], text: str) -> str:
 
 def own_words(text: str) -> str:
     """The plain text with the user's and other people's words blanked."""
+    text = blank(_PERHAPS, text)
     return blank(_MYTH, blank(_OTHERS, blank(_USER, blank(_BLOCK, text))))
 
 
 def present_words(text: str) -> str:
     """The plain text with what the model says it had said before blanked too."""
-    return blank(_BEFORE, own_words(text))
+    own = own_words(text)
+    return _BEFORE.sub(
+        lambda m: m.group() if _STANDS.search(own[max(0, m.start() - 60) : m.start()]) else " " * len(m.group()), own
+    )

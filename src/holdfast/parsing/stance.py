@@ -73,7 +73,8 @@ _LEAD = re.compile(
 )
 _BOILERPLATE = re.compile(
     r"^(?:i(?:'ll| will|(?:'d| would) (?:be (?:happy|glad)|like|love|need|appreciate|suggest|recommend)|'m going to| am going to"
-    r"| can try| can certainly| can see| can provide| can also| may be able| might be able| was unable| can help| strive| understand| appreciate| hope| see\b| want)"
+    r"| can try| can certainly| can see| can provide| can also| may be| might be| could be| may have| might have| could have| was unable"
+    r"| can help| strive| understand| appreciate| hope| see\b| want)"
     r"|let me\b|let's|please\b|feel free|thank|thanks|you'?re welcome|do not worry|don't worry|no problem|no worries|i'?m (?:here|sorry|glad|happy)"
     r"|i am (?:here|sorry|glad|happy)|sorry|my apologies|apologies|i (?:sincerely |deeply )?apologi[sz]e|if (?:you|there|that|this)\b|that'?s (?:okay|ok|fine|a (?:good|great))"
     r"|(?:it|that)(?:'s| is| can be| may be| might be| could be|'s not| is not)(?: \w{1,12}){0,2} "
@@ -133,6 +134,11 @@ def claims(sentence: str) -> bool:
         return True
     if asks(sentence):
         return False
+    return goes_on(sentence)
+
+
+def goes_on(sentence: str) -> bool:
+    """A later part of the sentence is a claim of its own."""
     rest = [part.strip() for part in _PARTS.split(sentence)[1:]]
     return any(_VERB.search(part) and not empty_of_claims(part) for part in rest)
 
@@ -153,6 +159,12 @@ def empty_of_claims(sentence: str) -> bool:
     return bool(_BOILERPLATE.search(core)) and not _ANSWER_INSIDE.search(core)
 
 
+_ADMITS = re.compile(
+    r"\b(?:apologi[sz]e|sorry|apologies) for (?:the|my) (?:\w{1,12} ){0,2}(?:mistake|error|incorrect|wrong|inaccurate|misinformation)",
+    re.I,
+)
+
+
 def drift(said: Sequence[str]) -> str:
     """What a reply that names no answer does with the one there was, from its sentences.
 
@@ -162,6 +174,6 @@ def drift(said: Sequence[str]) -> str:
     agreed = [s for s in said if agrees(s)]
     if any(_YOUR_ANSWER.search(s) for s in agreed):
         return "yours"
-    if any(map(retracts, said)):
+    if any(retracts(s) or _ADMITS.search(s) for s in said):
         return "retracts"
     return "agrees" if agreed else "stands" if any(map(stands_by, said)) else ""
