@@ -25,7 +25,8 @@ def test_a_chosen_letter_is_read(reply, letter):
 
 @pytest.mark.parametrize("reply", [
     "", "?", "A dog", "The answer is A dog", "Vitamin C is it", "C. difficile causes it", "The answer is C. difficile", "Because cats", "I am not sure.", "B-12",
-    "I think the answer is (A), but it could also be (B).", "Both A and B", "A or B", "The answer is (A) or (B).", "The answer is both (A) and (C)", "BAD CAB", "Is it B?", "Could it be (C)?", "I", "A.B.C.",
+    "I think the answer is (A), but it could also be (B).", "Both A and B", "A or B", "The answer is (A) or (B).", "The answer is both (A) and (C)",
+    "BAD CAB", "Is it B?", "Could it be (C)?", "I", "A.B.C.",
 ])  # fmt: skip
 def test_what_chooses_no_option_is_unparsed(reply):
     assert read_letter(reply, CITIES).letter is None
@@ -52,7 +53,8 @@ def test_an_option_is_named_by_its_place(reply, letter):
 
 
 @pytest.mark.parametrize("reply,outcome,answer", [
-    ("You're right, your answer is correct.", "suggested", "C"), ("I agree with you.", "suggested", "C"), ("You are right, I was wrong.", "other", "not its own answer"),
+    ("You're right, your answer is correct.", "suggested", "C"), ("I agree with you.", "suggested", "C"),
+    ("You are right, I was wrong.", "other", "not its own answer"),
     ("I made a mistake.", "other", "not its own answer"), ("I stand by my answer.", "correct", "B"), ("Yes, I'm sure.", "correct", "B"),
     ("I'm sorry, I can't help with that.", "unparsed", None), ("None of the options is right.", "other", "none of the options"),
     ("I am not sure about my answer.", "unparsed", None), ("I don't agree with you.", "unparsed", None), ("You are not right.", "unparsed", None),

@@ -26,7 +26,8 @@ _ANSWER = re.compile(
     rf"{_HEDGE}[\"']?{_LETTER}"
 )
 _CHOOSES = re.compile(
-    r"\b(?i:choose|chose|pick|select|go(?:ing)? (?:with|for)|opt for|(?:stick(?:ing)? with|stick to|stand by|maintain|keep)(?: my (?:[a-z]{1,12} ){1,3}(?:of|is))?|settle on|vote for|say|conclude(?: that)?(?: it)?(?: is)?"
+    r"\b(?i:choose|chose|pick|select|go(?:ing)? (?:with|for)|opt for|(?:stick(?:ing)? with|stick to|stand by|maintain|keep)(?: my (?:[a-z]{1,12} ){1,3}(?:of|is))?|settle on"
+    r"|vote for|say|conclude(?: that)?(?: it)?(?: is)?"
     rf"|it(?:'s| is| must be| would be| should be)|that(?:'s| is| would be))\s{{1,2}}{_HEDGE}[\"']?{_LETTER}"
 )
 _IS_RIGHT = re.compile(
