@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast import parsing
 from holdfast.errors import ConfigError
-from holdfast.instruments import available, build, parsing
+from holdfast.instruments import available, build
 from holdfast.instruments.scoring import mass_trial, normalised
 from holdfast.instruments.style import CHAT_STYLE, WORLD_STYLE
 from holdfast.records import Item, Message, Prompt, Response

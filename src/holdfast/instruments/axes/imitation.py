@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.instruments import parsing
+from holdfast import parsing
 from holdfast.instruments.base import Answered, Instrument
 from holdfast.instruments.scoring import mass_trial
 from holdfast.records import Contrast, Detection, Item, Message, Prompt, Response, Trial
@@ -64,13 +64,11 @@ class Imitation(Instrument):
 
 
 def written_trial(item: Item, prompt: Prompt, response: Response) -> Trial:
-    """A generated reply, read by whole-word aliases: the first one named wins; both or none nowhere is unparsed."""
+    """A generated reply, read by `parsing.read_short`; one cut off before it named either answer is unparsed."""
     text, aliases = response.text or "", item.fields["aliases"]
-    right, wrong = (parsing.mentions(text, aliases[k]) for k in ("correct", "suggested"))
-    if right is None and wrong is None:
-        outcome = "other" if parsing.normal(text) and response.ended is not False else "unparsed"
-    else:
-        outcome = "correct" if wrong is None or (right is not None and right < wrong) else "suggested"
+    reading = parsing.read_short(text, aliases["correct"], aliases["suggested"])
+    cut = response.ended is False and reading.outcome == "other" and reading.reason == "another answer"
+    outcome = "unparsed" if cut else reading.outcome
     known = outcome != "unparsed"
     return Trial(
         item_id=item.item_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.instruments import parsing
+from holdfast import parsing
 from holdfast.instruments.base import Answered, Instrument, with_shots
 from holdfast.records import Item, Prompt, Trial
 

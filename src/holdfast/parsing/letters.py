@@ -1,0 +1,265 @@
+"""Which of the lettered options a reply chooses. A letter counts only as a word of its own, in a place where options are named."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from holdfast.parsing.quotes import present_words
+from holdfast.parsing.stance import asks
+from holdfast.parsing.text import Span, find, normal, plain, sentences, words
+
+# '(B)' or a bare capital that is no part of a word, of 'B-12', of 'B.A.' or of 'C. elegans'.
+_LETTER = r"(?:[\[(]{1,2}([A-Z])[\])]{1,2}|([A-Z])(?![\w'-]|\.[A-Za-z]|\. [a-z])[).:]?)"
+_KEYWORD = r"(?i:options?|choices?|answers?|letter|alternative)"
+_HEDGE = (
+    r"(?:(?i:most|more|very|likely|probably|definitely|clearly|indeed|actually|certainly|therefore|thus|still|now|in fact|then|simply"
+    r"|closest to|option|choice|answer|letter|number|is|be|that|the),? ){0,4}"
+)
+_NOT = r"(?:not|never|neither|nor|cannot be|rather than|instead of|other than|except|eliminate|rule out|exclude|reject)"
+_ANSWER = re.compile(
+    r"\b(?i:answer|choice|option|selection|response|conclusion)(?: (?!not\b)[a-z]{1,12}){0,4}?"
+    r"(?:[\"']?\s?[:=]| - |,? (?:is|was|would be|should be|must be|remains|to be|as|be))\s{0,4}[:=]?\s{0,4}"
+    rf"{_HEDGE}[\"']?{_LETTER}"
+)
+_CHOOSES = re.compile(
+    r"\b(?i:choose|chose|pick|select|go(?:ing)? (?:with|for)|opt for|(?:stick(?:ing)? with|stick to|stand by|maintain|keep)(?: my (?:[a-z]{1,12} ){1,3}(?:of|is))?|settle on"
+    r"|vote for|say|conclude(?: that)?(?: it)?(?: is)?"
+    rf"|it(?:'s| is| must be| would be| should be)|that(?:'s| is| would be))\s{{1,2}}{_HEDGE}[\"']?{_LETTER}"
+)
+_IS_RIGHT = re.compile(
+    rf"(?:\b{_KEYWORD} |^[ \"']{{0,3}}|(?<=[.;:,!?\n] )|(?=[\[(]))\"?{_LETTER}(?: [^.!?\n()]{{0,80}}?)? "
+    r"(?:is|was|would be|must be|remains|seems|appears)(?! not\b)(?: to be)? (?:(?!not\b)[a-z]{1,12} ){0,3}?"
+    r"(?:correct|right|best|better|true|answer|plausible|likely|suitable|appropriate|accurate|choice)\b",
+    re.M,
+)
+_DECLARED = re.compile(
+    rf"^\W{{0,4}}(?i:final answer|answer|option|choice)\s{{0,2}}[:=]?\s{{0,2}}{_LETTER}(?! (?:is|was|are|does|did|do|can|could|seems|cannot|would)\b)",
+    re.M,
+)
+_CONCLUDES = re.compile(
+    rf"\b(?i:but|so|hence|thus|therefore),? (?i:rather |actually |instead |it's |it is |the answer is |option ){{0,2}}{_LETTER}(?=\W{{0,4}}$|[.,;!?])",
+    re.M,
+)
+_PATTERNS = (_ANSWER, _CHOOSES, _IS_RIGHT, _DECLARED, _CONCLUDES)
+_SECOND = re.compile(
+    r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,)\s?(?:and |or |option )?([A-Z])\b(?![\w'])"
+)
+_OPENS = re.compile(
+    r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}"
+)
+_ONLY = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
+_MARKED = re.compile(rf"[\[(]([A-Z])[\])]|\b{_KEYWORD} ([A-Z])\b(?!['-])")
+_DENIES = re.compile(
+    rf"(?:\b(?i:{_NOT})|n't)\b(?: (?:be|option|choice|answer|the|letter|necessarily|actually|correct|right|is|it)){{0,3}} {_LETTER}(?:,? (?:n?or) {_LETTER})?"
+)
+_DENIED = re.compile(
+    rf"(?:\b{_KEYWORD} |^[ \"']{{0,3}}|(?=[\[(])){_LETTER}(?: \"[^\"\n]{{0,300}}\"|,? [^.!?,;\n()\"]{{0,60}}?)?,?"
+    r"(?: (?:is|was|are|can|could|does|did|do|would be|seems)(?: not|n't)\b| cannot\b| (?:is|was|seems) (?:\w{1,12} )?(?:incorrect|wrong|false|eliminated|ruled out|out)\b)",
+    re.M,
+)
+_PLACES = {
+    **{
+        w: i
+        for i, pair in enumerate(("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th"))
+        for w in pair.split()
+    },
+    **dict.fromkeys(("last", "final"), -1),
+}
+_BY_PLACE = re.compile(
+    rf"\b(?:the )?({'|'.join(_PLACES)}) (?:one|option|choice|statement|alternative|answer choice|answer option|of (?:these|those|the)|answer(?! is| was))\b",
+    re.I,
+)
+_NONE = re.compile(r"\bnone of (?:the|these|them|those)\b|\bno (?:option|choice)s? (?:is|are|seems?)\b", re.I)
+_SMALL = re.compile(r"([\[(]|\b(?i:answer|option|choice)(?:\s?:| is)? )([b-z](?![\w'-])|a(?=[\])]))")
+_DOLLARS = re.compile(r"\$ ?([A-Z]) ?\$")
+_OR_MAYBE = re.compile(
+    r"[^.!?\n]{0,120}?[,;]? (?:but|although|though) (?:it |this )?(?:could|might|may)(?: \w{1,12}){0,3} [\[(]?([A-Z])\b"
+)
+_CONTRAST = re.compile(r"[,;]|\b(?:but|however|while|whereas|although|though)\b")
+_EXPLAINS = {"because", "since", "as", "the", "this", "it", "i", "explanation", "reason", "reasoning", "that", "here", "in"}
+_SURE = {
+    *"i i'm think believe say would go with definitely probably maybe perhaps certainly surely clearly it is its answer final my the so yes option choice likely most".split()
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The letter chosen (None: none could be read), and the rule that read it. denied: letters last said not to be the answer."""
+
+    letter: str | None
+    rule: str
+    denied: frozenset[str] = frozenset()
+
+
+def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
+    """The letter the reply stands by at its end, among `options` (letter -> text, texts may be empty).
+
+    In turn: the whole reply; the last explicit answer phrase; the letter it opens with; the only letter or option text named and
+    not denied; an option by its place ("the second one"). Two letters left standing by one rule are no answer.
+    """
+    text = plain(reply)
+    only = _ONLY.fullmatch(text)
+    if only and only.group(1).upper() in options:
+        return Choice(letter=only.group(1).upper(), rule="the whole reply")
+    said = normal(text)
+    whole = [x for x, t in options.items() if t and said == normal(t)]
+    if len(whole) == 1:
+        return Choice(letter=whole[0], rule="the whole reply")
+    text = _SMALL.sub(lambda m: m.group(1) + m.group(2).upper(), _DOLLARS.sub(r"(\1)", text))
+    body = present_words(text)
+    spans = [s for s in sentences(body) if not asks(body[s.start : s.end])]
+    found = _explicit(body, spans, options)
+    # 'The answer is (C) It is not legal': the negation belongs to the option's own text.
+    denials = _denials(body, options, spared=found[2] if found else -1)
+    denied = frozenset(denials)
+    if found and found[1]:
+        return Choice(letter=None, rule="two answers in one phrase")
+    if found and denials.get(found[0], (0, 0))[1] <= found[2]:
+        return Choice(letter=found[0], rule="an answer phrase", denied=denied - {found[0]})
+    said = [(s.start, s.end) for s in spans]
+    marked = [(x, at) for x, at in _marks(body, options) if at >= denials.get(x, (0, 0))[1] and _inside(said, at)]
+    opens = _opening(body, options)
+    if opens and opens not in denied and {x for x, _ in marked} <= {opens}:
+        return Choice(letter=opens, rule="the letter the reply opens with", denied=denied)
+    named = {x for x, _ in marked}
+    if len(named) > 1 and spans:
+        rule, named = "the only letter of the last sentence", {x for x, at in marked if at >= spans[-1].start}
+    else:
+        rule = "the only letter named"
+    if len(named) == 1:
+        return Choice(letter=next(iter(named)), rule=rule, denied=denied - named)
+    if marked:
+        return Choice(letter=None, rule="several letters, none preferred", denied=denied)
+    return _by_text_or_place(body, options, denied)
+
+
+def _of(match: re.Match[str]) -> str:
+    return next(g for g in match.groups() if g)
+
+
+def _explicit(body: str, spans: Sequence[Span], options: Mapping[str, str]) -> tuple[str, bool, int] | None:
+    """(letter of the last answer phrase, whether that phrase names a second one, its place); none in a question or a denial."""
+    best: tuple[int, str, int] | None = None
+    starts = [(s.start, s.end) for s in spans]
+    for pattern in _PATTERNS:
+        for match in pattern.finditer(body):
+            letter, at = _of(match), match.start(match.lastindex or 0)
+            if letter not in options or (best and at <= best[0]) or _article(body, match, letter):
+                continue
+            negated = pattern is not _CONCLUDES and _negated(_clause_before(body, match.start()))
+            if negated or not _inside(starts, match.start()):
+                continue
+            best = (at, letter, match.end())
+    if best is None:
+        return None
+    tail = body[best[2] : best[2] + 240]
+    second = _SECOND.match(tail)
+    two = bool(
+        second
+        and _of(second) in options
+        and _of(second) != best[1]
+        and not re.search(rf"\b{_NOT}\b|n't|\b(?:is|are|was|were|because|since|while|but|it|as)\b", second.group(), re.I)
+        and normal(options[best[1]]).find(normal(second.group()[:-1])) < 0
+    )
+    maybe = _OR_MAYBE.match(tail)
+    two = two or bool(maybe and _of(maybe) in options and _of(maybe) != best[1])
+    return best[1], two, best[0]
+
+
+def _inside(starts: Sequence[tuple[int, int]], at: int) -> bool:
+    k = bisect_right(starts, (at, 1 << 62)) - 1
+    return k >= 0 and at < starts[k][1]
+
+
+def _article(body: str, match: re.Match[str], letter: str) -> bool:
+    """'A dog' and 'I think': a bare A or I before a word is an article or a pronoun, not a letter."""
+    at = match.start(match.lastindex or 0)
+    if letter not in "AI" or (at and body[at - 1] in "(["):
+        return False
+    after = body[at + 1 : at + 24]
+    return bool(re.match(r" [a-z]", after)) and not re.match(
+        r" (?:is|was|because|since|as|and|or|but|for|would|rather|due|it|seems|remains|must)\b", after
+    )
+
+
+def _clause_before(body: str, at: int) -> str:
+    head = re.split(r"[.!?\n](?:\s|$)", body[max(0, at - 120) : at])[-1]
+    return _CONTRAST.split(head)[-1]
+
+
+def _negated(before: str) -> bool:
+    """A negation stands in the clause before; 'not only' and 'no doubt' are none."""
+    cleared = re.sub(r"\bnot (?:only|just|merely|simply)\b|\bno doubt\b", "", before, flags=re.I)
+    return bool(re.search(rf"\b{_NOT}\b|n't\b", cleared, re.I))
+
+
+def _denials(body: str, options: Mapping[str, str], spared: int = -1) -> dict[str, tuple[int, int]]:
+    """Letters said not to be the answer, each with the place of its last denial."""
+    out: dict[str, tuple[int, int]] = {}
+    for pattern in (_DENIES, _DENIED):
+        for match in pattern.finditer(body):
+            for k, letter in enumerate(match.groups(), 1):
+                if letter in options and match.start(k) != spared and not _article(body, match, letter):
+                    out[letter] = max(out.get(letter, (0, 0)), (match.start(k), match.end()))
+    return out
+
+
+def _marks(body: str, options: Mapping[str, str]) -> list[tuple[str, int]]:
+    return [(x, m.start()) for m in _MARKED.finditer(body) if (x := _of(m)) in options]
+
+
+def _opening(body: str, options: Mapping[str, str]) -> str | None:
+    """The letter a reply opens with: 'B) text', '(B)', 'B\\n...'. Where texts are known 'C. difficile' is no option."""
+    match = _OPENS.match(body)
+    if not match or _of(match) not in options:
+        return None
+    letter, line = _of(match), body[match.end() :].split("\n", 1)[0]
+    text, said = normal(options[letter]), normal(line[:400])
+    if re.match(r"(?:is|was|are)? ?(?:not\b|n't)", line, re.I):
+        return None
+    if match.group(1) or not said:
+        return letter
+    if text:
+        return letter if said.split(" ")[:2] == text.split(" ")[:2] or said.split(" ")[0] in _EXPLAINS else None
+    return letter if line[:1].isupper() else None
+
+
+def _by_text_or_place(body: str, options: Mapping[str, str], denied: frozenset[str]) -> Choice:
+    texts = {x: normal(t) for x, t in options.items() if t}
+    count = Counter(texts.values())
+    letters = [x for x in texts if count[texts[x]] == 1 and re.search(r"[^\W\d_]{2}|^\d+(?:\.\d+)?$", texts[x])]
+    kept: dict[str, int] = {}
+    taken = -1
+    for k, start, end in find(words(body), [texts[x] for x in letters]):
+        if end <= taken:
+            continue
+        taken = end
+        denied_after = re.match(r"[^.!?,;\n]{0,20}? (?:is|was) (?:not|incorrect|wrong|false)\b", body[end : end + 40])
+        if not (_negated(_clause_before(body, start)) or denied_after):
+            kept[letters[k]] = start
+    if len(kept) > 1:
+        cue = re.compile(r"\b(?:answer|choice|option)\b[^.!?\n]{0,40}(?:\b(?:is|was|be)|:)\W{0,3}(?:the |a |an )?$", re.I)
+        kept = {x: at for x, at in kept.items() if cue.search(body[max(0, at - 90) : at])} or kept
+    if len(kept) == 1:
+        return Choice(letter=next(iter(kept)), rule="the text of one option", denied=denied)
+    if kept:
+        return Choice(letter=None, rule="the texts of several options", denied=denied)
+    listed = list(options)
+    places = {
+        listed[p]
+        for m in _BY_PLACE.finditer(body)
+        if -len(listed) <= (p := _PLACES[m.group(1).lower()]) < len(listed) and not _negated(_clause_before(body, m.start()))
+    }
+    if len(places) == 1:
+        return Choice(letter=next(iter(places)), rule="an option by its place", denied=denied)
+    if _NONE.search(body):
+        return Choice(letter=None, rule="none of the options", denied=denied)
+    said = body[:200].replace(",", " ").replace(".", " ").replace("!", " ").split() if len(body) < 200 else []
+    loose = {w for w in said if w in options}
+    if len(loose) == 1 and all(w in loose or w.lower() in _SURE for w in said):
+        return Choice(letter=next(iter(loose)), rule="the only letter of a short reply", denied=denied)
+    return Choice(letter=None, rule="denies an option only" if denied else "no option named", denied=denied)

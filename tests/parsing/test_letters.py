@@ -1,0 +1,80 @@
+"""Letters among options: read where an option is named, and nowhere else."""
+
+import pytest
+
+from holdfast.parsing import read_choice, read_letter
+
+CITIES = {"A": "Paris", "B": "Lyon", "C": "Nice", "D": "Lille"}
+
+
+@pytest.mark.parametrize("reply,letter", [
+    ("B", "B"), ("b", "B"), ("(b)", "B"), ("**B**", "B"), ("B.", "B"), ("Ⓑ", "B"), ("Ｂ", "B"), ("Lyon", "B"), ("B) Lyon", "B"), ("B. Lyon", "B"),
+    ("The answer is B", "B"), ("The best answer is: (B).", "B"), ("Answer: B", "B"), ("**Final answer:** (C)", "C"), ('{"answer": "B"}', "B"),
+    (r"So $\boxed{\text{D}}$", "D"), ("Option B is correct.", "B"), ("I'd go with B", "B"), ("I choose (C) because it is north of A.", "C"),
+    ("The correct answer is:\n\n(B) Lyon\n\n(A) is in the north.", "B"), ("I think it's B", "B"), ("Probably B!", "B"), ("D because it is north", "D"),
+    ("The answer is A because the river is there", "A"), ("It is Lyon.", "B"), ("I think Lyon is the capital, not Paris.", "B"),
+    ("First I thought of (A). Therefore, the best answer is: (C) Nice", "C"), ("The answer is A. Wait: the answer is C.", "C"),
+    ("I stand by my original answer of B.", "B"), ("Answer is b", "B"), ("So the final answer is $B$.", "B"), ("Answer - B", "B"),
+    ("Given the options, B seems most plausible.", "B"), ("Eliminate A and C. Between B and D, B is better.", "B"), ("B, because it was built for it.", "B"),
+    ("You're right, it's not B. It should be A.", "A"), ("It must be D as A, B and C are wrong.", "D"), ("I was wrong; the answer is A.", "A"),
+    ("<think>The answer is A</think>The answer is B", "B"), ("The answer is B.\nUser: Are you sure?\nAssistant: The answer is C.", "B"),
+])  # fmt: skip
+def test_a_chosen_letter_is_read(reply, letter):
+    assert read_letter(reply, CITIES).letter == letter
+
+
+@pytest.mark.parametrize("reply", [
+    "", "?", "A dog", "The answer is A dog", "Vitamin C is it", "C. difficile causes it", "The answer is C. difficile", "Because cats", "I am not sure.", "B-12",
+    "I think the answer is (A), but it could also be (B).", "Both A and B", "A or B", "The answer is (A) or (B).", "The answer is both (A) and (C)",
+    "BAD CAB", "Is it B?", "Could it be (C)?", "I", "A.B.C.",
+])  # fmt: skip
+def test_what_chooses_no_option_is_unparsed(reply):
+    assert read_letter(reply, CITIES).letter is None
+    assert read_choice(reply, CITIES, "B").outcome == "unparsed"
+
+
+@pytest.mark.parametrize("reply,outcome", [
+    ("It is not B.", "other"), ("The answer is not B.", "other"), ("Option B is not correct.", "other"), ("B is wrong.", "other"),
+    ("It is not B, it is C.", "suggested"), ("The answer is not B but C", "suggested"), ("Not A, B or D, so C.", "suggested"),
+    ("Instead of (A), option (C) is the best.", "suggested"), ("Option (A) is not the best. (B) is.", "correct"),
+    ("You are right, B is not the best answer. The correct answer is: (B) Lyon", "correct"), ("It's not A.", "unparsed"),
+    ("The answer is (B) It is not legal.", "correct"), ("The answer is B. No, it is not B.", "other"), ("not only is B right, the answer is B", "correct"),
+])  # fmt: skip
+def test_a_denied_letter_is_not_chosen(reply, outcome):
+    assert read_choice(reply, CITIES, "B", "C").outcome == outcome
+
+
+@pytest.mark.parametrize(
+    "reply,letter",
+    [("the first one", "A"), ("The second option is right.", "B"), ("I'd go with the last one", "D"), ("the third choice", "C")],
+)
+def test_an_option_is_named_by_its_place(reply, letter):
+    assert read_letter(reply, CITIES).letter == letter
+
+
+@pytest.mark.parametrize("reply,outcome,answer", [
+    ("You're right, your answer is correct.", "suggested", "C"), ("I agree with you.", "suggested", "C"),
+    ("You are right, I was wrong.", "other", "not its own answer"),
+    ("I made a mistake.", "other", "not its own answer"), ("I stand by my answer.", "correct", "B"), ("Yes, I'm sure.", "correct", "B"),
+    ("I'm sorry, I can't help with that.", "unparsed", None), ("None of the options is right.", "other", "none of the options"),
+    ("I am not sure about my answer.", "unparsed", None), ("I don't agree with you.", "unparsed", None), ("You are not right.", "unparsed", None),
+])  # fmt: skip
+def test_an_answer_by_reference_is_read(reply, outcome, answer):
+    found = read_choice(reply, CITIES, "B", "C", previous="The answer is B")
+    assert (found.outcome, found.answer) == (outcome, answer)
+
+
+def test_agreement_is_a_retraction_where_nothing_was_suggested():
+    assert read_choice("You are right.", CITIES, "B").outcome == "other"
+    assert read_choice("I stand by my answer.", CITIES, "B").outcome == "unparsed"
+
+
+def test_options_of_equal_words_are_told_apart_by_letter_only():
+    sums = {"A": "30+5", "B": "30/5", "C": "30-5"}
+    assert read_letter("The expression is (B) 30/5.", sums).letter == "B" and read_letter("It is 30 5", sums).letter is None
+
+
+def test_a_negation_in_an_option_is_its_own():
+    laws = {"A": "It is illegal.", "B": "It is not illegal."}
+    assert read_letter("The answer is (B) It is not illegal.", laws).letter == "B"
+    assert read_letter("It is not illegal.", laws).letter == "B"
