@@ -195,46 +195,18 @@ def _table(cells: Cells, models: list[tuple[tuple[str | None, int], list[Path]]]
 
 def study_facts(cells: Cells) -> dict[str, Any]:
     """The study as analysis, audit and report see it: names and contrasts, no path."""
-    import dataclasses
+    from holdfast.audit import gather
 
-    study = cells.study
-    instruments = []
-    for config in study.instruments:
-        instrument = cells.materials.asked(config.kind).instrument
-        instruments.append(
-            {
-                "name": config.kind,
-                "kind": instrument.kind,
-                "form": instrument.form,
-                "contrasts": [dataclasses.asdict(c) for c in instrument.contrasts],
-            }
-        )
-    return {
-        "name": study.name,
-        "base": study.model.name.rsplit("/", 1)[-1] if study.model.name.startswith(("/", ".")) else study.model.name,
-        "domains": [{"name": d.name, "role": d.role, "own_benchmark": d.own_benchmark} for d in study.domains],
-        "instruments": instruments,
-        "equivalence_band": study.stats.equivalence_band,
-        "seeds": study.seeds,
-        "estimands": {i["name"]: next((c["name"] for c in i["contrasts"] if c["headline"]), "accuracy") for i in instruments},
-    }
+    return gather.study_facts(cells.study, cells.materials)
 
 
 def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
-    from holdfast.audit import AuditContext, run_audit
+    from holdfast.audit import gather, run_audit
+    from holdfast.models.chat import ChatFormat
+    from holdfast.models.checkpoint import load_tokenizer
 
-    study = cells.study
-    keys = {d.name: {k for e in cells.materials.examples(d.name) for k in e.source_keys} for d in study.domains if not d.identity}
-    return run_audit(
-        AuditContext(
-            study=study_facts(cells),
-            trials=table,
-            items={i.kind: list(cells.materials.asked(i.kind).items) for i in study.instruments},
-            examples_keys=keys,
-            settings=study.train.model_dump(mode="json"),
-            num_left_out=cells.materials.num_left_out,
-        )
-    )
+    chat = ChatFormat(load_tokenizer(cells.study.model))
+    return run_audit(gather.from_materials(cells.study, cells.materials, trials=table, chat=chat))
 
 
 def _findings(cells: Cells, table: pa.Table, audit: list[dict[str, Any]]) -> bytes:
