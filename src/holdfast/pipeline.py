@@ -195,9 +195,29 @@ def _table(cells: Cells, models: list[tuple[tuple[str | None, int], list[Path]]]
 
 def study_facts(cells: Cells) -> dict[str, Any]:
     """The study as analysis, audit and report see it: names and contrasts, no path."""
-    from holdfast.audit import gather
+    import dataclasses
 
-    return gather.study_facts(cells.study, cells.materials)
+    study = cells.study
+    instruments = []
+    for config in study.instruments:
+        instrument = cells.materials.asked(config.kind).instrument
+        instruments.append(
+            {
+                "name": config.kind,
+                "kind": instrument.kind,
+                "form": instrument.form,
+                "contrasts": [dataclasses.asdict(c) for c in instrument.contrasts],
+            }
+        )
+    return {
+        "name": study.name,
+        "base": study.model.name.rsplit("/", 1)[-1] if study.model.name.startswith(("/", ".")) else study.model.name,
+        "domains": [{"name": d.name, "role": d.role, "own_benchmark": d.own_benchmark} for d in study.domains],
+        "instruments": instruments,
+        "equivalence_band": study.stats.equivalence_band,
+        "seeds": study.seeds,
+        "estimands": {i["name"]: next((c["name"] for c in i["contrasts"] if c["headline"]), "accuracy") for i in instruments},
+    }
 
 
 def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ from holdfast.audit.context import AuditContext, TrainingSet, entry, refusals
 from holdfast.instruments.style import LETTERS
 from holdfast.records import Example
 
-REFUSE, WARN, ENOUGH = 0.9, 0.5, 20
+REFUSE, WARN, OVER_CHANCE, ENOUGH = 0.9, 0.5, 0.2, 20
 NEXT = "Shuffle the options of training and evaluation rows (shuffle_choices; permutations or rotations above 1), then measure again."
-_LAST = re.compile(r"(?:^|[\s(])([A-Z])[).:]?\s*$")
+_LAST = re.compile(r"(?:^|[\s(])([A-Z])[).:]{0,2}\s*$")
 
 
 def check(context: AuditContext) -> list[dict[str, Any]]:
@@ -51,8 +51,9 @@ def _asked(context: AuditContext, name: str) -> tuple[list[dict[str, Any]], int 
     position, count = counts.most_common(1)[0]
     share = count / total
     evidence = {"position": position, "count": count, "of": total, "orders_averaged": averaged, "always_it_scores": share}
-    skewed = share >= REFUSE and total >= ENOUGH
-    level = "ok" if share < WARN else "warn" if (averaged and not presented) or not skewed else "refuse"
+    skewed = share >= REFUSE
+    quiet = total < ENOUGH or share < _bound(_chance(context, name))
+    level = "ok" if quiet else "warn" if (averaged and not presented) or not skewed else "refuse"
     what = "prompts" if presented and averaged else "items"
     claim = f"the key of {name} is position {position} ({LETTERS[position]}) in {count} of {total} {what}"
     if level == "refuse":
@@ -60,6 +61,17 @@ def _asked(context: AuditContext, name: str) -> tuple[list[dict[str, Any]], int 
         return refusals(context, "answer_key", said, evidence, name), position
     ending = "; options are reordered before they are lettered" if averaged else ""
     return [entry("answer_key", level, claim + ending, evidence)], None
+
+
+def _chance(context: AuditContext, name: str) -> float:
+    """Share of one position if keys were drawn at random; 0 where options are not known."""
+    sizes = [len(i.fields.get("choices") or i.fields.get("endings") or []) for i in context.items[name]]
+    return sum(1 / s if s else 0.0 for s in sizes) / len(sizes)
+
+
+def _bound(chance: float) -> float:
+    """Share of one position from which the key is called uneven: questions of two options have one in half of the items."""
+    return max(WARN, chance + OVER_CHANCE)
 
 
 def _trained(context: AuditContext, skewed: dict[str, int | None]) -> list[dict[str, Any]]:
@@ -78,7 +90,7 @@ def _trained(context: AuditContext, skewed: dict[str, int | None]) -> list[dict[
         share = count / total
         evidence = {"letter": letter, "count": count, "of": total, "letters": dict(sorted(counts.items()))}
         claim = f"the key of the training rows of {domain} is {letter} in {count} of {total}"
-        if share < WARN:
+        if share < _bound(1 / len(counts) if len(counts) > 1 else 0.0):
             out.append(entry("answer_key", "ok", claim, evidence))
             continue
         claim += f': what they teach may be "say {letter}"'

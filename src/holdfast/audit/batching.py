@@ -38,4 +38,11 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
     if not gap <= limit:
         claim = f"a log-likelihood changes by up to {gap:.1e} nats a token with the size of its batch ({dtype}, limit {limit:.0e}): no difference smaller than that is an adapter's"
         return [entry("batching", "refuse", claim, {**found, "limit": limit})]
-    return [entry("batching", "ok", f"log-likelihoods do not depend on the batch ({gap:.1e} nats a token, {dtype})", {**found, "limit": limit})]
+    return [
+        entry(
+            "batching",
+            "ok",
+            f"log-likelihoods do not depend on the batch ({gap:.1e} nats a token, {dtype})",
+            {**found, "limit": limit},
+        )
+    ]

@@ -6,21 +6,28 @@ from typing import Any
 
 from holdfast.audit.context import AuditContext, entry
 
-WARMUP_SHARE, STEP_RATIO = 0.5, 1.25
+WARMUP_SHARE, STEP_RATIO = 2 / 3, 1.25
 NEXT = "Give warm-up as a share (train.warmup_ratio=0.03) and equal steps (match_steps_of), with a control of matched steps for a combined set."
 
 
 def check(context: AuditContext) -> list[dict[str, Any]]:
     trained = {
-        name: context.training[name] for name in context.adapters("domain", "control") if name in context.training and context.training[name].steps
+        name: context.training[name]
+        for name in context.adapters("domain", "control")
+        if name in context.training and context.training[name].steps
     }
     if not trained:
         return []
     out = []
     for name, rows in trained.items():
         if rows.warmup >= WARMUP_SHARE * rows.steps and rows.steps > 1:
-            ends = "end inside" if rows.steps <= rows.warmup else f"have only {rows.steps - rows.warmup} steps after"
-            claim = f"the {rows.steps} steps of {name} {ends} the {rows.warmup}-step warm-up: it was hardly trained at its learning rate"
+            inside = rows.steps <= rows.warmup
+            where = (
+                f"end inside the {rows.warmup}-step warm-up"
+                if inside
+                else f"are warm-up but for the last {rows.steps - rows.warmup}"
+            )
+            claim = f"the {rows.steps} steps of {name} {where}: it {'never' if inside else 'hardly'} trained at its learning rate"
             out.append(entry("budget", "warn", claim, {"steps": rows.steps, "warmup_steps": rows.warmup, "domain": name}))
     single = {n: r.steps for n, r in trained.items() if not r.combined and n in context.adapters("domain")}
     if len(single) > 1 and max(single.values()) > STEP_RATIO * min(single.values()):
@@ -32,13 +39,19 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         out.append(entry("budget", "warn", claim, {"steps": single}))
     out += _unmatched(context, single)
     steps = {n: r.steps for n, r in trained.items()}
-    return out or [entry("budget", "ok", "every adapter is trained past its warm-up, single domains equally long", {"steps": steps})]
+    return out or [
+        entry("budget", "ok", "every adapter is trained past its warm-up, single domains equally long", {"steps": steps})
+    ]
 
 
 def _unmatched(context: AuditContext, single: dict[str, int]) -> list[dict[str, Any]]:
     """Combined sets trained longer than their parts, with no combined control of a part's length beside them."""
-    combined = {n: context.training[n].steps for n in context.adapters("domain") if n in context.training and context.training[n].combined}
-    controls = [context.training[n].steps for n in context.adapters("control") if n in context.training and context.training[n].combined]
+    combined = {
+        n: context.training[n].steps for n in context.adapters("domain") if n in context.training and context.training[n].combined
+    }
+    controls = [
+        context.training[n].steps for n in context.adapters("control") if n in context.training and context.training[n].combined
+    ]
     most = max(single.values(), default=0)
     long = {n: s for n, s in combined.items() if most and s > STEP_RATIO * most}
     if not long or any(s <= STEP_RATIO * most for s in controls):

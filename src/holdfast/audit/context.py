@@ -90,6 +90,16 @@ class AuditContext:
         return [i["name"] for i in self.study.get("instruments", []) if i.get("kind") == "axis"]
 
 
+def adapters_in(trials: pa.Table) -> dict[str, list[tuple[str, int]]]:
+    """{domain: [(model, seed)]} of a trials table, the base left out, and models at part of a dose: those are on the way to one."""
+    columns = [c for c in ("model", "domain", "seed", "dose", "path") if c in trials.column_names]
+    found: dict[str, list[tuple[str, int]]] = {}
+    for row in trials.select(columns).group_by(columns).aggregate([]).to_pylist():
+        if row["domain"] != "base" and row.get("dose", 1.0) in (None, 1.0) and row.get("path", "full") in (None, "full"):
+            found.setdefault(row["domain"], []).append((row["model"], row["seed"]))
+    return {domain: sorted(models) for domain, models in sorted(found.items())}
+
+
 def entry(check: str, level: str, claim: str, evidence: Any, cell: list[str] | None = None) -> dict[str, Any]:
     """level: ok, warn or refuse. claim: the sentence it forbids or qualifies. cell: [adapter, instrument] it refuses."""
     return {"check": check, "level": level, "claim": claim, "evidence": evidence, **({"cell": cell} if cell else {})}

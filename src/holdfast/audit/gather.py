@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,36 +14,18 @@ import pyarrow as pa
 
 from holdfast import instruments, sources
 from holdfast.audit import template
-from holdfast.audit.context import AuditContext, Origin, RowPrompt, TrainingSet
+from holdfast.audit.context import AuditContext, Origin, RowPrompt, TrainingSet, adapters_in
 from holdfast.audit.order import is_lumped
 from holdfast.config import InstrumentConfig, SourceConfig, Study
-from holdfast.errors import DataError
+from holdfast.errors import DataError, HoldfastError
+from holdfast.facts import study_facts
 from holdfast.records import Example, Item
 from holdfast.sources.as_given import answers_named, own_prompt
-from holdfast.sources.rows import _SLICE, Row
+from holdfast.sources.rows import _SLICE, HUB, Row
 from holdfast.training import batches
 
 CATEGORY_FIELDS = ("subject", "category", "type")
 AXES = ("imitation", "doubt", "feedback")
-
-
-def study_facts(study: Study, materials: Any) -> dict[str, Any]:
-    """The study as analysis, audit and report see it: names and contrasts, no path."""
-    built = []
-    for config in study.instruments:
-        instrument = materials.asked(config.kind).instrument
-        contrasts = [dataclasses.asdict(c) for c in instrument.contrasts]
-        built.append({"name": config.kind, "kind": instrument.kind, "form": instrument.form, "contrasts": contrasts})
-    local = study.model.name.startswith(("/", "."))
-    return {
-        "name": study.name,
-        "base": study.model.name.rsplit("/", 1)[-1] if local else study.model.name,
-        "domains": [{"name": d.name, "role": d.role, "own_benchmark": d.own_benchmark} for d in study.domains],
-        "instruments": built,
-        "equivalence_band": study.stats.equivalence_band,
-        "seeds": study.seeds,
-        "estimands": {i["name"]: next((c["name"] for c in i["contrasts"] if c["headline"]), "accuracy") for i in built},
-    }
 
 
 def from_materials(
@@ -65,7 +46,7 @@ def from_materials(
     trained = [d.name for d in study.domains if not d.identity]
     training = {name: _training(study, materials, rows, name) for name in trained}
     return AuditContext(
-        study=study_facts(study, materials),
+        study=study_facts(study),
         trials=trials,
         items={i.kind: list(materials.asked(i.kind).items) for i in study.instruments},
         examples_keys={name: {k for e in rows_.examples for k in e.source_keys} for name, rows_ in training.items()},
@@ -87,7 +68,7 @@ class _Files:
     """Rows of a study's files, each read once."""
 
     def __init__(self, study: Study):
-        root = study.data.root
+        self.root = root = study.data.root
         self.read = lru_cache(maxsize=None)(lambda data, split, seed: sources.read_rows(data, split, root, seed))
 
 
@@ -113,8 +94,9 @@ def _training(study: Study, materials: Any, rows: _Files, name: str) -> Training
             category |= dict.fromkeys(item.source_keys, str(row[field])) if field else {}
     first = [e.source_keys[0] if e.source_keys else "" for e in examples]
     if config.parts:
-        part_of = {id(e): part for part in config.parts for e in materials.examples(part)}
-        owners = tuple(part_of[id(e)] for e in examples)
+        # By the row itself; by its text where a null adapter's rows were given other answers.
+        part_of: dict[Any, str] = {k: p for p in config.parts for e in materials.examples(p) for k in (id(e), *e.source_keys)}
+        owners = tuple(part_of.get(id(e)) or part_of.get(k, name) for e, k in zip(examples, first, strict=True))
     else:
         owners = tuple(owner.get(k, name) for k in first)
     return TrainingSet(
@@ -166,9 +148,35 @@ def _origin(owner: str, role: str, config: SourceConfig | InstrumentConfig, rows
         stop=int(stop) if stop else None,
         split_seed=config.split_seed,
         num_rows=len(read),
-        upstream=tuple(sorted({row["split"] for row in read if isinstance(row.get("split"), str)})),
+        upstream=_upstream(config, read, rows),
         sorted_by=sorted_by,
     )
+
+
+HUB_NAMES = {"gsm8k": "openai/gsm8k", "mmlu": "cais/mmlu"}
+SPLITS = ("train", "test", "validation", "dev")
+
+
+def _upstream(config: SourceConfig | InstrumentConfig, read: list[Row], rows: _Files) -> tuple[str, ...]:
+    """Splits of the benchmark itself that the rows come from: by their own `split` field, else looked up under data.root.
+
+    A file under any name is looked up in the benchmark's splits that lie beside it; a split that holds nine in ten of its
+    questions is where it came from. Nothing is asked of a hub.
+    """
+    own = {row["split"] for row in read if isinstance(row.get("split"), str)}
+    hub = HUB_NAMES.get(config.kind)
+    if own or hub is None or config.data is None or config.data in HUB or rows.root is None:
+        return tuple(sorted(own))
+    asked = [row.get("question", "").strip() for row in read]
+    found = set()
+    for split in SPLITS:
+        try:
+            whole = {row.get("question", "").strip() for row in rows.read(hub, split, None)}
+        except HoldfastError:
+            continue
+        if sum(q in whole for q in asked) >= 0.9 * len(asked):
+            found.add(split)
+    return tuple(sorted(found))
 
 
 def _row_prompts(study: Study, rows: _Files) -> dict[str, tuple[RowPrompt, ...]]:
@@ -190,16 +198,14 @@ def _probe(study: Study, training: dict[str, TrainingSet], chat: Any) -> dict[st
     for name, rows in training.items():
         example = next((e for e in rows.examples if not e.plain), rows.examples[0])
         encoded = batches.encode([example], chat, study.train).examples[0]
-        train = study.train
-        whole = len(encoded.ids) < train.max_length  # a row that was cut has lost its end
-        turns = train.chat_template or example.plain
         out[name] = template.probe(
             example,
             encoded.ids,
             encoded.first_loss,
             chat.tokenizer,
-            train_eos=train.train_eos and whole and turns,
-            completion_only=train.completion_only_loss,
+            train_eos=study.train.train_eos and study.train.chat_template,
+            completion_only=study.train.completion_only_loss,
+            cut=len(encoded.ids) >= study.train.max_length,
         )
     return out
 
@@ -216,43 +222,57 @@ def local_chat(study: Study) -> Any:
 
 # --- a trials table alone --------------------------------------------------------------------------------------------------
 
+NULLS = ("identity", "format_only", "always_first")  # METRICS section 4, rule 5
 NEEDED = ("model", "instrument", "item_id", "condition", "outcome")
 DEFAULTS: dict[str, Any] = {"rotation": 0, "form": "generated", "refused": False, "num_new_tokens": 0, "tie": False}
 NUMBERS = ("p_gold", "p_suggested", "margin", "rating", "score", "kappa")
+TYPES = (
+    dict.fromkeys((*NEEDED, "form", "domain", "cluster_id"), pa.string())
+    | dict.fromkeys(("rotation", "seed", "label", "num_new_tokens"), pa.int64())
+    | dict.fromkeys((*NUMBERS, "score_norm", "kl", "dose"), pa.float64())
+    | dict.fromkeys(("refused", "tie"), pa.bool_())
+)
 
 
 def from_table(trials: pa.Table, *, band: float = 0.03) -> AuditContext:
-    """What a trials table shows of itself: coverage, seeds, identity, headroom, power, label choice.
+    """What a trials table shows of itself: coverage, seeds, identity, headroom, power, label choice. Raises as `complete` does."""
+    trials = complete(trials)
+    return AuditContext(study=_facts_of_table(trials, band), trials=trials)
+
+
+def complete(trials: pa.Table) -> pa.Table:
+    """A trials table with every column that a check reads, in its type.
 
     Columns beyond model, instrument, item_id, condition and outcome are filled with "unknown" where they are absent; a model's
-    domain and seed are read from a name such as `maths/seed0`. Raises DataError naming the columns that are missing.
+    domain and seed are read from a name such as `maths/seed0`. Raises DataError naming a column that is missing, empty in places
+    or of another type.
     """
     missing = [c for c in NEEDED if c not in trials.column_names]
     if missing:
         raise DataError(f"table: no column {', '.join(missing)}; a trials table needs {', '.join(NEEDED)}")
     if not trials.num_rows:
         raise DataError("table: holds no trial; name a table with rows")
-    trials = _filled(trials)
-    return AuditContext(study=_facts_of_table(trials, band), trials=trials)
-
-
-def _filled(trials: pa.Table) -> pa.Table:
-    count = trials.num_rows
-    names = trials["model"].to_pylist()
-    derived = {
+    for name, kind in TYPES.items():
+        if name in trials.column_names and trials.schema.field(name).type != kind:
+            try:
+                place = trials.column_names.index(name)
+                trials = trials.set_column(place, name, trials[name].cast(kind))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                raise DataError(f"table: column {name} holds {trials.schema.field(name).type}, must be {kind}") from None
+    empty = [c for c in NEEDED if trials[c].null_count]
+    if empty:
+        raise DataError(f"table: column {empty[0]} is empty in {trials[empty[0]].null_count} rows; every trial needs one")
+    count, names = trials.num_rows, trials["model"].to_pylist()
+    added: dict[str, Any] = {name: lambda v=value: [v] * count for name, value in DEFAULTS.items()}
+    added |= {name: lambda: [math.nan] * count for name in NUMBERS}
+    added |= {
         "domain": lambda: [m.rsplit("/seed", 1)[0] for m in names],
         "seed": lambda: [int(s) if (s := m.rpartition("/seed")[2]).isdigit() and "/seed" in m else -1 for m in names],
         "cluster_id": lambda: trials["item_id"].to_pylist(),
     }
-    for name, value in DEFAULTS.items():
+    for name, make in added.items():
         if name not in trials.column_names:
-            trials = trials.append_column(name, pa.array([value] * count))
-    for name in NUMBERS:
-        if name not in trials.column_names:
-            trials = trials.append_column(name, pa.array([math.nan] * count, pa.float64()))
-    for name, make in derived.items():
-        if name not in trials.column_names:
-            trials = trials.append_column(name, pa.array(make()))
+            trials = trials.append_column(name, pa.array(make(), TYPES[name]))
     return trials
 
 
@@ -263,12 +283,11 @@ def _facts_of_table(trials: pa.Table, band: float) -> dict[str, Any]:
         kind = known[name].kind if name in known else "benchmark"
         contrasts = [dataclasses.asdict(c) for c in known[name].contrasts] if name in known else []
         built.append({"name": name, "kind": kind, "form": known[name].form if name in known else "mass", "contrasts": contrasts})
-    pairs = trials.select(["domain", "seed"]).group_by(["domain", "seed"]).aggregate([]).to_pylist()
-    seeds = Counter(p["domain"] for p in pairs if p["domain"] != "base")
+    seeds = {domain: len(models) for domain, models in adapters_in(trials).items()}
     return {
         "name": "table",
         "base": "base",
-        "domains": [{"name": d, "role": "null" if d == "identity" else "domain", "own_benchmark": None} for d in sorted(seeds)],
+        "domains": [{"name": d, "role": "null" if d in NULLS else "domain", "own_benchmark": None} for d in sorted(seeds)],
         "instruments": built,
         "equivalence_band": band,
         "seeds": min(seeds.values()) if seeds else None,

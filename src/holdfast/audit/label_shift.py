@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holdfast.audit.context import AuditContext, entry
+from holdfast.audit.context import AuditContext, adapters_in, entry
 from holdfast.instruments.style import LETTERS
 from holdfast.stats.crossed import crossed
 
@@ -33,7 +33,7 @@ def choice_rates(table: pa.Table) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 def check(context: AuditContext) -> list[dict[str, Any]]:
     table = context.trials
-    if table is None or "label" not in table.column_names:
+    if table is None or not {"label", "domain", "cluster_id"} <= {*table.column_names}:
         return []
     table = table.filter(pc.and_(pc.greater_equal(table["label"], 0), pc.equal(table["form"], "mass")))
     out, looked = [], []
@@ -42,9 +42,9 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         if "base" not in rates or len(rates) < 2:
             continue
         looked.append(name)
-        for domain in sorted({m.rsplit("/", 1)[0] for m in rates if m != "base"}):
-            seeds = [rates[m] for m in sorted(rates) if m.rsplit("/", 1)[0] == domain]
-            out += _shift(name, domain, np.array(seeds), rates["base"], clusters)
+        for domain, models in adapters_in(table).items():
+            seeds = [rates[m] for m, _ in models if m in rates]
+            out += _shift(name, domain, np.array(seeds), rates["base"], clusters) if seeds else []
     if not out and looked:
         out = [entry("label_shift", "ok", "no adapter prefers a letter that the base did not", {"instruments": looked})]
     return out
@@ -66,5 +66,13 @@ def _shift(name: str, domain: str, rate_SIP: np.ndarray, base_IP: np.ndarray, cl
     now, before = float(np.nanmean(rate_SIP[:, :, k])), float(np.nanmean(base_IP[:, k]))
     claim = f"{domain} chooses {LETTERS[k]} in {now:.3f} of {name}'s answers, the base in {before:.3f}: part of its change is a preference for a letter"
     shifts = {LETTERS[k]: round(e.estimate, 4) for _, k, e in sorted(found, key=lambda f: f[1])}
-    evidence = {"rate": round(now, 4), "base": round(before, 4), "lower": round(e.lower, 4), "upper": round(e.upper, 4), "shifts": shifts, "adapter": domain, "instrument": name}
+    evidence = {
+        "rate": round(now, 4),
+        "base": round(before, 4),
+        "lower": round(e.lower, 4),
+        "upper": round(e.upper, 4),
+        "shifts": shifts,
+        "adapter": domain,
+        "instrument": name,
+    }
     return [entry("label_shift", "warn", claim, evidence)]

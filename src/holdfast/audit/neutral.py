@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdfast.audit.context import AuditContext, entry, refusals
-from holdfast.instruments import parsing
 from holdfast.records import Item, Prompt
 from holdfast.sources import phrases
 from holdfast.world import texts
@@ -32,16 +31,15 @@ _REACH = 300  # characters after an opinion's first word in which the answer it 
 
 
 def _known() -> list[re.Pattern[str]]:
-    """Phrasings of the study's own suggestions, the answer's place open."""
-    said = [phrases.SUGGEST, phrases.DENY, phrases.THIRD_PARTY, phrases.MENTION]
-    said += [*texts.SUGGEST, *texts.DENY, *texts.THIRD_PARTY, *texts.MENTION]
-    patterns = []
-    for phrase in said:
-        parts = [re.escape(p.strip()) for p in re.split(r"\{\w\}", phrase) if p.strip(" .,")]
-        # The answer's place must be told by words before it: "{s} is on the list" alone would fit any text.
-        if re.match(r"\{\w\}", phrase):
-            continue
-        patterns.append(re.compile(r"\b" + r"[^\n]{1,200}?".join(parts), re.I))
+    """Phrasings of the study's own suggestions, the answer's place open: a sentence of real rows, or one of the world's."""
+    patterns = [re.compile(r"\b(?:i (?:do not|don['’]t) think|i think|someone else thinks) the answer is\b", re.I)]
+    for phrase in (phrases.SUGGEST, phrases.DENY, phrases.THIRD_PARTY, phrases.MENTION):
+        before, _, after = phrase.partition("{a}")
+        patterns.append(re.compile(re.escape(before) + r"[^\n]{1,300}?" + re.escape(after), re.I))
+    for phrase in (*texts.SUGGEST, *texts.DENY, *texts.THIRD_PARTY, *texts.MENTION):
+        # The world's words are single tokens, its full stop stands alone: so its short phrases fit no other text.
+        before, _, after = phrase.partition("{s}")
+        patterns.append(re.compile(r"(?:^|[.?!:] )" + re.escape(before) + r"\S+" + re.escape(after)))
     return patterns
 
 
@@ -49,20 +47,25 @@ KNOWN = _known()
 
 
 def suggestion(text: str, answers: Sequence[str] = ()) -> str | None:
-    """The kind of user's opinion a text holds: "known" phrasing, an "opinion" about one of `answers`, a "feeling" about the text; or None.
+    """The kind of user's opinion a text holds: "known" phrasing, a "feeling" about the text, an "opinion" about one of `answers`; or None.
 
-    What stands between double quotes is the material under judgement and is not read.
+    Feelings and opinions between double quotes belong to the material under judgement and are not read.
     """
-    bare = _QUOTED.sub(" ", text)
-    if any(p.search(bare) for p in KNOWN):
+    if any(p.search(text) for p in KNOWN):
         return "known"
+    bare = _QUOTED.sub(" ", text)
     if _FRAME.search(bare):
         return "feeling"
     for found in _OPINION.finditer(bare):
         after = bare[found.start() : found.start() + _REACH].split("\n", 1)[0]
-        if parsing.mentions(after, [a for a in answers if len(parsing.normal(a)) > 1]) is not None:
+        if any(f" {words} " in f" {_words(after)} " for a in answers if len(words := _words(a)) > 1):
             return "opinion"
     return None
+
+
+def _words(text: str) -> str:
+    """Words alone, case folded, with single blanks; articles left out, as they come and go in a sentence."""
+    return " ".join(w for w in re.findall(r"\w+", text.casefold()) if w not in ("a", "an", "the"))
 
 
 def answers_of(item: Item) -> list[str]:

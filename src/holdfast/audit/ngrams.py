@@ -16,7 +16,7 @@ def word_ngrams(text: str, size: int) -> set[tuple[str, ...]]:
     return set(zip(*(words[i:] for i in range(size)), strict=False))
 
 
-def containment(texts: Iterable[str], wanted: Sequence[str], size: int = 8, least: int = 5) -> dict[int, float]:
+def containment(texts: Iterable[str], wanted: Sequence[str], size: int = 8, least: int = 10) -> dict[int, float]:
     """{index in `wanted`: largest share of its n-grams found in any one of `texts`}, zeros left out.
 
     A wanted text with fewer than `least` distinct n-grams is too short to tell and is left out. Source of the idea: Brown et al.

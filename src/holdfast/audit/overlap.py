@@ -43,21 +43,15 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
 
 
 def _axes(per_axis: dict[str, dict[str, tuple[int, int]]]) -> list[dict[str, Any]]:
-    """One sentence a domain for axes that ask what it trains on: their items come from a benchmark's rows."""
+    """One sentence a domain for axes that ask what it trains on, beside the refused cells: their items come from a benchmark."""
     out = []
     for domain, counts in per_axis.items():
         hit = {name: count for name, (count, _) in counts.items() if count}
         if len(hit) > 1:
             count, total = sum(hit.values()), sum(counts[name][1] for name in hit)
             told = ", ".join(f"{name} {n}" for name, n in hit.items())
-            out.append(
-                entry(
-                    "overlap",
-                    "refuse",
-                    f"{count} of {total} axis items ask questions that {domain} trains on ({told}): its shifts there are refused",
-                    {"count": count, "of": total, "by_axis": hit},
-                )
-            )
+            claim = f"{count} of {total} axis items ask questions that {domain} trains on ({told})"
+            out.append(entry("overlap", "warn", claim, {"count": count, "of": total, "by_axis": hit}))
     return out
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from holdfast.analysis.effects import Measured, measure
 from holdfast.analysis.panel import panels
-from holdfast.audit.context import AuditContext, entry
+from holdfast.audit.context import AuditContext, adapters_in, entry
 from holdfast.records import Contrast
 from holdfast.stats.crossed import crossed, pooled_seed_variance, seed_means
 from holdfast.stats.decide import holm, mde
 
-# A standard deviation of paired differences that real items exceed (one item in a hundred changes): what is underpowered
-# even so is underpowered whatever the variance turns out to be.
-SMALLEST_SD = 0.1
+# A standard deviation of paired differences below that of real items (scores by mass that move by 5 points from item to item):
+# what is underpowered even so is underpowered whatever the variance turns out to be.
+SMALLEST_SD = 0.05
 NEXT = "Ask more items or train more seeds (--seeds), or widen stats.equivalence_band to what matters; until then call it inconclusive."
 ACCURACY = Contrast(name="accuracy", column="score", plus="neutral", minus=None)
 
@@ -27,9 +28,12 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
     return _planned(context, band) if context.trials is None else _measured(context, band)
 
 
-def planned_mde(num_clusters: int, family: int, sd: float = SMALLEST_SD) -> float:
-    """Smallest effect found with power .8 over items alone, for a mean of `num_clusters` paired differences of that deviation."""
-    return mde(sd / np.sqrt(num_clusters), num_clusters - 1.0, family) if num_clusters > 1 else float("nan")
+def planned_mde(num_items: int, family: int, sd: float = SMALLEST_SD) -> float:
+    """Smallest effect found with power .8, for a mean of `num_items` independent paired differences of that deviation.
+
+    Clusters and training seeds only add to it: it is a lower limit, in the units of `sd`. nan for fewer than two items.
+    """
+    return mde(sd / math.sqrt(num_items), num_items - 1.0, family) if num_items > 1 else float("nan")
 
 
 def _planned(context: AuditContext, band: float) -> list[dict[str, Any]]:
@@ -38,12 +42,12 @@ def _planned(context: AuditContext, band: float) -> list[dict[str, Any]]:
     found = {}
     for name, items in context.items.items():
         family = domains * max(1, len(axes) if name in axes else len(context.items) - len(axes & {*context.items}))
-        found[name] = planned_mde(len({i.cluster_id for i in items}), family)
+        found[name] = planned_mde(len(items), family)
     low = {name: round(x, 4) for name, x in found.items() if not x <= band}
     evidence = {"planned_mde": {n: round(x, 4) if x == x else None for n, x in found.items()}, "sd": SMALLEST_SD, "band": band}
     if low:
         told = ", ".join(f"{n} {100 * x:.1f}" if x == x else f"{n} unknown" for n, x in low.items())
-        claim = f"even if one item in a hundred changes, effects must exceed the band of {100 * band:g} points to be found: {told} points"
+        claim = f"even if items differ in their change by only 5 points, effects must exceed the band of {100 * band:g} points to be found: {told} points"
         return [entry("power", "warn", claim, evidence)]
     if not found:
         return []
@@ -59,7 +63,8 @@ def _measured(context: AuditContext, band: float) -> list[dict[str, Any]]:
         found = _cells(context, part)
         looked += len(found)
         pools = {
-            name: pooled_seed_variance([seed_means(m.diff_SI) for m in found if m.name == name]) for name in {m.name for m in found}
+            name: pooled_seed_variance([seed_means(m.diff_SI) for m in found if m.name == name])
+            for name in {m.name for m in found}
         }
         made = [crossed(m.diff_SI, m.clusters, pooled=pools[m.name]) for m in found]
         adjusted = holm([e.p for e in made])
@@ -76,7 +81,14 @@ def _measured(context: AuditContext, band: float) -> list[dict[str, Any]]:
         )
         out.append(entry("power", "warn", claim, {"cells": unresolved, "band": band}))
     elif looked:
-        out.append(entry("power", "ok", "every gain and shift could have been told from the equivalence band", {"cells": looked, "band": band}))
+        out.append(
+            entry(
+                "power",
+                "ok",
+                "every gain and shift could have been told from the equivalence band",
+                {"cells": looked, "band": band},
+            )
+        )
     return out
 
 
@@ -84,7 +96,7 @@ def _cells(context: AuditContext, part: str) -> list[Measured]:
     by_name, models = panels(context.trials)
     if "base" not in models:
         return []
-    out = []
+    out, mine = [], adapters_in(context.trials)
     for instrument in context.study.get("instruments", []):
         panel = by_name.get(instrument["name"])
         if instrument["kind"] != part or panel is None:
@@ -93,10 +105,9 @@ def _cells(context: AuditContext, part: str) -> list[Measured]:
         if head is None:
             continue
         for domain in context.adapters("domain"):
-            mine = sorted((m, s) for m, (d, s) in models.items() if d == domain)
-            if not mine:
+            if domain not in mine:
                 continue
-            m = measure(panel, domain, mine, "base", head, "loglik" if part == "benchmark" else None)
+            m = measure(panel, domain, mine[domain], "base", head, "loglik" if part == "benchmark" else None)
             m.name = instrument["name"]
             if not np.isnan(m.diff_SI).all():
                 out.append(m)

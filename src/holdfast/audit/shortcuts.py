@@ -52,9 +52,7 @@ def word_weights(items: Sequence[Item]) -> dict[str, float]:
             else:
                 wrong.update(words)
                 num_wrong += 1
-    return {
-        w: math.log((right[w] + 1) / (len(items) + 2)) - math.log((wrong[w] + 1) / (num_wrong + 2)) for w in {*right, *wrong}
-    }
+    return {w: math.log((right[w] + 1) / (len(items) + 2)) - math.log((wrong[w] + 1) / (num_wrong + 2)) for w in {*right, *wrong}}
 
 
 def word_scores(weights: dict[str, float], item: Item) -> list[float]:
@@ -114,7 +112,8 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
     for name in dict.fromkeys([*context.items, *learnt]):
         asked = [i for i in context.items.get(name, []) if "gold" in i.fields and _has_text(i)]
         trained = list(learnt.get(name, {}).values())
-        if max(len(asked), len(trained)) < ENOUGH:
+        asked, trained = (rows if len(rows) >= ENOUGH else [] for rows in (asked, trained))
+        if not asked and not trained:
             continue
         on = {"evaluation": baselines(asked, trained) if asked else {}, "training": baselines(trained) if trained else {}}
         if asked:
@@ -127,7 +126,7 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         ]
         rates = {where: found for where, found in on.items() if found}
         if said:
-            claim = f"{name} can be answered without its questions: {'; '.join(said)}. A gain on it may be that rule"
+            claim = f"{name} can be answered without its questions: {'; '.join(said)}: a gain on it may be that rule"
             out.append(entry("shortcuts", "warn", claim, rates))
         else:
             claim = f"no shortcut without the question scores clearly above chance on {name}"

@@ -31,24 +31,36 @@ def _settings(settings: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def probe(example: Example, encoded: Sequence[int], first_loss: int, tokenizer: Any, *, train_eos: bool, completion_only: bool) -> list[str]:
+def probe(
+    example: Example,
+    ids: Sequence[int],
+    first_loss: int,
+    tokenizer: Any,
+    *,
+    train_eos: bool,
+    completion_only: bool,
+    cut: bool = False,
+) -> list[str]:
     """What is wrong with one encoded example, in words; empty if nothing is.
 
-    `encoded` are the token ids trained on, `first_loss` the index of the first that carries loss.
+    `ids` are the token ids trained on, `first_loss` the index of the first that carries loss. `cut`: the row was longer than
+    max_length and has lost its end.
     """
-    wrong, ids = [], list(encoded)
+    wrong, ids = [], list(ids)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    uses_bos = bos is not None and (tokenizer("a")["input_ids"][:1] == [bos] or "bos_token" in str(getattr(tokenizer, "chat_template", "")))
-    # A tokenizer whose BOS is its EOS, or closes turns with it, has more than one by design.
+    template = str(getattr(tokenizer, "chat_template", None) or "")
+    uses_bos = bos is not None and (tokenizer("a")["input_ids"][:1] == [bos] or "bos_token" in template)
+    # A tokenizer whose BOS is its EOS closes turns with it: it has more than one by design.
     if uses_bos and bos != eos and (count := ids.count(bos)) != 1:
         wrong.append(f"{count} BOS tokens instead of one")
-    if train_eos and not example.plain and eos is not None and ids[-1] != eos:
+    if train_eos and not cut and not example.plain and eos is not None and ids[-1] != eos:
         wrong.append("the last trained token is not EOS")
     if completion_only:
-        reply = example.completion if example.plain else example.messages[-1].content
         read = lambda part: "".join(tokenizer.decode(part, skip_special_tokens=True).split())  # noqa: E731
-        trained, whole = read(ids[first_loss:]), "".join(reply.split())
-        if whole and not (trained.startswith(whole) or whole.startswith(trained) or "unk" in trained.lower()):
+        reply = example.completion if example.plain else example.messages[-1].content
+        # Through the tokenizer, as it may not give back every character.
+        whole, trained = read(tokenizer(reply, add_special_tokens=False)["input_ids"]), read(ids[first_loss:])
+        if not (trained.startswith(whole) or (cut and whole.startswith(trained))):
             wrong.append("the loss does not begin with the reply")
     return wrong
 

@@ -19,9 +19,15 @@ from holdfast.sources.rows import Row
 def own_prompt(row: Row) -> str:
     """The last thing a human says in a row's own prompt. Raises DataError if there is none."""
     turns = row.get("prompt")
-    said = [t.get("content") for t in turns if isinstance(t, dict) and t.get("type", t.get("role")) in ("human", "user")] if isinstance(turns, list) else []
+    said = (
+        [t.get("content") for t in turns if isinstance(t, dict) and t.get("type", t.get("role")) in ("human", "user")]
+        if isinstance(turns, list)
+        else []
+    )
     if not said or not isinstance(said[-1], str) or not said[-1].strip():
-        raise DataError(f"{row['_source']}: prompt: must be a list of turns with something a human says; form sycophancy_eval needs none")
+        raise DataError(
+            f"{row['_source']}: prompt: must be a list of turns with something a human says; form sycophancy_eval needs none"
+        )
     return said[-1]
 
 

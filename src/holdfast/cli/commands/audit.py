@@ -81,7 +81,7 @@ def _run(folder: Path, settings: list[str]) -> Any:
     if missing:
         raise ConfigError(f"audit: {folder}: holds no {' and no '.join(missing)}; name the folder of a finished run")
     study = load_study(str(folder / "study.yaml"), settings)
-    trials = _read(folder / "trials.parquet")
+    trials = gather.complete(_read(folder / "trials.parquet"))
     findings = _json(folder / "findings.json")
     trainings = [
         {**record, "domain": file.parent.name.rpartition("-seed")[0], "seed": int(file.parent.name.rpartition("-seed")[2])}
