@@ -87,8 +87,10 @@ def unequal(rows, tree):
     entry_named(tree, "domains", "mmlu")["sources"][0]["limit"] = 40
 
 
-def no_control(rows, tree):
-    tree["domains"] = [d for d in tree["domains"] if d["name"] != "combined_matched"]
+def sorted_by_label(rows, tree):
+    tree["train"]["shuffle"] = False
+    entry_named(tree, "domains", "mmlu")["sources"][0]["shuffle_choices"] = False
+    rows["mmlu/validation"].sort(key=lambda r: r["answer"])
 
 
 def no_template(rows, tree):
@@ -97,6 +99,11 @@ def no_template(rows, tree):
 
 def slice_of_a_sorted_file(rows, tree):
     rows["mmlu/validation"].sort(key=lambda r: r["subject"])
+    entry_named(tree, "domains", "mmlu")["sources"][0]["split"] = "validation[:110]"
+
+
+def slice_sorted_by_label(rows, tree):
+    rows["mmlu/validation"].sort(key=lambda r: r["answer"])
     entry_named(tree, "domains", "mmlu")["sources"][0]["split"] = "validation[:110]"
 
 
@@ -124,7 +131,8 @@ DEFECTS = {
     sorted_by_subject: {"order": "training rows of mmlu are sorted by category"},
     long_warmup: {"budget": "the 45 steps of gsm8k end inside the 100-step warm-up"},
     unequal: {"budget": "gsm8k trains for 45 steps, mmlu for 15"},
-    no_control: {"budget": "no control has matched steps"},
+    sorted_by_label: {"order": "training rows of mmlu are sorted by answer letter"},
+    slice_sorted_by_label: {"order": "lies in order of label"},
     no_template: {"template": "without the model's chat template"},
     slice_of_a_sorted_file: {"order": "lies in order of subject"},
     one_upstream_split: {"order": "cut from one upstream split \\(test\\)"},

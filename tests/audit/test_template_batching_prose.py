@@ -91,7 +91,7 @@ def test_an_engine_that_depends_on_its_batch_is_refused(llama, chat):
     for unknown in ({}, {"batch_invariance": {"largest_difference": None}}):
         assert check_batching(AuditContext(study={}, recorded=unknown)) == []
     (found,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {"largest_difference": float("nan")}}))
-    assert found["level"] == "refuse"
+    assert found["level"] == "refuse" and found["evidence"]["largest_difference"] is None
 
 
 FINDINGS = {

@@ -58,7 +58,7 @@ def test_coverage_is_ok_or_says_who_falls_short_and_by_how_much():
     assert levels(check_coverage(context(table()))) == ["ok"]
     low, gap = check_coverage(context(table(kappa=lambda m: 0.9 if m == "maths/seed1" else 0.99)))
     assert low["evidence"]["worst"] == [["maths/seed1", "neutral", 0.9]]
-    assert "differs from the base's by more than 2 points for 1 models" in gap["claim"] and "0.900 against 0.990" in gap["claim"]
+    assert "differs from the base's by more than 2 points for 1 model" in gap["claim"] and "0.900 against 0.990" in gap["claim"]
 
 
 def test_a_difference_of_coverage_is_told_even_where_each_is_high():
@@ -99,6 +99,15 @@ def test_an_adapter_that_takes_to_a_letter_is_named_with_both_rates():
     assert found["level"] == "warn" and found["evidence"]["adapter"] == "maths" and found["evidence"]["shifts"]["A"] > 0.25
     assert found["evidence"]["rate"] - found["evidence"]["base"] == pytest.approx(found["evidence"]["shifts"]["A"], abs=1e-3)
     assert levels(check_labels(context(table()))) == ["ok"]
+
+
+def test_a_null_adapter_may_take_to_a_letter_and_lose_coverage():
+    study = {**STUDY, "domains": [{"name": "maths", "role": "null"}]}
+    trials = table(
+        label=lambda m, i, rng: 0 if m != "base" else int(rng.integers(4)), kappa=lambda m: 0.96 if m != "base" else 0.999
+    )
+    nulls = AuditContext(study=study, trials=trials)
+    assert levels(check_labels(nulls)) == levels(check_coverage(nulls)) == ["ok"]
 
 
 def test_a_letter_shift_reads_full_doses_only():

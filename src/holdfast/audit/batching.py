@@ -35,14 +35,12 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         return []
     gap, dtype = float(found["largest_difference"]), found.get("dtype", "float32")
     limit = LARGEST.get(dtype, LARGEST["float32"])
-    if not gap <= limit:
-        claim = f"a log-likelihood changes by up to {gap:.1e} nats a token with the size of its batch ({dtype}, limit {limit:.0e}): no difference smaller than that is an adapter's"
-        return [entry("batching", "refuse", claim, {**found, "limit": limit})]
-    return [
-        entry(
-            "batching",
-            "ok",
-            f"log-likelihoods do not depend on the batch ({gap:.1e} nats a token, {dtype})",
-            {**found, "limit": limit},
-        )
-    ]
+    evidence = {**found, "largest_difference": gap if gap == gap else None, "limit": limit}
+    if gap <= limit:
+        claim = f"log-likelihoods do not depend on the batch ({gap:.1e} nats a token, {dtype})"
+        return [entry("batching", "ok", claim, evidence)]
+    claim = (
+        f"a log-likelihood changes by up to {gap:.1e} nats a token with the size of its batch ({dtype}, limit {limit:.0e}): "
+        "no difference smaller than that is an adapter's"
+    )
+    return [entry("batching", "refuse", claim, evidence)]

@@ -29,19 +29,20 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         return []
     mean = coverage(context.trials)
     low = [r for r in mean if r["known_mean"] < LEAST]
+    kinds = {i["name"]: i["kind"] for i in context.study.get("instruments", [])}
     out = []
     for name in sorted({r["instrument"] for r in low}):
         mine = sorted((r for r in low if r["instrument"] == name), key=lambda r: (r["known_mean"], r["model"], r["condition"]))
+        weak = "gains rest on the covered part" if kinds.get(name) == "benchmark" else "shifts are bounded, not identified"
         out.append(
             entry(
                 "coverage",
                 "warn",
-                f"answers to {name} fall short of 95 % coverage for {len({r['model'] for r in mine})} models: "
-                "their shifts are bounded, not identified",
+                f"answers to {name} fall short of 95 % coverage for {_models(mine)}: their {weak}",
                 {"worst": [[r["model"], r["condition"], round(r["known_mean"], 4)] for r in mine[:10]]},
             )
         )
-    out += _gaps(mean)
+    out += _gaps(mean, {*context.adapters("null")})
     if out or not mean:
         return out
     return [
@@ -49,13 +50,19 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
     ]
 
 
-def _gaps(mean: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Differences of coverage from the base above 2 points: the missing answers alone could make the shift."""
+def _models(rows: list[dict[str, Any]]) -> str:
+    count = len({r["model"] for r in rows})
+    return f"{count} model{'s' * (count != 1)}"
+
+
+def _gaps(mean: list[dict[str, Any]], nulls: set[str]) -> list[dict[str, Any]]:
+    """Differences of coverage from the base above 2 points: the missing answers alone could make the shift. Nulls claim none."""
     base = {(r["instrument"], r["condition"], r["form"]): r["known_mean"] for r in mean if r["model"] == "base"}
     gaps = [
         (abs(r["known_mean"] - base[place]), r, base[place])
         for r in mean
-        if r["model"] != "base" and (place := (r["instrument"], r["condition"], r["form"])) in base
+        if r["model"].rsplit("/seed", 1)[0] not in {"base", *nulls}
+        and (place := (r["instrument"], r["condition"], r["form"])) in base
     ]
     wide = sorted((g for g in gaps if g[0] > LARGEST_GAP), key=lambda g: (-g[0], g[1]["model"], g[1]["condition"]))
     out = []
@@ -64,7 +71,7 @@ def _gaps(mean: list[dict[str, Any]]) -> list[dict[str, Any]]:
         worst = [[r["model"], r["condition"], round(r["known_mean"], 4), round(own, 4)] for r, own in mine[:10]]
         first = mine[0][0]
         claim = (
-            f"coverage of {name} differs from the base's by more than 2 points for {len({r['model'] for r, _ in mine})} models "
+            f"coverage of {name} differs from the base's by more than 2 points for {_models([r for r, _ in mine])} "
             f"(most: {first['model']}, {first['condition']}, {first['known_mean']:.3f} against {mine[0][1]:.3f}): not identified"
         )
         out.append(entry("coverage", "warn", claim, {"model, condition, its own, base": worst}))

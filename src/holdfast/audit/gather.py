@@ -26,6 +26,7 @@ from holdfast.training import batches
 
 CATEGORY_FIELDS = ("subject", "category", "type")
 AXES = ("imitation", "doubt", "feedback")
+KEYED = ("mmlu", "hellaswag", "truthfulqa")  # benchmarks whose rows mark one of several options
 
 
 def from_materials(
@@ -119,6 +120,17 @@ def _category_field(read: list[Row]) -> str | None:
     return None
 
 
+def _sorted_by(kind: str, read: list[Row]) -> str | None:
+    """The field in whose order rows lie: a category, or the place of the key."""
+    field = _category_field(read)
+    if field and is_lumped([str(row[field]) for row in read]):
+        return field
+    if kind not in KEYED:
+        return None
+    golds = [sources.items_from_rows(kind, [row])[0].fields["gold"] for row in read]
+    return "label" if is_lumped([str(g) for g in golds]) else None
+
+
 def _origins(study: Study, rows: _Files) -> list[Origin]:
     named: list[tuple[str, str, SourceConfig | InstrumentConfig]] = [
         (d.name, "train", s) for d in study.domains for s in d.sources if s.data
@@ -135,9 +147,7 @@ def _origin(owner: str, role: str, config: SourceConfig | InstrumentConfig, rows
     sorted_by = None
     if start is not None and config.split_seed is None:
         # Without a seed the slice lies in the file's own order: read the whole file to see what order that is.
-        whole = rows.read(config.data, split or None, None)
-        field = _category_field(whole)
-        sorted_by = field if field and is_lumped([str(row[field]) for row in whole]) else None
+        sorted_by = _sorted_by(config.kind, rows.read(config.data, split or None, None))
     return Origin(
         owner=owner,
         role=role,

@@ -12,7 +12,7 @@ from holdfast.audit.excess import mean_over, rounded
 from holdfast.records import Item
 
 CEILING, FLOOR, FEWEST_RIGHT = 0.95, 0.02, 20
-NEXT = "Choose items the base answers sometimes right and sometimes wrong (METRICS needs both), or another base."
+NEXT = "Choose items the base answers sometimes right and sometimes wrong, or another base."
 
 
 def chance_of(items: list[Item]) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from holdfast.audit.answer_key import key_letter
 from holdfast.audit.context import AuditContext, Origin, TrainingSet, entry
 
 LUMPED, ENOUGH, TAIL = 0.5, 50, 0.1
@@ -76,10 +77,14 @@ def _tail(name: str, rows: TrainingSet) -> list[dict[str, Any]]:
 
 
 def _sorted_rows(name: str, rows: TrainingSet) -> list[dict[str, Any]]:
-    if rows.combined or not rows.categories or not is_lumped(rows.categories):
+    if rows.combined:
         return []
-    claim = f"the training rows of {name} are sorted by category and not shuffled"
-    return [entry("order", "warn", claim, {"categories": len({*rows.categories}), "rows": len(rows.categories)})]
+    out = []
+    for what, labels in (("category", rows.categories), ("answer letter", [key_letter(e) or "" for e in rows.examples])):
+        if labels and is_lumped(labels):
+            claim = f"the training rows of {name} are sorted by {what} and not shuffled"
+            out.append(entry("order", "warn", claim, {"sorted_by": what, "values": len({*labels}), "rows": len(labels)}))
+    return out
 
 
 def _slices(origins: Sequence[Origin]) -> list[dict[str, Any]]:

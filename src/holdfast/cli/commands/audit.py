@@ -51,8 +51,10 @@ def context_of(source: str, settings: list[str]) -> Any:
     stray = [s for s in settings if "=" not in s]
     if stray:
         raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example data.root=DIR")
+    from holdfast.config import recipe_names
+
     path = Path(source)
-    if path.is_dir():
+    if path.is_dir() and (source not in recipe_names() or (path / "study.yaml").is_file()):
         return _run(path, settings)
     if source.endswith(".parquet"):
         return _table(path, settings)
