@@ -150,3 +150,9 @@ def test_rows_cut_at_max_length_are_told_from_the_training_record():
     (fine,) = check_truncation(AuditContext(study={}, trainings=({**record, "num_truncated": 3},)))
     assert fine["level"] == "ok"
     assert check_truncation(AuditContext(study={})) == []
+
+
+def test_a_claim_holds_no_folder_of_this_machine():
+    cut = {"data": "/home/someone/rows.jsonl", "split": "", "start": 0, "stop": 100, "sorted_by": "subject"}
+    ((_, claim),) = splits(origin("k", "train", **cut))
+    assert "rows.jsonl" in claim and "someone" not in claim

@@ -91,7 +91,7 @@ def _training(study: Study, materials: Any, rows: _Files, name: str) -> Training
             if not keys & {*item.source_keys}:
                 continue
             items.setdefault(source.kind, {})[json.dumps([item.source_keys, item.fields], sort_keys=True)] = item
-            owner |= dict.fromkeys(item.source_keys, source.data)
+            owner |= dict.fromkeys(item.source_keys, source.data.rsplit("/", 1)[-1])
             category |= dict.fromkeys(item.source_keys, str(row[field])) if field else {}
     first = [e.source_keys[0] if e.source_keys else "" for e in examples]
     if config.parts:

@@ -140,4 +140,6 @@ def _slice(o: Origin) -> list[int | None]:
 
 
 def _name(o: Origin) -> str:
-    return f"{o.data}, {o.split}" if o.split else o.data
+    """Data and split in words, without the folders of this machine."""
+    data = o.data.rsplit("/", 1)[-1] if o.data.startswith(("/", ".", "~")) else o.data
+    return f"{data}, {o.split}" if o.split else data
