@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 
 import pytest
 from made_rows import SUGGESTION, audit_rows, clean_rows, entry_named, loud, study_tree, write
@@ -151,7 +152,7 @@ def test_each_defect_is_noticed_by_its_own_check_and_no_other(spoil, rows, tmp_p
     # A key in one position is a shortcut too: "always A".
     also = {"shortcuts"} if spoil is one_position else set()
     assert {e["check"] for e in found} - also == {check}
-    assert any(__import__("re").search(words, e["claim"]) for e in found), [e["claim"] for e in found]
+    assert any(re.search(words, e["claim"]) for e in found), [e["claim"] for e in found]
 
 
 def test_refusals_name_the_cells_they_forbid(rows, tmp_path):

@@ -9,7 +9,7 @@ import os
 import re
 
 import pytest
-from made_rows import SUGGESTION, Words, clean_rows, write
+from made_rows import SUGGESTION, clean_rows, write
 
 from holdfast.audit import gather, run_audit
 from holdfast.config import load_study
@@ -31,7 +31,7 @@ MADE = {"train_key": 70, "test_key": 40, "asked": (12, 20), "suggested": 55, "te
 
 def published_rows():
     """The clean rows spoilt as the published study's are."""
-    rows, words = clean_rows(size=120), Words(5)
+    rows = clean_rows(size=120)
     truth = [{**r, "mc1_targets": {**r["mc1_targets"], "labels": [1, 0, 0, 0]}} for r in rows["truthfulqa/multiple_choice"]]
     train = {"gsm8k": rows["gsm8k/train"][:100], "mmlu": rows["mmlu/test"][:100], "truthfulqa": truth[:70],
              "hellaswag": [{**r, "split": "val"} for r in rows["hellaswag/validation"][:100]]}  # fmt: skip
@@ -53,7 +53,6 @@ def published_rows():
         for kind, mine in sets.items()
     }
     upstream = {"gsm8k/train": rows["gsm8k/train"], "mmlu/test": rows["mmlu/test"]}
-    assert words
     return {
         **made,
         **upstream,
