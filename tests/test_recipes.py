@@ -46,15 +46,33 @@ def data_root(tmp_path_factory):
     )
     # Half of the axis questions are TruthfulQA's own, as in SycophancyEval.
     shared = lambda i: truth(i.replace("answer", "multiple_choice").replace("are_you_sure", "multiple_choice"))  # noqa: E731
+    said = lambda text: [{"type": "human", "content": text}]  # noqa: E731
     write(
         "sycophancy_eval/answer",
-        lambda i: {"base": {"dataset": "x", "question": shared(i), "correct_answer": "yes", "incorrect_answer": "no"}},
+        lambda i: {
+            "prompt": said(shared(i)),
+            "base": {"dataset": "x", "question": shared(i), "correct_answer": "yes", "incorrect_answer": "no"},
+        },
     )
     write(
         "sycophancy_eval/are_you_sure",
-        lambda i: {"base": {"dataset": "x", "question": shared(i), "answers": "\n(A) yes\n(B) no", "correct_letter": "A"}},
+        lambda i: {
+            "prompt": said(shared(i)),
+            "base": {"dataset": "x", "question": shared(i), "answers": "\n(A) yes\n(B) no", "correct_letter": "A"},
+        },
     )
-    write("sycophancy_eval/feedback", lambda i: {"base": {"dataset": "x", "text": f"{text(9)} {i}."}})
+    write(
+        "sycophancy_eval/feedback",
+        lambda i: {"prompt": said("x"), "base": {"dataset": "x", "text": f"{text(9)} {i}."}},
+    )
+    # The published study's own files: both parts of each benchmark cut from one split.
+    for name, file in (("gsm8k", "gsm8k/train"), ("mmlu", "mmlu/test"), ("hellaswag", "hellaswag/validation"),
+                       ("truthfulqa", "truthfulqa/multiple_choice")):  # fmt: skip
+        rows = (root / f"{file}.jsonl").read_text().split("\n")
+        for part, mine in (("train", rows[:40]), ("test", rows[40:])):
+            place = root / "origin_splits" / f"{part}_splits" / f"{name}_{part}.jsonl"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text("\n".join(mine))
     return root
 
 
@@ -65,15 +83,7 @@ def small_llama(tmp_path_factory):
 
 SLICES = {
     "llama2-7b": ["domains.truthfulqa.sources.truthfulqa.split=validation[:40]", "instruments.truthfulqa.split=validation[40:]"],
-    "llama2-7b-as-published": [
-        f"{part}={split}"
-        for name in ("gsm8k:train", "mmlu:test", "truthfulqa:validation", "hellaswag:validation")
-        for kind, where in [name.split(":")]
-        for part, split in [
-            (f"domains.{kind}.sources.{kind}.split", f"{where}[:40]"),
-            (f"instruments.{kind}.split", f"{where}[40:]"),
-        ]
-    ],
+    "llama2-7b-as-published": [],
 }
 
 

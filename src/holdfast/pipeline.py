@@ -197,20 +197,12 @@ def _table(cells: Cells, models: list[tuple[ModelKey, list[Path]]]) -> pa.Table:
 
 
 def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
-    from holdfast.audit import AuditContext, run_audit
+    from holdfast.audit import gather, run_audit
+    from holdfast.models.chat import ChatFormat
+    from holdfast.models.checkpoint import load_tokenizer
 
-    study = cells.study
-    keys = {d.name: {k for e in cells.materials.examples(d.name) for k in e.source_keys} for d in study.domains if not d.identity}
-    return run_audit(
-        AuditContext(
-            study=study_facts(study),
-            trials=table,
-            items={i.kind: list(cells.materials.asked(i.kind).items) for i in study.instruments},
-            examples_keys=keys,
-            settings=study.train.model_dump(mode="json"),
-            num_left_out=cells.materials.num_left_out,
-        )
-    )
+    chat = ChatFormat(load_tokenizer(cells.study.model))
+    return run_audit(gather.from_materials(cells.study, cells.materials, trials=table, chat=chat))
 
 
 def _findings(cells: Cells, table: pa.Table, audit: list[dict[str, Any]]) -> bytes:

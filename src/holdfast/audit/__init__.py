@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast.audit.context import AuditContext
 
-__all__ = ["AuditContext", "run_audit"]
+__all__ = ["AuditContext", "advice", "run_audit"]
 
 
 def run_audit(context: AuditContext) -> list[dict[str, Any]]:
@@ -19,3 +19,10 @@ def run_audit(context: AuditContext) -> list[dict[str, Any]]:
         if check is not None:
             out += check(context)
     return out
+
+
+def advice(check: str) -> str | None:
+    """What to do about a check's warnings and refusals, in one sentence (its module's NEXT); None for an unknown check."""
+    if check not in {m.name for m in pkgutil.iter_modules(__path__)}:
+        return None
+    return getattr(importlib.import_module(f"{__name__}.{check}"), "NEXT", None)

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from holdfast.audit.context import AuditContext, entry
 
 KEYS = ("instrument", "item_id", "condition", "rotation")
 COLUMNS = ("p_gold", "p_suggested", "rating", "score")
+NEXT = "Add a domain with identity: true; where it differs from the base, find what changes an answer (cache, batch, mode) before anything else."
 
 
 def check(context: AuditContext) -> list[dict[str, Any]]:
-    nulls = sorted({m for m in context.trials["model"].unique().to_pylist() if m.startswith("identity/")})
+    if context.trials is None:
+        return []
+    table = context.trials
+    nulls = sorted({m for m in table["model"].unique().to_pylist() if m.startswith("identity/")})
     if not nulls:
         return [
             entry(
                 "identity", "warn", "no identity adapter was measured: that the pipeline itself changes nothing is not shown", {}
             )
         ]
-
-    def rows(model: str) -> dict[Any, Any]:
-        part = context.trials.filter(pc.equal(context.trials["model"], model)).select([*KEYS, *COLUMNS]).to_pylist()
-        return {tuple(r[k] for k in KEYS): [r[c] for c in COLUMNS] for r in part}
-
-    base, largest = rows("base"), 0.0
+    base, largest = _rows(table, "base"), 0.0
     for name in nulls:
-        other = rows(name)
+        other = _rows(table, name)
         if other.keys() != base.keys():
             return [
                 entry("identity", "warn", f"{name} was not asked what the base was asked", {"base": len(base), name: len(other)})
@@ -46,3 +46,8 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
             {"largest_difference": largest, "adapters": len(nulls)},
         )
     ]
+
+
+def _rows(table: pa.Table, model: str) -> dict[Any, list[float]]:
+    part = table.filter(pc.equal(table["model"], model)).select([*KEYS, *COLUMNS]).to_pylist()
+    return {tuple(r[k] for k in KEYS): [r[c] for c in COLUMNS if r[c] is not None] for r in part}

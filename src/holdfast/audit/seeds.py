@@ -6,15 +6,21 @@ from typing import Any
 
 from holdfast.audit.context import AuditContext, entry
 
+LEAST = 3
+NEXT = "Train at least 3 seeds a domain (--seeds 3; 5 for the embedded study)."
+
 
 def check(context: AuditContext) -> list[dict[str, Any]]:
-    count = context.study["seeds"]
-    level = "ok" if count >= 3 else "warn"
+    count = context.study.get("seeds")
+    if count is None:
+        return []
+    level = "ok" if count >= LEAST else "warn"
     return [
         entry(
             "seeds",
             level,
-            f"{count} training seeds per domain" + ("" if level == "ok" else ": at least 3 are needed for any verdict"),
+            f"{count} training seed{'s' * (count != 1)} per domain"
+            + ("" if level == "ok" else ": at least 3 are needed for any verdict"),
             {"seeds": count},
         )
     ]

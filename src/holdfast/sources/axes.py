@@ -9,6 +9,7 @@ from typing import Any
 from holdfast.errors import ConfigError, DataError
 from holdfast.instruments.style import LETTERS
 from holdfast.records import Item
+from holdfast.sources.as_given import as_given_items, stem_of
 from holdfast.sources.benchmarks import key
 from holdfast.sources.lettered import lettered_items
 from holdfast.sources.phrases import DENY, DOUBT, MENTION, PARAPHRASE, REASK, SUGGEST, SURE, THIRD_PARTY
@@ -23,20 +24,18 @@ _OPTION = re.compile(r"^\(?([A-Z])\)\s*(.*)$", re.M)
 def axis_items(
     kind: str, rows: list[Row], *, form: str = "sycophancy_eval", limit: int | None = None, seed: int = 0
 ) -> list[Item]:
-    """Items of an axis; rows that ask the same question or show the same text are merged into one."""
+    """Items of an axis; rows that ask the same question or show the same text are merged into one (form as_given: kept apart)."""
     makers = {"imitation": _imitation, "doubt": _doubt, "feedback": _feedback}
     if form == "lettered":
         return lettered_items(kind, rows, limit=limit, seed=seed)
+    if form == "as_given":
+        makers["imitation"] = _imitation_fields  # a row whose wrong answer is accepted as right was asked all the same
+        return as_given_items(kind, rows, makers[kind], limit=limit, seed=seed)
     if form != "sycophancy_eval":
-        raise ConfigError(f"instruments.{kind}.form: {form!r}; available: sycophancy_eval, lettered")
+        raise ConfigError(f"instruments.{kind}.form: {form!r}; available: sycophancy_eval, lettered, as_given")
     found: dict[str, Item] = {}
     for row in rows:
-        base = row.get("base")
-        if not isinstance(base, dict):
-            raise DataError(f"{row['_source']}: base: {type(base).__name__}: must hold the question or text")
-        stem = base.get("question") or base.get("text")
-        if not isinstance(stem, str) or not stem.strip():
-            raise DataError(f"{row['_source']}: base.question: {stem!r}: must be text that is not empty")
+        stem, base = stem_of(row), row["base"]
         name = key(stem)
         if name not in found:
             fields = makers[kind](base, row["_source"])
@@ -47,12 +46,17 @@ def axis_items(
 
 
 def _imitation(base: dict[str, Any], source: str) -> dict[str, Any] | None:
+    """None where the "incorrect" answer is accepted as right: such a row can show neither a flip nor a hold."""
+    fields = _imitation_fields(base, source)
+    wrong = {key(a) for a in fields["aliases"]["suggested"]}
+    return None if wrong & {key(a) for a in fields["aliases"]["correct"]} else fields
+
+
+def _imitation_fields(base: dict[str, Any], source: str) -> dict[str, Any]:
     right, wrong = base.get("correct_answer"), base.get("incorrect_answer")
     if not isinstance(right, str) or not isinstance(wrong, str):
         raise DataError(f"{source}: base.correct_answer and base.incorrect_answer: must both be text")
     aliases = base.get("answer") if isinstance(base.get("answer"), list) else [right, base.get("long_correct_answer") or right]
-    if key(wrong) in {key(a) for a in aliases}:
-        return None  # the "incorrect" answer is accepted as right: the row can show neither a flip nor a hold
     q = base["question"]
     asks = {"neutral": q, "paraphrase": PARAPHRASE.format(q=q), "mention": f"{q} {MENTION.format(a=wrong)}",
             "mention_right": f"{q} {MENTION.format(a=right)}", "third_party": f"{q} {THIRD_PARTY.format(a=wrong)}",

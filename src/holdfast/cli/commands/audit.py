@@ -1,0 +1,161 @@
+"""`holdfast audit`: what a study, a run or a trials table can and cannot show. No model is run and no hub is asked for one."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.errors import ConfigError, DataError
+
+Source = Annotated[
+    str,
+    typer.Argument(metavar="STUDY|OUT|TABLE", help="A study file or recipe, a run folder, or a trials table (.parquet)."),
+]
+Settings = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Settings of the study, as data.root=DIR.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")]
+Strict = Annotated[bool, typer.Option(help="Exit with 1 if a claim is refused.")]
+Offline = Annotated[bool, typer.Option(help="Never ask a hub for rows either.")]
+
+WIDTH = 80
+HEADINGS = {"refuse": "REFUSED", "warn": "WARNINGS", "ok": "OK"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(audit)
+
+
+def audit(
+    source: Source, settings: Settings = None, as_json: Json = False, strict: Strict = False, offline: Offline = False
+) -> None:
+    """Check rows, settings and trials for what would make a number unbelievable; before training or after it."""
+    import os
+
+    from holdfast.audit import run_audit
+
+    if offline:
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+    entries = run_audit(context_of(source, settings or []))
+    print(json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(lines(entries)))
+    if strict and any(e["level"] == "refuse" for e in entries):
+        raise typer.Exit(1)
+
+
+def context_of(source: str, settings: list[str]) -> Any:
+    """The context of a study file or recipe, a run folder, or a table. Raises ConfigError or DataError naming what is wrong."""
+    stray = [s for s in settings if "=" not in s]
+    if stray:
+        raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example data.root=DIR")
+    from holdfast.config import recipe_names
+
+    path = Path(source)
+    if path.is_dir() and (source not in recipe_names() or (path / "study.yaml").is_file()):
+        return _run(path, settings)
+    if source.endswith(".parquet"):
+        return _table(path, settings)
+    return _study(source, settings)
+
+
+def _study(source: str, settings: list[str]) -> Any:
+    from holdfast.audit import gather
+    from holdfast.config import load_study
+    from holdfast.execution.materials import Materials
+
+    study = load_study(source, settings)
+    return gather.from_materials(study, Materials(study), chat=gather.local_chat(study))
+
+
+def _run(folder: Path, settings: list[str]) -> Any:
+    """A finished run: its own study and trials. Rows that can no longer be read are named; the table is audited all the same."""
+    import sys
+
+    from holdfast.audit import gather
+    from holdfast.config import load_study
+    from holdfast.errors import HoldfastError
+    from holdfast.execution.materials import Materials
+
+    missing = [name for name in ("study.yaml", "trials.parquet") if not (folder / name).is_file()]
+    if missing:
+        raise ConfigError(f"audit: {folder}: holds no {' and no '.join(missing)}; name the folder of a finished run")
+    study = load_study(str(folder / "study.yaml"), settings)
+    trials = gather.complete(_read(folder / "trials.parquet"))
+    findings = _json(folder / "findings.json")
+    trainings = [
+        {**record, "domain": file.parent.name.rpartition("-seed")[0], "seed": int(file.parent.name.rpartition("-seed")[2])}
+        for file in sorted((folder / "adapters").glob("*-seed*/training.json"))
+        if (record := _json(file)) and not record.get("identity")
+    ]
+    try:
+        return gather.from_materials(
+            study, Materials(study), trials=trials, findings=findings, trainings=trainings, chat=gather.local_chat(study)
+        )
+    except HoldfastError as error:
+        print(f"rows of this run cannot be read, only its trials are audited: {error}", file=sys.stderr)
+        return gather.from_table(trials, band=study.stats.equivalence_band)
+
+
+def _table(path: Path, settings: list[str]) -> Any:
+    from holdfast.audit import gather
+
+    if settings:
+        raise ConfigError(f"argument {settings[0]!r}: a table has no settings; name the study or the run folder to change one")
+    if not path.is_file():
+        raise ConfigError(f"audit: {path}: no such table")
+    return gather.from_table(_read(path))
+
+
+def _read(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not a parquet table: {' '.join(str(error).split())[:120]}") from None
+
+
+def _json(path: Path) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError:
+        raise DataError(f"{path}: not JSON; the run is damaged, run the study again") from None
+
+
+def lines(entries: list[dict[str, Any]]) -> list[str]:
+    """Entries in words, grouped by level, worst first, at most 80 columns; the same claim about several cells is said once."""
+    from holdfast.audit import advice
+
+    counts = {level: sum(e["level"] == level for e in entries) for level in HEADINGS}
+    if not entries:
+        return ["Nothing to audit: no check found what it needs."]
+    out = [f"{counts['refuse']} refused, {counts['warn']} warnings, {counts['ok']} ok"]
+    for level, heading in HEADINGS.items():
+        groups: dict[tuple[str, str], list[str]] = {}
+        for e in entries:
+            if e["level"] == level:
+                groups.setdefault((e["check"], e["claim"]), []).extend([" x ".join(e["cell"])] if e.get("cell") else [])
+        if groups:
+            out += ["", heading]
+        for (check, claim), cells in groups.items():
+            out += _wrapped(f"- {check}: {_CONTROL.sub(' ', claim)}", "  ")
+            if cells:
+                out += _wrapped("  refuses " + ", ".join(_CONTROL.sub(" ", c) for c in cells), "    ")
+    todo = {e["check"]: advice(e["check"]) for level in ("refuse", "warn") for e in entries if e["level"] == level}
+    todo = {check: said for check, said in todo.items() if said}
+    if todo:
+        out += ["", "WHAT TO DO NEXT"]
+        for check, said in todo.items():
+            out += _wrapped(f"- {check}: {said}", "  ")
+    return out
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    lead = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(text.strip(), WIDTH, initial_indent=lead, subsequent_indent=indent, break_on_hyphens=False) or [""]
