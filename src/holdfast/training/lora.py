@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,26 @@ def train(
     out: Path,
     progress: Callable[[int], None] | None = None,
     allow_unchanged: bool = False,
+    checkpoints: Mapping[int, Path] | None = None,
 ) -> Training:
     """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
+
+    `checkpoints`: {number of steps done: folder in which the adapter of that moment is saved too}.
 
     Raises ModelError if the adapter changes nothing, ResourceError if memory runs out.
     """
     model = with_adapter(copy.deepcopy(base) if _small(base) else base, config, seed)
     try:
-        record = _loop(model, examples, config, seed, max_steps, progress or (lambda _: None))
+        keep = checkpoints or {}
+
+        def after(step: int) -> None:
+            if step in keep:
+                save(model, keep[step])
+                model.train()
+            if progress:
+                progress(1)
+
+        record = _loop(model, examples, config, seed, max_steps, after)
         if not allow_unchanged and not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
             raise ModelError(
                 "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
@@ -94,7 +106,7 @@ def save(model: nn.Module, out: Path) -> None:
 
 
 def _loop(
-    model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, progress: Callable[[int], None]
+    model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, after: Callable[[int], None]
 ) -> Training:
     torch.manual_seed(seed)
     use_packed = packed.unfit(model) is None
@@ -122,7 +134,7 @@ def _loop(
         losses.append(loss)
         rates.append(rate)
         tokens += sum(len(e.ids) for e in batch)
-        progress(1)
+        after(step + 1)
     return Training(
         loss=tuple(losses),
         learning_rate=tuple(rates),
