@@ -1,19 +1,20 @@
 """Requests -> log-likelihoods and texts, on a model in this process.
 
-A prompt and all its choices are one small trie: the context is computed once, every continuation sees the context and
-itself. Only positions somebody reads go through the LM head; log-softmax is in float32.
+All prompts of a list and their choices are one trie: what two of them share at the start is computed once. Only positions
+somebody reads go through the LM head; log-softmax is in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from holdfast.engine import packed
+from holdfast.engine import linear, packed, scoring, trie
+from holdfast.engine.scoring import ScoreRequest
 from holdfast.errors import ResourceError
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Prompt, Response
@@ -21,16 +22,10 @@ from holdfast.records import Prompt, Response
 Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
-    """Token ids of a context and of the continuations to score after it."""
-
-    context: tuple[int, ...]
-    continuations: tuple[tuple[int, ...], ...]
-
-    @property
-    def size(self) -> int:
-        return len(self.context) + sum(len(c) - 1 for c in self.continuations)
+# A row this long fills the kernels; longer ones only leave the processor's caches.
+_CPU_ROW = 1024
+_KEPT_BYTES = 2**28
+_KEPT_REQUESTS = 200_000
 
 
 class LocalEngine:
@@ -66,15 +61,12 @@ class LocalEngine:
         else:
             scored = [i for i, p in enumerate(prompts) if p.choices]
             open_ = [i for i, p in enumerate(prompts) if not p.choices]
-            pairs = self.chat.encode_choices(
-                [self.chat.prompt_text(prompts[i]) for i in scored], [prompts[i].choices for i in scored]
-            )
-            requests = [ScoreRequest(tuple(c), tuple(map(tuple, ks))) for c, ks in pairs]
+            requests = self._requests([prompts[i] for i in scored])
             contexts = self.chat.encode([self.chat.prompt_text(prompts[i]) for i in open_])
             if key is not None:
                 self.cache[key] = scored, requests, open_, contexts
         out: list[Response | None] = [None] * len(prompts)
-        for i, request, logliks in zip(scored, requests, self.score(requests, progress), strict=True):
+        for i, request, logliks in zip(scored, requests, self.score(requests, progress, key), strict=True):
             out[i] = Response(
                 logliks=logliks, num_tokens=tuple(map(len, request.continuations)), num_prompt_tokens=len(request.context)
             )
@@ -84,105 +76,96 @@ class LocalEngine:
             out[i] = Response(text=text, num_prompt_tokens=len(context), num_new_tokens=len(ids), ended=ended)
         return out  # type: ignore[return-value]
 
-    @torch.inference_mode()
-    def score(self, requests: Sequence[ScoreRequest], progress: Progress | None = None) -> list[tuple[float, ...]]:
-        """Summed log-probability (nats) of every continuation of every request."""
-        distinct: dict[ScoreRequest, int] = {}
-        for request in requests:
-            distinct.setdefault(request, len(distinct))
-        unique, values = list(distinct), [()] * len(distinct)
-        self.tokens_asked += sum((len(r.context) + len(c)) for r in requests for c in r.continuations)
-        order = sorted(range(len(unique)), key=lambda i: (unique[i].size, unique[i].context))
-        if self.unfit is None:
-            with packed.using(self.model) as lm:
-                for group in _groups(order, [r.size for r in unique], self.budget):
-                    for i, value in zip(group, self._packed(lm, [unique[i] for i in group]), strict=True):
-                        values[i] = value
-                    if progress:
-                        progress(len(group))
-        else:
-            for i in order:
-                values[i] = self._plain(unique[i])
-                if progress:
-                    progress(1)
-        if progress:
-            progress(len(requests) - len(unique))
-        return [values[distinct[r]] for r in requests]
-
-    def _packed(self, lm: nn.Module, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
-        sizes = [r.size for r in requests]
-        longest, start = max(sizes), 0
-        tokens: list[int] = []
-        positions: list[int] = []
-        rows: list[int] = []
-        targets: list[int] = []
-        owner: list[int] = []
-        mask = torch.zeros(len(requests), longest, longest, dtype=torch.bool)
-        mask[:, :, 0] = True
-        count = 0
-        for n, request in enumerate(requests):
-            depth = len(request.context)
-            tokens += request.context
-            positions += range(depth)
-            mask[n, :depth, :depth] = _causal(depth)
-            at = depth
-            for continuation in request.continuations:
-                body = len(continuation) - 1
-                rows += [start + depth - 1, *range(start + at, start + at + body)]
-                targets += continuation
-                owner += [count] * len(continuation)
-                count += 1
-                tokens += continuation[:-1]
-                positions += range(depth, depth + body)
-                mask[n, at : at + body, :depth] = True
-                mask[n, at : at + body, at : at + body] = _causal(body)
-                mask[n, at : at + body, 0] = True
-                at += body
-            start += request.size
-        self.tokens_computed += len(tokens)
-        plan = packed.Plan(sizes, torch.tensor(positions), mask).to(self.device)
-        wanted, back = torch.unique(torch.tensor(rows), return_inverse=True)
-        hidden = packed.hidden_rows(lm, torch.tensor(tokens, device=self.device), plan, wanted.to(self.device))
-        head = lm.get_output_embeddings()
-        logprobs = _picked(head, hidden, back, torch.tensor(targets))
-        sums = torch.zeros(count, dtype=torch.float64).index_add_(0, torch.tensor(owner), logprobs.double()).tolist()
-        out, at = [], 0
-        for request in requests:
-            out.append(tuple(sums[at : at + len(request.continuations)]))
-            at += len(request.continuations)
+    def _requests(self, prompts: Sequence[Prompt]) -> list[ScoreRequest]:
+        """Token ids of prompts with choices; those of a prompt met before (by another model, too) are not made again."""
+        known: dict[Any, ScoreRequest] = self.cache.setdefault("requests", {})
+        asked = [(p.messages, p.prefill, p.plain, p.choices) for p in prompts]
+        new = [p for p, name in zip(prompts, asked, strict=True) if name not in known]
+        pairs = self.chat.encode_choices([self.chat.prompt_text(p) for p in new], [p.choices for p in new])
+        for p, (context, continuations) in zip(new, pairs, strict=True):
+            known[p.messages, p.prefill, p.plain, p.choices] = ScoreRequest(tuple(context), tuple(map(tuple, continuations)))
+        out = [known[name] for name in asked]
+        if len(known) > _KEPT_REQUESTS:
+            known.clear()
         return out
 
-    def _plain(self, request: ScoreRequest) -> tuple[float, ...]:
-        """One ordinary call per continuation: for models whose attention packed rows do not carry."""
-        out, depth = [], len(request.context)
-        for continuation in request.continuations:
-            ids = torch.tensor([[*request.context, *continuation[:-1]]], device=self.device)
-            logits = self.model(input_ids=ids, use_cache=False).logits[0, depth - 1 :].float()
-            picked = logits.log_softmax(-1)[torch.arange(len(continuation)), torch.tensor(continuation)]
-            out.append(float(picked.double().sum()))
-            self.tokens_computed += ids.shape[1]
-        return tuple(out)
+    @torch.inference_mode()
+    def score(
+        self, requests: Sequence[ScoreRequest], progress: Progress | None = None, key: Any = None
+    ) -> list[tuple[float, ...]]:
+        """Summed log-probability (nats) of every continuation of every request. `key` names the list, as in `answer`."""
+        distinct: dict[ScoreRequest, int] = {}
+        places = [distinct.setdefault(request, len(distinct)) for request in requests]
+        unique, progress = list(distinct), progress or (lambda _: None)
+        self.tokens_asked += sum(len(r.context) * len(r.continuations) + sum(map(len, r.continuations)) for r in requests)
+        sums = torch.zeros(sum(len(r.continuations) for r in unique), dtype=torch.float64)
+        if self.unfit is None:
+            with packed.using(self.model) as lm, linear.fast(lm):
+                for pack in self._packs(unique, key):
+                    scoring.score_pack(lm, pack, sums)
+                    self.tokens_computed += len(pack.tokens)
+                    progress(pack.num_done)
+        else:
+            self._score_plain(unique, sums)
+            progress(len(unique))
+        progress(len(requests) - len(unique))
+        values, out, at = sums.tolist(), [], 0
+        for request in unique:
+            out.append(tuple(values[at : at + len(request.continuations)]))
+            at += len(request.continuations)
+        return [out[place] for place in places]
+
+    def _packs(self, requests: Sequence[ScoreRequest], key: Any) -> Iterable[scoring.Pack]:
+        """The packs of a named list are kept for the next model while they take little memory."""
+        budget = self.budget if self.device.type != "cpu" else min(self.budget, _CPU_ROW)
+        name = ("packs", key, budget, str(self.device))
+        if key is None or name in self.cache:
+            return self.cache[name] if key is not None else scoring.packs(requests, budget, self.device)
+        if self.cache.get("kept", 0) > _KEPT_BYTES:
+            return scoring.packs(requests, budget, self.device)
+        made = list(scoring.packs(requests, budget, self.device))
+        self.cache["kept"] = self.cache.get("kept", 0) + sum(p.plan.num_bytes for p in made)
+        self.cache[name] = made
+        return made
+
+    def _score_plain(self, requests: Sequence[ScoreRequest], sums: Tensor) -> None:
+        """Ordinary calls, for models that packed rows do not fit. A call holds sequences of one length: nothing is padded, so
+        that neither a mask nor a recurrent state nor a length-dependent rotary frequency can differ from a call of one.
+        """
+        readers: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+        flat = [(r, j) for r in requests for j in range(len(r.continuations))]
+        for owner, (request, j) in enumerate(flat):
+            readers.setdefault(request.context + request.continuations[j][:-1], []).append((owner, len(request.context)))
+        for group in _equal_lengths(list(readers), self.budget):
+            logits = self.model(input_ids=torch.tensor(group, device=self.device), use_cache=False).logits
+            self.tokens_computed += len(group) * len(group[0])
+            for ids, row in zip(group, logits, strict=True):
+                for owner, depth in readers[ids]:
+                    request, j = flat[owner]
+                    target = torch.tensor(request.continuations[j], device=self.device)
+                    logprobs = row[depth - 1 :].float().log_softmax(-1)
+                    sums[owner] = logprobs[torch.arange(len(target)), target].double().sum().cpu()
 
     @torch.inference_mode()
     def next_logprobs(self, prompts: Sequence[Prompt]) -> Tensor:
         """Log-probabilities of the token after each prompt and its prefill: [len(prompts), vocabulary], float32, on the CPU."""
-        contexts = self.chat.encode([self.chat.prompt_text(p) for p in prompts])
-        out: list[Tensor] = [torch.empty(0)] * len(contexts)
-        order = sorted(range(len(contexts)), key=lambda i: (len(contexts[i]), i))
+        contexts = [tuple(ids) for ids in self.chat.encode([self.chat.prompt_text(p) for p in prompts])]
+        found: dict[tuple[int, ...], Tensor] = {}
+        distinct = list(dict.fromkeys(contexts))
         if self.unfit is None:
-            with packed.using(self.model) as lm:
-                for group in _groups(order, [len(c) for c in contexts], self.budget):
-                    sizes = [len(contexts[i]) for i in group]
-                    tokens = torch.tensor([t for i in group for t in contexts[i]], device=self.device)
-                    last = torch.tensor(sizes, device=self.device).cumsum(0) - 1
-                    hidden = packed.hidden_rows(lm, tokens, packed.Plan(sizes).to(self.device), last)
-                    for i, row in zip(group, lm.get_output_embeddings()(hidden).float().log_softmax(-1).cpu(), strict=True):
-                        out[i] = row
+            budget = self.budget if self.device.type != "cpu" else min(self.budget, _CPU_ROW)
+            with packed.using(self.model) as lm, linear.fast(lm):
+                for row in trie.rows(distinct, [1] * len(distinct), budget):
+                    wanted = torch.from_numpy(np.concatenate(row.tails)).to(self.device)
+                    plan = packed.TriePlan(row).to(self.device)
+                    tokens = torch.from_numpy(row.tokens).to(self.device)
+                    logits = torch.cat([part for _, part in packed.logits(lm, tokens, plan, wanted)])
+                    found.update(zip([distinct[i] for i in row.sequences], logits.log_softmax(-1).cpu(), strict=True))
         else:
-            for i in order:
-                ids = torch.tensor([contexts[i]], device=self.device)
-                out[i] = self.model(input_ids=ids, use_cache=False).logits[0, -1].float().log_softmax(-1).cpu()
-        return torch.stack(out)
+            for group in _equal_lengths(distinct, self.budget):
+                logits = self.model(input_ids=torch.tensor(group, device=self.device), use_cache=False).logits[:, -1].float()
+                found.update(zip(group, logits.log_softmax(-1).cpu(), strict=True))
+        return torch.stack([found[ids] for ids in contexts])
 
     @torch.inference_mode()
     def generate(
@@ -223,23 +206,16 @@ class LocalEngine:
         return out
 
 
-def _causal(size: int) -> Tensor:
-    return torch.ones(size, size, dtype=torch.bool).tril_()
-
-
-def _picked(head: nn.Module, hidden: Tensor, back: Tensor, targets: Tensor, block: int = 1024) -> Tensor:
-    """Log-probability of targets[k] at hidden[back[k]], float32, the vocabulary never held for more than `block` rows."""
-    out = torch.empty(len(targets), dtype=torch.float32)
-    order = torch.argsort(back)
-    ranked = back[order].contiguous()
-    for start in range(0, len(hidden), block):
-        logits = head(hidden[start : start + block]).float()
-        lo, hi = torch.searchsorted(ranked, torch.tensor([start, start + len(logits)])).tolist()
-        mine = order[lo:hi]
-        local = (back[mine] - start).to(logits.device)
-        found = logits[local, targets[mine].to(logits.device)] - logits.logsumexp(-1)[local]
-        out[mine] = found.cpu()
-    return out
+def _equal_lengths(sequences: Sequence[tuple[int, ...]], budget: int) -> Iterator[list[tuple[int, ...]]]:
+    """Groups of sequences of one length, of at most `budget` tokens where no single sequence is longer."""
+    group: list[tuple[int, ...]] = []
+    for ids in sorted(sequences, key=lambda ids: (len(ids), ids)):
+        if group and (len(ids) != len(group[0]) or len(ids) * (len(group) + 1) > budget):
+            yield group
+            group = []
+        group.append(ids)
+    if group:
+        yield group
 
 
 def _groups(order: Sequence[int], sizes: Sequence[int], budget: int) -> Iterator[list[int]]:

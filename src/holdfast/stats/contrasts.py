@@ -3,7 +3,8 @@
 A contrast is a weighted sum of the adapters' means. Items are shared, so its cluster part is that of the weighted sum of the
 adapters' influences: what every adapter does to an item alike cancels. Training seeds are not shared, so the seed parts add with
 squared weights. The parts themselves are those of `crossed`, asked of it, so that a contrast and its terms are never measured by different rules.
-Degrees of freedom over adapters by Satterthwaite (1946), as in Welch's test; of seeds and clusters together as in `crossed`. Cameron, Gelbach & Miller (2011); Miller (2024), arXiv:2411.00640, section 4 (paired differences).
+Degrees of freedom over adapters by Satterthwaite (1946), as in Welch's test; of seeds and clusters together as in `crossed`.
+Cameron, Gelbach & Miller (2011); Miller (2024), arXiv:2411.00640, section 4 (paired differences).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from holdfast.config import TrainConfig
-from holdfast.engine import packed
+from holdfast.engine import adapter, packed
 from holdfast.errors import ModelError, ResourceError
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 
@@ -117,24 +117,25 @@ def _loop(
     )
     losses, rates, tokens = [], [], 0
     model.train()
-    for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
-        batch = [examples[i] for i in indices]
-        rate = config.learning_rate * learning_rate_factor(step, max_steps, config)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        total = sum(len(e.ids) - e.first_loss for e in batch)
-        loss = 0.0
-        for row in _rows(batch, config.tokens_per_pass):
-            part = (_packed_loss if use_packed else _padded_loss)(model, row, device) / total
-            part.backward()
-            loss += float(part.detach())
-        torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        losses.append(loss)
-        rates.append(rate)
-        tokens += sum(len(e.ids) for e in batch)
-        after(step + 1)
+    with adapter.merged_in_passing(model):
+        for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
+            batch = [examples[i] for i in indices]
+            rate = config.learning_rate * learning_rate_factor(step, max_steps, config)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            total = sum(len(e.ids) - e.first_loss for e in batch)
+            loss = 0.0
+            for row in _rows(batch, config.tokens_per_pass):
+                part = (_packed_loss if use_packed else _padded_loss)(model, row, device) / total
+                part.backward()
+                loss += float(part.detach())
+            torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            losses.append(loss)
+            rates.append(rate)
+            tokens += sum(len(e.ids) for e in batch)
+            after(step + 1)
     return Training(
         loss=tuple(losses),
         learning_rate=tuple(rates),
@@ -166,8 +167,7 @@ def _packed_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device)
         start += len(e.ids)
     with packed.using(model) as lm:
         tokens = torch.tensor([t for e in row for t in e.ids], device=device)
-        hidden = packed.hidden_rows(lm, tokens, plan, torch.tensor(wanted, device=device))
-        logits = lm.get_output_embeddings()(hidden).float()
+        ((_, logits),) = packed.logits(lm, tokens, plan, torch.tensor(wanted, device=device))
     return F.cross_entropy(logits, torch.tensor(targets, device=device), reduction="sum")
 
 

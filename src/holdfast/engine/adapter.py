@@ -1,0 +1,96 @@
+"""LoRA layers in training as one matrix multiply: y = x (W + s B A)' + b, with gradients for x, A and B alone.
+
+PEFT computes x W' and s (x A') B' apart, and autograd as many skinny products backwards; on a small model those, and the sums of
+large activations, cost more than the base. Here the sum is made on the weights, anew in every pass (nothing is merged into
+the base), and the adapter's gradient is read from dY' x, or by skinny products where the matrix is so large that they are cheaper.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from holdfast.engine import linear
+
+_SKINNY = 10  # how much slower a product with one side of width r runs than a square one of as many operations, about
+
+
+class _Adapted(torch.autograd.Function):
+    """x [..., in], weight [out, in] (frozen), bias, A [r, in], B [out, r] -> [..., out]"""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float, fast: bool):
+        ctx.save_for_backward(x, weight, a, b)
+        ctx.scaling, ctx.fast = scaling, fast
+        return _product(x, torch.addmm(weight, b, a, alpha=scaling), bias, fast)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor):
+        x, weight, a, b = ctx.saved_tensors
+        grad = grads[0].contiguous()
+        flat, rows = grad.view(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
+        dx = None
+        if ctx.needs_input_grad[0]:
+            dx = _product(grad, torch.addmm(weight, b, a, alpha=ctx.scaling).t(), None, ctx.fast)
+        wide, narrow = weight.numel(), len(a) * sum(weight.shape)
+        if wide < _SKINNY * narrow:
+            dw = flat.t() @ rows
+            da, db = b.t() @ dw, dw @ a.t()
+        else:
+            da, db = (flat @ b).t() @ rows, flat.t() @ (rows @ a.t())
+        return dx, None, None, da.mul_(ctx.scaling), db.mul_(ctx.scaling), None, None
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None, fast: bool) -> Tensor:
+    return linear.onednn(x, weight, bias) if fast else F.linear(x, weight, bias)
+
+
+def _forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    name = self.active_adapters[0]
+    base = self.base_layer
+    return _Adapted.apply(
+        x, base.weight, base.bias, self.lora_A[name].weight, self.lora_B[name].weight, self.scaling[name], self._holdfast_fast
+    )
+
+
+@contextmanager
+def merged_in_passing(model: nn.Module) -> Iterator[int]:
+    """Every plain float32 LoRA layer of a PeftModel computes in this form for as long as the block lasts; how many do.
+
+    Left to PEFT: layers with dropout, a trained or absent base weight, another dtype, several adapters, DoRA or a bias of their own.
+    """
+    from peft.tuners.lora import Linear
+
+    modules = [m for m in model.modules() if type(m) is Linear and _plain(m)]
+    fast = bool(linear.chosen(model))
+    for module in modules:
+        module._holdfast_fast = fast and module.base_layer.weight.device.type == "cpu"
+        module.forward = types.MethodType(_forward, module)
+    try:
+        yield len(modules)
+    finally:
+        for module in modules:
+            del module.forward, module._holdfast_fast
+
+
+def _plain(module: Any) -> bool:
+    if module.merged or module.disable_adapters or len(module.active_adapters) != 1 or type(module.base_layer) is not nn.Linear:
+        return False
+    name, base = module.active_adapters[0], module.base_layer
+    if name not in module.lora_A or getattr(module, "lora_variant", {}).get(name) is not None:
+        return False
+    a, b = module.lora_A[name], module.lora_B[name]
+    return (
+        isinstance(module.lora_dropout[name], nn.Identity)
+        and all(w.dtype == torch.float32 for w in (base.weight, a.weight, b.weight))
+        and a.bias is None
+        and b.bias is None
+        and not base.weight.requires_grad
+        and (base.bias is None or not base.bias.requires_grad)
+    )

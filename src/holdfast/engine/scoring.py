@@ -1,0 +1,100 @@
+"""Requests -> packs (a trie row, its attention plan, which log-probabilities are read) -> summed log-probabilities.
+
+A pack knows nothing of the weights: the packs of a list of requests serve every model that is asked the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from holdfast.engine import packed, trie
+
+_HEAD_NUMBERS = 2**23  # logits held at once
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Token ids of a context and of the continuations to score after it."""
+
+    context: tuple[int, ...]
+    continuations: tuple[tuple[int, ...], ...]
+
+    def sequence(self, j: int) -> tuple[int, ...]:
+        """What has to be computed to score continuation j: everything but its last token."""
+        return self.context + self.continuations[j][:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """`wanted`: rows that go through the head, ascending. Pick p reads `targets[p]` at wanted row `reads[p]` (ascending) for
+    continuation `owners[p]` of the whole list. `num_done`: how many requests are complete with this pack.
+    """
+
+    tokens: Tensor
+    plan: packed.TriePlan
+    wanted: Tensor
+    reads: Tensor
+    targets: Tensor
+    owners: Tensor
+    num_done: int
+
+
+def packs(requests: Sequence[ScoreRequest], budget: int, device: torch.device) -> Iterator[Pack]:
+    """All continuations of all requests, in packs of at most `budget` tokens where no single sequence is longer."""
+    readers: dict[tuple[int, ...], list[tuple[int, tuple[int, ...]]]] = {}
+    owner = 0
+    for request in requests:
+        for j, continuation in enumerate(request.continuations):
+            readers.setdefault(request.sequence(j), []).append((owner, continuation))
+            owner += 1
+    sequences = list(readers)
+    number = {ids: i for i, ids in enumerate(sequences)}
+    tails = [max(len(c) for _, c in readers[ids]) for ids in sequences]
+    rows = list(trie.rows(sequences, tails, budget))
+    pack_of = np.empty(len(sequences), dtype=np.int64)
+    for k, row in enumerate(rows):
+        pack_of[list(row.sequences)] = k
+    done = np.zeros(len(rows) + 1, dtype=np.int64)
+    for request in requests:
+        done[max((pack_of[number[request.sequence(j)]] for j in range(len(request.continuations))), default=-1)] += 1
+    for k, row in enumerate(rows):
+        yield _pack(row, [readers[sequences[i]] for i in row.sequences], int(done[k]), device)
+
+
+def _pack(row: trie.Row, readers: list[list[tuple[int, tuple[int, ...]]]], num_done: int, device: torch.device) -> Pack:
+    at: list[int] = []
+    targets: list[int] = []
+    owners: list[int] = []
+    for tail, continuations in zip(row.tails, readers, strict=True):
+        places = tail.tolist()
+        for owner, continuation in continuations:
+            at += places[len(places) - len(continuation) :]
+            targets += continuation
+            owners += [owner] * len(continuation)
+    order = np.argsort(np.array(at), kind="stable")
+    wanted, reads = np.unique(np.array(at)[order], return_inverse=True)
+    put = lambda a: torch.from_numpy(np.ascontiguousarray(a)).to(device)  # noqa: E731
+    return Pack(
+        tokens=put(row.tokens),
+        plan=packed.TriePlan(row).to(device),
+        wanted=put(wanted),
+        reads=torch.from_numpy(reads),
+        targets=put(np.array(targets)[order]),
+        owners=torch.from_numpy(np.array(owners)[order]),
+        num_done=num_done,
+    )
+
+
+def score_pack(lm: nn.Module, pack: Pack, sums: Tensor) -> None:
+    """Add the pack's log-probabilities (float32 log-softmax) to `sums` [number of continuations], float64. Inside `packed.using`."""
+    block = max(64, _HEAD_NUMBERS // lm.config.get_text_config().vocab_size)
+    for start, logits in packed.logits(lm, pack.tokens, pack.plan, pack.wanted, block):
+        low, high = torch.searchsorted(pack.reads, torch.tensor([start, start + len(logits)])).tolist()
+        local = (pack.reads[low:high] - start).to(logits.device)
+        found = logits[local, pack.targets[low:high]] - logits.logsumexp(-1)[local]
+        sums.index_add_(0, pack.owners[low:high], found.double().cpu())

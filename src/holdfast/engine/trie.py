@@ -1,0 +1,145 @@
+"""Many token sequences as one packed row in which a shared start stands once, and the attention tiles over it.
+
+The sequences are sorted; each adds to the row only what it does not share with the one before it, so the row is the trie in
+depth-first order and the descendants of row j are the rows j..leave[j]-1. Hence the whole attention rule: row i sees row j
+when j <= i < leave[j]. numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_SHARE = 8
+TILE_ROWS = 96
+CHAIN_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One packed row of N tokens.
+
+    `tokens`, `positions` (along the path), `leave` (end of each token's descendants): int64 [N]. `sequences`: indices of the
+    sequences it holds; `tails[k]`: for sequence k of them, the rows of its last tokens, as many as were asked for.
+    """
+
+    tokens: np.ndarray
+    positions: np.ndarray
+    leave: np.ndarray
+    sequences: tuple[int, ...]
+    tails: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Attention of `queries` (rows, [q]) to `keys` (rows, [k]): a branch of the trie with what comes before it."""
+
+    queries: np.ndarray
+    keys: np.ndarray
+
+
+def rows(sequences: Sequence[tuple[int, ...]], tails: Sequence[int], budget: int, min_share: int = MIN_SHARE) -> Iterator[Row]:
+    """Rows of at most `budget` tokens (one longer sequence is a row of its own).
+
+    `tails[i]`: of how many last tokens of sequence i the row numbers are wanted. A shared start shorter than `min_share` is
+    repeated: sharing it would glue together what is otherwise apart. A family that does not fit is cut, its start repeated.
+    """
+    order = sorted(range(len(sequences)), key=lambda i: sequences[i])
+    shared = _shared_starts([sequences[i] for i in order])
+    shared[shared < min_share] = 0
+    low, size = 0, 0
+    for k, i in enumerate(order):
+        more = len(sequences[i]) - int(shared[k])
+        roomy = size + more <= budget and not (shared[k] == 0 and size > 0.85 * budget)
+        if k > low and not roomy:
+            yield _row([order[j] for j in range(low, k)], shared[low:k], sequences, tails)
+            low, size, more = k, 0, len(sequences[i])
+        size += more
+    if order:
+        yield _row(order[low:], shared[low:], sequences, tails)
+
+
+def _row(members: list[int], shared: np.ndarray, sequences: Sequence[tuple[int, ...]], tails: Sequence[int]) -> Row:
+    tokens: list[int] = []
+    positions: list[int] = []
+    found = []
+    longest = max(len(sequences[i]) for i in members)
+    path = np.zeros(longest, dtype=np.int64)
+    leave = np.zeros(sum(len(sequences[i]) for i in members), dtype=np.int64)
+    depth = 0
+    for k, i in enumerate(members):
+        ids, keep = sequences[i], int(shared[k]) if k else 0
+        start, more = len(tokens), len(ids) - keep
+        leave[path[keep:depth]] = start
+        path[keep : len(ids)] = np.arange(start, start + more)
+        tokens += ids[keep:]
+        positions += range(keep, len(ids))
+        depth = len(ids)
+        found.append(path[depth - tails[i] : depth].copy())
+    leave[path[:depth]] = len(tokens)
+    return Row(np.array(tokens), np.array(positions), leave[: len(tokens)], tuple(members), tuple(found))
+
+
+def _shared_starts(ordered: list[tuple[int, ...]], block: int = 512) -> np.ndarray:
+    """Length of the start that each sequence shares with the one before it; 0 for the first."""
+    out = np.zeros(len(ordered), dtype=np.int64)
+    for low in range(1, len(ordered), block):
+        part = ordered[low - 1 : low + block]
+        wide = np.full((len(part), max(map(len, part)) + 1), -1, dtype=np.int64)
+        for k, ids in enumerate(part):
+            wide[k, : len(ids)] = ids
+        wide[np.arange(len(part)), [len(ids) for ids in part]] = -2 - np.arange(len(part))  # no two ends are alike
+        out[low : low + len(part) - 1] = (wide[1:] != wide[:-1]).argmax(1)
+    return out
+
+
+def tiles(leave: np.ndarray, tile_rows: int = TILE_ROWS, chain_rows: int = CHAIN_ROWS) -> list[Tile]:
+    """Every row is a query of exactly one tile, whose keys hold all rows that it sees."""
+    out: list[Tile] = []
+
+    def add(low: int, high: int, before: np.ndarray) -> None:
+        own = np.arange(low, high)
+        out.append(Tile(own, np.concatenate([before, own])))
+
+    forests = [(0, len(leave), np.zeros(0, dtype=np.int64))]  # siblings, with the rows of the path above them
+    while forests:
+        low, high, before = forests.pop()
+        start = low
+        while low < high:
+            end = int(leave[low])
+            if end - start <= tile_rows and (low == start or len(before)):  # roots have nothing to share: a tile each
+                low = end
+            elif low > start:
+                add(start, low, before)
+                start = low
+            else:  # one branch, too large for a tile: its unbranched start, then what hangs on it
+                branch = low + 1
+                while branch < end and leave[branch] == end:
+                    branch += 1
+                seen = before
+                for a in range(low, branch, chain_rows):
+                    b = min(a + chain_rows, branch)
+                    add(a, b, seen)
+                    seen = np.concatenate([seen, np.arange(a, b)])
+                forests.append((branch, end, seen))
+                start = low = end
+        if low > start:
+            add(start, low, before)
+    return out
+
+
+def buckets(found: Sequence[Tile], slack: float = 1.35, free: int = 2000) -> Iterator[list[Tile]]:
+    """Tiles of similar size together: padding them to their largest costs at most `slack` times the area, or `free` more."""
+    group: list[Tile] = []
+    wide, area = 0, 0
+    for tile in sorted(found, key=lambda t: (len(t.keys), len(t.queries))):
+        q, k = len(tile.queries), len(tile.keys)
+        if group and max(wide, q) * k * (len(group) + 1) > slack * (area + q * k) + free:
+            yield group
+            group, wide, area = [], 0, 0
+        group.append(tile)
+        wide, area = max(wide, q), area + q * k
+    if group:
+        yield group

@@ -1,0 +1,133 @@
+"""Packed rows equal one plain call per request in every family the engine claims, and what they cannot carry is named."""
+
+import random
+
+import pytest
+import torch
+import transformers as tf
+
+from holdfast.engine import adapter, packed
+from holdfast.engine.local import LocalEngine
+from holdfast.engine.scoring import ScoreRequest
+
+BASE = {
+    "vocab_size": 128, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "max_position_embeddings": 256, "initializer_range": 0.2, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
+}  # fmt: skip
+GQA = {"num_key_value_heads": 2}
+SLIDING = {"head_dim": 16, "sliding_window": 16, "query_pre_attn_scalar": 16}
+FAMILIES = {
+    "Llama": ("Llama", {}),
+    "Llama, grouped keys, tied, biases": ("Llama", GQA | {"tie_word_embeddings": True, "attention_bias": True, "mlp_bias": True}),
+    "Qwen2": ("Qwen2", GQA),
+    "Qwen2, window": ("Qwen2", GQA | {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1}),
+    "Qwen3": ("Qwen3", GQA | {"head_dim": 16}),
+    "Mistral": ("Mistral", GQA | {"sliding_window": None}),
+    "Mistral, window": ("Mistral", GQA | {"sliding_window": 16}),
+    "Gemma 2, soft caps, window": ("Gemma2", GQA | SLIDING),
+    "Gemma 3, window": ("Gemma3:Gemma3Text", GQA | SLIDING),
+    "GPT-NeoX": ("GPTNeoX", {"rotary_pct": 0.25}),
+    "GPT-NeoX, serial": ("GPTNeoX", {"use_parallel_residual": False}),
+    "Phi-3": ("Phi3", GQA),
+    "Olmo2": ("Olmo2", GQA),
+}
+STRANGE = {
+    "Llama, dynamic rope": (
+        "Llama",
+        {"max_position_embeddings": 64, "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}},
+    ),
+    "Mamba": ("Mamba", {}),
+    "Falcon": ("Falcon", {}),
+    "Bloom": ("Bloom", {}),
+    "Gpt-oss, sinks": ("GptOss", GQA | {"head_dim": 16, "num_local_experts": 4, "sliding_window": 16}),
+}
+
+
+def make(family, extra):
+    head, _, config = family.partition(":")
+    torch.manual_seed(0)
+    return getattr(tf, head + "ForCausalLM")(getattr(tf, (config or head) + "Config")(**BASE | extra)).eval()
+
+
+def requests(seed=0):
+    """Long and short shared starts, nested sharing, a request that is the start of another, a repeat, a stranger."""
+    rng = random.Random(seed)
+    draw = lambda n: tuple(rng.randrange(3, 128) for _ in range(n))  # noqa: E731
+    out = []
+    for size in (60, 20, 5):
+        stem = draw(size)
+        for _ in range(3):
+            middle = draw(rng.randrange(2, 20))
+            out += [ScoreRequest(stem + middle, (draw(rng.randrange(1, 5)), draw(1))) for _ in range(2)]
+            out.append(ScoreRequest(stem + middle + draw(9), (draw(3),)))
+        out += [ScoreRequest(stem, (draw(4), draw(1))), ScoreRequest(stem[:-3], (stem[-3:],))]
+    return [*out, out[0], ScoreRequest(draw(1), (draw(1),)), ScoreRequest(draw(110), (draw(30),))]
+
+
+@torch.inference_mode()
+def plain(model, request):
+    out = []
+    for continuation in request.continuations:
+        model(torch.tensor([[3]]), use_cache=False)  # a dynamic rotary embedding keeps the longest length it met until a short call
+        ids = torch.tensor([request.context + continuation[:-1]])
+        logits = model(ids, use_cache=False).logits[0, len(request.context) - 1 :]
+        out.append(float(logits.float().log_softmax(-1)[range(len(continuation)), continuation].double().sum()))
+    return out
+
+
+def agrees(engine, model):
+    asked = requests()
+    for request, found in zip(asked, engine.score(asked), strict=True):
+        for value, want, ids in zip(found, plain(model, request), request.continuations, strict=True):
+            assert value == pytest.approx(want, abs=1e-5 * len(ids))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_packed_scores_of_a_family_equal_plain_calls(name, chat):
+    model = make(*FAMILIES[name])
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    engine = LocalEngine(model, chat, 150)
+    assert engine.unfit is None
+    agrees(engine, model)
+    assert engine.tokens_computed < engine.tokens_asked
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_family_that_packed_rows_do_not_carry_is_named_and_scored_by_plain_calls(name, chat):
+    model = make(*STRANGE[name])
+    engine = LocalEngine(model, chat, 150)
+    assert engine.unfit
+    agrees(engine, model)
+
+
+@pytest.mark.parametrize("name", [n for n in FAMILIES if n != "Phi-3"])
+def test_the_gradient_of_packed_rows_in_one_product_equals_pefts_own_one_example_at_a_time(name):
+    from peft import LoraConfig, get_peft_model
+
+    base = make(*FAMILIES[name])
+    model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear"))
+    torch.manual_seed(1)
+    for key, p in model.named_parameters():
+        if "lora_B" in key:
+            torch.nn.init.normal_(p, std=0.1)
+    rng = random.Random(0)
+    sequences = [[rng.randrange(3, 128) for _ in range(n)] for n in (30, 5, 21, 30)]
+    flat, where = [t for s in sequences for t in s], []
+    for s in sequences:
+        start = sum(len(x) for x in sequences[: sequences.index(s)])
+        where += range(start, start + len(s) - 1)
+    targets = torch.tensor([t for s in sequences for t in s[1:]])
+    with adapter.merged_in_passing(model) as count, packed.using(model) as lm:
+        assert count > 0
+        ((_, logits),) = packed.logits(lm, torch.tensor(flat), packed.Plan(list(map(len, sequences))), torch.tensor(where))
+        torch.nn.functional.cross_entropy(logits, targets, reduction="sum").backward()
+    ours = {k: p.grad.clone() for k, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad(set_to_none=True)
+    for s in sequences:
+        logits = model(input_ids=torch.tensor([s]), use_cache=False).logits[0, :-1].float()
+        torch.nn.functional.cross_entropy(logits, torch.tensor(s[1:]), reduction="sum").backward()
+    assert ours.keys() == {k for k, p in model.named_parameters() if p.grad is not None}
+    for key, p in model.named_parameters():
+        if p.grad is not None:
+            assert float((ours[key] - p.grad).norm()) <= 1e-5 * float(p.grad.norm()) + 1e-7, key
