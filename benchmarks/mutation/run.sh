@@ -12,6 +12,7 @@ cp "$root/src/holdfast/__init__.py" "$root/src/holdfast/errors.py" "$work/src/ho
 rm -rf "$work/src/holdfast/stats" "$work/tests/stats"
 cp -r "$root/src/holdfast/stats" "$work/src/holdfast/"
 cp -r "$root/tests/stats" "$work/tests/"
+# Not of the statistics themselves: the table of tests.
 rm -f "$work/tests/stats/test_table.py"
 cp "$root/benchmarks/mutation/setup.cfg" "$root/benchmarks/mutation/conftest.py" "$work/"
 cd "$work"

@@ -162,6 +162,7 @@ def test_one_cluster_gives_an_estimate_and_no_interval():
 def test_nothing_that_varies_is_a_point():
     found = combine([np.full((2, 4), 0.25), np.full((2, 4), 0.125)], [1, -1], np.arange(4))
     assert (found.lower, found.estimate, found.upper, found.se, found.p) == (0.125, 0.125, 0.125, 0.0, 0.0)
+    assert combine([np.full((2, 4), 0.25), np.full((2, 4), 0.25)], [1, -1], np.arange(4)).p == 1.0
 
 
 def test_an_adapter_of_weight_zero_plays_no_part_even_unknown_and_unknown_seeds_and_items_do_not_count():

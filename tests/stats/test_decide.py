@@ -60,6 +60,25 @@ def test_adjusting_keeps_the_order_of_p_values_never_lowers_one_and_holm_is_the_
     assert all(a >= b - 1e-12 for a, b in zip(holm(p), benjamini_hochberg(p), strict=True))
 
 
+def test_none_is_as_unknown_as_nan():
+    for adjust in (holm, benjamini_hochberg):
+        assert adjust([0.01, None, 0.04]) == pytest.approx(adjust([0.01, float("nan"), 0.04]), nan_ok=True)
+    found = manski_conditioned([1, None, 0], [0.5, None, None])
+    assert (found.lower, found.upper, found.n) == (0.25, 0.75, 2)
+
+
+def test_adjusted_values_of_tables_worked_by_hand():
+    """Three tests: Holm multiplies by 3, 2, 1 from the smallest; Benjamini & Hochberg by 3, 3/2, 1; each keeps the order."""
+    assert holm([0.03, 0.01, 0.04]) == pytest.approx([0.06, 0.03, 0.06])
+    assert benjamini_hochberg([0.03, 0.01, 0.04]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == benjamini_hochberg([]) == []
+    assert equivalent(-0.03, 0.0, 5, 0.03) is False and equivalent(0.03, 0.0, 5, 0.03) is False
+    assert equivalent(0.029, 0.0, 5, 0.03) is True
+    half = stats.t.ppf(0.95, 5) * 0.01
+    assert equivalent(0.0, 0.01, 5, half * 1.001) and not equivalent(0.0, 0.01, 5, half * 0.999)
+    assert equivalent(0.0, 0.01, 1, 0.07) and equivalent(0.0, 0.01, 0.5, 1.0) and mde(0.01, 0.5, 1) > mde(0.01, 1, 1)
+
+
 def sample(seed, mean=0.0):
     d = np.random.default_rng(seed).normal(mean, 0.1, 25)
     return d, float(d.mean()), float(stats.sem(d))

@@ -150,6 +150,10 @@ def test_mixes_that_do_not_identify_the_model_are_refused_with_the_reason(mixes,
         design_matrix(mixes, order=order)
 
 
+def test_the_name_of_a_domain_alone_is_its_mix():
+    assert design_matrix(["maths", "truth", ["truth", "maths"]], order=1)[1] == [(), ("maths",), ("truth",)]
+
+
 def test_mixes_without_measurements_are_refused():
     with pytest.raises(StatisticsError, match="^diffs: 1 entries for 3 mixes; one for each$"):
         factorial(["a", "b", ["a", "b"]], [np.ones((2, 3))], np.arange(3), order=1)

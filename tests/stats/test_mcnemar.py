@@ -74,6 +74,8 @@ def test_a_missing_answer_is_neither_kept_nor_flipped():
         ([1, 0], [1], r"^after_I: 1 entries, 2 needed"),
         ([np.nan, 1], [1, np.nan], r"^mcnemar: no pair with both answers known \(2 missing\)"),
         ([], [], r"^mcnemar: no pair"),
+        ([[1]], [1], r"^before_I: 2 axes, 1 needed$"),
+        ([1], [[1]], r"^after_I: 2 axes, 1 needed$"),
     ],
 )
 def test_answers_that_cannot_be_meant_are_refused(before, after, message):

@@ -47,6 +47,13 @@ def test_an_unknown_adapter_is_not_on_the_front_and_beats_nobody():
         pareto_front(["a"], [1])
 
 
+def test_numbers_may_come_as_any_list_of_numbers():
+    assert joint_draws([0], np.array([1], dtype=object), np.random.default_rng(0), num_draws=2).dtype == float
+    drawn = np.array([[1, 0], [2, 3]], dtype=object)
+    assert p_rank(drawn).tolist() == [[0.5, 0.5], [0.5, 0.5]] and p_dominates(drawn, drawn).tolist() == [[0, 0], [0, 0]]
+    assert p_front(drawn, drawn.astype(float)).tolist() == p_front(drawn.astype(float), drawn).tolist() == [1, 1]
+
+
 def test_draws_have_the_distribution_scipy_gives_for_mean_and_covariance():
     mean, covariance = np.array([1.0, -2.0, 0.5]), np.array([[2.0, 0.8, 0.0], [0.8, 1.0, -0.3], [0.0, -0.3, 0.5]])
     drawn = joint_draws(mean, covariance, np.random.default_rng(1), num_draws=4000)
