@@ -24,7 +24,7 @@ from holdfast.facts import study_facts
 from holdfast.store import Store, canonical, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
-ANALYSIS_CODE = 3
+ANALYSIS_CODE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +142,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
         table = _table(cells, models)
         audit = _audit(cells, table)
         findings = _findings(cells, table, audit)
+        audit += _prose(cells.study, table, json.loads(findings))
         with store.making(name, identity) as draft:
             pq.write_table(table, draft / "trials.parquet", compression="zstd")
             (draft / "transcripts.jsonl.gz").write_bytes(b"".join((p / "transcripts.jsonl.gz").read_bytes() for p in parts))
@@ -202,7 +203,14 @@ def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
     from holdfast.models.checkpoint import load_tokenizer
 
     chat = ChatFormat(load_tokenizer(cells.study.model))
-    return run_audit(gather.from_materials(cells.study, cells.materials, trials=table, chat=chat))
+    return run_audit(gather.from_materials(cells.study, cells.materials, trials=table, chat=chat, recorded=cells.recorded()))
+
+
+def _prose(study: Study, table: pa.Table, findings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Numbers of the recommendation that no cited cell holds: known only once the findings are."""
+    from holdfast.audit import AuditContext, prose
+
+    return prose.check(AuditContext(study=study_facts(study), trials=table, findings=findings))
 
 
 def _findings(cells: Cells, table: pa.Table, audit: list[dict[str, Any]]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import platform
 import time
@@ -198,6 +199,38 @@ class Cells:
                 with adapted(self.base.model, self.weights(key, adapter), scale) as network:
                     ask(network)
         return [self.store.folder / self._trials_name(key, adapter, i.kind) for i in self.study.instruments]
+
+    # --- what the audit asks of the machine -----------------------------------------------------------------------------
+
+    def _invariance_name(self) -> tuple[str, dict[str, Any]]:
+        identity = {
+            "base": self.base_digest,
+            "dtype": self.study.model.dtype,
+            "items": {i.kind: self.materials.asked(i.kind).digest for i in self.study.instruments},
+            "code": TRIALS_CODE,
+            "versions": library_versions(),
+        }
+        return self.store.name("invariance", identity), identity
+
+    def batch_invariance(self) -> None:
+        """Score a few prompts of every instrument together and alone, once for the base, and keep the largest difference."""
+        from holdfast.audit.batching import largest_difference
+        from holdfast.engine.local import LocalEngine
+
+        name, identity = self._invariance_name()
+        if self.store.find(name) is not None:
+            return
+        engine = LocalEngine(self.base.model, self.base.chat, self.study.execution.tokens_per_batch)
+        prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine]
+        gap = largest_difference(engine, prompts)
+        found = {"largest_difference": float(f"{gap:.2g}") if gap == gap else None, "dtype": self.study.model.dtype}
+        with self.store.making(name, identity) as draft:
+            (draft / "invariance.json").write_text(canonical(found) + "\n", encoding="utf-8")
+
+    def recorded(self) -> dict[str, Any]:
+        """Measurements kept for the audit; empty where none was made."""
+        place = self.store.find(self._invariance_name()[0])
+        return {"batch_invariance": json.loads((place / "invariance.json").read_text(encoding="utf-8"))} if place else {}
 
     def _first_condition(self, kind: str) -> list[Prompt]:
         """The prompts at whose answer slot an axis's drift is read, one an item; none for a benchmark."""

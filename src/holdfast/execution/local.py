@@ -147,6 +147,8 @@ def _job(job: Job) -> tuple[dict[str, float], int, int]:
             events.put((waiting[0], name))
             waiting[:] = [0, time.monotonic()]
 
+    if job.domain is None:
+        cells.batch_invariance()  # before the base's trials, so that whoever has those has this
     for key in keys:
         cells.trials(key, tick)
     events.put((waiting[0], name))
