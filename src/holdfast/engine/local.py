@@ -149,7 +149,14 @@ class LocalEngine:
     @torch.inference_mode()
     def next_logprobs(self, prompts: Sequence[Prompt]) -> Tensor:
         """Log-probabilities of the token after each prompt and its prefill: [len(prompts), vocabulary], float32, on the CPU."""
-        contexts = [tuple(ids) for ids in self.chat.encode([self.chat.prompt_text(p) for p in prompts])]
+        known: dict[Any, tuple[int, ...]] = self.cache.setdefault("contexts", {})
+        names = [(p.messages, p.prefill, p.plain) for p in prompts]
+        new = [p for p, name in zip(prompts, names, strict=True) if name not in known]
+        for p, ids in zip(new, self.chat.encode([self.chat.prompt_text(p) for p in new]), strict=True):
+            known[p.messages, p.prefill, p.plain] = tuple(ids)
+        contexts = [known[name] for name in names]
+        if len(known) > _KEPT_REQUESTS:
+            known.clear()
         found: dict[tuple[int, ...], Tensor] = {}
         distinct = list(dict.fromkeys(contexts))
         if self.unfit is None:

@@ -10,7 +10,7 @@ Shapes: N tokens of the row, n tiles of q queries and k keys, H heads, D head wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -102,7 +102,6 @@ class TriePlan:
         self.longest = int(row.positions.max()) + 1
         self._tiles = [_bucket(group, row) for group in trie.buckets(trie.tiles(row.leave))]
         self._masks: dict[Any, list[Tensor]] = {}
-        self.store: Callable[[int, Tensor, Tensor], None] | None = None
 
     def to(self, device: torch.device) -> TriePlan:
         self.positions_N = self.positions_N.to(device)
@@ -131,8 +130,6 @@ class TriePlan:
         softcap: float | None, dropout: float,
     ) -> Tensor:  # fmt: skip
         """[N, H, D] and two of [N, Hkv, D] -> [N, H, D]"""
-        if self.store is not None:
-            self.store(layer, key, value)
         out = query.new_empty(self.total + 1, query.shape[1], value.shape[2])  # the last row takes what padding writes
 
         def pick(x: Tensor, rows: Tensor) -> Tensor:
