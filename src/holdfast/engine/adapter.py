@@ -16,8 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.engine import linear
-
 _SKINNY = 10  # how much slower a product with one side of width r runs than a square one of as many operations, about
 
 
@@ -25,10 +23,10 @@ class _Adapted(torch.autograd.Function):
     """x [..., in], weight [out, in] (frozen), bias, A [r, in], B [out, r] -> [..., out]"""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float, fast: bool):
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float):
         ctx.save_for_backward(x, weight, a, b)
-        ctx.scaling, ctx.fast = scaling, fast
-        return _product(x, torch.addmm(weight, b, a, alpha=scaling), bias, fast)
+        ctx.scaling = scaling
+        return F.linear(x, torch.addmm(weight, b, a, alpha=scaling), bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor):
@@ -37,26 +35,20 @@ class _Adapted(torch.autograd.Function):
         flat, rows = grad.view(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = _product(grad, torch.addmm(weight, b, a, alpha=ctx.scaling).t(), None, ctx.fast)
+            dx = grad @ torch.addmm(weight, b, a, alpha=ctx.scaling)
         wide, narrow = weight.numel(), len(a) * sum(weight.shape)
         if wide < _SKINNY * narrow:
             dw = flat.t() @ rows
             da, db = b.t() @ dw, dw @ a.t()
         else:
             da, db = (flat @ b).t() @ rows, flat.t() @ (rows @ a.t())
-        return dx, None, None, da.mul_(ctx.scaling), db.mul_(ctx.scaling), None, None
-
-
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None, fast: bool) -> Tensor:
-    return linear.onednn(x, weight, bias) if fast else F.linear(x, weight, bias)
+        return dx, None, None, da.mul_(ctx.scaling), db.mul_(ctx.scaling), None
 
 
 def _forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     name = self.active_adapters[0]
     base = self.base_layer
-    return _Adapted.apply(
-        x, base.weight, base.bias, self.lora_A[name].weight, self.lora_B[name].weight, self.scaling[name], self._holdfast_fast
-    )
+    return _Adapted.apply(x, base.weight, base.bias, self.lora_A[name].weight, self.lora_B[name].weight, self.scaling[name])
 
 
 @contextmanager
@@ -68,15 +60,13 @@ def merged_in_passing(model: nn.Module) -> Iterator[int]:
     from peft.tuners.lora import Linear
 
     modules = [m for m in model.modules() if type(m) is Linear and _plain(m)]
-    fast = bool(linear.chosen(model))
     for module in modules:
-        module._holdfast_fast = fast and module.base_layer.weight.device.type == "cpu"
         module.forward = types.MethodType(_forward, module)
     try:
         yield len(modules)
     finally:
         for module in modules:
-            del module.forward, module._holdfast_fast
+            del module.forward
 
 
 def _plain(module: Any) -> bool:

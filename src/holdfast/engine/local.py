@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from holdfast.engine import linear, packed, scoring, trie
+from holdfast.engine import packed, scoring, trie
 from holdfast.engine.scoring import ScoreRequest
 from holdfast.errors import ResourceError
 from holdfast.models.chat import ChatFormat
@@ -100,7 +100,7 @@ class LocalEngine:
         self.tokens_asked += sum(len(r.context) * len(r.continuations) + sum(map(len, r.continuations)) for r in requests)
         sums = torch.zeros(sum(len(r.continuations) for r in unique), dtype=torch.float64)
         if self.unfit is None:
-            with packed.using(self.model) as lm, linear.fast(lm):
+            with packed.using(self.model) as lm:
                 for pack in self._packs(unique, key):
                     scoring.score_pack(lm, pack, sums)
                     self.tokens_computed += len(pack.tokens)
@@ -161,7 +161,7 @@ class LocalEngine:
         distinct = list(dict.fromkeys(contexts))
         if self.unfit is None:
             budget = self.budget if self.device.type != "cpu" else min(self.budget, _CPU_ROW)
-            with packed.using(self.model) as lm, linear.fast(lm):
+            with packed.using(self.model) as lm:
                 for row in trie.rows(distinct, [1] * len(distinct), budget):
                     wanted = torch.from_numpy(np.concatenate(row.tails)).to(self.device)
                     plan = packed.TriePlan(row).to(self.device)

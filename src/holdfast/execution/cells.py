@@ -24,7 +24,7 @@ from holdfast.store import Store, canonical, digest, file_digest
 from holdfast.training import batches
 
 # Raised when a change of code changes the numbers of a cell of that kind.
-TRAINING_CODE = 1
+TRAINING_CODE = 2
 TRIALS_CODE = 2
 Tick = Callable[[int], None]
 
@@ -40,6 +40,7 @@ class Cells:
         self.study, self.store, self.materials = study, store, Materials(study)
         self._token_cache: dict[Any, Any] = {}
         self._base_next: dict[str, Any] = {}
+        self._encoded: dict[int, tuple[list[int], int]] = {}
         self.seconds: dict[str, float] = {}
 
     @cached_property
@@ -121,7 +122,7 @@ class Cells:
             lora.identity(self.base.model, train, seed, draft / "adapter")
             (draft / "training.json").write_text(canonical({"num_steps": 0, "identity": True}) + "\n", encoding="utf-8")
             return
-        encoding = batches.encode(self.materials.examples(domain), self.base.chat, train)
+        encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self._encoded)
         trainer = lora.train
         if train.trainer == "trl":
             from holdfast.training import reference

@@ -30,14 +30,19 @@ class Encoding:
     num_truncated: int
 
 
-def encode(examples: Sequence[Example], chat: ChatFormat, config: TrainConfig) -> Encoding:
-    """Tokenise once. A row cut to `max_length` keeps its head; one left without a loss token is dropped and counted."""
+def encode(
+    examples: Sequence[Example], chat: ChatFormat, config: TrainConfig, known: dict[int, tuple[list[int], int]] | None = None
+) -> Encoding:
+    """Tokenise once. A row cut to `max_length` keeps its head; one left without a loss token is dropped and counted.
+
+    `known`: token ids by id() of examples the caller keeps alive, so that a row shared by seeds and domains is tokenised once.
+    """
+    known = {} if known is None else known
     kept, dropped, truncated = [], 0, 0
     for example in examples:
-        if not config.chat_template and not example.plain:
-            *before, last = [m.content for m in example.messages]
-            example = Example(plain=True, messages=(Message("user", "\n".join(before)),), completion=last)
-        ids, first = chat.encode_example(example, config.train_eos, config.completion_only_loss)
+        if id(example) not in known:
+            known[id(example)] = _tokens(example, chat, config)
+        ids, first = known[id(example)]
         if len(ids) > config.max_length:
             truncated += 1
             ids = ids[: config.max_length]
@@ -50,6 +55,13 @@ def encode(examples: Sequence[Example], chat: ChatFormat, config: TrainConfig) -
             f"train.max_length: {config.max_length} leaves no training row with a loss token ({dropped} dropped); raise it"
         )
     return Encoding(examples=tuple(kept), num_dropped=dropped, num_truncated=truncated)
+
+
+def _tokens(example: Example, chat: ChatFormat, config: TrainConfig) -> tuple[list[int], int]:
+    if not config.chat_template and not example.plain:
+        *before, last = [m.content for m in example.messages]
+        example = Example(plain=True, messages=(Message("user", "\n".join(before)),), completion=last)
+    return chat.encode_example(example, config.train_eos, config.completion_only_loss)
 
 
 def num_steps(num_examples: int, config: TrainConfig) -> int:
