@@ -83,6 +83,8 @@ def test_a_singular_covariance_is_drawn_and_what_is_none_is_refused():
     assert (joint_draws([1, 2], np.zeros((2, 2)), np.random.default_rng(2), num_draws=3) == [1, 2]).all()
     rng = np.random.default_rng(3)
     for spread, message in (
+        ([[1e-6, 5e-7], [4e-7, 1e-6]], "^spread: a covariance must be symmetric$"),
+        ([[1e-6, 2e-6], [2e-6, 1e-6]], "^spread: no covariance, its smallest eigenvalue is -1e-06$"),
         ([[1, 0.5], [0.4, 1]], "^spread: a covariance must be symmetric$"),
         ([[1, 2], [2, 1]], "^spread: no covariance, its smallest eigenvalue is -1$"),
         ([1, -0.5], "^spread: standard error -0.5 is negative$"),
