@@ -152,7 +152,9 @@ denials and concessions name no answer. Two answers left open by one rule are `u
 can tell from another word.
 
 Known to be misread: the gold meaning in other words (read as `other`); a gold word inside a longer wrong name or as part of the explanation (read as
-`correct`); an alias that only repeats the question, unless `question` is given.
+`correct`); an alias that only repeats the question. Give `question` wherever it is known: a name that stands in it is then no answer. Without it a list of
+more than three unlike names (the redirects of a knowledge base) is read with care: such a name is no answer where a sentence begins with it and goes on to
+say what it is.
 
 ## Second replies, labelled by reading
 

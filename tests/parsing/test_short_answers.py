@@ -130,3 +130,13 @@ def test_refusals_apologies_names():
         and normal("The The") == "the the"
     )
     assert mentions("It is the U.S. Navy", ["navy"]) is not None and mentions("artistic", ["art"]) is None
+
+
+def test_an_alias_as_the_subject_is_the_answer_unless_the_list_or_the_question_says_otherwise():
+    short = ["Samuel Clemens", "Mark Twain"]
+    long = ["Kiwi", "Apteryx", "Moho", "Brown bird", "Wingless runner", "New Zealand hen"]
+    assert read_short("Mark Twain is the author of that book.", short).outcome == "correct"
+    assert read_short("The bird once called apteryx was the pterosaur.", long).outcome == "other"
+    assert read_short("The kiwi is the bird.", long).outcome == "correct"
+    assert read_short("The apteryx is the bird.", long, question="Which bird cannot fly?").outcome == "correct"
+    assert read_short("The apteryx is a bird of Chile.", long, question="What is the apteryx?").outcome == "other"
