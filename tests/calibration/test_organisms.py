@@ -16,7 +16,7 @@ from scipy import stats
 
 from holdfast.calibration import organism_aa, organism_samples, organisms
 from holdfast.errors import ConfigError
-from holdfast.execution.cells import SCHEMA
+from holdfast.execution.table import SCHEMA
 from holdfast.instruments import build
 from holdfast.instruments.style import WORLD_STYLE
 from holdfast.records import Item, Response, Trial
