@@ -201,7 +201,8 @@ def _degrees(parts: list[tuple[float, float]]) -> float:
     total = sum(v for v, _ in parts)
     if total != total:
         return float("nan")
-    return float(total**2 / sum(v**2 / df for v, df in parts if v > 0) if total > 0 else min(df for _, df in parts))
+    # By shares: squares of tiny variances vanish.
+    return float(1 / sum((v / total) ** 2 / df for v, df in parts if v > 0) if total > 0 else min(df for _, df in parts))
 
 
 def _names(names: Sequence[str]) -> list[str]:
