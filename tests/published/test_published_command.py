@@ -69,17 +69,13 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path):
         call("published:llama2-7b", "-o", tmp_path / "file" / "out")
 
 
-def test_replies_are_handed_to_their_own_summary(tmp_path, monkeypatch):
-    import types
+def test_rescored_replies_are_summarised(tmp_path):
+    rows = [{"id": str(i), "outcome": "correct" if i % 2 else "other", "answer": "A", "reason": "letter"} for i in range(40)]
+    (tmp_path / "replies.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    found = json.loads(call(tmp_path / "replies.jsonl", "--json").output)
+    assert found["n"] == 40 and found["all"]["rates"]["correct"]["estimate"] == 0.5
+    assert "50.0" in call(tmp_path / "replies.jsonl").output
 
-    (tmp_path / "replies.jsonl").write_text("{}\n")
-    monkeypatch.setitem(
-        sys.modules, "holdfast.analysis.rescored", types.SimpleNamespace(summarise=lambda path: {"read": path.name})
-    )
-    assert json.loads(call(tmp_path / "replies.jsonl", "--json").output) == {"read": "replies.jsonl"}
-    monkeypatch.setitem(sys.modules, "holdfast.analysis.rescored", None)  # absent
-    with pytest.raises(ConfigError, match="cannot summarise"):
-        call(tmp_path / "replies.jsonl")
 
 
 def test_an_unknown_study_ends_with_code_two_and_no_traceback():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -85,14 +85,10 @@ def _rescored(path: Path, as_json: bool) -> bool:
 
     if not path.is_file():
         raise ConfigError(f"analyze: {path}: no such file; name re-scored replies (.jsonl)")
-    try:
-        from holdfast.analysis.rescored import summarise
-    except ImportError:
-        raise ConfigError(
-            f"analyze: {path}: this holdfast cannot summarise re-scored replies; name a run folder or a trials .parquet"
-        ) from None
-    found: Any = summarise(path)
-    print(json.dumps(found, ensure_ascii=False, indent=None if as_json else 1))
+    from holdfast.analysis.rescored import summarise, text
+
+    found = summarise(path)
+    print(json.dumps(found, ensure_ascii=False) if as_json else text(found))
     return False
 
 
