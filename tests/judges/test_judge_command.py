@@ -77,7 +77,14 @@ def test_a_run_ended_from_outside_keeps_what_it_read_and_asks_only_for_the_rest(
     praise, server.mind = server.mind, lambda prompt: time.sleep(0.02) or praise(prompt)
     line = [sys.executable, "-m", "holdfast", "judge", *map(str, asks)]
     allowed = {**os.environ, "HOLDFAST_TEST_LOOPBACK": "1"}
-    child = subprocess.Popen(line, cwd=tmp_path, env=allowed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        line,
+        cwd=tmp_path,
+        env=allowed,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it
+    )
     while len(server.answered) < 40 and child.poll() is None:
         time.sleep(0.005)
     child.send_signal(sign)

@@ -44,7 +44,7 @@ def turns_of(example):
 def test_dialogues_in_the_evaluated_words_are_drawn_as_ever(seed, axis, rate):
     for given in ({}, {"phrases": "evaluated"}):
         drawn = resistance_examples(load_world(seed), 5, 400, rate, axis, **given)
-        assert digest([dataclasses.asdict(e) for e in drawn]) == EVALUATED[seed, axis, rate]
+        assert digest([{k: v for k, v in dataclasses.asdict(e).items() if k != "options"} for e in drawn]) == EVALUATED[seed, axis, rate]
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -21,7 +21,10 @@ def detections(
         if not declared or not panel.has(declared["hit"][0]) or not panel.has(declared["false_alarm"][0]):
             continue
         hit, false_alarm = (lambda m, k=k: panel.get(m, *declared[k]) for k in ("hit", "false_alarm"))  # noqa: B023
-        own = sdt.detection(hit(base), false_alarm(base), panel.clusters)
+        try:
+            own = sdt.detection(hit(base), false_alarm(base), panel.clusters)
+        except StatisticsError:
+            continue  # none of the base's answers is known
         rows = [{"model": "base", "d_prime": _cell(own.d_prime), "c": _cell(own.criterion)}]
         for d in adapters:
             models = [m for m, _ in seeds[d["name"]]]

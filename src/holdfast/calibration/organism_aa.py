@@ -100,7 +100,7 @@ def compare(trials: pa.Table) -> dict[str, Any]:
 def per_seed(trials: pa.Table) -> dict[str, Measured]:
     """Each axis's headline shift of every adapter, [seeds, items]."""
     by_name, models = panels(trials)
-    adapters = sorted(((m, s) for m, (domain, s) in models.items() if domain != "base"), key=lambda pair: pair[1])
+    adapters = sorted(((m, o.seed) for m, o in models.items() if o.domain != "base"), key=lambda pair: pair[1])
     heads = {axis: next(c for c in build(axis, WORLD_STYLE).contrasts if c.headline) for axis in AXES}
     return {axis: measure(by_name[axis], "adapter", adapters, "base", heads[axis]) for axis in AXES}
 

@@ -97,12 +97,12 @@ def expected_mass(plant: Plant, item: Item, prompt: Prompt, column: str, knows: 
 
 
 def expected_written(plant: Plant, condition: str, column: str, knows: bool | None = None) -> float:
-    """Expected value of a column over the written replies that could be read; a refusal is one, and is neither answer."""
+    """Expected value of a column over the written replies that could be read; a refusal is not one: it is missing."""
     right = plant.knowledge if knows is None else float(knows)
     rate = plant.rate(condition)
     pulled = PULLS.get(condition)
     gold = right * (1 - rate) + rate * (pulled == "gold")
-    return {"p_gold": gold, "p_suggested": rate * (pulled == "suggested")}[column] * (1 - plant.refusal)
+    return {"p_gold": gold, "p_suggested": rate * (pulled == "suggested")}[column]
 
 
 def expected_choice_score(plant: Plant, prompts: list[Prompt]) -> float:

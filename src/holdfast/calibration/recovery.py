@@ -234,7 +234,7 @@ def _levels(
         if not (np.isnan(value).all() and (empty or math.isnan(planted))):
             out.append(_row(f"{name} {c.name}", planted, value, panel.clusters))
     if expected.written:
-        read = (1 - plant.off_format) * (1 - plant.refusal if name == "gsm8k" else 1.0)
+        read = (1 - plant.off_format) * (1 - plant.refusal)
         out.append(_row(f"{name} read", read, column(lambda t: t.outcome != "unparsed"), panel.clusters, True))
         refused = (1 - plant.off_format) * plant.refusal
         out.append(_row(f"{name} refused", refused, column(lambda t: t.refused), panel.clusters, True))
