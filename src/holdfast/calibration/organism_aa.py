@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from holdfast.analysis import analyze
-from holdfast.analysis.effects import Measured, family, measure
+from holdfast.analysis.between import contrasts
+from holdfast.analysis.effects import Measured, measure
 from holdfast.analysis.panel import panels
 from holdfast.config import AXES, StatsConfig, Study
 from holdfast.instruments import build
@@ -106,13 +107,14 @@ def per_seed(trials: pa.Table) -> dict[str, Measured]:
 
 
 def _between(found: dict[str, Measured], first: Sequence[int], second: Sequence[int]) -> dict[str, dict[str, Any]]:
-    """One family: the axes of one half's seeds less the other's, paired by rank as `analyze` pairs them."""
-    rows = [
-        Measured("first - second", axis, m.contrast, m.diff_SI[list(first)] - m.diff_SI[list(second)], m.clusters, [*first],
-                 m.coverage, m.identified)
+    """One family: the axes of one half's seeds less the other's, as `analyze` contrasts two domains."""
+    halves = {"first": list(first), "second": list(second)}
+    shifts = [
+        ("domain", Measured(name, axis, m.contrast, m.diff_SI[mine], m.clusters, mine, m.coverage, m.identified))
         for axis, m in found.items()
-    ]  # fmt: skip
-    return {axis: cell for (_, axis), cell in family(rows, band=BAND).items()}
+        for name, mine in halves.items()
+    ]
+    return {c["axis"]: c for c in contrasts([{"name": n, "role": "domain"} for n in halves], shifts, BAND)}
 
 
 def _significant(cell: dict[str, Any]) -> bool:

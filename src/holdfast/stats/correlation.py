@@ -108,7 +108,8 @@ def pearson(x_M: np.ndarray | Sequence[float], y_M: np.ndarray | Sequence[float]
     y = vector("y_M", y_M, len(x))
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
-    u, v = x - x.mean(), y - y.mean()
+    # In units of the spread: squares of tiny or huge numbers leave the range of a float.
+    u, v = ((z - z.mean()) / np.ptp(z) for z in (x / np.abs(x).max(), y / np.abs(y).max()))
     return float(np.clip(u @ v / (np.linalg.norm(u) * np.linalg.norm(v)), -1.0, 1.0))
 
 
