@@ -108,10 +108,12 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     with progress(plan) as advance:
         work = run_jobs(study, store.folder, plan.jobs, advance)
     clock.append(time.monotonic())
+    # Workers are gone when the results are concluded: the peak is that of the cells (a sum, an upper bound) or of the conclusion.
+    in_cells = sum(work.peak_bytes.values()) + peak_memory()
     outcome = conclude(cells, out, plan, work.failures, say)
     clock.append(time.monotonic())
     stages = dict(zip(("prepare", "cells", "conclude"), (b - a for a, b in pairwise(clock)), strict=True))
-    peak = sum(work.peak_bytes.values()) + peak_memory()
+    peak = max(in_cells, peak_memory())
     say("; ".join(f"{name} {took:.0f} s" for name, took in stages.items()) + f"; at most {peak / 2**30:.1f} GiB of memory")
     if work.seconds:
         say("process seconds in cells: " + ", ".join(f"{name} {took:.0f}" for name, took in sorted(work.seconds.items())))

@@ -16,7 +16,8 @@ COLOURS = {
     "refused": "#000000",
 }
 INK = "#333333"
-PALETTE = ["#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#000000", "#999999"]
+PALETTE = ["#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#000000", "#F0E442"]
+GREYS = ["#555555", "#8a8a8a", "#bbbbbb"]
 
 
 def svg(chart: Any) -> str:
@@ -63,6 +64,19 @@ def _bounds(findings: dict[str, Any], part: str) -> list[dict[str, Any]]:
         for name, c in a[part].items()
         if c["estimate"] is None and c["bounds"]
     ]
+
+
+def adapter_colour(findings: dict[str, Any]) -> alt.Color:
+    """One colour an adapter, the same in every chart; null adapters are grey."""
+    names = [a["name"] for a in findings["adapters"]]
+    nulls = [a["name"] for a in findings["adapters"] if a["role"] == "null"]
+    rest = [n for n in names if n not in nulls]
+    of = {n: PALETTE[k % len(PALETTE)] for k, n in enumerate(rest)} | {n: GREYS[k % len(GREYS)] for k, n in enumerate(nulls)}
+    return alt.Color(
+        "adapter:N",
+        scale=alt.Scale(domain=names, range=[of[n] for n in names]),
+        legend=alt.Legend(orient="bottom", title=None, columns=6),
+    )
 
 
 def verdict_colour() -> alt.Color:
@@ -125,7 +139,7 @@ def tradeoff(findings: dict[str, Any]) -> str:
                             "shift": 100 * s["shifts"][name]["estimate"],
                         }
                     )
-    colour = alt.Color("adapter:N", scale=alt.Scale(range=PALETTE), legend=alt.Legend(orient="bottom", title=None))
+    colour = adapter_colour(findings)
     shape = alt.Shape(
         "role:N",
         scale=alt.Scale(domain=["domain", "control", "null"], range=["circle", "square", "cross"]),

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from holdfast.report.charts import INK, PALETTE, svg, verdict_colour
+from holdfast.report.charts import INK, adapter_colour, svg, verdict_colour
 
 
 def dose_paths(findings: dict[str, Any]) -> str:
@@ -23,7 +23,7 @@ def dose_paths(findings: dict[str, Any]) -> str:
                     rows.append({**line, "dose": dose, "gain": 100 * gain, "shift": 100 * cell["estimate"]})
     if not rows:
         return ""
-    colour = alt.Color("adapter:N", scale=alt.Scale(range=PALETTE), legend=alt.Legend(orient="bottom", title=None))
+    colour = adapter_colour(findings)
     panels = []
     for axis in dict.fromkeys(r["axis"] for r in rows):
         base = alt.Chart(alt.Data(values=[r for r in rows if r["axis"] == axis]), title=axis).encode(
