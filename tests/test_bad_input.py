@@ -28,6 +28,7 @@ def line(done):
 def test_plan_counts_cells_prompts_time_and_memory(tmp_path):
     found = json.loads(holdfast("plan", "embedded", "--json", "-o", tmp_path / "out", code=0).stdout)
     assert found["cells"] == (1 + 10 * 5 + 5 * 3 * 2) * 7 + 10 * 5 and found["prompts per model"] == 11200
+    assert 0 < found["detectable, points"]["feedback"] < found["detectable, points"]["hellaswag"] < 100
     assert found["estimated minutes"] > 0 and found["estimated memory, GB"] > 0
 
 

@@ -139,6 +139,12 @@ class DoseConfig(Part):
 class StatsConfig(Part):
     equivalence_band: PositiveFloat = 0.03
     level: float = Field(0.95, gt=0.5, lt=1)
+    planned_gain_sd: tuple[float, float, float] = Field(
+        (0.02, 0.3, 0.15), description="Assumed standard deviations of a gain between seeds, clusters, and of both together (plan)."
+    )
+    planned_shift_sd: tuple[float, float, float] = Field(
+        (0.01, 0.08, 0.06), description="The same of a shift. Defaults: about what the embedded study shows."
+    )
 
 
 class ExecutionConfig(Part):

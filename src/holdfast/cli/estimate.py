@@ -68,9 +68,34 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
         "processes": processes,
         "estimated minutes": round((training + asking) * share / processes / 60, 1),
         "estimated memory, GB": round(memory / 1e9, 1),
+        "detectable, points": detectable(study, cells.materials),
         "optimiser steps": plan.steps,
         "prompts": plan.prompts,
     }
+
+
+def detectable(study: Study, materials: Any) -> dict[str, float | None]:
+    """Smallest gain or shift found with power .8 at its family's first Holm step, in points; None for fewer than two seeds or clusters.
+
+    Rests on `stats.planned_gain_sd` and `stats.planned_shift_sd` (METRICS section 4, rule 8): not known before the run, so assumed.
+    """
+    from holdfast.stats.power import Design, Variances, planned_mde
+
+    domains = sum(d.role == "domain" for d in study.domains)
+    kinds = {i.kind: materials.asked(i.kind).instrument.kind for i in study.instruments}
+    out: dict[str, float | None] = {}
+    for name, kind in kinds.items():
+        clusters = len({item.cluster_id for item in materials.asked(name).items})
+        spread = study.stats.planned_gain_sd if kind == "benchmark" else study.stats.planned_shift_sd
+        if study.seeds < 2 or clusters < 2 or not domains:
+            out[name] = None
+            continue
+        seed, cluster, interaction = (sd**2 for sd in spread)
+        family = domains * sum(k == kind for k in kinds.values())
+        design = Design(num_seeds=study.seeds, num_clusters=clusters, num_domains=domains, family=family)
+        mde = planned_mde(Variances(seed=seed, cluster=cluster, interaction=interaction), design)
+        out[name] = round(100 * mde, 1) if mde == mde else None
+    return out
 
 
 def _asking(engine: Any, prompts: list[list[Any]], items: int) -> float:
