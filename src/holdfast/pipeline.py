@@ -24,7 +24,7 @@ from holdfast.facts import study_facts
 from holdfast.store import Store, canonical, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
-ANALYSIS_CODE = 4
+ANALYSIS_CODE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from holdfast.errors import StatisticsError
 
@@ -61,5 +61,5 @@ def student(estimate: float, se: float, df: float, level: float) -> tuple[float,
         return float("nan"), float("nan"), float("nan")
     if se == 0:
         return estimate, estimate, 1.0 if estimate == 0 else 0.0
-    half = float(stats.t.ppf(0.5 + level / 2, df)) * se
-    return estimate - half, estimate + half, float(2 * stats.t.sf(abs(estimate) / se, df))
+    half = float(special.stdtrit(df, 0.5 + level / 2)) * se
+    return estimate - half, estimate + half, float(2 * special.stdtr(df, -abs(estimate) / se))

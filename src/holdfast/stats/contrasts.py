@@ -2,7 +2,7 @@
 
 A contrast is a weighted sum of the adapters' means. Items are shared, so its cluster part is that of the weighted sum of the
 adapters' influences: what every adapter does to an item alike cancels. Training seeds are not shared, so the seed parts add with
-squared weights. The parts themselves are those of `crossed`, asked of it, so that a contrast and its terms are never measured by different rules.
+squared weights. `crossed` is the sum of one adapter with weight 1: both are assembled by the same lines.
 Degrees of freedom over adapters by Satterthwaite (1946), as in Welch's test; of seeds and clusters together as in `crossed`.
 Cameron, Gelbach & Miller (2011); Miller (2024), arXiv:2411.00640, section 4 (paired differences).
 """
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from holdfast.errors import StatisticsError
-from holdfast.stats._inputs import cluster_codes, fraction, student, vector
-from holdfast.stats.crossed import Interval, crossed, degrees_of_freedom, seed_means
+from holdfast.stats._inputs import cluster_codes, fraction, vector
+from holdfast.stats.crossed import Interval, Term, _combined, _term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,24 +26,6 @@ class Combination:
 
     name: str
     weights: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """What one adapter brings to any contrast, whatever its weight there.
-
-    `influence_I`: what each item adds to the mean over seeds beyond that mean (0 for an item it does not know); `interaction`: the part of the
-    mean's cluster variance that is each seed's own, which the seed part holds already.
-    """
-
-    mean: float
-    num_seeds: int
-    known_I: np.ndarray
-    code_I: np.ndarray
-    influence_I: np.ndarray
-    interaction: float
-    seed_variance: float
-    seed_df: float
 
 
 def measured_terms(
@@ -58,13 +40,7 @@ def measured_terms(
     if len({diff_SI.shape[1] for diff_SI in shaped}) > 1:
         raise StatisticsError(f"diffs: {[d.shape[1] for d in shaped]} items; adapters must be measured on the same items")
     code_I = cluster_codes(cluster_I, shaped[0].shape[1])
-    terms = []
-    for diff_SI, name in zip(shaped, names, strict=True):
-        diff_SI = diff_SI[(~np.isnan(diff_SI)).any(1)]
-        if not diff_SI.size:
-            raise StatisticsError(f"{name}: holds no known difference")
-        terms.append(_term(diff_SI, code_I, pooled))
-    return terms
+    return [_term(diff_SI, code_I, pooled, name) for diff_SI, name in zip(shaped, names, strict=True)]
 
 
 def combine_terms(
@@ -73,37 +49,7 @@ def combine_terms(
     """`combine` for terms already measured (with the same `pooled`); those of weight 0 play no part."""
     level = fraction("level", level)
     pairs = [(float(w), term) for w, term in zip(weights, terms, strict=True) if w != 0]
-    used_I = np.any([term.known_I for _, term in pairs], axis=0)
-    code_I = pairs[0][1].code_I
-    cluster_variance, cluster_df = _over_clusters(sum(w * term.influence_I for w, term in pairs), used_I, code_I)
-    estimate = float(sum(w * term.mean for w, term in pairs))
-    if all(term.num_seeds == 1 for _, term in pairs):
-        variance, df, seed_variance = cluster_variance, cluster_df, float("nan")
-    else:
-        interaction = sum(w**2 * term.interaction for w, term in pairs)
-        shared = float(np.maximum(cluster_variance - interaction, 0.0))
-        seeds = [(w**2 * term.seed_variance / term.num_seeds, term.seed_df) for w, term in pairs]
-        seed_part, seed_df = sum(v for v, _ in seeds), _degrees(seeds)
-        # Adapters that borrow one pooled variance do not each bring its degrees of freedom.
-        seed_df = seed_df if pooled is None else min(seed_df, float(pooled[1]))
-        seed_variance = float(sum(w**2 * term.seed_variance for w, term in pairs))
-        variance, df = seed_part + shared, degrees_of_freedom([(seed_part, seed_df), (shared, cluster_df)])
-    se = float(np.sqrt(variance))
-    lower, upper, p = student(estimate, se, df, level)
-    return Interval(
-        estimate=estimate,
-        se=se,
-        df=df,
-        lower=lower,
-        upper=upper,
-        p=p,
-        level=level,
-        num_clusters=len(np.unique(code_I[used_I])),
-        num_seeds=min(term.num_seeds for _, term in pairs),
-        n=int(used_I.sum()),
-        seed_variance=seed_variance,
-        cluster_variance=cluster_variance,
-    )
+    return _combined(pairs, pooled, level)
 
 
 def combine(
@@ -163,46 +109,6 @@ def additivity(names: Sequence[str], combined: str, parts: Sequence[str]) -> lis
         )
         for word, w in (("sum", 1.0), ("mean", 1.0 / len(parts)))
     ]
-
-
-def _term(diff_SI: np.ndarray, code_I: np.ndarray, pooled: tuple[float, float] | None) -> Term:
-    known_SI, means_S, num_seeds = ~np.isnan(diff_SI), seed_means(diff_SI), len(diff_SI)
-    known_I = known_SI.any(0)
-    influence_SI = np.where(known_SI, diff_SI - means_S[:, None], 0.0) / known_SI.sum(1, keepdims=True)
-    if num_seeds > 1:
-        rest_SI = influence_SI - influence_SI.mean(0)
-        interaction = sum(_over_clusters(row, known_I, code_I)[0] for row in rest_SI) / (num_seeds * (num_seeds - 1))
-        # Two alike items: no spread over items, so that what is left is the seed part.
-        found = crossed(np.repeat(means_S[:, None], 2, axis=1), np.arange(2), pooled=pooled)
-        seed_variance, seed_df = found.seed_variance, found.df
-    else:
-        interaction = 0.0
-        seed_variance, seed_df = (float(pooled[0]), float(pooled[1])) if pooled is not None else (float("nan"), float("nan"))
-    return Term(
-        mean=float(means_S.mean()),
-        num_seeds=num_seeds,
-        known_I=known_I,
-        code_I=code_I,
-        influence_I=influence_SI.mean(0),
-        interaction=interaction,
-        seed_variance=seed_variance,
-        seed_df=seed_df,
-    )
-
-
-def _over_clusters(influence_I: np.ndarray, used_I: np.ndarray, code_I: np.ndarray) -> tuple[float, float]:
-    """(variance over clusters, its degrees of freedom) of a sum of influences, as `crossed` has it for one seed."""
-    found = crossed((influence_I[used_I] * used_I.sum())[None], code_I[used_I])
-    return found.cluster_variance, found.df
-
-
-def _degrees(parts: list[tuple[float, float]]) -> float:
-    """Satterthwaite's degrees of freedom of a sum of variances; the fewest of any where all are 0; nan where one is unknown."""
-    total = sum(v for v, _ in parts)
-    if total != total:
-        return float("nan")
-    # By shares: squares of tiny variances vanish.
-    return float(1 / sum((v / total) ** 2 / df for v, df in parts if v > 0) if total > 0 else min(df for _, df in parts))
 
 
 def _names(names: Sequence[str]) -> list[str]:

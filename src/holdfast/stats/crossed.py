@@ -28,6 +28,7 @@ import numpy as np
 from scipy import special
 
 from holdfast.errors import StatisticsError
+from holdfast.stats._inputs import student
 
 # Grids of B, the weight of the pool in a domain's seed variance, and of the log of the common scale.
 _SHARE_B = (np.arange(40) + 0.5) / 40
@@ -78,41 +79,97 @@ def crossed(
     diff_SI = np.atleast_2d(np.asarray(diff_SI, dtype=float))
     if diff_SI.shape[1] != len(cluster_I):
         raise StatisticsError(f"cluster_I: {len(cluster_I)} entries for {diff_SI.shape[1]} items; one for each")
+    _, code_I = np.unique(np.asarray(cluster_I), return_inverse=True)
+    return _combined([(1.0, _term(diff_SI, code_I, pooled, "diff_SI"))], pooled, level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """What one adapter brings to any weighted sum of adapters, whatever its weight there.
+
+    `influence_C`: what each cluster adds to the mean over seeds beyond its size's part; `share_C`: its share of the items (0: none known);
+    `interaction`: the part of the mean's cluster variance that is each seed's own, which the seed part holds already.
+    """
+
+    mean: float
+    num_seeds: int
+    known_I: np.ndarray
+    influence_C: np.ndarray
+    share_C: np.ndarray
+    interaction: float
+    seed_variance: float
+    seed_df: float
+
+
+def _term(diff_SI: np.ndarray, code_I: np.ndarray, pooled: SeedPool | tuple[float, float] | None, name: str) -> Term:
+    """`code_I`: number of each item's cluster, the same for every adapter of a sum."""
     known_SI = ~np.isnan(diff_SI)
     diff_SI, known_SI = diff_SI[known_SI.any(1)], known_SI[known_SI.any(1)]
     if not diff_SI.size:
-        raise StatisticsError("diff_SI: holds no known difference")
-    num_seeds = len(diff_SI)
-    means_S = seed_means(diff_SI)
-    estimate = float(means_S.mean())
-    influence_SC, share_C = _by_cluster(diff_SI, known_SI, means_S, np.asarray(cluster_I))
-    num_clusters = len(share_C)
-    cluster_variance, cluster_df = _cluster_part(influence_SC.mean(0), share_C)
-    if num_seeds == 1:
+        raise StatisticsError(f"{name}: holds no known difference")
+    means_S, num_seeds, count_S1 = seed_means(diff_SI), len(diff_SI), known_SI.sum(1, keepdims=True)
+    sums = lambda value_SI: np.array([np.bincount(code_I, row, code_I.max() + 1) for row in value_SI])  # noqa: E731
+    influence_SC = sums(np.where(known_SI, diff_SI - means_S[:, None], 0.0) / count_S1)
+    share_C = sums(known_SI / count_S1).mean(0)
+    interaction = 0.0
+    if num_seeds > 1:
+        own_SC = influence_SC - influence_SC.mean(0)
+        interaction = sum(_cluster_part(u_C, share_C)[0] for u_C in own_SC) / (num_seeds * (num_seeds - 1))
+    seed_variance, seed_df = _seed_part(means_S, pooled)
+    return Term(
+        mean=float(means_S.mean()),
+        num_seeds=num_seeds,
+        known_I=known_SI.any(0),
+        influence_C=influence_SC.mean(0),
+        share_C=share_C,
+        interaction=interaction,
+        seed_variance=seed_variance,
+        seed_df=seed_df,
+    )
+
+
+def _combined(pairs: Sequence[tuple[float, Term]], pooled: SeedPool | tuple[float, float] | None, level: float) -> Interval:
+    """Sum over (weight, term), weights not 0. Clusters are shared by the adapters, seeds are not."""
+    total = sum(abs(w) for w, _ in pairs)
+    share_C = sum(abs(w) / total * term.share_C for w, term in pairs)
+    cluster_variance, cluster_df = _cluster_part(sum(w * term.influence_C for w, term in pairs), share_C)
+    estimate = float(sum(w * term.mean for w, term in pairs))
+    seed_variance = float(sum(w**2 * term.seed_variance for w, term in pairs))
+    if all(term.num_seeds == 1 for _, term in pairs):
         variance, df, seed_variance = cluster_variance, cluster_df, float("nan")
     else:
-        seed_variance, seed_df = _seed_part(means_S, pooled)
-        interaction_SC = influence_SC - influence_SC.mean(0)
-        interaction = sum(_cluster_part(u_C, share_C)[0] for u_C in interaction_SC) / (num_seeds * (num_seeds - 1))
-        shared = max(cluster_variance - interaction, 0.0)
-        variance = seed_variance / num_seeds + shared
-        df = degrees_of_freedom([(seed_variance / num_seeds, seed_df), (shared, cluster_df)])
+        shared = float(np.maximum(cluster_variance - sum(w**2 * term.interaction for w, term in pairs), 0.0))
+        seeds = [(w**2 * term.seed_variance / term.num_seeds, term.seed_df) for w, term in pairs]
+        seed_part, seed_df = sum(v for v, _ in seeds), _satterthwaite(seeds)
+        if pooled is not None and len(pairs) > 1:
+            # Adapters that borrow one pooled variance do not each bring its degrees of freedom.
+            seed_df = min(seed_df, float(pooled[1]))
+        variance, df = seed_part + shared, degrees_of_freedom([(seed_part, seed_df), (shared, cluster_df)])
     se = float(np.sqrt(variance))
-    half, p = _half_and_p(estimate, se, df, level)
+    lower, upper, p = student(estimate, se, df, level)
     return Interval(
         estimate=estimate,
         se=se,
         df=float(df),
-        lower=estimate - half,
-        upper=estimate + half,
+        lower=lower,
+        upper=upper,
         p=p,
         level=level,
-        num_clusters=num_clusters,
-        num_seeds=num_seeds,
-        n=int(known_SI.any(0).sum()),
+        num_clusters=int((share_C > 0).sum()),
+        num_seeds=min(term.num_seeds for _, term in pairs),
+        n=int(np.any([term.known_I for _, term in pairs], axis=0).sum()),
         seed_variance=seed_variance,
         cluster_variance=cluster_variance,
     )
+
+
+def _satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
+    """Degrees of freedom of a sum of variances of unlike adapters; the fewest of any where all are 0; nan where one is unknown."""
+    total = sum(v for v, _ in parts)
+    if total != total:
+        return float("nan")
+    # By shares: squares of tiny variances vanish.
+    return float(1 / sum((v / total) ** 2 / df for v, df in parts if v > 0) if total > 0 else min(df for _, df in parts))
 
 
 def degrees_of_freedom(parts: Sequence[tuple[float, float]]) -> float:
@@ -126,20 +183,9 @@ def degrees_of_freedom(parts: Sequence[tuple[float, float]]) -> float:
     return 1 / sum((variance / total) ** 1.25 / df for variance, df in parts) if total == total else float("nan")
 
 
-def _by_cluster(
-    diff_SI: np.ndarray, known_SI: np.ndarray, means_S: np.ndarray, cluster_I: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(each cluster's part of each seed's mean, less what its size accounts for; each cluster's share of the items), clusters in use."""
-    used_I = known_SI.any(0)
-    _, code_I = np.unique(cluster_I[used_I], return_inverse=True)
-    sums = lambda value_SI: np.array([np.bincount(code_I, row) for row in value_SI[:, used_I]])  # noqa: E731
-    count_S1 = known_SI.sum(1, keepdims=True)
-    part_SI = np.where(known_SI, diff_SI - means_S[:, None], 0.0) / count_S1
-    return sums(part_SI), sums(known_SI / count_S1).mean(0)
-
-
 def _cluster_part(influence_C: np.ndarray, share_C: np.ndarray) -> tuple[float, float]:
-    """(jackknife variance of a mean over clusters, its degrees of freedom); nan for fewer than two clusters."""
+    """(jackknife variance of a mean over clusters, its degrees of freedom); nan for fewer than two clusters with an item."""
+    influence_C, share_C = influence_C[share_C > 0], share_C[share_C > 0]
     if len(share_C) < 2:
         return float("nan"), float("nan")
     left_out_C = influence_C / (1 - share_C)
@@ -148,7 +194,12 @@ def _cluster_part(influence_C: np.ndarray, share_C: np.ndarray) -> tuple[float, 
 
 
 def _seed_part(means_S: np.ndarray, pooled: SeedPool | tuple[float, float] | None) -> tuple[float, float]:
-    """(variance of this domain's seed means, its degrees of freedom), drawn towards the pool as far as that is worth."""
+    """(variance of this domain's seed means, its degrees of freedom), drawn towards the pool as far as that is worth.
+
+    One seed shows no spread of its own: the pool's variance, nan without a pool.
+    """
+    if len(means_S) == 1:
+        return (float(pooled[0]), float(pooled[1])) if pooled is not None else (float("nan"), float("nan"))
     own, own_df = float(means_S.var(ddof=1)), len(means_S) - 1.0
     if pooled is None:
         return own, own_df
@@ -157,14 +208,6 @@ def _seed_part(means_S: np.ndarray, pooled: SeedPool | tuple[float, float] | Non
     prior_df = pooled[2]
     df = prior_df + own_df
     return (prior_df * pooled[0] + own_df * own) / df, min(df, max(pooled[1], own_df))
-
-
-def _half_and_p(estimate: float, se: float, df: float, level: float) -> tuple[float, float]:
-    if se != se:
-        return float("nan"), float("nan")
-    if se == 0:
-        return 0.0, 1.0 if estimate == 0 else 0.0
-    return float(special.stdtrit(df, 0.5 + level / 2)) * se, float(2 * special.stdtr(df, -abs(estimate) / se))
 
 
 def pooled_seed_variance(groups: list[np.ndarray]) -> SeedPool | None:
