@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.analysis.effects import Measured, family, pooled_seeds
+from holdfast.analysis.effects import Measured, family, from_parts, pooled_seeds
 from holdfast.stats.contrasts import Combination, additivity, combine, every_pair
 from holdfast.stats.decide import benjamini_hochberg
 
@@ -48,19 +48,7 @@ def weigh(
     parts = [cells[a] for a in weights]
     pool = pooled_seeds(every[instrument].values()).get(instrument)
     interval = combine([p.diff_SI for p in parts], list(weights.values()), parts[0].clusters, pooled=pool)
-    known = [p.coverage for p in parts if p.coverage == p.coverage]
-    return Measured(
-        name,
-        instrument,
-        parts[0].contrast,
-        np.empty((0, 0)),
-        parts[0].clusters,
-        max((p.seeds for p in parts), key=len),
-        min(known) if known else float("nan"),
-        all(p.identified for p in parts),
-        unit=parts[0].unit,
-        interval=interval,
-    )
+    return from_parts(name, instrument, parts[0].contrast, parts, interval)
 
 
 def _main(domains: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.analysis.effects import Measured, family
+from holdfast.analysis.effects import Measured, family, from_parts
 from holdfast.analysis.panel import Owner
 from holdfast.errors import StatisticsError
 from holdfast.stats.decide import benjamini_hochberg
@@ -76,20 +76,8 @@ def _slope(adapter: str, name: str, doses: list[float], row: list[Measured]) -> 
     diff_DSI = np.array([m.diff_SI for m in row])
     if np.isnan(diff_DSI).all(axis=(1, 2)).any():
         return None
-    known = [m.coverage for m in row if m.coverage == m.coverage]
     try:
         slope = dose_slope(diff_DSI, doses, row[0].clusters)
     except StatisticsError:
         return None  # no item is in the set at every dose
-    return Measured(
-        adapter,
-        name,
-        "per unit of dose",
-        np.empty((0, 0)),
-        row[0].clusters,
-        row[0].seeds,
-        min(known) if known else float("nan"),
-        all(m.identified for m in row),
-        unit=row[0].unit,
-        interval=slope.interval,
-    )
+    return from_parts(adapter, name, "per unit of dose", row, slope.interval)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,23 @@ class Measured:
     unit: str = "fraction"
     notes: list[str] = field(default_factory=list)
     interval: Interval | None = None
+
+
+def from_parts(adapter: str, name: str, contrast: str, parts: Sequence[Measured], interval: Interval) -> Measured:
+    """An effect that others were combined to: covered as the worst of them, identified where all are, with the most seeds of any."""
+    known = [p.coverage for p in parts if p.coverage == p.coverage]
+    return Measured(
+        adapter,
+        name,
+        contrast,
+        np.empty((0, 0)),
+        parts[0].clusters,
+        max((p.seeds for p in parts), key=len),
+        min(known) if known else float("nan"),
+        all(p.identified for p in parts),
+        unit=parts[0].unit,
+        interval=interval,
+    )
 
 
 def item_value(panel: Panel, model: str, contrast: Contrast) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.analysis.effects import Measured, family, pooled_seeds
+from holdfast.analysis.effects import Measured, family, from_parts, pooled_seeds
 from holdfast.errors import StatisticsError
 from holdfast.stats.decide import holm
 from holdfast.stats.factorial import factorial as fit
@@ -40,23 +40,8 @@ def factorial(
         except StatisticsError:
             continue
         fits[name] = dataclasses.asdict(found.lack_of_fit)
-        some = list(cells.values())
-        coverage = [m.coverage for m in some if m.coverage == m.coverage]
-        for effect in found.effects:
-            made.append(
-                Measured(
-                    effect.name,
-                    name,
-                    some[0].contrast,
-                    np.empty((0, 0)),
-                    some[0].clusters,
-                    some[0].seeds,
-                    min(coverage) if coverage else float("nan"),
-                    all(m.identified for m in some),
-                    unit=some[0].unit,
-                    interval=effect.interval,
-                )
-            )
+        parts = list(cells.values())
+        made += [from_parts(e.name, name, parts[0].contrast, parts, e.interval) for e in found.effects]
     if not made:
         return None
     cells = family(made, band=band, adjust=holm)
