@@ -37,19 +37,24 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def writable(folder: Path, said: str) -> None:
+    """Make `folder` and try it. Raises ConfigError, with the setting and place `said`, where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{uuid.uuid4().hex}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"{said} cannot be written ({error.strerror}); name another folder") from None
+
+
 class Store:
     """Cells under one folder."""
 
     def __init__(self, folder: Path, warn: Callable[[str], None] = lambda _: None):
         self.folder, self.warn = folder, warn
         self._checked: set[str] = set()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".probe-{uuid.uuid4().hex}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise ConfigError(f"-o/--out: {folder.parent} cannot be written ({error.strerror}); name another folder") from None
+        writable(folder, f"-o/--out: {folder.parent}")
 
     def name(self, kind: str, identity: dict[str, Any]) -> str:
         return f"{kind}-{digest({'kind': kind, **identity})[:24]}"

@@ -8,10 +8,9 @@ import uuid
 from dataclasses import asdict
 from pathlib import Path
 
-from holdfast.errors import ConfigError
 from holdfast.judges.records import Question, Reply
 from holdfast.judges.settings import TEMPERATURE, JudgeSettings
-from holdfast.store import canonical, digest
+from holdfast.store import canonical, digest, writable
 
 
 def reply_key(question: Question, settings: JudgeSettings) -> str:
@@ -29,13 +28,7 @@ class ReplyCache:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".probe-{uuid.uuid4().hex}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise ConfigError(f"--cache: {folder} cannot be written ({error.strerror}); name another folder") from None
+        writable(folder, f"--cache: {folder}")
 
     def get(self, key: str) -> Reply | None:
         """The reply kept under `key`; None if there is none, or its file is damaged."""
