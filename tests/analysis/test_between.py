@@ -120,3 +120,10 @@ def test_with_many_mixes_only_single_domains_are_paired_and_only_the_whole_is_su
     study = mixes(NAMES)
     found = between.contrasts(study, measured({d["name"]: 0.0 for d in study}), 0.03)
     assert sum(c["kind"] == "pair" for c in found) == 6 and sum(c["kind"] == "additivity" for c in found) == 2
+
+
+def test_mixes_that_do_not_tell_the_effects_apart_are_refused_with_the_reason():
+    """Eight mixes of four domains, but the model has eleven columns."""
+    study = mixes(NAMES)[:8]
+    found = factorial(study, measured({d["name"]: 0.0 for d in study}), 0.03)["doubt"]
+    assert found["effects"] == {} and "cannot be told apart" in found["refused"]

@@ -23,7 +23,7 @@ def mixes_of(domains: Sequence[dict[str, Any]]) -> dict[str, frozenset[str]]:
 def factorial(
     domains: Sequence[dict[str, Any]], measured: Sequence[tuple[str, Measured]], band: float
 ) -> dict[str, Any] | None:
-    """{instrument: {effect: Estimate}} with the lack of fit; None unless the study's mixes are a factorial set (8 or more)."""
+    """{instrument: {"effects": {effect: Estimate}, "lack_of_fit", "refused": why there is none}}; None unless the study has 8 mixes or more."""
     mixes = mixes_of(domains)
     if len(mixes) < 8 or len(set(mixes.values())) != len(mixes):
         return None
@@ -31,21 +31,18 @@ def factorial(
     for _, m in measured:
         if m.adapter in mixes and m.diff_SI.size and not np.isnan(m.diff_SI).all():
             by_name.setdefault(m.name, {})[m.adapter] = m
-    made, fits = [], {}
+    made, out = [], {}
     for name, cells in by_name.items():
         adapters = [a for a in mixes if a in cells]
         pool = pooled_seeds(cells.values()).get(name)
         try:
             found = fit([mixes[a] for a in adapters], [cells[a].diff_SI for a in adapters], cells[adapters[0]].clusters, pooled=pool)
-        except StatisticsError:
+        except StatisticsError as error:
+            out[name] = {"effects": {}, "lack_of_fit": None, "refused": str(error)}
             continue
-        fits[name] = dataclasses.asdict(found.lack_of_fit)
+        out[name] = {"effects": {}, "lack_of_fit": dataclasses.asdict(found.lack_of_fit), "refused": None}
         parts = list(cells.values())
         made += [from_parts(e.name, name, parts[0].contrast, parts, e.interval) for e in found.effects]
-    if not made:
-        return None
-    cells = family(made, band=band, adjust=holm)
-    out: dict[str, Any] = {}
-    for (effect, name), cell in cells.items():
-        out.setdefault(name, {"effects": {}, "lack_of_fit": fits[name]})["effects"][effect] = cell
-    return out
+    for (effect, name), cell in family(made, band=band, adjust=holm).items():
+        out[name]["effects"][effect] = cell
+    return out or None
