@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
+from holdfast.analysis.panel import Owner, Panel, panels
 from holdfast.records import Example, Item, Prompt
 
 
@@ -81,6 +83,11 @@ class AuditContext:
     findings: dict[str, Any] | None = None
     recorded: dict[str, Any] = field(default_factory=dict)
     trainings: tuple[dict[str, Any], ...] = ()
+
+    @cached_property
+    def read(self) -> tuple[dict[str, Panel], dict[str, Owner]]:
+        """The trials as arrays, opened once for every check. Raises AttributeError without trials."""
+        return panels(self.trials)
 
     def adapters(self, *roles: str) -> list[str]:
         """Names of the study's domains, of these roles if any are given."""

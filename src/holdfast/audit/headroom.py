@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.analysis.panel import Panel, panels
+from holdfast.analysis.panel import Panel
 from holdfast.audit.context import AuditContext, entry
 from holdfast.audit.excess import mean_over, rounded
 from holdfast.records import Item
@@ -24,7 +24,7 @@ def chance_of(items: list[Item]) -> float:
 def check(context: AuditContext) -> list[dict[str, Any]]:
     if context.trials is None or not context.study.get("instruments"):
         return []
-    by_name, models = panels(context.trials)
+    by_name, models = context.read
     if "base" not in models:
         return []
     out, levels = [], {}

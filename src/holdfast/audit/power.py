@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.analysis.effects import Measured, measure
-from holdfast.analysis.panel import panels
+from holdfast.analysis.effects import Measured, family, measure
 from holdfast.audit.context import AuditContext, adapters_in, entry
 from holdfast.records import Contrast
-from holdfast.stats.crossed import crossed, pooled_seed_variance, seed_means
-from holdfast.stats.decide import holm, mde
+from holdfast.stats.decide import mde
 
 # A standard deviation of paired differences below that of real items (scores by mass that move by 5 points from item to item):
 # what is underpowered even so is underpowered whatever the variance turns out to be.
@@ -62,16 +60,10 @@ def _measured(context: AuditContext, band: float) -> list[dict[str, Any]]:
     for part in ("benchmark", "axis"):
         found = _cells(context, part)
         looked += len(found)
-        pools = {
-            name: pooled_seed_variance([seed_means(m.diff_SI) for m in found if m.name == name])
-            for name in {m.name for m in found}
-        }
-        made = [crossed(m.diff_SI, m.clusters, pooled=pools[m.name]) for m in found]
-        adjusted = holm([e.p for e in made])
-        for m, e, p in zip(found, made, adjusted, strict=True):
-            size = mde(e.se, e.df, len(found))
-            if not size <= band and not p < 0.05:
-                unresolved.append([m.adapter, m.name, round(size, 4) if size == size else None])
+        for (adapter, name), cell in family(found, band=band).items():
+            size = cell["mde"]
+            if not size <= band and not cell["p_holm"] < 0.05:
+                unresolved.append([adapter, name, round(size, 4) if size == size else None])
     if unresolved:
         known = [x for _, _, x in unresolved if x is not None]
         largest = f"; the largest is {100 * max(known):.1f} points" if known else ""
@@ -93,7 +85,7 @@ def _measured(context: AuditContext, band: float) -> list[dict[str, Any]]:
 
 
 def _cells(context: AuditContext, part: str) -> list[Measured]:
-    by_name, models = panels(context.trials)
+    by_name, models = context.read
     if "base" not in models:
         return []
     out, mine = [], adapters_in(context.trials)

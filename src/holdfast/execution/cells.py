@@ -9,7 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ TRIALS_CODE = 2
 Tick = Callable[[int], None]
 
 
+@cache
 def library_versions() -> dict[str, str]:
+    """Read once a process: every identity of every cell holds them."""
     return {name: version(name) for name in ("torch", "transformers", "peft", "tokenizers")}
 
 
