@@ -41,6 +41,7 @@ class Prompt:
     `messages` go through the model's chat template; with `plain=True` the single message's content is the raw
     text and no template is applied. `prefill` is text with which the assistant's reply is begun. `choices` are
     continuations to score; if empty, the reply is generated greedily, up to `max_new_tokens`.
+    `branches`: user turns, each put by itself after the generated reply; a reply is generated to each.
     `values[j]` says what choice j stands for, so that rotations of one item can be averaged by meaning.
     `gold` and `suggested` index `choices`; None where the item has none.
     """
@@ -55,6 +56,7 @@ class Prompt:
     rotation: int = 0
     plain: bool = False
     max_new_tokens: int = 0
+    branches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ class Response:
     """What the engine returns for one prompt.
 
     `logliks[j]` is the summed log-probability of choice j (nats, float32 log-softmax); `num_tokens[j]` its length in
-    tokens. `text` is a generated reply, `ended` whether it closed with the end-of-sequence token.
+    tokens. `text` is a generated reply, `ended` whether it closed with the end-of-sequence token; `branches`: the replies to the
+    prompt's branches.
     """
 
     logliks: tuple[float, ...] = ()
@@ -71,6 +74,7 @@ class Response:
     num_prompt_tokens: int = 0
     num_new_tokens: int = 0
     ended: bool | None = None
+    branches: tuple[Response, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,14 +67,6 @@ def test_packed_attention_is_switched_back_after_use(llama):
     assert llama.config._attn_implementation == before
 
 
-def test_batched_greedy_replies_equal_batch_one(llama, chat):
-    rng = random.Random(2)
-    contexts = [(1, *(rng.randrange(3, 28) for _ in range(rng.randint(2, 12)))) for _ in range(10)]
-    engine = LocalEngine(llama, chat, 200)
-    alone = [engine.generate([c], [8])[0] for c in contexts]
-    assert engine.generate(contexts, [8] * 10) == alone
-
-
 def test_prompts_have_exactly_one_bos_even_if_the_user_writes_one(chat):
     ids = chat.encode([chat.text([Message("user", "what is one")]), "<s> <s> what is"])
     assert [sequence.count(1) for sequence in ids] == [1, 1]

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from holdfast.engine import kernels
 
 _SKINNY = 10  # how much slower a product with one side of width r runs than a square one of as many operations, about
 
@@ -23,10 +24,12 @@ class _Adapted(torch.autograd.Function):
     """x [..., in], weight [out, in] (frozen), bias, A [r, in], B [out, r] -> [..., out]"""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float):
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float, kernel: kernels.Name
+    ):
         ctx.save_for_backward(x, weight, a, b)
-        ctx.scaling = scaling
-        return F.linear(x, torch.addmm(weight, b, a, alpha=scaling), bias)
+        ctx.scaling, ctx.kernel = scaling, kernel
+        return kernels.linear(kernel, x, torch.addmm(weight, b, a, alpha=scaling), bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor):
@@ -35,33 +38,33 @@ class _Adapted(torch.autograd.Function):
         flat, rows = grad.view(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = grad @ torch.addmm(weight, b, a, alpha=ctx.scaling)
+            whole = torch.addmm(weight, b, a, alpha=ctx.scaling)
+            dx = grad @ whole if ctx.kernel == "torch" else kernels.linear(ctx.kernel, grad, whole.t())
         wide, narrow = weight.numel(), len(a) * sum(weight.shape)
         if wide < _SKINNY * narrow:
             dw = flat.t() @ rows
             da, db = b.t() @ dw, dw @ a.t()
         else:
             da, db = (flat @ b).t() @ rows, flat.t() @ (rows @ a.t())
-        return dx, None, None, da.mul_(ctx.scaling), db.mul_(ctx.scaling), None
-
-
-def _forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    name = self.active_adapters[0]
-    base = self.base_layer
-    return _Adapted.apply(x, base.weight, base.bias, self.lora_A[name].weight, self.lora_B[name].weight, self.scaling[name])
+        return dx, None, None, da.mul_(ctx.scaling), db.mul_(ctx.scaling), None, None
 
 
 @contextmanager
-def merged_in_passing(model: nn.Module) -> Iterator[int]:
+def merged_in_passing(model: nn.Module, kernel: kernels.Name = "torch") -> Iterator[int]:
     """Every plain float32 LoRA layer of a PeftModel computes in this form for as long as the block lasts; how many do.
 
     Left to PEFT: layers with dropout, a trained or absent base weight, another dtype, several adapters, DoRA or a bias of their own.
     """
     from peft.tuners.lora import Linear
 
+    def forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        name, base = self.active_adapters[0], self.base_layer
+        a, b = self.lora_A[name].weight, self.lora_B[name].weight
+        return _Adapted.apply(x, base.weight, base.bias, a, b, self.scaling[name], kernel)
+
     modules = [m for m in model.modules() if type(m) is Linear and _plain(m)]
     for module in modules:
-        module.forward = types.MethodType(_forward, module)
+        module.forward = types.MethodType(forward, module)
     try:
         yield len(modules)
     finally:

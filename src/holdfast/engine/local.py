@@ -7,13 +7,16 @@ somebody reads go through the LM head; log-softmax is in float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from holdfast.engine import packed, scoring, trie
+from holdfast.engine import generation, kernels, packed, scoring, trie
+from holdfast.engine.generation import Counters, GenerateRequest, Reply
+from holdfast.engine.kernels import Kernels
 from holdfast.engine.scoring import ScoreRequest
 from holdfast.errors import ResourceError
 from holdfast.models.chat import ChatFormat
@@ -38,12 +41,19 @@ class LocalEngine:
         tokens_per_batch: int = 8192,
         packing: bool | None = None,
         cache: dict[Any, Any] | None = None,
+        use: Kernels | None = None,
     ):
         self.model, self.chat, self.budget = model.eval(), chat, tokens_per_batch
         self.device = next(model.parameters()).device
         self.unfit = packed.unfit(model) if packing is None else (None if packing else "switched off")
         self.cache = cache if cache is not None else {}
         self.tokens_asked = self.tokens_computed = 0
+        self.generated = Counters()
+        self.kernels = use or Kernels()
+
+    @property
+    def _row_tokens(self) -> int:
+        return self.budget if self.device.type != "cpu" else min(self.budget, _CPU_ROW)
 
     def answer(self, prompts: Sequence[Prompt], key: Any = None, progress: Progress | None = None) -> list[Response]:
         """One response per prompt, in order. `key` names the list, so that its token ids are made once per process."""
@@ -57,24 +67,34 @@ class LocalEngine:
 
     def _answer(self, prompts: Sequence[Prompt], key: Any, progress: Progress) -> list[Response]:
         if key is not None and key in self.cache:
-            scored, requests, open_, contexts = self.cache[key]
+            scored, requests, open_, written = self.cache[key]
         else:
             scored = [i for i, p in enumerate(prompts) if p.choices]
             open_ = [i for i, p in enumerate(prompts) if not p.choices]
             requests = self._requests([prompts[i] for i in scored])
-            contexts = self.chat.encode([self.chat.prompt_text(prompts[i]) for i in open_])
+            written = self._written_requests([prompts[i] for i in open_])
             if key is not None:
-                self.cache[key] = scored, requests, open_, contexts
+                self.cache[key] = scored, requests, open_, written
         out: list[Response | None] = [None] * len(prompts)
         for i, request, logliks in zip(scored, requests, self.score(requests, progress, key), strict=True):
             out[i] = Response(
                 logliks=logliks, num_tokens=tuple(map(len, request.continuations)), num_prompt_tokens=len(request.context)
             )
-        limits = [prompts[i].max_new_tokens for i in open_]
-        for i, context, (ids, ended) in zip(open_, contexts, self.generate(contexts, limits, progress), strict=True):
-            text = self.chat.tokenizer.decode(ids, skip_special_tokens=True)
-            out[i] = Response(text=text, num_prompt_tokens=len(context), num_new_tokens=len(ids), ended=ended)
+        for i, request, replies in zip(open_, written, self.generate(written, progress), strict=True):
+            texts = [self.chat.tokenizer.decode(list(r.ids), skip_special_tokens=True) for r in replies]
+            later = [
+                Response(text=text, num_prompt_tokens=len(request.context), num_new_tokens=len(reply.ids), ended=reply.ended)
+                for text, reply in zip(texts, replies, strict=True)
+            ]
+            out[i] = replace(later[0], branches=tuple(later[1:]))
         return out  # type: ignore[return-value]
+
+    def _written_requests(self, prompts: Sequence[Prompt]) -> list[GenerateRequest]:
+        contexts = self.chat.encode([self.chat.prompt_text(p) for p in prompts])
+        return [
+            GenerateRequest(tuple(ids), p.max_new_tokens, tuple(self.chat.next_turn(p, say) for say in p.branches), p.max_new_tokens)
+            for p, ids in zip(prompts, contexts, strict=True)
+        ]
 
     def _requests(self, prompts: Sequence[Prompt]) -> list[ScoreRequest]:
         """Token ids of prompts with choices; those of a prompt met before (by another model, too) are not made again."""
@@ -100,7 +120,7 @@ class LocalEngine:
         self.tokens_asked += sum(len(r.context) * len(r.continuations) + sum(map(len, r.continuations)) for r in requests)
         sums = torch.zeros(sum(len(r.continuations) for r in unique), dtype=torch.float64)
         if self.unfit is None:
-            with packed.using(self.model) as lm:
+            with packed.using(self.model) as lm, kernels.using(lm, self.kernels.many):
                 for pack in self._packs(unique, key):
                     scoring.score_pack(lm, pack, sums)
                     self.tokens_computed += len(pack.tokens)
@@ -117,7 +137,7 @@ class LocalEngine:
 
     def _packs(self, requests: Sequence[ScoreRequest], key: Any) -> Iterable[scoring.Pack]:
         """The packs of a named list are kept for the next model while they take little memory."""
-        budget = self.budget if self.device.type != "cpu" else min(self.budget, _CPU_ROW)
+        budget = self._row_tokens
         name = ("packs", key, budget, str(self.device))
         if key is None or name in self.cache:
             return self.cache[name] if key is not None else scoring.packs(requests, budget, self.device)
@@ -160,9 +180,8 @@ class LocalEngine:
         found: dict[tuple[int, ...], Tensor] = {}
         distinct = list(dict.fromkeys(contexts))
         if self.unfit is None:
-            budget = self.budget if self.device.type != "cpu" else min(self.budget, _CPU_ROW)
-            with packed.using(self.model) as lm:
-                for row in trie.rows(distinct, [1] * len(distinct), budget):
+            with packed.using(self.model) as lm, kernels.using(lm, self.kernels.many):
+                for row in trie.rows(distinct, [1] * len(distinct), self._row_tokens):
                     wanted = torch.from_numpy(np.concatenate(row.tails)).to(self.device)
                     plan = packed.TriePlan(row).to(self.device)
                     tokens = torch.from_numpy(row.tokens).to(self.device)
@@ -174,67 +193,73 @@ class LocalEngine:
                 found.update(zip(group, logits.log_softmax(-1).cpu(), strict=True))
         return torch.stack([found[ids] for ids in contexts])
 
+    def generate(self, requests: Sequence[GenerateRequest], progress: Progress | None = None) -> list[list[Reply]]:
+        """Greedy replies, each with those to its branches. Of the checkpoint's generation settings only the end tokens are kept.
+
+        A request met twice is answered once.
+        """
+        done = progress or (lambda _: None)
+        unique = list(dict.fromkeys(requests))
+        done(len(requests) - len(unique))
+        ends = frozenset({self.chat.tokenizer.eos_token_id, *_end_ids(self.model)} - {None})
+        if self.unfit is None:
+            with kernels.using(packed.causal_lm(self.model), self.kernels.few, few=True):
+                replies = generation.generate(
+                    self.model, unique, ends, budget=self.budget, row_tokens=self._row_tokens, counters=self.generated, done=done
+                )
+        else:
+            replies = self._generate_plain(unique, ends)
+            done(len(unique))
+        found = dict(zip(unique, replies, strict=True))
+        return [found[request] for request in requests]
+
     @torch.inference_mode()
-    def generate(
-        self, contexts: Sequence[Sequence[int]], limits: Sequence[int], progress: Progress | None = None
-    ) -> list[tuple[list[int], bool]]:
-        """Greedy replies: (new token ids without the end token, whether the end token was written)."""
-        tokenizer = self.chat.tokenizer
-        ends = {tokenizer.eos_token_id, *_end_ids(self.model)} - {None}
-        pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(sorted(ends)), 0)
-        out: list[tuple[list[int], bool]] = [([], False)] * len(contexts)
-        order = sorted(range(len(contexts)), key=lambda i: (limits[i], len(contexts[i]), i))
-        sizes = [len(contexts[i]) + limits[i] for i in range(len(contexts))]
-        for group in _groups(order, sizes, self.budget):
-            wide, limit = max(len(contexts[i]) for i in group), max(limits[i] for i in group)
-            ids = torch.full((len(group), wide), pad)
-            seen = torch.zeros(len(group), wide, dtype=torch.long)
-            for j, i in enumerate(group):
-                ids[j, wide - len(contexts[i]) :] = torch.tensor(contexts[i])
-                seen[j, wide - len(contexts[i]) :] = 1
-            written = self.model.generate(
-                input_ids=ids.to(self.device),
-                attention_mask=seen.to(self.device),
-                max_new_tokens=limit,
-                do_sample=False,
-                num_beams=1,
-                pad_token_id=pad,
-                eos_token_id=sorted(ends) or None,
-                temperature=None,
-                top_p=None,
-                top_k=None,
-            )[:, wide:].tolist()
-            for i, new in zip(group, written, strict=True):
-                new = new[: limits[i]]
-                stop = next((k for k, token in enumerate(new) if token in ends), None)
-                out[i] = (new if stop is None else new[:stop], stop is not None)
-            if progress:
-                progress(len(group))
+    def _generate_plain(self, requests: Sequence[GenerateRequest], ends: frozenset[int]) -> list[list[Reply]]:
+        """transformers' own `generate` on contexts of one length at a time, for models that packed rows do not fit."""
+        first = self._written([(r.context, r.limit) for r in requests], ends)
+        replies = [first[r.context, r.limit] for r in requests]
+        later = [[(r.context + reply.ids + b, r.branch_limit) for b in r.branches] for r, reply in zip(requests, replies, strict=True)]
+        second = self._written([turn for turns in later for turn in turns], ends)
+        return [[reply, *(second[turn] for turn in turns)] for reply, turns in zip(replies, later, strict=True)]
+
+    def _written(
+        self, turns: Sequence[tuple[tuple[int, ...], int]], ends: frozenset[int]
+    ) -> dict[tuple[tuple[int, ...], int], Reply]:
+        """{(context, limit): reply}"""
+        pad = self.chat.tokenizer.pad_token_id if self.chat.tokenizer.pad_token_id is not None else min(ends, default=0)
+        out = {turn: Reply((), False) for turn in turns if turn[1] == 0}
+        for limit in sorted({limit for _, limit in turns} - {0}):
+            mine = list(dict.fromkeys(context for context, of in turns if of == limit))
+            for group in _equal_lengths(mine, self.budget, limit):
+                ids = torch.tensor(group, device=self.device)
+                written = self.model.generate(
+                    input_ids=ids,
+                    attention_mask=torch.ones_like(ids),
+                    max_new_tokens=limit,
+                    do_sample=False,
+                    num_beams=1,
+                    repetition_penalty=1.0,
+                    pad_token_id=pad,
+                    eos_token_id=sorted(ends) or None,
+                    temperature=None,
+                    top_p=None,
+                    top_k=None,
+                )[:, ids.shape[1] :].tolist()
+                for context, new in zip(group, written, strict=True):
+                    stop = next((k for k, token in enumerate(new) if token in ends), None)
+                    out[context, limit] = Reply(tuple(new if stop is None else new[:stop]), stop is not None)
+                    self.generated.decoded += len(new)
         return out
 
 
-def _equal_lengths(sequences: Sequence[tuple[int, ...]], budget: int) -> Iterator[list[tuple[int, ...]]]:
-    """Groups of sequences of one length, of at most `budget` tokens where no single sequence is longer."""
+def _equal_lengths(sequences: Sequence[tuple[int, ...]], budget: int, more: int = 0) -> Iterator[list[tuple[int, ...]]]:
+    """Groups of sequences of one length, of at most `budget` tokens (with `more` new ones each) where no single one is longer."""
     group: list[tuple[int, ...]] = []
     for ids in sorted(sequences, key=lambda ids: (len(ids), ids)):
-        if group and (len(ids) != len(group[0]) or len(ids) * (len(group) + 1) > budget):
+        if group and (len(ids) != len(group[0]) or (len(ids) + more) * (len(group) + 1) > budget):
             yield group
             group = []
         group.append(ids)
-    if group:
-        yield group
-
-
-def _groups(order: Sequence[int], sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Runs of `order` whose padded size stays within `budget` tokens."""
-    group: list[int] = []
-    widest = 0
-    for i in order:
-        widest = max(widest, sizes[i])
-        if group and widest * (len(group) + 1) > budget:
-            yield group
-            group, widest = [], sizes[i]
-        group.append(i)
     if group:
         yield group
 

@@ -10,7 +10,7 @@ Shapes: N tokens of the row, n tiles of q queries and k keys, H heads, D head wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,11 +42,12 @@ def attend_dense(
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     scores = torch.tanh(query @ key.transpose(2, 3) * (scale / softcap)) * softcap
     if mask is None:
-        mask = _additive(torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril_(), query.dtype)
+        mask = additive(torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril_(), query.dtype)
     return F.dropout((scores + mask).float().softmax(-1).to(query.dtype), dropout) @ value
 
 
-def _additive(keep: Tensor, dtype: torch.dtype) -> Tensor:
+def additive(keep: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where a key is seen, -inf where not."""
     return torch.zeros(keep.shape, dtype=dtype, device=keep.device).masked_fill_(~keep, float("-inf"))
 
 
@@ -78,7 +79,7 @@ class Plan:
         if (window, query.dtype) not in self._masks:
             places = torch.arange(self.shape[1], device=query.device)
             gap = places[:, None] - places
-            self._masks[window, query.dtype] = _additive((gap >= 0) & (gap < window), query.dtype)[None, None]
+            self._masks[window, query.dtype] = additive((gap >= 0) & (gap < window), query.dtype)[None, None]
         return self._masks[window, query.dtype]
 
     def attend(
@@ -102,6 +103,7 @@ class TriePlan:
         self.longest = int(row.positions.max()) + 1
         self._tiles = [_bucket(group, row) for group in trie.buckets(trie.tiles(row.leave))]
         self._masks: dict[Any, list[Tensor]] = {}
+        self.keep: Callable[[int, Tensor, Tensor], None] | None = None  # shown every layer's keys and values
 
     def to(self, device: torch.device) -> TriePlan:
         self.positions_N = self.positions_N.to(device)
@@ -121,7 +123,7 @@ class TriePlan:
                 if window is not None:  # a distance along the path, not in the row
                     near = self.positions_N[queries][:, :, None] - self.positions_N[keys][:, None] < window
                     keep = keep & (near | (keep.sum(-1, keepdim=True) == 1))  # padded queries keep their one key
-                made.append(_additive(keep, dtype)[:, None])
+                made.append(additive(keep, dtype)[:, None])
             self._masks[window, dtype] = made
         return self._masks[window, dtype]
 
@@ -130,6 +132,8 @@ class TriePlan:
         softcap: float | None, dropout: float,
     ) -> Tensor:  # fmt: skip
         """[N, H, D] and two of [N, Hkv, D] -> [N, H, D]"""
+        if self.keep is not None:
+            self.keep(layer, key, value)
         out = query.new_empty(self.total + 1, query.shape[1], value.shape[2])  # the last row takes what padding writes
 
         def pick(x: Tensor, rows: Tensor) -> Tensor:

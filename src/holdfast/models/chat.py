@@ -8,6 +8,8 @@ from typing import Any
 from holdfast.errors import ModelError
 from holdfast.records import Example, Message, Prompt
 
+_REPLY = "\u241fthe reply\u241f"  # stands for a reply where the template is asked what comes after it
+
 
 class ChatFormat:
     """A tokenizer and its chat template.
@@ -24,6 +26,17 @@ class ChatFormat:
 
     def prompt_text(self, prompt: Prompt) -> str:
         return prompt.messages[0].content + prompt.prefill if prompt.plain else self.text(prompt.messages, prompt.prefill)
+
+    def next_turn(self, prompt: Prompt, say: str) -> tuple[int, ...]:
+        """Token ids that close a generated reply to `prompt`, put the user's `say`, and open the next reply.
+
+        They follow the ids that the model wrote, whatever text those make: nothing already said is tokenised again.
+        """
+        messages = (*prompt.messages, Message("assistant", prompt.prefill + _REPLY), Message("user", say))
+        _, found, rest = self._template(messages, True).partition(_REPLY)
+        if not found:
+            raise ModelError("model.chat_template: leaves out what the assistant said; a second turn cannot be put")
+        return tuple(self.tokenizer(rest, add_special_tokens=False)["input_ids"])
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of finished texts, each with one BOS in front if this tokenizer uses one."""

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from holdfast.config import TrainConfig
-from holdfast.engine import adapter, packed
+from holdfast.engine import adapter, kernels, packed
 from holdfast.errors import ModelError, ResourceError
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 
@@ -62,6 +62,7 @@ def train(
     progress: Callable[[int], None] | None = None,
     allow_unchanged: bool = False,
     checkpoints: Mapping[int, Path] | None = None,
+    kernel: kernels.Name = "torch",
 ) -> Training:
     """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
 
@@ -80,7 +81,7 @@ def train(
             if progress:
                 progress(1)
 
-        record = _loop(model, examples, config, seed, max_steps, after)
+        record = _loop(model, examples, config, seed, max_steps, after, kernel)
         if not allow_unchanged and not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
             raise ModelError(
                 "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
@@ -106,8 +107,9 @@ def save(model: nn.Module, out: Path) -> None:
 
 
 def _loop(
-    model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, after: Callable[[int], None]
-) -> Training:
+    model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, after: Callable[[int], None],
+    kernel: kernels.Name,
+) -> Training:  # fmt: skip
     torch.manual_seed(seed)
     use_packed = packed.unfit(model) is None
     weights = [p for p in model.parameters() if p.requires_grad]
@@ -117,7 +119,7 @@ def _loop(
     )
     losses, rates, tokens = [], [], 0
     model.train()
-    with adapter.merged_in_passing(model):
+    with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel):
         for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
             batch = [examples[i] for i in indices]
             rate = config.learning_rate * learning_rate_factor(step, max_steps, config)

@@ -1,0 +1,268 @@
+"""Greedy generation in slots: shared prompt starts are computed once, a finished slot takes the next prompt, later turns go on from token ids.
+
+A prefill row is a trie of new prompts. Any other row holds one token of every running slot, plus the whole of a turn that is put
+to one. Keys and values live in the slots, not in a transformers cache. Branches of a reply are asked one after another in its slot,
+each from where the reply ended; nothing is computed again, and no text is tokenised again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from holdfast.engine import packed, trie
+
+_GROUP = 8  # neighbouring slots that are read up to the longest of them
+_MOST_SLOTS = {"cpu": 32}
+_ELSEWHERE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """Token ids of a context, and how many new tokens its reply may have. After the reply each of `branches` (token ids that close the
+    reply and open the next) is put by itself, and a reply of up to `branch_limit` tokens is generated to it.
+    """
+
+    context: tuple[int, ...]
+    limit: int
+    branches: tuple[tuple[int, ...], ...] = ()
+    branch_limit: int = 0
+
+    @property
+    def size(self) -> int:
+        """Keys and values a slot has to hold at most."""
+        return len(self.context) + self.limit + max((len(b) + self.branch_limit for b in self.branches), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Token ids without the end token, and whether that was written."""
+
+    ids: tuple[int, ...]
+    ended: bool
+
+
+@dataclass(slots=True)
+class Counters:
+    """Tokens that prefill and decoding computed."""
+
+    prefill: int = 0
+    decoded: int = 0
+    steps: int = 0
+
+
+class KeyValues:
+    """Keys and values of every layer, [slots, Hkv, length, D], allocated when a layer is first written."""
+
+    def __init__(self, num_slots: int, length: int):
+        self.num_slots, self.length = num_slots, length
+        self._layers: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def of(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        if layer not in self._layers:
+            new = lambda x: x.new_zeros(self.num_slots, x.shape[1], self.length, x.shape[2])  # noqa: E731
+            self._layers[layer] = new(key), new(value)
+        return self._layers[layer]
+
+    def keeping(self, slots: Sequence[int], paths: Sequence[np.ndarray], device: torch.device) -> Callable[[int, Tensor, Tensor], None]:
+        """What a trie row's plan calls in every layer: the keys and values along each path go into its slot."""
+        rows = [torch.from_numpy(path).to(device) for path in paths]
+
+        def keep(layer: int, key: Tensor, value: Tensor) -> None:
+            keys, values = self.of(layer, key, value)
+            for slot, at in zip(slots, rows, strict=True):
+                keys[slot, :, : len(at)] = key.index_select(0, at).transpose(0, 1)
+                values[slot, :, : len(at)] = value.index_select(0, at).transpose(0, 1)
+
+        return keep
+
+
+class SlotPlan:
+    """Attention of a row of segments (slot, tokens already in it, new tokens): those of one token first, in order of slots."""
+
+    def __init__(self, cache: KeyValues, segments: Sequence[tuple[int, int, int]], device: torch.device):
+        self.cache = cache
+        self.slots_N = torch.tensor([slot for slot, _, count in segments for _ in range(count)], device=device)
+        self.positions_N = torch.tensor([start + i for _, start, count in segments for i in range(count)], device=device)
+        singles = [(slot, start) for slot, start, count in segments if count == 1]
+        self._groups: list[tuple[slice, Tensor, slice, int]] = []  # (rows, slots within the group, slots, keys read)
+        width = _GROUP if device.type == "cpu" else cache.num_slots
+        row = 0
+        for low in range(0, cache.num_slots, width):
+            mine = [(slot, start) for slot, start in singles if low <= slot < low + width]
+            if mine:
+                first, last = mine[0][0], mine[-1][0] + 1
+                inside = torch.tensor([slot - first for slot, _ in mine], device=device)
+                self._groups.append((slice(row, row + len(mine)), inside, slice(first, last), max(s for _, s in mine) + 1))
+                row += len(mine)
+        self._long: list[tuple[slice, int, int]] = []  # (rows, slot, keys read)
+        for slot, start, count in segments[row:]:
+            self._long.append((slice(row, row + count), slot, start + count))
+            row += count
+        self._masks: dict[Any, Tensor] = {}
+
+    def _mask(self, name: Any, positions: Tensor, length: int, window: int | None, dtype: torch.dtype) -> Tensor:
+        """Additive [n, 1, q, length] for queries at `positions` [n, q]."""
+        if (name, window) not in self._masks:
+            gap = positions[:, :, None] - torch.arange(length, device=positions.device)
+            keep = gap >= 0 if window is None else (gap >= 0) & (gap < window)
+            self._masks[name, window] = packed.additive(keep, dtype)[:, None]
+        return self._masks[name, window]
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
+        softcap: float | None, dropout: float,
+    ) -> Tensor:  # fmt: skip
+        """[N, H, D] and two of [N, Hkv, D] -> [N, H, D]"""
+        keys, values = self.cache.of(layer, key, value)
+        keys[self.slots_N, :, self.positions_N] = key
+        values[self.slots_N, :, self.positions_N] = value
+        out = query.new_empty(*query.shape[:2], value.shape[2])
+        heads, shared = query.shape[1], key.shape[1]
+        for i, (rows, inside, slots, length) in enumerate(self._groups):
+            count = slots.stop - slots.start
+            queries = query.new_zeros(count, shared, heads // shared, query.shape[2])  # queries of one key head are its rows
+            queries[inside] = query[rows].unflatten(1, (shared, heads // shared))
+            positions = self.positions_N.new_zeros(count, 1)
+            positions[inside, 0] = self.positions_N[rows]
+            mask = self._mask(i, positions, length, window, query.dtype).expand(-1, -1, heads // shared, -1)
+            found = packed.attend_dense(queries, keys[slots, :, :length], values[slots, :, :length], mask, scaling, softcap, dropout)
+            out[rows] = found[inside].flatten(1, 2)
+        for i, (rows, slot, length) in enumerate(self._long):
+            mask = self._mask(("long", i), self.positions_N[rows][None], length, window, query.dtype)
+            found = packed.attend_dense(
+                query[rows].transpose(0, 1)[None], keys[slot, :, :length][None], values[slot, :, :length][None],
+                mask, scaling, softcap, dropout,
+            )  # fmt: skip
+            out[rows] = found[0].transpose(0, 1)
+        return out
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What a slot is busy with. `held`: keys in it; `feed`: tokens of its next row; `turn`: 0 the reply, then its branches."""
+
+    number: int
+    index: int
+    request: GenerateRequest
+    held: int = 0
+    turn: int = 0
+    new: list[int] = field(default_factory=list)
+    feed: list[int] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+    fork: int = 0
+    rest: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.held = len(self.request.context)
+
+    def take(self, token: int, ends: frozenset[int]) -> bool:
+        """Record what the model wrote; whether the slot is through."""
+        limit = self.request.limit if self.turn == 0 else self.request.branch_limit
+        ended = token in ends
+        if not ended:
+            self.new.append(token)
+        if not ended and len(self.new) < limit:
+            self.feed = [token]
+            return False
+        self.replies.append(Reply(tuple(self.new), ended))
+        if self.turn == 0:
+            self.fork, self.rest = self.held, [] if ended else [token]  # an unended reply's last token is not in the slot yet
+        if self.turn == len(self.request.branches) or self.request.branch_limit == 0:
+            return True
+        self.held, self.feed = self.fork, [*self.rest, *self.request.branches[self.turn]]
+        self.turn, self.new = self.turn + 1, []
+        return False
+
+
+def generate(
+    model: nn.Module,
+    requests: Sequence[GenerateRequest],
+    ends: frozenset[int],
+    *,
+    budget: int,
+    row_tokens: int,
+    counters: Counters,
+    done: Callable[[int], None] = lambda _: None,
+) -> list[list[Reply]]:
+    """For each request its reply, then those to its branches; `done` is told of each request that gets through.
+
+    `budget`: tokens the slots may hold together; `row_tokens`: tokens of one prefill row.
+    """
+    out: list[list[Reply]] = [[Reply((), False)] if r.limit == 0 else [] for r in requests]
+    done(sum(map(bool, out)))
+    order = sorted((i for i, found in enumerate(out) if not found), key=lambda i: (_level(requests[i]), requests[i].context))
+    with torch.inference_mode(), packed.using(model) as lm:
+        for _, members in groupby(order, key=lambda i: _level(requests[i])):
+            _run(lm, requests, list(members), out, ends, budget, row_tokens, counters, done)
+    return out
+
+
+def _level(request: GenerateRequest) -> int:
+    """Classes of sizes: slots are as long as the longest of a class, and one long prompt must not make all slots long."""
+    return request.size.bit_length()
+
+
+def _run(
+    lm: nn.Module, requests: Sequence[GenerateRequest], order: list[int], out: list[list[Reply]], ends: frozenset[int], budget: int,
+    row_tokens: int, counters: Counters, done: Callable[[int], None],
+) -> None:  # fmt: skip
+    device = next(lm.parameters()).device
+    length = max(requests[i].size for i in order)
+    num_slots = max(1, min(budget // length, len(order), _MOST_SLOTS.get(device.type, _ELSEWHERE)))
+    cache, waiting, running = KeyValues(num_slots, length), order[::-1], {}
+
+    def take(slot: _Slot, token: int) -> None:
+        if slot.take(token, ends):
+            out[slot.index] = slot.replies
+            del running[slot.number]
+            done(1)
+
+    while waiting or running:
+        free = [s for s in range(num_slots) if s not in running]
+        if waiting and (len(free) >= max(1, num_slots // 8) or len(waiting) <= len(free)):
+            new = [_Slot(number, i, requests[i]) for number, i in zip(free, _last(waiting, len(free)), strict=False)]
+            running.update((slot.number, slot) for slot in new)
+            for slot, token in _prefill(lm, cache, new, row_tokens, counters):
+                take(slot, token)
+        if not running:
+            continue
+        row = sorted(running.values(), key=lambda s: (len(s.feed) > 1, s.number))
+        plan = SlotPlan(cache, [(s.number, s.held, len(s.feed)) for s in row], device)
+        tokens = torch.tensor([token for s in row for token in s.feed], device=device)
+        wanted = torch.tensor([len(s.feed) for s in row], device=device).cumsum(0) - 1
+        written = torch.cat([part.argmax(-1) for _, part in packed.logits(lm, tokens, plan, wanted)]).tolist()
+        counters.steps += 1
+        counters.decoded += sum(len(s.feed) == 1 for s in row)
+        counters.prefill += sum(len(s.feed) for s in row if len(s.feed) > 1)
+        for slot, token in zip(row, written, strict=True):
+            slot.held += len(slot.feed)
+            take(slot, token)
+
+
+def _last(waiting: list[int], count: int) -> list[int]:
+    """Take up to `count` off the end."""
+    return [waiting.pop() for _ in range(min(count, len(waiting)))]
+
+
+def _prefill(
+    lm: nn.Module, cache: KeyValues, new: Sequence[_Slot], row_tokens: int, counters: Counters
+) -> Iterator[tuple[_Slot, int]]:
+    """(slot, first token written) of every new prompt, its keys and values put into its slot."""
+    device = next(lm.parameters()).device
+    contexts = [slot.request.context for slot in new]
+    for row in trie.rows(contexts, list(map(len, contexts)), row_tokens):
+        plan = packed.TriePlan(row).to(device)
+        mine = [new[i] for i in row.sequences]
+        plan.keep = cache.keeping([slot.number for slot in mine], row.tails, device)
+        last = torch.tensor([int(path[-1]) for path in row.tails], device=device)
+        tokens = torch.from_numpy(row.tokens).to(device)
+        counters.prefill += len(tokens)
+        written = torch.cat([part.argmax(-1) for _, part in packed.logits(lm, tokens, plan, last)]).tolist()
+        yield from zip(mine, written, strict=True)

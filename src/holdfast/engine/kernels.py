@@ -1,0 +1,143 @@
+"""Which matrix multiply runs under a model's own nn.Linear modules on a CPU: torch's default, or oneDNN's.
+
+On some processors the default takes a slow path (AMD with AVX-512: up to 2.3 times on Zen 5, 1.1 on Zen 4); with few rows oneDNN gains
+more, from weights reordered once. The choice is made by a check (does it agree, is it faster?) once a run, and kept with the run:
+a choice made anew in every process would make numbers hang on how long something took (docs/decisions/005).
+
+The operator is private to torch and has no autograd: where it is missing, the default is used; under autograd a function of our own
+gives the input's gradient over a frozen weight.
+"""
+
+from __future__ import annotations
+
+import time
+import types
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Name = Literal["torch", "onednn"]
+GAIN = 1.15  # times faster than the default, or the default stays
+MANY, FEW = 1024, 16
+TOLERANCE = 1e-4  # of a sum of products of unit normals divided by the root of their number: rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """What is used for rows of many tokens (scoring, prefill, training) and of few (decoding, weights reordered for it)."""
+
+    many: Name = "torch"
+    few: Name = "torch"
+
+
+def onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x [..., in] @ weight [out, in]' + bias, without autograd."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+def linear(name: Name, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return onednn(x, weight, bias) if name == "onednn" else F.linear(x, weight, bias)
+
+
+def reordered(weight: Tensor, rows: int) -> Tensor:
+    """A copy laid out for `onednn` with about `rows` rows. It goes stale without a sign when the weight changes."""
+    return torch.ops.mkldnn._reorder_linear_weight(weight.detach(), rows)
+
+
+def choose(shapes: Sequence[tuple[int, int]], dtype: torch.dtype = torch.float32) -> tuple[Kernels, dict[str, Any]]:
+    """(the kernels to use for linears of these (in, out) shapes on this processor, what was measured: GF/s and largest difference)"""
+    measured: dict[str, Any] = {}
+    picked: dict[str, Name] = {}
+    for use, rows, packed in (("many", MANY, False), ("few", FEW, True)):
+        try:
+            took, gap = _timed(shapes, rows, packed, dtype)
+        except (RuntimeError, AttributeError, NotImplementedError):
+            picked[use] = "torch"
+            continue
+        work = 2e-9 * rows * sum(a * b for a, b in shapes)
+        measured[use] = {**{f"{name}_gflops": round(work / t, 1) for name, t in took.items()}, "largest_difference": float(f"{gap:.1e}")}
+        faster = took["onednn"] * GAIN < took["torch"] and gap < (TOLERANCE if dtype == torch.float32 else 0.05)
+        picked[use] = "onednn" if faster else "torch"
+    return Kernels(**picked), measured
+
+
+@torch.inference_mode()
+def _timed(shapes: Sequence[tuple[int, int]], rows: int, packed: bool, dtype: torch.dtype) -> tuple[dict[str, float], float]:
+    """({kernel: seconds of process time for all shapes once, the best of several}, largest difference)"""
+    generator = torch.Generator().manual_seed(0)
+    drawn = [
+        (torch.randn(rows, a, generator=generator).to(dtype), (torch.randn(b, a, generator=generator) / a**0.5).to(dtype))
+        for a, b in shapes
+    ]
+    ready = [reordered(w, rows) if packed else w for _, w in drawn]
+    runs = {"torch": lambda: [F.linear(x, w) for x, w in drawn], "onednn": lambda: [onednn(x, w) for (x, _), w in zip(drawn, ready, strict=True)]}
+    gap = max(float((a.float() - b.float()).abs().max()) for a, b in zip(runs["torch"](), runs["onednn"](), strict=True))
+    repeats = max(1, round(2e8 / (rows * sum(a * b for a, b in shapes))))
+    best = dict.fromkeys(runs, float("inf"))
+    for _ in range(7):
+        for name, run in runs.items():
+            start = time.process_time()
+            for _ in range(repeats):
+                run()
+            best[name] = min(best[name], (time.process_time() - start) / repeats)
+    return best, gap
+
+
+class _Frozen(torch.autograd.Function):
+    """oneDNN over a frozen weight: the gradient of x alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None):
+        ctx.save_for_backward(weight)
+        return onednn(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor):
+        (weight,) = ctx.saved_tensors
+        return onednn(grads[0].contiguous(), weight.t()), None, None
+
+
+@contextmanager
+def using(model: nn.Module, name: Name, few: bool = False) -> Iterator[int]:
+    """The model's plain linears run on this kernel for as long as the block lasts; how many do.
+
+    `few`: on weights reordered for few rows. Weights must not change inside the block. A linear that is trained computes as
+    before; one on another device, or patched already, is left alone.
+    """
+    chosen = [m for m in model.modules() if _plain(m)] if name == "onednn" else []
+    for module in chosen:
+        weight = reordered(module.weight, FEW) if few else module.weight
+
+        def forward(self: Any, x: Tensor, weight: Tensor = weight) -> Tensor:
+            if not torch.is_grad_enabled():
+                return onednn(x, weight, self.bias)
+            if self.weight.requires_grad or (self.bias is not None and self.bias.requires_grad):
+                return F.linear(x, self.weight, self.bias)
+            return _Frozen.apply(x, self.weight, self.bias)
+
+        module.forward = types.MethodType(forward, module)
+    try:
+        yield len(chosen)
+    finally:
+        for module in chosen:
+            del module.forward
+
+
+def _plain(module: nn.Module) -> bool:
+    return (
+        type(module) is nn.Linear
+        and "forward" not in vars(module)
+        and module.weight.device.type == "cpu"
+        and module.weight.dtype in (torch.float32, torch.bfloat16)
+    )
+
+
+def peak_gflops(dtype: torch.dtype = torch.float32, name: Name = "torch") -> float:
+    """This processor's matrix-multiply rate with the threads at hand, from a large product: what `fraction of peak` divides by."""
+    took, _ = _timed([(768, 2048)], MANY, False, dtype) if name == "torch" else _timed([(768, 2048)], MANY, True, dtype)
+    return 2e-9 * MANY * 768 * 2048 / took[name]
