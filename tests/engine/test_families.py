@@ -30,7 +30,9 @@ def requests(seed=0):
 def plain(model, request):
     out = []
     for continuation in request.continuations:
-        model(torch.tensor([[3]]), use_cache=False)  # a dynamic rotary embedding keeps the longest length it met until a short call
+        model(
+            torch.tensor([[3]]), use_cache=False
+        )  # a dynamic rotary embedding keeps the longest length it met until a short call
         ids = torch.tensor([request.context + continuation[:-1]])
         logits = model(ids, use_cache=False).logits[0, len(request.context) - 1 :]
         out.append(float(logits.float().log_softmax(-1)[range(len(continuation)), continuation].double().sum()))

@@ -10,8 +10,6 @@ from holdfast.engine import packed, trie
 SEQUENCES = st.lists(st.lists(st.integers(3, 5), min_size=1, max_size=12).map(tuple), min_size=1, max_size=25, unique=True)
 
 
-
-
 @settings(max_examples=60, deadline=None)
 @given(sequences=SEQUENCES, budget=st.integers(4, 80), share=st.integers(1, 6))
 def test_every_sequence_is_a_path_and_what_is_shared_stands_once(sequences, budget, share):

@@ -70,7 +70,9 @@ class KeyValues:
             self._layers[layer] = new(key), new(value)
         return self._layers[layer]
 
-    def keeping(self, slots: Sequence[int], paths: Sequence[np.ndarray], device: torch.device) -> Callable[[int, Tensor, Tensor], None]:
+    def keeping(
+        self, slots: Sequence[int], paths: Sequence[np.ndarray], device: torch.device
+    ) -> Callable[[int, Tensor, Tensor], None]:
         """What a trie row's plan calls in every layer: the keys and values along each path go into its slot."""
         rows = [torch.from_numpy(path).to(device) for path in paths]
 
@@ -132,7 +134,9 @@ class SlotPlan:
             positions = self.positions_N.new_zeros(count, 1)
             positions[inside, 0] = self.positions_N[rows]
             mask = self._mask(i, positions, length, window, query.dtype).expand(-1, -1, heads // shared, -1)
-            found = packed.attend_dense(queries, keys[slots, :, :length], values[slots, :, :length], mask, scaling, softcap, dropout)
+            found = packed.attend_dense(
+                queries, keys[slots, :, :length], values[slots, :, :length], mask, scaling, softcap, dropout
+            )
             out[rows] = found[inside].flatten(1, 2)
         for i, (rows, slot, length) in enumerate(self._long):
             mask = self._mask(("long", i), self.positions_N[rows][None], length, window, query.dtype)

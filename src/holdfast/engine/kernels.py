@@ -60,7 +60,10 @@ def choose(shapes: Sequence[tuple[int, int]], dtype: torch.dtype = torch.float32
             picked[use] = "torch"
             continue
         work = 2e-9 * rows * sum(a * b for a, b in shapes)
-        measured[use] = {**{f"{name}_gflops": round(work / t, 1) for name, t in took.items()}, "largest_difference": float(f"{gap:.1e}")}
+        measured[use] = {
+            **{f"{name}_gflops": round(work / t, 1) for name, t in took.items()},
+            "largest_difference": float(f"{gap:.1e}"),
+        }
         faster = took["onednn"] * GAIN < took["torch"] and gap < (TOLERANCE if dtype == torch.float32 else 0.05)
         picked[use] = "onednn" if faster else "torch"
     return Kernels(**picked), measured
@@ -75,7 +78,10 @@ def _timed(shapes: Sequence[tuple[int, int]], rows: int, packed: bool, dtype: to
         for a, b in shapes
     ]
     ready = [reordered(w, rows) if packed else w for _, w in drawn]
-    runs = {"torch": lambda: [F.linear(x, w) for x, w in drawn], "onednn": lambda: [onednn(x, w) for (x, _), w in zip(drawn, ready, strict=True)]}
+    runs = {
+        "torch": lambda: [F.linear(x, w) for x, w in drawn],
+        "onednn": lambda: [onednn(x, w) for (x, _), w in zip(drawn, ready, strict=True)],
+    }
     gap = max(float((a.float() - b.float()).abs().max()) for a, b in zip(runs["torch"](), runs["onednn"](), strict=True))
     repeats = max(1, round(2e8 / (rows * sum(a * b for a, b in shapes))))
     best = dict.fromkeys(runs, float("inf"))

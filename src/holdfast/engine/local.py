@@ -92,7 +92,9 @@ class LocalEngine:
     def _written_requests(self, prompts: Sequence[Prompt]) -> list[GenerateRequest]:
         contexts = self.chat.encode([self.chat.prompt_text(p) for p in prompts])
         return [
-            GenerateRequest(tuple(ids), p.max_new_tokens, tuple(self.chat.next_turn(p, say) for say in p.branches), p.max_new_tokens)
+            GenerateRequest(
+                tuple(ids), p.max_new_tokens, tuple(self.chat.next_turn(p, say) for say in p.branches), p.max_new_tokens
+            )
             for p, ids in zip(prompts, contexts, strict=True)
         ]
 
@@ -218,7 +220,9 @@ class LocalEngine:
         """transformers' own `generate` on contexts of one length at a time, for models that packed rows do not fit."""
         first = self._written([(r.context, r.limit) for r in requests], ends)
         replies = [first[r.context, r.limit] for r in requests]
-        later = [[(r.context + reply.ids + b, r.branch_limit) for b in r.branches] for r, reply in zip(requests, replies, strict=True)]
+        later = [
+            [(r.context + reply.ids + b, r.branch_limit) for b in r.branches] for r, reply in zip(requests, replies, strict=True)
+        ]
         second = self._written([turn for turns in later for turn in turns], ends)
         return [[reply, *(second[turn] for turn in turns)] for reply, turns in zip(replies, later, strict=True)]
 

@@ -221,7 +221,10 @@ def logits(lm: nn.Module, tokens_N: Tensor, plan: Any, rows: Tensor, block: int 
             yield start, head(hidden[start : start + (block or len(rows))]).float()
         return
     positions = plan.positions_N[None]
-    yield 0, lm(input_ids=tokens_N[None], position_ids=positions, plan=plan, use_cache=False, logits_to_keep=rows).logits[0].float()
+    yield (
+        0,
+        lm(input_ids=tokens_N[None], position_ids=positions, plan=plan, use_cache=False, logits_to_keep=rows).logits[0].float(),
+    )
 
 
 def has_plain_head(lm: nn.Module) -> bool:

@@ -1,0 +1,137 @@
+"""Log-likelihoods of the suite: holdfast against lm-eval's HF backend at its best batch size, with and without an unmerged adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from benchmarks.peers import common, rows
+from benchmarks.peers.rows import Pair
+from holdfast.engine import kernels
+from holdfast.engine.kernels import Kernels
+from holdfast.engine.local import LocalEngine, ScoreRequest
+from holdfast.models.chat import ChatFormat
+
+AMOUNT = {"2M": (60, 5, 8), "100M": (8, 2, 5), "tiny": (4, 1, 2)}
+BATCHES = {"2M": (1, 8, 32), "100M": (1, 8), "tiny": (1, 4)}
+
+
+def lm_eval(model: Any, tokenizer: Any, batch: int, pairs: Sequence[Pair]) -> Callable[[], list[tuple[float, bool]]]:
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    backend = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch, device="cpu", max_length=2048)
+    asked = [Instance(request_type="loglikelihood", doc={}, arguments=pair, idx=0) for pair in pairs]
+    return lambda: backend.loglikelihood(asked, disable_tqdm=True)
+
+
+def requests(chat: ChatFormat, pairs: Sequence[Pair]) -> list[ScoreRequest]:
+    """Neighbouring pairs of one context are one request."""
+    groups: list[tuple[str, list[str]]] = []
+    for context, continuation in pairs:
+        if not groups or groups[-1][0] != context:
+            groups.append((context, []))
+        groups[-1][1].append(continuation)
+    encoded = chat.encode_choices([c for c, _ in groups], [options for _, options in groups])
+    return [ScoreRequest(tuple(context), tuple(map(tuple, options))) for context, options in encoded]
+
+
+def holdfast(model: Any, chat: ChatFormat, pairs: Sequence[Pair], use: Kernels) -> Callable[[], list[float]]:
+    """Tokenising included, as lm-eval's is; the start-up check of the engine is made once a model, outside."""
+    engine = LocalEngine(model, chat, packing=True, use=use)
+    return lambda: [value for found in engine.score(requests(chat, pairs)) for value in found]
+
+
+def best_batch(model: Any, tokenizer: Any, pairs: Sequence[Pair], sizes: Sequence[int]) -> int:
+    found = common.interleave({str(b): lm_eval(model, tokenizer, b, pairs) for b in sizes}, 1)
+    return int(min(found, key=lambda name: found[name].cpu))
+
+
+def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+    tokenizer = common.tokenizer(size)
+    chat, plain, tuned = ChatFormat(tokenizer), common.llama(size), common.lora(common.llama(size))
+    fast, measured = kernels.choose(shapes(plain))
+    body, head = common.parameters(size)
+    out: dict[str, Any] = {"kernels": {"many": fast.many, "few": fast.few, "measured": measured}, "tasks": {}}
+    timed: dict[str, list[common.Timed]] = {}
+    flops = 0.0
+    for task, pairs in rows.suite(*AMOUNT[size]).items():
+        batch = best_batch(plain, tokenizer, pairs, BATCHES[size])
+        runs: dict[str, Callable[[], Any]] = {
+            "lm-eval": lm_eval(plain, tokenizer, batch, pairs),
+            "holdfast, same kernel": holdfast(plain, chat, pairs, Kernels()),
+            "holdfast, best kernel": holdfast(plain, chat, pairs, Kernels(many="onednn")),
+            "lm-eval, adapter": lm_eval(tuned, tokenizer, batch, pairs),
+            "holdfast, adapter, same kernel": holdfast(tuned, chat, pairs, Kernels()),
+        }
+        say(f"scoring {size}: {task}, {len(pairs)} pairs, lm-eval at batch {batch}")
+        found = common.interleave(runs, rounds)
+        counted = LocalEngine(plain, chat, packing=True)
+        asked = requests(chat, pairs)
+        counted.score(asked)
+        lengths = [len(c) for r in asked for c in r.continuations]
+        wanted = sum(len({r.context + c[:k] for c in r.continuations for k in range(len(c))}) for r in asked)
+        work = 2 * (counted.tokens_computed * body + wanted * head)
+        flops += work
+        entry: dict[str, Any] = {
+            "pairs": len(pairs),
+            "batch": batch,
+            "tokens_asked": counted.tokens_asked,
+            "tokens_computed": counted.tokens_computed,
+        }
+        for name, row in found.items():
+            base = found["lm-eval, adapter" if "adapter" in name else "lm-eval"]
+            entry[name] = {"cpu_s": round(row.cpu, 3), "wall_s": round(row.wall, 3), "times": round(base.cpu / row.cpu, 2)}
+            if name.startswith("holdfast"):
+                entry[name]["gflops"] = round(work / row.cpu / 1e9, 1)
+                gaps = [abs(a - b[0]) / n for a, b, n in zip(row.result, base.result, lengths, strict=True)]
+                entry[name]["largest_difference_per_token"] = float(f"{max(gaps):.1e}")
+            timed.setdefault(name, []).append(row)
+        out["tasks"][task] = entry
+    sums = {name: common.total(t) for name, t in timed.items()}
+    out["suite"] = {
+        name: {
+            "cpu_s": round(cpu, 3),
+            "times": round(sums["lm-eval, adapter" if "adapter" in name else "lm-eval"] / cpu, 2),
+            **({"gflops": round(flops / cpu / 1e9, 1)} if name.startswith("holdfast") else {}),
+        }
+        for name, cpu in sums.items()
+    }
+    out["exactness"] = exactness(size, chat, plain)
+    return out
+
+
+def shapes(model: Any) -> list[tuple[int, int]]:
+    c = model.config
+    return [(c.hidden_size, c.hidden_size), (c.hidden_size, c.intermediate_size), (c.intermediate_size, c.hidden_size)]
+
+
+@torch.inference_mode()
+def exactness(size: str, chat: ChatFormat, model: Any, count: int = 40) -> dict[str, float]:
+    """Single tokens' log-probabilities: packed against one plain call a request, and both against float64."""
+    import copy
+
+    double = copy.deepcopy(model).double()
+    asked = [r for pairs in rows.suite(*AMOUNT[size]).values() for r in requests(chat, pairs)[:: max(1, len(pairs) // count)]]
+    tokens = [ScoreRequest(r.context + c[:k], (c[k : k + 1],)) for r in asked for c in r.continuations for k in range(len(c))]
+    packed = {name: LocalEngine(model, chat, packing=True, use=Kernels(many=name)).score(tokens) for name in ("torch", "onednn")}
+    gaps: dict[str, float] = {}
+
+    def widen(name: str, value: float) -> None:
+        gaps[name] = max(gaps.get(name, 0.0), abs(value))
+
+    wholes: dict[tuple[int, ...], list[tuple[int, int, int]]] = {}
+    for i, t in enumerate(tokens):
+        wholes.setdefault(t.context, []).append((i, len(t.context) - 1, t.continuations[0][0]))
+    for ids, reads in wholes.items():
+        batch = torch.tensor([ids])
+        single = model(batch, use_cache=False, logits_to_keep=1).logits[0, -1].float().log_softmax(-1)
+        exact = double(batch, use_cache=False, logits_to_keep=1).logits[0, -1].log_softmax(-1)
+        for i, _, target in reads:
+            widen("plain - float64", float(single[target]) - float(exact[target]))
+            for name, found in packed.items():
+                widen(f"{name} - plain", found[i][0] - float(single[target]))
+                widen(f"{name} - float64", found[i][0] - float(exact[target]))
+    return {"tokens": len(tokens), **{name: float(f"{gap:.1e}") for name, gap in gaps.items()}}
