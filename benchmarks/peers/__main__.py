@@ -44,7 +44,7 @@ def main() -> int:
         for part in asked.only or PARTS:
             start = time.monotonic()
             found["sizes"].setdefault(size, {})[part] = import_module(f"benchmarks.peers.{part}").run(size, rounds, common.say)
-            common.say(f"{part} {size}: {time.monotonic() - start:.0f} s")
+            common.say(f"{part} {size}: {time.monotonic() - start:.0f} s; {json.dumps(found['sizes'][size][part])}")
     print(table.drawn(found))
     stored = RESULTS / f"{table.slug(found['machine']['processor'])}.json"
     if asked.check:

@@ -15,6 +15,7 @@ from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.models.chat import ChatFormat
 
 AMOUNT = {"2M": (60, 5, 8), "100M": (8, 2, 5), "tiny": (4, 1, 2)}
+EXACT = {"2M": 30, "100M": 4, "tiny": 4}  # requests of each task
 BATCHES = {"2M": (1, 8, 32), "100M": (1, 8), "tiny": (1, 4)}
 
 
@@ -109,29 +110,29 @@ def shapes(model: Any) -> list[tuple[int, int]]:
 
 
 @torch.inference_mode()
-def exactness(size: str, chat: ChatFormat, model: Any, count: int = 40) -> dict[str, float]:
-    """Single tokens' log-probabilities: packed against one plain call a request, and both against float64."""
+def exactness(size: str, chat: ChatFormat, model: Any) -> dict[str, float]:
+    """Single tokens' log-probabilities: packed against one plain call a continuation, and both against float64."""
     import copy
 
     double = copy.deepcopy(model).double()
-    asked = [r for pairs in rows.suite(*AMOUNT[size]).values() for r in requests(chat, pairs)[:: max(1, len(pairs) // count)]]
-    tokens = [ScoreRequest(r.context + c[:k], (c[k : k + 1],)) for r in asked for c in r.continuations for k in range(len(c))]
+    asked = [r for pairs in rows.suite(*AMOUNT[size]).values() for r in requests(chat, pairs)[: EXACT[size]]]
+    wholes = list(dict.fromkeys((r.context, c) for r in asked for c in r.continuations))
+    tokens = [ScoreRequest(context + c[:k], (c[k : k + 1],)) for context, c in wholes for k in range(len(c))]
     packed = {name: LocalEngine(model, chat, packing=True, use=Kernels(many=name)).score(tokens) for name in ("torch", "onednn")}
     gaps: dict[str, float] = {}
-
-    def widen(name: str, value: float) -> None:
-        gaps[name] = max(gaps.get(name, 0.0), abs(value))
-
-    wholes: dict[tuple[int, ...], list[tuple[int, int, int]]] = {}
-    for i, t in enumerate(tokens):
-        wholes.setdefault(t.context, []).append((i, len(t.context) - 1, t.continuations[0][0]))
-    for ids, reads in wholes.items():
-        batch = torch.tensor([ids])
-        single = model(batch, use_cache=False, logits_to_keep=1).logits[0, -1].float().log_softmax(-1)
-        exact = double(batch, use_cache=False, logits_to_keep=1).logits[0, -1].log_softmax(-1)
-        for i, _, target in reads:
-            widen("plain - float64", float(single[target]) - float(exact[target]))
-            for name, found in packed.items():
-                widen(f"{name} - plain", found[i][0] - float(single[target]))
-                widen(f"{name} - float64", found[i][0] - float(exact[target]))
+    at = 0
+    for context, c in wholes:
+        ids, targets = torch.tensor([context + c[:-1]]), torch.tensor(c)
+        plain, exact = (
+            m(ids, use_cache=False).logits[0, len(context) - 1 :].to(kind).log_softmax(-1)[torch.arange(len(c)), targets]
+            for m, kind in ((model, torch.float32), (double, torch.float64))
+        )
+        named = {name: torch.tensor([found[at + k][0] for k in range(len(c))]) for name, found in packed.items()}
+        for name, a, b in (
+            ("plain - float64", plain, exact),
+            *((f"{name} - plain", found, plain) for name, found in named.items()),
+            *((f"{name} - float64", found, exact) for name, found in named.items()),
+        ):
+            gaps[name] = max(gaps.get(name, 0.0), float((a.double() - b.double()).abs().max()))
+        at += len(c)
     return {"tokens": len(tokens), **{name: float(f"{gap:.1e}") for name, gap in gaps.items()}}

@@ -51,7 +51,7 @@ def test_packed_scores_of_a_family_equal_plain_calls(name, chat):
     model = make(*FAMILIES[name])
     before = {k: v.clone() for k, v in model.state_dict().items()}
     engine = LocalEngine(model, chat, 150)
-    assert engine.unfit is None
+    assert engine.fit.why_not is None
     agrees(engine, model)
     assert engine.tokens_computed < engine.tokens_asked
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
@@ -61,7 +61,7 @@ def test_packed_scores_of_a_family_equal_plain_calls(name, chat):
 def test_a_family_that_packed_rows_do_not_carry_is_named_and_scored_by_plain_calls(name, chat):
     model = make(*STRANGE[name])
     engine = LocalEngine(model, chat, 150)
-    assert engine.unfit
+    assert engine.fit.why_not
     agrees(engine, model)
 
 

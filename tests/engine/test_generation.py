@@ -73,7 +73,7 @@ def test_a_family_that_packed_rows_do_not_carry_writes_by_its_own_generate(name,
     model = make(*STRANGE[name])
     engine = LocalEngine(model, chat, 300)
     requests = [r for r in conversations(random.Random(name), longest=20) if r.limit]
-    assert engine.unfit
+    assert engine.fit.why_not
     assert engine.generate(requests) == one_by_one(model, requests, {chat.tokenizer.eos_token_id, *engine_ends(model)})
 
 

@@ -31,7 +31,7 @@ def draw(rng, count):
 def test_packed_scores_equal_one_plain_call_per_continuation(llama, chat):
     requests = draw(random.Random(0), 30)
     engine = LocalEngine(llama, chat)
-    assert engine.unfit is None
+    assert engine.fit.why_not is None
     for request, found in zip(requests, engine.score(requests), strict=True):
         assert found == pytest.approx(plain(llama, request), abs=1e-5)
 
@@ -57,7 +57,7 @@ def test_a_model_that_packed_rows_do_not_fit_is_scored_by_plain_calls(llama, cha
 
 def test_dynamic_rope_is_named_as_unfit(llama):
     llama.config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
-    assert "rotary" in packed.unfit(llama)
+    assert "rotary" in (packed.fit(llama).why_not or "")
 
 
 def test_packed_attention_is_switched_back_after_use(llama):

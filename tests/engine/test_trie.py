@@ -25,22 +25,24 @@ def test_every_sequence_is_a_path_and_what_is_shared_stands_once(sequences, budg
 
 
 @settings(max_examples=60, deadline=None)
-@given(sequences=SEQUENCES, tile_rows=st.integers(1, 40), chain=st.integers(1, 8))
-def test_the_tiles_show_each_row_its_path_and_nothing_else(sequences, tile_rows, chain):
+@given(sequences=SEQUENCES, tile_rows=st.integers(1, 40), chain=st.integers(1, 8), every=st.integers(1, 5))
+def test_the_tiles_show_each_row_its_path_and_nothing_else(sequences, tile_rows, chain, every):
     (row,) = trie.rows(sequences, [len(s) for s in sequences], 10**6, 2)
-    seen = {}
     found = trie.tiles(row.leave, tile_rows, chain)
-    for group in trie.buckets(found, free=20):
-        queries, keys, keep, into = (x.numpy() for x in packed._bucket(group, row))
-        for tile, line in zip(*np.nonzero(into.reshape(queries.shape) < len(row.tokens)), strict=True):
-            at = int(queries[tile, line])
-            assert at not in seen
-            seen[at] = sorted(keys[tile][keep[tile, line]].tolist())
-        assert keep.any(-1).all()
-    assert sorted(seen) == list(range(len(row.tokens)))
-    for tail in row.tails:
-        for k, at in enumerate(tail.tolist()):
-            assert seen[at] == tail[: k + 1].tolist()
+    wanted = np.arange(len(row.tokens))[::every]
+    for rows, tiles in ((None, found), (wanted, trie.narrowed(found, wanted))):
+        asked, seen = list(range(len(row.tokens)) if rows is None else wanted), {}
+        for group in trie.buckets(tiles, free=20):
+            queries, keys, keep, into, positions = (x.numpy() for x in packed._bucket(group, row, rows))
+            for tile, line in zip(*np.nonzero(into.reshape(queries.shape) < len(asked)), strict=True):
+                at = int(asked[queries[tile, line]])
+                assert at not in seen and row.positions[at] == positions[tile, line]
+                seen[at] = sorted(keys[tile][keep[tile, line]].tolist())
+            assert keep.any(-1).all()
+        assert sorted(seen) == asked
+        for tail in row.tails:
+            for k, at in enumerate(tail.tolist()):
+                assert at not in seen or seen[at] == tail[: k + 1].tolist()
 
 
 def test_a_family_larger_than_the_budget_is_cut_and_its_start_repeated():

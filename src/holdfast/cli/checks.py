@@ -34,7 +34,7 @@ def doctor(model: str, device: str | None) -> tuple[list[str], bool]:
     one = count in (None, 1)
     lines.append("one BOS: " + ("this tokenizer has none" if count is None else "ok" if one else f"NOT ok, a prompt has {count}"))
     engine = LocalEngine(base.model, base.chat)
-    lines.append("packed rows: " + (engine.unfit or "ok"))
+    lines.append("packed rows: " + (engine.fit.why_not or "ok"))
     words = sorted(w for w in base.chat.tokenizer.get_vocab() if w.isalpha())[:40]
     prompts = [
         Prompt(condition="neutral", messages=(Message("user", " ".join(words[:k])),), choices=(f" {words[k]}", f" {words[0]}"))

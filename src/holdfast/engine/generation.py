@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from holdfast.engine import packed, trie
 
-_GROUP = 8  # neighbouring slots that are read up to the longest of them
-_MOST_SLOTS = {"cpu": 32}
-_ELSEWHERE = 128
+_GROUP = 8  # neighbouring slots that are read up to the longest of them, at least; a fourth of many slots
+_MOST_SLOTS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class SlotPlan:
         self.positions_N = torch.tensor([start + i for _, start, count in segments for i in range(count)], device=device)
         singles = [(slot, start) for slot, start, count in segments if count == 1]
         self._groups: list[tuple[slice, Tensor, slice, int]] = []  # (rows, slots within the group, slots, keys read)
-        width = _GROUP if device.type == "cpu" else cache.num_slots
+        width = max(_GROUP, cache.num_slots // 4) if device.type == "cpu" else cache.num_slots
         row = 0
         for low in range(0, cache.num_slots, width):
             mine = [(slot, start) for slot, start in singles if low <= slot < low + width]
@@ -194,6 +193,7 @@ def generate(
     row_tokens: int,
     counters: Counters,
     done: Callable[[int], None] = lambda _: None,
+    prune: bool = True,
 ) -> list[list[Reply]]:
     """For each request its reply, then those to its branches; `done` is told of each request that gets through.
 
@@ -204,7 +204,7 @@ def generate(
     order = sorted((i for i, found in enumerate(out) if not found), key=lambda i: (_level(requests[i]), requests[i].context))
     with torch.inference_mode(), packed.using(model) as lm:
         for _, members in groupby(order, key=lambda i: _level(requests[i])):
-            _run(lm, requests, list(members), out, ends, budget, row_tokens, counters, done)
+            _run(lm, requests, list(members), out, ends, budget, row_tokens, counters, done, prune)
     return out
 
 
@@ -215,11 +215,11 @@ def _level(request: GenerateRequest) -> int:
 
 def _run(
     lm: nn.Module, requests: Sequence[GenerateRequest], order: list[int], out: list[list[Reply]], ends: frozenset[int], budget: int,
-    row_tokens: int, counters: Counters, done: Callable[[int], None],
+    row_tokens: int, counters: Counters, done: Callable[[int], None], prune: bool,
 ) -> None:  # fmt: skip
     device = next(lm.parameters()).device
     length = max(requests[i].size for i in order)
-    num_slots = max(1, min(budget // length, len(order), _MOST_SLOTS.get(device.type, _ELSEWHERE)))
+    num_slots = max(1, min(budget // length, len(order), _MOST_SLOTS))
     cache, waiting, running = KeyValues(num_slots, length), order[::-1], {}
 
     def take(slot: _Slot, token: int) -> None:
@@ -233,7 +233,7 @@ def _run(
         if waiting and (len(free) >= max(1, num_slots // 8) or len(waiting) <= len(free)):
             new = [_Slot(number, i, requests[i]) for number, i in zip(free, _last(waiting, len(free)), strict=False)]
             running.update((slot.number, slot) for slot in new)
-            for slot, token in _prefill(lm, cache, new, row_tokens, counters):
+            for slot, token in _prefill(lm, cache, new, row_tokens, counters, prune):
                 take(slot, token)
         if not running:
             continue
@@ -256,7 +256,7 @@ def _last(waiting: list[int], count: int) -> list[int]:
 
 
 def _prefill(
-    lm: nn.Module, cache: KeyValues, new: Sequence[_Slot], row_tokens: int, counters: Counters
+    lm: nn.Module, cache: KeyValues, new: Sequence[_Slot], row_tokens: int, counters: Counters, prune: bool
 ) -> Iterator[tuple[_Slot, int]]:
     """(slot, first token written) of every new prompt, its keys and values put into its slot."""
     device = next(lm.parameters()).device
@@ -265,8 +265,8 @@ def _prefill(
         plan = packed.TriePlan(row).to(device)
         mine = [new[i] for i in row.sequences]
         plan.keep = cache.keeping([slot.number for slot in mine], row.tails, device)
-        last = torch.tensor([int(path[-1]) for path in row.tails], device=device)
-        tokens = torch.from_numpy(row.tokens).to(device)
+        last, reads = np.unique([path[-1] for path in row.tails], return_inverse=True)  # equal prompts end in one row
+        tokens, wanted = torch.from_numpy(row.tokens).to(device), torch.from_numpy(last).to(device)
         counters.prefill += len(tokens)
-        written = torch.cat([part.argmax(-1) for _, part in packed.logits(lm, tokens, plan, last)]).tolist()
-        yield from zip(mine, written, strict=True)
+        written = torch.cat([part.argmax(-1) for _, part in packed.logits(lm, tokens, plan, wanted, prune=prune)]).tolist()
+        yield from zip(mine, [written[k] for k in reads], strict=True)

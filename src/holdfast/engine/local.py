@@ -45,7 +45,7 @@ class LocalEngine:
     ):
         self.model, self.chat, self.budget = model.eval(), chat, tokens_per_batch
         self.device = next(model.parameters()).device
-        self.unfit = packed.unfit(model) if packing is None else (None if packing else "switched off")
+        self.fit = packed.fit(model) if packing is None else packed.Fit(None if packing else "switched off", packing)
         self.cache = cache if cache is not None else {}
         self.tokens_asked = self.tokens_computed = 0
         self.generated = Counters()
@@ -121,10 +121,10 @@ class LocalEngine:
         unique, progress = list(distinct), progress or (lambda _: None)
         self.tokens_asked += sum(len(r.context) * len(r.continuations) + sum(map(len, r.continuations)) for r in requests)
         sums = torch.zeros(sum(len(r.continuations) for r in unique), dtype=torch.float64)
-        if self.unfit is None:
+        if self.fit.why_not is None:
             with packed.using(self.model) as lm, kernels.using(lm, self.kernels.many):
                 for pack in self._packs(unique, key):
-                    scoring.score_pack(lm, pack, sums)
+                    scoring.score_pack(lm, pack, sums, self.fit.prune)
                     self.tokens_computed += len(pack.tokens)
                     progress(pack.num_done)
         else:
@@ -146,7 +146,7 @@ class LocalEngine:
         if self.cache.get("kept", 0) > _KEPT_BYTES:
             return scoring.packs(requests, budget, self.device)
         made = list(scoring.packs(requests, budget, self.device))
-        self.cache["kept"] = self.cache.get("kept", 0) + sum(p.plan.num_bytes for p in made)
+        self.cache["kept"] = self.cache.get("kept", 0) + sum(p.plan.num_bytes + p.narrow.num_bytes for p in made)
         self.cache[name] = made
         return made
 
@@ -181,13 +181,13 @@ class LocalEngine:
             known.clear()
         found: dict[tuple[int, ...], Tensor] = {}
         distinct = list(dict.fromkeys(contexts))
-        if self.unfit is None:
+        if self.fit.why_not is None:
             with packed.using(self.model) as lm, kernels.using(lm, self.kernels.many):
                 for row in trie.rows(distinct, [1] * len(distinct), self._row_tokens):
                     wanted = torch.from_numpy(np.concatenate(row.tails)).to(self.device)
                     plan = packed.TriePlan(row).to(self.device)
                     tokens = torch.from_numpy(row.tokens).to(self.device)
-                    logits = torch.cat([part for _, part in packed.logits(lm, tokens, plan, wanted)])
+                    logits = torch.cat([part for _, part in packed.logits(lm, tokens, plan, wanted, prune=self.fit.prune)])
                     found.update(zip([distinct[i] for i in row.sequences], logits.log_softmax(-1).cpu(), strict=True))
         else:
             for group in _equal_lengths(distinct, self.budget):
@@ -204,10 +204,17 @@ class LocalEngine:
         unique = list(dict.fromkeys(requests))
         done(len(requests) - len(unique))
         ends = frozenset({self.chat.tokenizer.eos_token_id, *_end_ids(self.model)} - {None})
-        if self.unfit is None:
+        if self.fit.why_not is None:
             with kernels.using(packed.causal_lm(self.model), self.kernels.few, few=True):
                 replies = generation.generate(
-                    self.model, unique, ends, budget=self.budget, row_tokens=self._row_tokens, counters=self.generated, done=done
+                    self.model,
+                    unique,
+                    ends,
+                    budget=self.budget,
+                    row_tokens=self._row_tokens,
+                    counters=self.generated,
+                    done=done,
+                    prune=self.fit.prune,
                 )
         else:
             replies = self._generate_plain(unique, ends)

@@ -11,7 +11,8 @@ Shapes: N tokens of the row, n tiles of q queries and k keys, H heads, D head wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -94,14 +95,57 @@ class Plan:
         out = attend_dense(tile(query), tile(key), tile(value), self._mask(window, query), scaling, softcap, dropout)
         return out.transpose(1, 2).flatten(0, 1)[self.tile_of_row]
 
+    def narrow(self, rows: Tensor) -> NarrowPlan:
+        return NarrowPlan(self, rows)
+
+
+class NarrowPlan:
+    """As `Plan`, for the queries of some `rows` (ascending) alone."""
+
+    def __init__(self, plan: Plan, rows: Tensor):
+        count, longest = plan.shape
+        place = plan.tile_of_row[rows]  # sequence * longest + position
+        sequence, position = place // longest, place % longest
+        each = torch.bincount(sequence, minlength=count)
+        wide = int(each.max())
+        rank = torch.arange(len(rows), device=rows.device) - (each.cumsum(0) - each)[sequence]
+        self.place = sequence * wide + rank  # where in the tile a row's query sits
+        self.index = torch.zeros(count * wide, dtype=torch.long, device=rows.device)
+        self.index[self.place] = torch.arange(len(rows), device=rows.device)
+        at = torch.zeros(count * wide, dtype=torch.long, device=rows.device)
+        at[self.place] = position
+        self.gap = at.view(count, wide, 1) - torch.arange(longest, device=rows.device)
+        self.shape, self.whole = (count, wide), plan
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
+        softcap: float | None, dropout: float,
+    ) -> Tensor:  # fmt: skip
+        """[W, H, D] and two of [N, Hkv, D] -> [W, H, D]"""
+
+        def tile(x: Tensor) -> Tensor:
+            return x[self.whole.row_of_tile].unflatten(0, self.whole.shape).transpose(1, 2)
+
+        keep = self.gap >= 0 if window is None else (self.gap >= 0) & (self.gap < window)
+        queries = query[self.index].unflatten(0, self.shape).transpose(1, 2)
+        out = attend_dense(queries, tile(key), tile(value), additive(keep, query.dtype)[:, None], scaling, softcap, dropout)
+        return out.transpose(1, 2).flatten(0, 1)[self.place]
+
 
 class TriePlan:
-    """Attention along every path of a trie row, in tiles of similar size. Without autograd."""
+    """Attention along every path of a trie row, in tiles of similar size. Without autograd.
 
-    def __init__(self, row: trie.Row):
-        self.positions_N, self.total = torch.from_numpy(row.positions), len(row.tokens)
+    `rows`: the queries of these rows (ascending) alone.
+    """
+
+    def __init__(self, row: trie.Row, rows: np.ndarray | None = None):
+        self.positions_N, self.row = torch.from_numpy(row.positions), row
+        self.total = len(row.tokens if rows is None else rows)
         self.longest = int(row.positions.max()) + 1
-        self._tiles = [_bucket(group, row) for group in trie.buckets(trie.tiles(row.leave))]
+        found = trie.tiles(row.leave)
+        if rows is not None:
+            found = trie.narrowed(found, rows)
+        self._tiles = [_bucket(group, row, rows) for group in trie.buckets(found)]
         self._masks: dict[Any, list[Tensor]] = {}
         self.keep: Callable[[int, Tensor, Tensor], None] | None = None  # shown every layer's keys and values
 
@@ -110,18 +154,21 @@ class TriePlan:
         self._tiles = [tuple(x.to(device) for x in bucket) for bucket in self._tiles]
         return self
 
+    def narrow(self, rows: Tensor) -> TriePlan:
+        return TriePlan(self.row, rows.cpu().numpy()).to(rows.device)
+
     @property
     def num_bytes(self) -> int:
         """What it holds, masks of one kind included."""
-        return sum(8 * (q.numel() * 2 + k.numel()) + 5 * keep.numel() for q, k, keep, _ in self._tiles)
+        return sum(8 * (q.numel() * 3 + k.numel()) + 5 * keep.numel() for q, k, keep, _, _ in self._tiles)
 
     def _mask(self, window: int | None, dtype: torch.dtype) -> list[Tensor]:
         window = window if window is not None and window < self.longest else None
         if (window, dtype) not in self._masks:
             made = []
-            for queries, keys, keep, _ in self._tiles:
+            for _, keys, keep, _, at in self._tiles:
                 if window is not None:  # a distance along the path, not in the row
-                    near = self.positions_N[queries][:, :, None] - self.positions_N[keys][:, None] < window
+                    near = at[:, :, None] - self.positions_N[keys][:, None] < window
                     keep = keep & (near | (keep.sum(-1, keepdim=True) == 1))  # padded queries keep their one key
                 made.append(additive(keep, dtype)[:, None])
             self._masks[window, dtype] = made
@@ -131,7 +178,7 @@ class TriePlan:
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
         softcap: float | None, dropout: float,
     ) -> Tensor:  # fmt: skip
-        """[N, H, D] and two of [N, Hkv, D] -> [N, H, D]"""
+        """[N, H, D] (of the rows asked for) and two of [N, Hkv, D] -> [N, H, D]"""
         if self.keep is not None:
             self.keep(layer, key, value)
         out = query.new_empty(self.total + 1, query.shape[1], value.shape[2])  # the last row takes what padding writes
@@ -139,17 +186,19 @@ class TriePlan:
         def pick(x: Tensor, rows: Tensor) -> Tensor:
             return x.index_select(0, rows.view(-1)).view(*rows.shape, *x.shape[1:]).transpose(1, 2)
 
-        for (queries, keys, _, into), mask in zip(self._tiles, self._mask(window, query.dtype), strict=True):
+        for (queries, keys, _, into, _), mask in zip(self._tiles, self._mask(window, query.dtype), strict=True):
             found = attend_dense(pick(query, queries), pick(key, keys), pick(value, keys), mask, scaling, softcap, dropout)
             out.index_copy_(0, into, found.transpose(1, 2).reshape(-1, *out.shape[1:]))
         return out[: self.total]
 
 
-def _bucket(group: Sequence[trie.Tile], row: trie.Row) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(rows of the queries [n, q], rows of the keys [n, k], which keys each sees [n, q, k], where results go [n * q])"""
-    count, total = len(group), len(row.tokens)
+def _bucket(group: Sequence[trie.Tile], row: trie.Row, rows: np.ndarray | None) -> tuple[Tensor, ...]:
+    """(places of the queries [n, q], rows of the keys [n, k], which keys each sees [n, q, k], where results go [n * q], the
+    queries' positions [n, q]); a place is the row itself, or its rank among `rows`.
+    """
+    count, length = len(group), len(row.tokens)
     q, k = max(len(t.queries) for t in group), max(len(t.keys) for t in group)
-    queries, keys = np.full((count, q), -1), np.full((count, k), total)
+    queries, keys = np.full((count, q), -1), np.full((count, k), length)
     for i, tile in enumerate(group):
         queries[i, : len(tile.queries)] = tile.queries
         keys[i, : len(tile.keys)] = tile.keys
@@ -157,8 +206,65 @@ def _bucket(group: Sequence[trie.Tile], row: trie.Row) -> tuple[Tensor, Tensor, 
     at = queries[:, :, None]
     keep = (keys[:, None] <= at) & (at < leave[keys][:, None])
     keep[:, :, 0] |= queries < 0  # a padded query needs one key, or its softmax is nan
-    into = np.where(queries < 0, total, queries).reshape(-1)
-    return tuple(map(torch.from_numpy, (queries.clip(0), keys.clip(0, total - 1), keep, into)))  # type: ignore[return-value]
+    places = queries if rows is None else np.where(queries < 0, -1, np.searchsorted(rows, queries))
+    into = np.where(queries < 0, length if rows is None else len(rows), places).reshape(-1)
+    positions = row.positions[queries.clip(0)]
+    return tuple(map(torch.from_numpy, (places.clip(0), keys.clip(0, length - 1), keep, into, positions)))
+
+
+class _Captured(Exception):
+    """Leaves a layer once its keys and values are known."""
+
+
+class _LastRows:
+    """A plan whose last layer works on `rows` alone: entered once for the keys and values of all, once with the rows."""
+
+    def __init__(self, plan: Any, narrow: Any):
+        self.plan, self.positions_N, self.narrow = plan, plan.positions_N, narrow
+        self.stage, self.kept = "", None
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> Tensor:
+        if self.stage == "keys":
+            if getattr(self.plan, "keep", None) is not None:
+                self.plan.keep(layer, key, value)
+            self.kept = key, value
+            raise _Captured
+        if self.stage == "rows":
+            return self.narrow.attend(layer, query, *self.kept, *rest)
+        return self.plan.attend(layer, query, key, value, *rest)
+
+
+def _layers(lm: nn.Module) -> nn.ModuleList:
+    count = lm.config.get_text_config().num_hidden_layers
+    return next(m for m in lm.modules() if isinstance(m, nn.ModuleList) and len(m) == count)
+
+
+@contextmanager
+def _last_layer_on(lm: nn.Module, plan: Any, rows: Tensor, narrow: Any) -> Iterator[_LastRows]:
+    layer, pruned = _layers(lm)[-1], _LastRows(plan, narrow if narrow is not None else plan.narrow(rows))
+    whole = layer.forward
+
+    def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
+        def cut(x: Any) -> Any:
+            if isinstance(x, (tuple, list)):
+                return type(x)(map(cut, x))
+            if isinstance(x, dict):
+                return {name: cut(part) for name, part in x.items()}
+            return x[:, rows] if torch.is_tensor(x) and x.dim() > 1 and x.shape[:2] == hidden.shape[:2] else x
+
+        pruned.stage = "keys"
+        try:
+            whole(hidden, *args, **kwargs)
+        except _Captured:
+            pass
+        pruned.stage = "rows"
+        return whole(cut(hidden), *map(cut, args), **{name: cut(x) for name, x in kwargs.items()})
+
+    layer.forward = forward
+    try:
+        yield pruned
+    finally:
+        del layer.forward
 
 
 def _attention(
@@ -179,7 +285,7 @@ def _attention(
         raise ValueError("packed attention was called without plan=...: call the model inside engine.packed.using()")
     if attention_mask is not None or any(kwargs.get(name) is not None for name in _UNSUPPORTED):
         raise NotImplementedError("a mask, sink or bias that packed rows do not carry")
-    if sliding_window is not None:
+    if sliding_window is not None and getattr(plan, "stage", "") != "keys":
         plan.windowed = getattr(plan, "windowed", 0) + 1
     q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
     return plan.attend(module.layer_idx, q, k, v, scaling, sliding_window, softcap, dropout)[None], None
@@ -207,24 +313,25 @@ def using(model: nn.Module) -> Iterator[nn.Module]:
         lm.set_attn_implementation(before)
 
 
-def hidden_rows(lm: nn.Module, tokens_N: Tensor, plan: Any, rows: Tensor) -> Tensor:
-    """Last hidden states of `rows`: [len(rows), hidden]. To be called inside `using`."""
-    out = lm.base_model(input_ids=tokens_N[None], position_ids=plan.positions_N[None], plan=plan, use_cache=False)
-    return out.last_hidden_state[0].index_select(0, rows)
+def logits(
+    lm: nn.Module, tokens_N: Tensor, plan: Any, rows: Tensor, block: int | None = None, narrow: Any = None, prune: bool = True
+) -> Iterator[tuple[int, Tensor]]:
+    """(index of the first row, float32 logits [<= block, vocabulary]) of `rows` (ascending), the model's capping and scale included.
 
-
-def logits(lm: nn.Module, tokens_N: Tensor, plan: Any, rows: Tensor, block: int | None = None) -> Iterator[tuple[int, Tensor]]:
-    """(index of the first row, float32 logits [<= block, vocabulary]) of `rows`, the model's capping and scale included."""
-    if has_plain_head(lm):
-        hidden, head = hidden_rows(lm, tokens_N, plan, rows), lm.get_output_embeddings()
-        for start in range(0, len(rows), block or max(1, len(rows))):
-            yield start, head(hidden[start : start + (block or len(rows))]).float()
-        return
-    positions = plan.positions_N[None]
-    yield (
-        0,
-        lm(input_ids=tokens_N[None], position_ids=positions, plan=plan, use_cache=False, logits_to_keep=rows).logits[0].float(),
-    )
+    Under `using`. `prune`: the last layer works on these rows alone; `narrow`: the plan's own `narrow(rows)`, if it was made before.
+    """
+    with _last_layer_on(lm, plan, rows, narrow) if prune and hasattr(plan, "narrow") else nullcontext(plan) as used:
+        pruned = used is not plan
+        call = {"input_ids": tokens_N[None], "position_ids": plan.positions_N[None], "plan": used, "use_cache": False}
+        if not has_plain_head(lm):
+            yield 0, lm(**call, logits_to_keep=0 if pruned else rows).logits[0].float()
+            return
+        hidden = lm.base_model(**call).last_hidden_state[0]
+    if not pruned:
+        hidden = hidden.index_select(0, rows)
+    head = lm.get_output_embeddings()
+    for start in range(0, len(rows), block or max(1, len(rows))):
+        yield start, head(hidden[start : start + (block or len(rows))]).float()
 
 
 def has_plain_head(lm: nn.Module) -> bool:
@@ -233,31 +340,45 @@ def has_plain_head(lm: nn.Module) -> bool:
     return lm.get_output_embeddings() is not None and not any(getattr(lm.config, name, None) for name in names)
 
 
-def unfit(model: nn.Module) -> str | None:
-    """Why packed rows may not be used with this model, or None: rules first, then a comparison with ordinary calls."""
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Whether packed rows may be used with a model: `why_not` in words, or None; `prune`: whether the last layer takes some rows alone."""
+
+    why_not: str | None
+    prune: bool = False
+
+
+def fit(model: nn.Module) -> Fit:
+    """Rules first, then a comparison with ordinary calls, with the last layer on some rows and without."""
     lm = causal_lm(model)
     config = lm.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}
     kinds = {r.get("rope_type") for r in (rope, *rope.values()) if isinstance(r, dict)}
     if kinds & {"dynamic", "longrope"}:
-        return "its rotary frequencies depend on the longest position in the call"
+        return Fit("its rotary frequencies depend on the longest position in the call")
     layers = getattr(config, "layer_types", None)
     if not set(layers or ()) <= _LAYER_TYPES:
-        return f"its layers are of kinds that packed rows do not carry: {', '.join(sorted(set(layers) - _LAYER_TYPES))}"
+        return Fit(f"its layers are of kinds that packed rows do not carry: {', '.join(sorted(set(layers) - _LAYER_TYPES))}")
     was_training = model.training
     model.eval()
+    tolerance = 1e-4 if next(lm.parameters()).dtype == torch.float32 else 0.25
+    why_not = ""
     try:
-        gap = _check(model, lm, config, layers)
-    except Exception as error:  # whatever a foreign architecture raises means the same: not by packed rows
-        return f"{type(error).__name__}: {error}"
+        for prune in (True, False):
+            try:
+                gap = _check(model, lm, config, layers, prune)
+                if gap < tolerance:
+                    return Fit(None, prune)
+                why_not = f"start-up check: a log-probability differs by {gap:.1e}"
+            except Exception as error:  # whatever a foreign architecture raises means the same: not by packed rows
+                why_not = f"{type(error).__name__}: {error}"
+        return Fit(why_not)
     finally:
         model.train(was_training)
-    tolerance = 1e-4 if next(lm.parameters()).dtype == torch.float32 else 0.25
-    return None if gap < tolerance else f"start-up check: a log-probability differs by {gap:.1e}"
 
 
 @torch.inference_mode()
-def _check(model: nn.Module, lm: nn.Module, config: Any, layers: Sequence[str] | None) -> float:
+def _check(model: nn.Module, lm: nn.Module, config: Any, layers: Sequence[str] | None, prune: bool) -> float:
     """Largest difference of a log-probability between packed rows of both kinds and ordinary calls.
 
     Raises NotImplementedError if the model has sliding windows that its attention function is not told of.
@@ -270,16 +391,25 @@ def _check(model: nn.Module, lm: nn.Module, config: Any, layers: Sequence[str] |
     plain = [lm(input_ids=torch.tensor([s], device=device), use_cache=False).logits[0].float().log_softmax(-1) for s in sequences]
     gap = 0.0
     with using(model):
-        (row,) = trie.rows(sequences, [len(s) for s in sequences], 10_000)
+        (row,) = trie.rows(sequences, [3] * len(sequences), 10_000)
         forest, plan = TriePlan(row).to(device), Plan([len(s) for s in sequences]).to(device)
-        branches = torch.from_numpy(np.concatenate(row.tails)).to(device)
+        branches = np.unique(np.concatenate(row.tails))
         tokens, flat = torch.from_numpy(row.tokens).to(device), torch.tensor([t for s in sequences for t in s], device=device)
+        starts = np.cumsum([0, *map(len, sequences)])
+        ends = np.concatenate([np.arange(b - 3, b) for b in starts[1:]])
+        want_forest = {
+            int(r): plain[i][k - 3] for i, tail in zip(row.sequences, row.tails, strict=True) for k, r in enumerate(tail)
+        }
         for ids, p, rows, want in (
-            (tokens, forest, branches, [plain[i] for i in row.sequences]),
-            (flat, plan, torch.arange(len(flat), device=device), plain),
+            (tokens, forest, branches, [want_forest[r] for r in branches.tolist()]),
+            (flat, plan, ends, [p[k] for p in plain for k in (-3, -2, -1)]),
         ):
-            found = torch.cat([part for _, part in logits(lm, ids, p, rows)]).log_softmax(-1)
-            gap = max(gap, float((torch.cat(want) - found).abs().nan_to_num(float("inf")).max()))
+            wanted = torch.from_numpy(rows).to(device)
+            found = torch.cat([part for _, part in logits(lm, ids, p, wanted, prune=prune)]).log_softmax(-1)
+            gap = max(gap, float((torch.stack(want) - found).abs().nan_to_num(float("inf")).max()))
+        plan.windowed = 0
+        for _ in logits(lm, flat, plan, torch.arange(len(flat), device=device), prune=False):
+            pass
     windows = config.num_hidden_layers if getattr(config, "sliding_window", None) is not None else 0
     if layers is not None:
         windows = list(layers).count("sliding_attention")

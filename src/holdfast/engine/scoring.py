@@ -31,12 +31,13 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """`wanted`: rows that go through the head, ascending. Pick p reads `targets[p]` at wanted row `reads[p]` (ascending) for
+    """`narrow`: the plan for the wanted rows alone. `wanted`: rows that go through the head, ascending. Pick p reads `targets[p]` at wanted row `reads[p]` (ascending) for
     continuation `owners[p]` of the whole list. `num_done`: how many requests are complete with this pack.
     """
 
     tokens: Tensor
     plan: packed.TriePlan
+    narrow: packed.TriePlan
     wanted: Tensor
     reads: Tensor
     targets: Tensor
@@ -82,6 +83,7 @@ def _pack(row: trie.Row, readers: list[list[tuple[int, tuple[int, ...]]]], num_d
     return Pack(
         tokens=put(row.tokens),
         plan=packed.TriePlan(row).to(device),
+        narrow=packed.TriePlan(row, wanted).to(device),
         wanted=put(wanted),
         reads=torch.from_numpy(reads),
         targets=put(np.array(targets)[order]),
@@ -90,10 +92,10 @@ def _pack(row: trie.Row, readers: list[list[tuple[int, tuple[int, ...]]]], num_d
     )
 
 
-def score_pack(lm: nn.Module, pack: Pack, sums: Tensor) -> None:
+def score_pack(lm: nn.Module, pack: Pack, sums: Tensor, prune: bool = True) -> None:
     """Add the pack's log-probabilities (float32 log-softmax) to `sums` [number of continuations], float64. Inside `packed.using`."""
     block = max(64, _HEAD_NUMBERS // lm.config.get_text_config().vocab_size)
-    for start, logits in packed.logits(lm, pack.tokens, pack.plan, pack.wanted, block):
+    for start, logits in packed.logits(lm, pack.tokens, pack.plan, pack.wanted, block, pack.narrow, prune):
         low, high = torch.searchsorted(pack.reads, torch.tensor([start, start + len(logits)])).tolist()
         local = (pack.reads[low:high] - start).to(logits.device)
         found = logits[local, pack.targets[low:high]] - logits.logsumexp(-1)[local]

@@ -130,6 +130,17 @@ def tiles(leave: np.ndarray, tile_rows: int = TILE_ROWS, chain_rows: int = CHAIN
     return out
 
 
+def narrowed(found: Sequence[Tile], wanted: np.ndarray) -> list[Tile]:
+    """The tiles with only those of their queries that are among `wanted` (ascending rows), and no key that none of them sees."""
+    out = []
+    for tile in found:
+        low, high = np.searchsorted(wanted, (tile.queries[0], tile.queries[-1] + 1))
+        if low < high:
+            queries = wanted[low:high]  # a tile's queries are a run of rows
+            out.append(Tile(queries, tile.keys[: len(tile.keys) - int(tile.queries[-1] - queries[-1])]))
+    return out
+
+
 def buckets(found: Sequence[Tile], slack: float = 1.35, free: int = 2000) -> Iterator[list[Tile]]:
     """Tiles of similar size together: padding them to their largest costs at most `slack` times the area, or `free` more."""
     group: list[Tile] = []

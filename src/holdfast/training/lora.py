@@ -111,7 +111,8 @@ def _loop(
     kernel: kernels.Name,
 ) -> Training:  # fmt: skip
     torch.manual_seed(seed)
-    use_packed = packed.unfit(model) is None
+    fit = packed.fit(model)
+    use_packed = fit.why_not is None
     weights = [p for p in model.parameters() if p.requires_grad]
     device = weights[0].device
     optimizer = torch.optim.AdamW(
@@ -128,7 +129,7 @@ def _loop(
             total = sum(len(e.ids) - e.first_loss for e in batch)
             loss = 0.0
             for row in _rows(batch, config.tokens_per_pass):
-                part = (_packed_loss if use_packed else _padded_loss)(model, row, device) / total
+                part = (_packed_loss(model, row, device, fit.prune) if use_packed else _padded_loss(model, row, device)) / total
                 part.backward()
                 loss += float(part.detach())
             torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
@@ -159,7 +160,7 @@ def _rows(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
     return rows
 
 
-def _packed_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device) -> torch.Tensor:
+def _packed_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device, prune: bool = True) -> torch.Tensor:
     """Summed cross-entropy of the loss tokens; logits are made for those alone."""
     plan = packed.Plan([len(e.ids) for e in row]).to(device)
     wanted, targets, start = [], [], 0
@@ -169,7 +170,7 @@ def _packed_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device)
         start += len(e.ids)
     with packed.using(model) as lm:
         tokens = torch.tensor([t for e in row for t in e.ids], device=device)
-        ((_, logits),) = packed.logits(lm, tokens, plan, torch.tensor(wanted, device=device))
+        ((_, logits),) = packed.logits(lm, tokens, plan, torch.tensor(wanted, device=device), prune=prune)
     return F.cross_entropy(logits, torch.tensor(targets, device=device), reduction="sum")
 
 
