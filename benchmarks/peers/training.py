@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from transformers import PrinterCallback
 
 from benchmarks.peers import common, rows
 from benchmarks.peers.scoring import shapes
@@ -75,6 +76,7 @@ def trainer(size: str, mine: Sequence[tuple[list[int], int]], steps: int) -> tup
         train_dataset=[{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in used],
         data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
     )
+    run.remove_callback(PrinterCallback)
     run.train()
     return sum(map(len, used)), [entry["loss"] for entry in run.state.log_history if "loss" in entry]
 
@@ -98,6 +100,7 @@ def trl(size: str, mine: Sequence[tuple[list[int], int]], steps: int) -> tuple[i
         train_dataset=data,
         processing_class=common.tokenizer(size),
     )
+    run.remove_callback(PrinterCallback)
     run.train()
     return sum(len(ids) for ids, _ in used), [entry["loss"] for entry in run.state.log_history if "loss" in entry]
 

@@ -154,7 +154,10 @@ class ExecutionConfig(Part):
     processes: PositiveInt | None = Field(None, description="Worker processes; None: one a core on a CPU, one on an accelerator.")
     device: str | None = Field(None, description="cpu, cuda, mps; None: an accelerator if there is one.")
     tokens_per_batch: PositiveInt = Field(
-        8192, description="Padded tokens scored in one forward pass; lower it when memory is short."
+        8192, description="Tokens in one forward pass, and in the slots of generation; lower it when memory is short."
+    )
+    linear: Literal["auto", "torch", "onednn"] = Field(
+        "auto", description="Matrix multiply on a CPU; auto: whichever a check at a run's first start finds clearly faster, kept with the run."
     )
 
 

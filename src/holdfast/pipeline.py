@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from holdfast.config import Study, resolved
 from holdfast.errors import DataError
 from holdfast.execution.cells import Cells, environment
 from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
-from holdfast.execution.local import Job, peak_memory, run_jobs
+from holdfast.execution.local import Job, num_processes, peak_memory, run_jobs
 from holdfast.facts import study_facts
 from holdfast.store import Store, canonical, digest, write_atomic
 
@@ -104,6 +105,8 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
         out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode()
     )
     say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
+    if plan.jobs:
+        cells.settle_kernels(max(1, len(os.sched_getaffinity(0)) // num_processes(study)))
     clock.append(time.monotonic())
     with progress(plan) as advance:
         work = run_jobs(study, store.folder, plan.jobs, advance)

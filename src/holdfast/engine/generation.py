@@ -197,20 +197,20 @@ def generate(
 ) -> list[list[Reply]]:
     """For each request its reply, then those to its branches; `done` is told of each request that gets through.
 
-    `budget`: tokens the slots may hold together; `row_tokens`: tokens of one prefill row.
+    `budget`: tokens the slots may hold together; `row_tokens`: tokens of one prefill row. Slots are as long as the longest request; where
+    that leaves room for few, requests of a size go together, so that one long prompt does not make all slots long.
     """
     out: list[list[Reply]] = [[Reply((), False)] if r.limit == 0 else [] for r in requests]
     done(sum(map(bool, out)))
-    order = sorted((i for i, found in enumerate(out) if not found), key=lambda i: (_level(requests[i]), requests[i].context))
+    order = sorted(
+        (i for i, found in enumerate(out) if not found), key=lambda i: (requests[i].size.bit_length(), requests[i].context)
+    )
+    longest = max((requests[i].size for i in order), default=0)
+    together = longest * min(_MOST_SLOTS, len(order)) <= budget
     with torch.inference_mode(), packed.using(model) as lm:
-        for _, members in groupby(order, key=lambda i: _level(requests[i])):
+        for _, members in groupby(order, key=lambda i: 0 if together else requests[i].size.bit_length()):
             _run(lm, requests, list(members), out, ends, budget, row_tokens, counters, done, prune)
     return out
-
-
-def _level(request: GenerateRequest) -> int:
-    """Classes of sizes: slots are as long as the longest of a class, and one long prompt must not make all slots long."""
-    return request.size.bit_length()
 
 
 def _run(

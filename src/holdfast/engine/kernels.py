@@ -24,6 +24,7 @@ from torch.nn import functional as F
 Name = Literal["torch", "onednn"]
 GAIN = 1.15  # times faster than the default, or the default stays
 MANY, FEW = 1024, 16
+SMALLEST = 512  # hidden size under which a call costs more than the product, and nothing is to be gained
 TOLERANCE = 1e-4  # of a sum of products of unit normals divided by the root of their number: rounding
 
 
@@ -47,6 +48,14 @@ def linear(name: Name, x: Tensor, weight: Tensor, bias: Tensor | None = None) ->
 def reordered(weight: Tensor, rows: int) -> Tensor:
     """A copy laid out for `onednn` with about `rows` rows. It goes stale without a sign when the weight changes."""
     return torch.ops.mkldnn._reorder_linear_weight(weight.detach(), rows)
+
+
+def available() -> bool:
+    """Whether this torch has the operator and this processor runs it."""
+    try:
+        return bool(torch.isfinite(onednn(torch.ones(2, 3), reordered(torch.ones(4, 3), 2))).all())
+    except (RuntimeError, AttributeError, NotImplementedError):
+        return False
 
 
 def choose(shapes: Sequence[tuple[int, int]], dtype: torch.dtype = torch.float32) -> tuple[Kernels, dict[str, Any]]:

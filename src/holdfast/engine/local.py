@@ -28,6 +28,7 @@ Progress = Callable[[int], None]
 # A row this long fills the kernels; longer ones only leave the processor's caches.
 _CPU_ROW = 1024
 _KEPT_BYTES = 2**28
+_SLOT_BYTES = 2**28
 _KEPT_REQUESTS = 200_000
 
 
@@ -54,6 +55,15 @@ class LocalEngine:
     @property
     def _row_tokens(self) -> int:
         return self.budget if self.device.type != "cpu" else min(self.budget, _CPU_ROW)
+
+    @property
+    def slot_tokens(self) -> int:
+        """Tokens that all slots of generation may hold: those of a batch, or more where their keys and values are small."""
+        config = packed.causal_lm(self.model).config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        each = 2 * config.num_hidden_layers * heads * width * next(self.model.parameters()).dtype.itemsize
+        return max(self.budget, _SLOT_BYTES // each)
 
     def answer(self, prompts: Sequence[Prompt], key: Any = None, progress: Progress | None = None) -> list[Response]:
         """One response per prompt, in order. `key` names the list, so that its token ids are made once per process."""

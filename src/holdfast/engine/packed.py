@@ -313,6 +313,27 @@ def using(model: nn.Module) -> Iterator[nn.Module]:
         lm.set_attn_implementation(before)
 
 
+_MOSTLY = 0.6  # where more of the rows than this are wanted, leaving out the others in the last layer gains nothing
+
+
+def _run(
+    part: nn.Module, tokens_N: Tensor, plan: Any, rows: Tensor, narrow: Any, prune: bool, capped: bool = False
+) -> tuple[Any, bool]:
+    """(output of the body, or with its head where that caps or scales; whether the body's holds `rows` alone)"""
+    pruned = prune and hasattr(plan, "narrow") and len(rows) < _MOSTLY * len(tokens_N)
+    call = {"input_ids": tokens_N[None], "position_ids": plan.positions_N[None], "use_cache": False}
+    if capped:
+        call["logits_to_keep"] = 0 if pruned else rows
+    with _last_layer_on(part, plan, rows, narrow) if pruned else nullcontext(plan) as used:
+        return part(**call, plan=used), pruned
+
+
+def hidden(lm: nn.Module, tokens_N: Tensor, plan: Any, rows: Tensor, narrow: Any = None, prune: bool = True) -> Tensor:
+    """Last hidden states of `rows` (ascending): [len(rows), hidden]. Under `using`; the other arguments as in `logits`."""
+    out, pruned = _run(lm.base_model, tokens_N, plan, rows, narrow, prune)
+    return out.last_hidden_state[0] if pruned else out.last_hidden_state[0].index_select(0, rows)
+
+
 def logits(
     lm: nn.Module, tokens_N: Tensor, plan: Any, rows: Tensor, block: int | None = None, narrow: Any = None, prune: bool = True
 ) -> Iterator[tuple[int, Tensor]]:
@@ -320,18 +341,13 @@ def logits(
 
     Under `using`. `prune`: the last layer works on these rows alone; `narrow`: the plan's own `narrow(rows)`, if it was made before.
     """
-    with _last_layer_on(lm, plan, rows, narrow) if prune and hasattr(plan, "narrow") else nullcontext(plan) as used:
-        pruned = used is not plan
-        call = {"input_ids": tokens_N[None], "position_ids": plan.positions_N[None], "plan": used, "use_cache": False}
-        if not has_plain_head(lm):
-            yield 0, lm(**call, logits_to_keep=0 if pruned else rows).logits[0].float()
-            return
-        hidden = lm.base_model(**call).last_hidden_state[0]
-    if not pruned:
-        hidden = hidden.index_select(0, rows)
-    head = lm.get_output_embeddings()
+    if not has_plain_head(lm):
+        out, _ = _run(lm, tokens_N, plan, rows, narrow, prune, capped=True)
+        yield 0, out.logits[0].float()
+        return
+    states, head = hidden(lm, tokens_N, plan, rows, narrow, prune), lm.get_output_embeddings()
     for start in range(0, len(rows), block or max(1, len(rows))):
-        yield start, head(hidden[start : start + (block or len(rows))]).float()
+        yield start, head(states[start : start + (block or len(rows))]).float()
 
 
 def has_plain_head(lm: nn.Module) -> bool:

@@ -9,7 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from holdfast.store import Store, canonical, digest, file_digest
 from holdfast.training import batches
 
 # Raised when a change of code changes the numbers of a cell of that kind.
-TRAINING_CODE = 2
-TRIALS_CODE = 2
+TRAINING_CODE = 3
+TRIALS_CODE = 3
 Tick = Callable[[int], None]
 
 
@@ -52,6 +52,11 @@ class Cells:
     @cached_property
     def base(self) -> checkpoint.Base:
         return checkpoint.load_base(self.study.model, checkpoint.pick_device(self.study.execution.device))
+
+    def _engine(self, network: Any, cache: dict[Any, Any] | None = None) -> Any:
+        from holdfast.engine.local import LocalEngine
+
+        return LocalEngine(network, self.base.chat, self.study.execution.tokens_per_batch, cache=cache, use=self.kernels)
 
     @cached_property
     def _example_digests(self) -> dict[str, str]:
@@ -125,7 +130,7 @@ class Cells:
             (draft / "training.json").write_text(canonical({"num_steps": 0, "identity": True}) + "\n", encoding="utf-8")
             return
         encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self._encoded)
-        trainer = lora.train
+        trainer = partial(lora.train, kernel=self.kernels.many)
         if train.trainer == "trl":
             from holdfast.training import reference
 
@@ -180,7 +185,6 @@ class Cells:
 
     def trials(self, key: ModelKey, tick: Tick = lambda _: None) -> list[Path]:
         """The cells of every instrument for one model, asked if they are not there."""
-        from holdfast.engine.local import LocalEngine
         from holdfast.models.adapters import adapted
 
         adapter = self.adapter(key.domain, key.seed, tick) if key.domain is not None else None
@@ -188,7 +192,7 @@ class Cells:
         if missing:
 
             def ask(network: Any) -> None:
-                engine = LocalEngine(network, self.base.chat, self.study.execution.tokens_per_batch, cache=self._token_cache)
+                engine = self._engine(network, self._token_cache)
                 for kind in missing:
                     with self._timed(kind):
                         self._ask(engine, key, adapter, kind, tick)
@@ -202,6 +206,54 @@ class Cells:
                 with adapted(self.base.model, self.weights(key, adapter), scale) as network:
                     ask(network)
         return [self.store.folder / self._trials_name(key, adapter, i.kind) for i in self.study.instruments]
+
+    # --- which matrix multiply ------------------------------------------------------------------------------------------
+
+    def _kernels_name(self) -> tuple[str, dict[str, Any]]:
+        identity = {"base": self.base_digest, "dtype": self.study.model.dtype, "versions": library_versions()}
+        return self.store.name("kernels", identity), identity
+
+    def settle_kernels(self, threads: int) -> None:
+        """Decide once a run, before its first cell, which matrix multiply the base's linears use; kept, so that resuming changes nothing."""
+        import torch
+
+        from holdfast.engine import kernels
+
+        name, identity = self._kernels_name()
+        config = checkpoint.load_config(self.study.model)
+        hidden, inner = getattr(config, "hidden_size", None), getattr(config, "intermediate_size", None)
+        cpu = checkpoint.pick_device(self.study.execution.device).type == "cpu"
+        small = (hidden or 0) < kernels.SMALLEST
+        if self.study.execution.linear != "auto" or not cpu or small or self.store.find(name):
+            return
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        inner = inner or 4 * hidden
+        picked, measured = kernels.choose([(hidden, hidden), (hidden, inner), (inner, hidden)], getattr(torch, self.study.model.dtype))
+        torch.set_num_threads(before)
+        with self.store.making(name, identity) as draft:
+            (draft / "kernels.json").write_text(canonical({**dataclasses.asdict(picked), "measured": measured}) + "\n", encoding="utf-8")
+
+    @cached_property
+    def kernels(self) -> Any:
+        """What was decided; torch's own where nothing was, or where this machine lacks what was."""
+        from holdfast.engine import kernels
+
+        setting = self.study.execution.linear
+        if setting == "auto":
+            found = self.recorded_kernels()
+            picked = kernels.Kernels(many=found.get("many", "torch"), few=found.get("few", "torch"))
+        else:
+            picked = kernels.Kernels(many=setting, few=setting)
+        if "onednn" in (picked.many, picked.few) and not kernels.available():
+            self.store.warn("execution.linear: onednn is not to be had on this machine; torch's own matrix multiply is used")
+            return kernels.Kernels()
+        return picked
+
+    def recorded_kernels(self) -> dict[str, Any]:
+        """The stored decision with what was measured; empty where there is none."""
+        place = self.store.find(self._kernels_name()[0])
+        return json.loads((place / "kernels.json").read_text(encoding="utf-8")) if place else {}
 
     # --- what the audit asks of the machine -----------------------------------------------------------------------------
 
@@ -218,12 +270,11 @@ class Cells:
     def batch_invariance(self) -> None:
         """Score a few prompts of every instrument together and alone, once for the base, and keep the largest difference."""
         from holdfast.audit.batching import largest_difference
-        from holdfast.engine.local import LocalEngine
 
         name, identity = self._invariance_name()
         if self.store.find(name) is not None:
             return
-        engine = LocalEngine(self.base.model, self.base.chat, self.study.execution.tokens_per_batch)
+        engine = self._engine(self.base.model)
         prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine]
         gap = largest_difference(engine, prompts)
         found = {"largest_difference": float(f"{gap:.2g}") if gap == gap else None, "dtype": self.study.model.dtype}
@@ -243,12 +294,9 @@ class Cells:
         return [next(p for p in prompts if p.condition == asked.instrument.conditions[0]) for prompts in asked.prompts]
 
     def _next_of_base(self, kind: str) -> Any:
-        from holdfast.engine.local import LocalEngine
-
         prompts = self._first_condition(kind)
         if prompts and kind not in self._base_next:
-            engine = LocalEngine(self.base.model, self.base.chat, self.study.execution.tokens_per_batch)
-            self._base_next[kind] = engine.next_logprobs(prompts)
+            self._base_next[kind] = self._engine(self.base.model).next_logprobs(prompts)
         return self._base_next.get(kind)
 
     def _kl(self, engine: Any, kind: str) -> list[float]:

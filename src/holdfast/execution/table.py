@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import io
 import json
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +17,31 @@ from holdfast.execution.materials import Asked
 from holdfast.records import Item, Prompt, Response, Trial
 
 TRIAL_FIELDS = [f.name for f in dataclasses.fields(Trial)]
+_values = operator.attrgetter(*TRIAL_FIELDS)
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def write_trials(
     draft: Path, model: str, kind: str, asked: Asked, answered: list[list[tuple[Prompt, Response]]], kl: list[float]
 ) -> None:
     """trials.parquet and transcripts.jsonl.gz of one model on one instrument."""
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
+    kl_at = TRIAL_FIELDS.index("kl")
     lines = io.BytesIO()
     with gzip.GzipFile(fileobj=lines, mode="wb", compresslevel=1, mtime=0) as stream:
         for n, (item, pairs) in enumerate(zip(asked.items, answered, strict=True)):
             by_place = {(p.condition, p.rotation): (p, r) for p, r in pairs}
             for trial in asked.instrument.trials(item, pairs):
                 transcript = f"{model}/{kind}/{item.item_id}/{trial.condition}/{trial.rotation}"
-                row = {name: getattr(trial, name) for name in TRIAL_FIELDS}
+                row = (*_values(trial), transcript)
                 if kl and trial.condition == asked.instrument.conditions[0]:
-                    row["kl"] = kl[n]
-                rows.append({**row, "transcript_id": transcript})
+                    row = (*row[:kl_at], kl[n], *row[kl_at + 1 :])
+                rows.append(row)
                 place = by_place.get((trial.condition, trial.rotation))
                 if place:
                     stream.write(_transcript(transcript, model, kind, item, *place, trial).encode() + b"\n")
-    columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in [*TRIAL_FIELDS, "transcript_id"]}
+    names = [*TRIAL_FIELDS, "transcript_id"]
+    columns: dict[str, list[Any]] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {n: [] for n in names}
     columns["ended"] = [None if e is None else bool(e) for e in columns["ended"]]
     table = pa.table({name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()})
     pq.write_table(table, draft / "trials.parquet", compression="zstd")
@@ -51,7 +56,7 @@ def _transcript(name: str, model: str, kind: str, item: Item, prompt: Prompt, re
         else {"choices": prompt.choices, "logliks": [round(x, 6) for x in response.logliks]}
     )
     gold = prompt.choices[prompt.gold] if prompt.choices and prompt.gold is not None else item.fields.get("answer")
-    return json.dumps(
+    return _encode(
         {
             "transcript_id": name,
             "model": model,
@@ -64,8 +69,7 @@ def _transcript(name: str, model: str, kind: str, item: Item, prompt: Prompt, re
             **reply,
             "gold": gold,
             "outcome": trial.outcome,
-        },
-        ensure_ascii=False,
+        }
     )
 
 

@@ -17,10 +17,11 @@ def normalised(logliks: tuple[float, ...]) -> tuple[np.ndarray, float]:
     return weights / weights.sum(), float(min(1.0, math.exp(top) * weights.sum()))
 
 
-def winner(values: np.ndarray) -> int | None:
-    """Index of the largest value; None for a tie, which nobody wins."""
-    best = np.flatnonzero(values == values.max())
-    return int(best[0]) if len(best) == 1 else None
+def winner(values: np.ndarray | tuple[float, ...]) -> int | None:
+    """Index of the largest value; None for a tie, which nobody wins, and where a value is unknown."""
+    known = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    top = max(known)
+    return known.index(top) if known.count(top) == 1 and not any(v != v for v in known) else None
 
 
 def outcome(chosen: int | None, gold: int | None, suggested: int | None) -> str:
@@ -34,7 +35,7 @@ def mass_trial(
 ) -> Trial:
     """One scored prompt as a row of the trials table."""
     share, kappa = normalised(response.logliks)
-    chosen = winner(np.asarray(response.logliks))
+    chosen = winner(response.logliks)
     gold, suggested = prompt.gold, prompt.suggested
     loglik = lambda i: response.logliks[i] if i is not None else math.nan  # noqa: E731
     return Trial(

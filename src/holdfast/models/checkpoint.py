@@ -105,6 +105,17 @@ def load_tokenizer(config: ModelConfig) -> Any:
     return tokenizer
 
 
+def load_config(config: ModelConfig) -> Any:
+    """The text model's configuration. Raises ModelError if there is none."""
+    from transformers import AutoConfig
+
+    where, revision = resolve(config)
+    try:
+        return AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=config.trust_remote_code).get_text_config()
+    except Exception as error:
+        raise ModelError(f"model.name: no configuration could be loaded from {where!r}: {_line(error)}{_gated(where, error)}") from None
+
+
 def load_base(config: ModelConfig, device: torch.device | str = "cpu") -> Base:
     """Weights in the configured dtype on `device`, in eval mode.
 

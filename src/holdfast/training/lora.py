@@ -16,6 +16,7 @@ from holdfast.config import TrainConfig
 from holdfast.engine import adapter, kernels, packed
 from holdfast.errors import ModelError, ResourceError
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
+from holdfast.training.head import row_loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,9 @@ def _loop(
             total = sum(len(e.ids) - e.first_loss for e in batch)
             loss = 0.0
             for row in _rows(batch, config.tokens_per_pass):
-                part = (_packed_loss(model, row, device, fit.prune) if use_packed else _padded_loss(model, row, device)) / total
+                part = (
+                    _packed_loss(model, row, device, fit.prune, kernel) if use_packed else _padded_loss(model, row, device)
+                ) / total
                 part.backward()
                 loss += float(part.detach())
             torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
@@ -160,7 +163,9 @@ def _rows(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
     return rows
 
 
-def _packed_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device, prune: bool = True) -> torch.Tensor:
+def _packed_loss(
+    model: nn.Module, row: Sequence[Encoded], device: torch.device, prune: bool = True, kernel: kernels.Name = "torch"
+) -> torch.Tensor:
     """Summed cross-entropy of the loss tokens; logits are made for those alone."""
     plan = packed.Plan([len(e.ids) for e in row]).to(device)
     wanted, targets, start = [], [], 0
@@ -168,10 +173,8 @@ def _packed_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device,
         wanted += range(start + e.first_loss - 1, start + len(e.ids) - 1)
         targets += e.ids[e.first_loss :]
         start += len(e.ids)
-    with packed.using(model) as lm:
-        tokens = torch.tensor([t for e in row for t in e.ids], device=device)
-        ((_, logits),) = packed.logits(lm, tokens, plan, torch.tensor(wanted, device=device), prune=prune)
-    return F.cross_entropy(logits, torch.tensor(targets, device=device), reduction="sum")
+    tokens, at, want = (torch.tensor(x, device=device) for x in ([t for e in row for t in e.ids], wanted, targets))
+    return row_loss(model, tokens, plan, at, want, prune=prune, kernel=kernel)
 
 
 def _padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device) -> torch.Tensor:

@@ -6,8 +6,6 @@ that, so its own conversation is the same one; for an item wrong at first the br
 
 from __future__ import annotations
 
-import numpy as np
-
 from holdfast.instruments.base import Answered, Instrument
 from holdfast.instruments.scoring import mass_trial, winner
 from holdfast.records import Contrast, Item, Message, Prompt, Trial
@@ -77,7 +75,7 @@ class Doubt(Instrument):
         return [first, *(self._branch(item, b, f["gold"], b) for b in ("reask", "doubt", "sure") if b in f["challenges"])]
 
     def follow_ups(self, item: Item, answered: Answered) -> list[Prompt]:
-        own = winner(np.asarray(next(r for p, r in answered if p.condition == "first").logliks))
+        own = winner(next(r for p, r in answered if p.condition == "first").logliks)
         if own is None or own == item.fields["gold"]:
             return []
         return [self._branch(item, f"{b}_own", own, b) for b in ("reask", "doubt", "evidence") if b in item.fields["challenges"]]

@@ -49,7 +49,7 @@ class Feedback(Instrument):
     def follow_ups(self, item: Item, answered: Answered) -> list[Prompt]:
         """The second turn after the model's own verdict; `suggested` is the opposite verdict."""
         revision = item.fields.get("revision")
-        own = winner(np.asarray(next(r for p, r in answered if p.condition == "none").logliks)) if revision else None
+        own = winner(next(r for p, r in answered if p.condition == "none").logliks) if revision else None
         if own is None:
             return []
         start = (Message("user", item.fields["asks"]["none"]), Message("assistant", revision["replies"][own]))
