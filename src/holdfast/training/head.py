@@ -22,10 +22,9 @@ class _HeadLoss(torch.autograd.Function):
         block = max(32, _NUMBERS // len(weight))
         for start in range(0, len(hidden), block):
             part, target = hidden[start : start + block], targets[start : start + block, None]
-            logits = kernels.linear(kernel, part, weight).float()
-            norm = logits.logsumexp(-1, keepdim=True)
-            loss += (norm - logits.gather(1, target)).sum()
-            share = logits.sub_(norm).exp_()
+            logprobs = kernels.linear(kernel, part, weight).float().log_softmax(-1)
+            loss -= logprobs.gather(1, target).sum()
+            share = logprobs.exp_()
             share.scatter_add_(1, target, share.new_full(target.shape, -1.0))
             gradient[start : start + block] = share.to(hidden.dtype) @ weight
         ctx.save_for_backward(gradient)
