@@ -10,10 +10,8 @@ import torch
 
 from benchmarks.peers import common, rows
 from benchmarks.peers.scoring import shapes
-from holdfast.engine import generation, kernels
+from holdfast.engine import generation, kernels, memory
 from holdfast.engine.generation import Counters, GenerateRequest
-from holdfast.engine.local import LocalEngine
-from holdfast.models.chat import ChatFormat
 
 AMOUNT = {"2M": (24, 48), "100M": (8, 48), "tiny": (3, 8)}  # items, new tokens a turn
 BATCHES = {"2M": (16, 32), "100M": (8, 16), "tiny": (4,)}
@@ -68,7 +66,7 @@ def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     fast, measured = kernels.choose(shapes(model))
     encode = lambda text: tuple(tokenizer.backend_tokenizer.encode(text).ids)  # noqa: E731
     body, head = common.parameters(size)
-    slot_tokens = LocalEngine(model, ChatFormat(tokenizer), packing=True).slot_tokens
+    slot_tokens = memory.bounds(model, 8192).slot_tokens
     counters = Counters()
 
     def slots(asked: Sequence[GenerateRequest], few: kernels.Name) -> list[list[tuple[int, ...]]]:

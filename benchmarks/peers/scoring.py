@@ -74,13 +74,13 @@ def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
         counted.score(asked)
         lengths = [len(c) for r in asked for c in r.continuations]
         wanted = sum(len({r.context + c[:k] for c in r.continuations for k in range(len(c))}) for r in asked)
-        work = 2 * (counted.tokens_computed * body + wanted * head)
+        work = 2 * (counted.counters.computed * body + wanted * head)
         flops += work
         entry: dict[str, Any] = {
             "pairs": len(pairs),
             "batch": batch,
-            "tokens_asked": counted.tokens_asked,
-            "tokens_computed": counted.tokens_computed,
+            "tokens_asked": counted.counters.asked,
+            "tokens_computed": counted.counters.computed,
         }
         for name, row in found.items():
             base = found["lm-eval, adapter" if "adapter" in name else "lm-eval"]

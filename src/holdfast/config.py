@@ -156,6 +156,9 @@ class ExecutionConfig(Part):
     tokens_per_batch: PositiveInt = Field(
         8192, description="Tokens in one forward pass, and in the slots of generation; lower it when memory is short."
     )
+    memory_gb: PositiveFloat | None = Field(
+        None, description="GiB one process may hold, weights included; rows, slots and what is kept are made to fit. None: fixed sizes."
+    )
     linear: Literal["auto", "torch", "onednn"] = Field(
         "auto", description="Matrix multiply on a CPU; auto: whichever a check at a run's first start finds clearly faster, kept with the run."
     )

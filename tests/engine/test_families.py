@@ -53,7 +53,7 @@ def test_packed_scores_of_a_family_equal_plain_calls(name, chat):
     engine = LocalEngine(model, chat, 150)
     assert engine.fit.why_not is None
     agrees(engine, model)
-    assert engine.tokens_computed < engine.tokens_asked
+    assert engine.counters.computed < engine.counters.asked
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 

@@ -350,6 +350,14 @@ def logits(
         yield start, head(states[start : start + (block or len(rows))]).float()
 
 
+def sizes(model: nn.Module) -> tuple[int, int]:
+    """(weights of the body's linear layers, weights of the output embedding): 2 operations each for a token that passes it."""
+    lm = causal_lm(model)
+    head = lm.get_output_embeddings()
+    linear = sum(m.weight.numel() for m in lm.modules() if m is not head and isinstance(m, nn.Linear))
+    return linear, head.weight.numel() if head is not None else 0
+
+
 def has_plain_head(lm: nn.Module) -> bool:
     """Whether logits are just the output embedding of the last hidden state (no soft-capping, no scale)."""
     names = ("final_logit_softcapping", "logit_scale", "logits_scaling")

@@ -44,6 +44,10 @@ class Pack:
     owners: Tensor
     num_done: int
 
+    @property
+    def num_bytes(self) -> int:
+        return self.plan.num_bytes + self.narrow.num_bytes + 8 * (len(self.tokens) + len(self.wanted) + 3 * len(self.reads))
+
 
 def packs(requests: Sequence[ScoreRequest], budget: int, device: torch.device) -> Iterator[Pack]:
     """All continuations of all requests, in packs of at most `budget` tokens where no single sequence is longer."""

@@ -56,7 +56,20 @@ class Cells:
     def _engine(self, network: Any, cache: dict[Any, Any] | None = None) -> Any:
         from holdfast.engine.local import LocalEngine
 
-        return LocalEngine(network, self.base.chat, self.study.execution.tokens_per_batch, cache=cache, use=self.kernels)
+        return LocalEngine(
+            network,
+            self.base.chat,
+            self.study.execution.tokens_per_batch,
+            cache=cache,
+            use=self.kernels,
+            memory_bytes=self.memory_bytes,
+        )
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What one process may hold, where the study says it."""
+        stated = self.study.execution.memory_gb
+        return int(stated * 2**30) if stated is not None else None
 
     @cached_property
     def _example_digests(self) -> dict[str, str]:
@@ -130,7 +143,7 @@ class Cells:
             (draft / "training.json").write_text(canonical({"num_steps": 0, "identity": True}) + "\n", encoding="utf-8")
             return
         encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self._encoded)
-        trainer = partial(lora.train, kernel=self.kernels.many)
+        trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes)
         if train.trainer == "trl":
             from holdfast.training import reference
 

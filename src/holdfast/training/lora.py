@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from holdfast.config import TrainConfig
-from holdfast.engine import adapter, kernels, packed
-from holdfast.errors import ModelError, ResourceError
+from holdfast.engine import adapter, kernels, memory, packed
+from holdfast.errors import ModelError
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.head import row_loss
 
@@ -64,12 +64,15 @@ def train(
     allow_unchanged: bool = False,
     checkpoints: Mapping[int, Path] | None = None,
     kernel: kernels.Name = "torch",
+    memory_bytes: int | None = None,
 ) -> Training:
     """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
 
     `checkpoints`: {number of steps done: folder in which the adapter of that moment is saved too}.
 
-    Raises ModelError if the adapter changes nothing, ResourceError if memory runs out.
+    `memory_bytes`: what this process may hold; where memory runs short, passes are made smaller, which changes rounding alone.
+
+    Raises ModelError if the adapter changes nothing, ResourceError if not even the smallest pass fits in memory.
     """
     model = with_adapter(copy.deepcopy(base) if _small(base) else base, config, seed)
     try:
@@ -82,17 +85,12 @@ def train(
             if progress:
                 progress(1)
 
-        record = _loop(model, examples, config, seed, max_steps, after, kernel)
+        record = _loop(model, examples, config, seed, max_steps, after, kernel, memory_bytes)
         if not allow_unchanged and not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
             raise ModelError(
                 "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
             )
         save(model, out)
-    except (torch.OutOfMemoryError, MemoryError):
-        raise ResourceError(
-            f"train.tokens_per_pass: {config.tokens_per_pass} tokens in one pass do not fit in memory; lower it, "
-            f"for example train.tokens_per_pass={max(256, config.tokens_per_pass // 4)}"
-        ) from None
     finally:
         model.unload()
     return record
@@ -109,7 +107,7 @@ def save(model: nn.Module, out: Path) -> None:
 
 def _loop(
     model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, after: Callable[[int], None],
-    kernel: kernels.Name,
+    kernel: kernels.Name, memory_bytes: int | None,
 ) -> Training:  # fmt: skip
     torch.manual_seed(seed)
     fit = packed.fit(model)
@@ -121,6 +119,7 @@ def _loop(
     )
     losses, rates, tokens = [], [], 0
     model.train()
+    within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1)
     with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel):
         for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
             batch = [examples[i] for i in indices]
@@ -128,13 +127,19 @@ def _loop(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             total = sum(len(e.ids) - e.first_loss for e in batch)
-            loss = 0.0
-            for row in _rows(batch, config.tokens_per_pass):
-                part = (
-                    _packed_loss(model, row, device, fit.prune, kernel) if use_packed else _padded_loss(model, row, device)
-                ) / total
-                part.backward()
-                loss += float(part.detach())
+
+            def gradients(most: memory.Bounds, batch: list[Encoded] = batch, total: int = total) -> float:
+                optimizer.zero_grad(set_to_none=True)
+                loss = 0.0
+                for row in _rows(batch, most.pass_tokens):
+                    part = (
+                        _packed_loss(model, row, device, fit.prune, kernel) if use_packed else _padded_loss(model, row, device)
+                    ) / total
+                    part.backward()
+                    loss += float(part.detach())
+                return loss
+
+            loss, within = memory.shrinking(within, gradients, "train.tokens_per_pass")
             torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,102 @@
+"""Ordinary calls of a model, for those that packed rows do not fit. A call holds sequences of one length: nothing is padded, so that
+neither a mask nor a recurrent state nor a length-dependent rotary frequency can differ from a call of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.engine.generation import GenerateRequest, Reply
+from holdfast.engine.scoring import ScoreRequest
+
+Ids = tuple[int, ...]
+
+
+@torch.inference_mode()
+def score(model: nn.Module, requests: Sequence[ScoreRequest], budget: int) -> tuple[Tensor, int]:
+    """(summed log-probability of every continuation in order, float64; tokens computed)"""
+    device = next(model.parameters()).device
+    readers: dict[Ids, list[tuple[int, int]]] = {}
+    flat = [(r, j) for r in requests for j in range(len(r.continuations))]
+    sums = torch.zeros(len(flat), dtype=torch.float64)
+    for owner, (request, j) in enumerate(flat):
+        readers.setdefault(request.context + request.continuations[j][:-1], []).append((owner, len(request.context)))
+    computed = 0
+    for group in equal_lengths(list(readers), budget):
+        logits = model(input_ids=torch.tensor(group, device=device), use_cache=False).logits
+        computed += len(group) * len(group[0])
+        for ids, row in zip(group, logits, strict=True):
+            for owner, depth in readers[ids]:
+                request, j = flat[owner]
+                target = torch.tensor(request.continuations[j], device=device)
+                logprobs = row[depth - 1 :].float().log_softmax(-1)
+                sums[owner] = logprobs[torch.arange(len(target)), target].double().sum().cpu()
+    return sums, computed
+
+
+@torch.inference_mode()
+def next_logprobs(model: nn.Module, contexts: Sequence[Ids], budget: int) -> dict[Ids, Tensor]:
+    """{context: log-probabilities of the token after it [vocabulary], float32, on the CPU}"""
+    device, found = next(model.parameters()).device, {}
+    for group in equal_lengths(contexts, budget):
+        logits = model(input_ids=torch.tensor(group, device=device), use_cache=False).logits[:, -1].float()
+        found.update(zip(group, logits.log_softmax(-1).cpu(), strict=True))
+    return found
+
+
+def generate(
+    model: nn.Module, requests: Sequence[GenerateRequest], ends: frozenset[int], pad: int, budget: int
+) -> list[list[Reply]]:
+    """As `generation.generate`, by transformers' own `generate`."""
+    first = _written(model, [(r.context, r.limit) for r in requests], ends, pad, budget)
+    replies = [first[r.context, r.limit] for r in requests]
+    later = [
+        [(r.context + reply.ids + b, r.branch_limit) for b in r.branches] for r, reply in zip(requests, replies, strict=True)
+    ]
+    second = _written(model, [turn for turns in later for turn in turns], ends, pad, budget)
+    return [[reply, *(second[turn] for turn in turns)] for reply, turns in zip(replies, later, strict=True)]
+
+
+@torch.inference_mode()
+def _written(
+    model: nn.Module, turns: Sequence[tuple[Ids, int]], ends: frozenset[int], pad: int, budget: int
+) -> dict[tuple[Ids, int], Reply]:
+    """{(context, limit): reply}"""
+    device = next(model.parameters()).device
+    out = {turn: Reply((), False) for turn in turns if turn[1] == 0}
+    for limit in sorted({limit for _, limit in turns} - {0}):
+        mine = list(dict.fromkeys(context for context, of in turns if of == limit))
+        for group in equal_lengths(mine, budget, limit):
+            ids = torch.tensor(group, device=device)
+            written = model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=limit,
+                do_sample=False,
+                num_beams=1,
+                repetition_penalty=1.0,
+                pad_token_id=pad,
+                eos_token_id=sorted(ends) or None,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+            )[:, ids.shape[1] :].tolist()
+            for context, new in zip(group, written, strict=True):
+                stop = next((k for k, token in enumerate(new) if token in ends), None)
+                out[context, limit] = Reply(tuple(new if stop is None else new[:stop]), stop is not None)
+    return out
+
+
+def equal_lengths(sequences: Sequence[Ids], budget: int, more: int = 0) -> Iterator[list[Ids]]:
+    """Groups of sequences of one length, of at most `budget` tokens (with `more` new ones each) where no single one is longer."""
+    group: list[Ids] = []
+    for ids in sorted(sequences, key=lambda ids: (len(ids), ids)):
+        if group and (len(ids) != len(group[0]) or (len(ids) + more) * (len(group) + 1) > budget):
+            yield group
+            group = []
+        group.append(ids)
+    if group:
+        yield group
