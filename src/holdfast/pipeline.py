@@ -18,14 +18,16 @@ import pyarrow.parquet as pq
 
 from holdfast.config import Study, resolved
 from holdfast.errors import DataError
+from holdfast.execution import account
 from holdfast.execution.cells import Cells, environment
 from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
 from holdfast.execution.local import Job, num_processes, peak_memory, run_jobs
 from holdfast.facts import study_facts
+from holdfast.models.checkpoint import pick_device
 from holdfast.store import Store, canonical, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
-ANALYSIS_CODE = 5
+ANALYSIS_CODE = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,12 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     with progress(plan) as advance:
         work = run_jobs(study, store.folder, plan.jobs, advance)
     clock.append(time.monotonic())
+    timing: dict[str, Any] = {}
+    if work.seconds:
+        timing = {"process_seconds": work.seconds, "nominal_flops": work.flops}
+        if pick_device(study.execution.device).type == "cpu":
+            timing |= account.of_peak(work.flops, sum(work.seconds.values()), work.threads)
+        write_atomic(out / "timing.json", (json.dumps(timing, indent=1, sort_keys=True) + "\n").encode())
     # Workers are gone when the results are concluded: the peak is that of the cells (a sum, an upper bound) or of the conclusion.
     in_cells = sum(work.peak_bytes.values()) + peak_memory()
     outcome = conclude(cells, out, plan, work.failures, say)
@@ -120,7 +128,9 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     say("; ".join(f"{name} {took:.0f} s" for name, took in stages.items()) + f"; at most {peak / 2**30:.1f} GiB of memory")
     if work.seconds:
         say("process seconds in cells: " + ", ".join(f"{name} {took:.0f}" for name, took in sorted(work.seconds.items())))
-        spent = {"stages_s": stages, "process_seconds": work.seconds, "peak_memory_bytes": peak}
+        if "fraction_of_peak" in timing:
+            say(f"{timing['fraction_of_peak']:.0%} of this machine's matrix-multiply peak ({timing['peak_gflops']:.0f} GF/s a process)")
+        spent = {**timing, "stages_s": stages, "peak_memory_bytes": peak}
         write_atomic(out / "timing.json", (json.dumps(spent, indent=1, sort_keys=True) + "\n").encode())
     return outcome
 
@@ -158,13 +168,14 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     for file in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json"):
         _copy(place / file, out / file)
     _adapters(cells, out)
-    write_atomic(out / "environment.json", (json.dumps(environment(), indent=1) + "\n").encode())
+    about = {**environment(), "engine": _account(cells, models, out)}
+    write_atomic(out / "environment.json", (json.dumps(about, indent=1) + "\n").encode())
     findings, audit = json.loads((out / "findings.json").read_bytes()), json.loads((out / "audit.json").read_bytes())
     stamp = out / ".report"
     wanted = digest({"results": name, "code": ANALYSIS_CODE})
     if not ((out / "report.html").is_file() and stamp.is_file() and stamp.read_text() == wanted):
         say("drawing the report")
-        write_report(out, findings, audit, environment(), out / "transcripts.jsonl.gz")
+        write_report(out, findings, audit, about, out / "transcripts.jsonl.gz")
         stamp.write_text(wanted)
     return Outcome(
         findings=findings,
@@ -185,6 +196,18 @@ def _finished(cells: Cells) -> list[tuple[ModelKey, list[Path]]]:
             continue
         found.append((key, cells.trials(key)))
     return found
+
+
+def _account(cells: Cells, models: list[tuple[ModelKey, list[Path]]], out: Path) -> dict[str, Any]:
+    timing = out / "timing.json"
+    kinds = [i.kind for i in cells.study.instruments]
+    adapters = [cells.find_adapter(d.name, seed) for d in cells.study.domains for seed in range(cells.study.seeds)]
+    return account.account(
+        [(kind, place) for _, places in models for kind, place in zip(kinds, places, strict=True)],
+        [place for place in adapters if place is not None],
+        cells.recorded_kernels(),
+        json.loads(timing.read_text(encoding="utf-8")) if timing.is_file() else {},
+    )
 
 
 def _table(cells: Cells, models: list[tuple[ModelKey, list[Path]]]) -> pa.Table:

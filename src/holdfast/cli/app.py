@@ -113,11 +113,10 @@ def plan(
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A finished run.")]) -> None:
     """Draw the report of a finished run again."""
-    from holdfast.execution.cells import environment
     from holdfast.report import write_report
 
-    findings, audit = (_load(folder / name) for name in ("findings.json", "audit.json"))
-    print(f"report: {write_report(folder, findings, audit, environment(), folder / 'transcripts.jsonl.gz')}")
+    findings, audit, environment = (_load(folder / name) for name in ("findings.json", "audit.json", "environment.json"))
+    print(f"report: {write_report(folder, findings, audit, environment, folder / 'transcripts.jsonl.gz')}")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,65 +14,95 @@ SMALL = 50_000_000  # parameters under which a longer measurement costs nothing
 
 
 def estimate(study: Study, out: Path) -> dict[str, Any]:
-    """Cells, prompts, tokens, seconds and memory. Seconds come from a short measurement of this model on this machine."""
-    import torch
+    """Cells, prompts, tokens, seconds and memory, from a worker that loads the model, lays out all prompts, and asks and trains on a few."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
 
     from holdfast import pipeline
-    from holdfast.engine.local import LocalEngine
     from holdfast.execution.cells import Cells
     from holdfast.execution.keys import study_keys
-    from holdfast.execution.local import num_processes
+    from holdfast.execution.local import num_processes, peak_memory
     from holdfast.store import Store
-    from holdfast.training import batches
 
-    processes = num_processes(study)
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))  # as the workers of a run do
     cells = Cells(study, _reading(Store, out))
     plan = pipeline.make_plan(cells)
-    base = cells.base
-    engine = LocalEngine(base.model, base.chat, study.execution.tokens_per_batch)
-    parameters = sum(p.numel() for p in base.model.parameters())
-    small = parameters < SMALL
-    asking_one = sum(_asking(engine, cells.materials.asked(i.kind).prompts, 48 if small else 2) for i in study.instruments)
-    tokens = {
-        d.name: sum(len(e.ids) for e in batches.encode(cells.materials.examples(d.name), base.chat, study.train).examples)
-        for d in study.domains
-        if not d.identity
-    }
-    prompts = sum(plan.prompts.values())
-    training = sum(
-        tokens[d.name] * study.train.num_train_epochs for d in study.domains if not d.identity and not d.match_steps_of
-    )
-    training += sum(
-        tokens[d.name] * plan.steps[d.name] / max(1, batches.num_steps(len(cells.materials.examples(d.name)), study.train))
-        for d in study.domains
-        if d.match_steps_of and not d.identity
-    )
-    training *= study.seeds * _training(cells, 3 if small else 1)
+    jobs = sum(len(keys) for keys in ([None], [(d.name, s) for d in study.domains for s in range(study.seeds)]))
+    processes = min(num_processes(study), jobs)
+    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    own = peak_memory()  # before a model is loaded, as the process that starts the workers
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        found = pool.submit(_measured, study.model_dump_json(), str(out), threads).result()
+    tokens = found["tokens"]
+    trained = [d for d in study.domains if not d.identity]
+    training = sum(tokens[d.name] * study.train.num_train_epochs for d in trained if not d.match_steps_of)
+    training += sum(tokens[d.name] * plan.steps[d.name] / max(1, found["own_steps"][d.name]) for d in trained if d.match_steps_of)
+    training *= study.seeds * found["training_token_s"]
     models = len(study_keys(study))
-    asking = asking_one * models
     share = 1 - plan.num_reused / plan.num_cells
-    width = base.model.config.get_text_config().hidden_size
-    memory = processes * (
-        parameters * base.model.dtype.itemsize * 2
-        + 40 * width * study.train.tokens_per_pass * 4
-        + study.execution.tokens_per_batch * width * 60
-        + 500e6
-    )
+    seconds = (training + found["asking_s"] * models) * share / processes + found["laying_out_s"]
     return {
         "cells": plan.num_cells,
         "cells reused": plan.num_reused,
         "models": models,
-        "prompts per model": prompts,
+        "prompts per model": sum(plan.prompts.values()),
         "training tokens": int(sum(tokens.values()) * study.seeds * study.train.num_train_epochs),
-        "parameters": parameters,
+        "parameters": found["parameters"],
         "processes": processes,
-        "estimated minutes": round((training + asking) * share / processes / 60, 1),
-        "estimated memory, GB": round(memory / 1e9, 1),
+        "estimated minutes": round(seconds / 60, 1),
+        "estimated peak memory, GiB": round((processes * found["peak_bytes"] + own) / 2**30, 2),
         "detectable, points": detectable(study, cells.materials),
         "optimiser steps": plan.steps,
         "prompts": plan.prompts,
     }
+
+
+def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
+    """What one worker of a run would take, measured in a process that does a little of its work on all of its data."""
+    import warnings
+
+    import torch
+    import transformers
+
+    from holdfast.execution.cells import Cells
+    from holdfast.execution.local import peak_memory
+    from holdfast.store import Store
+    from holdfast.training import batches
+
+    warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(threads)
+    study = Study.model_validate_json(study_json)
+    cells = Cells(study, _reading(Store, Path(out)))
+    parameters = sum(p.numel() for p in cells.base.model.parameters())
+    small = parameters < SMALL
+    engine = cells.engine(cells.base.model, {})
+    start = time.perf_counter()
+    for instrument in study.instruments:
+        asked = cells.materials.asked(instrument.kind)
+        engine.lay_out([p for mine in asked.prompts for p in mine], key=instrument.kind)
+    laying_out = time.perf_counter() - start
+    asking = sum(_asking(engine, cells.materials.asked(i.kind).prompts, 48 if small else 2) for i in study.instruments)
+    encoded = {
+        d.name: batches.encode(cells.materials.examples(d.name), cells.base.chat, study.train, cells._encoded).examples
+        for d in study.domains
+        if not d.identity
+    }
+    size = cells.base.model.config.get_text_config().vocab_size
+    axes = sum(len(cells.materials.asked(i.kind).items) for i in study.instruments if cells.materials.asked(i.kind).instrument.kind == "axis")
+    return {
+        "parameters": parameters,
+        "tokens": {name: sum(len(e.ids) for e in rows) for name, rows in encoded.items()},
+        "own_steps": {name: batches.num_steps(len(rows), study.train) for name, rows in encoded.items()},
+        "training_token_s": _training(cells, max(encoded.values(), key=_mean_length), 3 if small else 1) if encoded else 0.0,
+        "laying_out_s": laying_out,
+        "asking_s": asking,
+        "peak_bytes": peak_memory() + 4 * axes * size,  # the base's next-token log-probabilities are kept for the drift
+    }
+
+
+def _mean_length(rows: Sequence[Any]) -> float:
+    return sum(len(e.ids) for e in rows) / len(rows)
 
 
 def detectable(study: Study, materials: Any) -> dict[str, float | None]:
@@ -107,23 +138,25 @@ def _asking(engine: Any, prompts: list[list[Any]], items: int) -> float:
     return (time.perf_counter() - start) / len(some) * sum(map(len, prompts))
 
 
-def _training(cells: Any, steps: int) -> float:
-    """Seconds of one training token, from `steps` steps on rows of the first trained domain after one that warms up."""
+def _training(cells: Any, rows: Sequence[Any], steps: int) -> float:
+    """Seconds of one training token, from `steps` steps on these rows after one that warms up."""
     import tempfile
 
-    from holdfast.training import batches, lora
+    from holdfast.training import lora
 
-    study = cells.study
-    domain = next((d.name for d in study.domains if not d.identity), None)
-    if domain is None:
-        return 0.0
-    rows = batches.encode(cells.materials.examples(domain), cells.base.chat, study.train).examples
     took = {}
     for count in (1, 1 + steps):
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
             record = lora.train(
-                cells.base.model, rows, study.train, seed=0, max_steps=count, out=Path(folder) / "adapter", allow_unchanged=True
+                cells.base.model,
+                rows,
+                cells.study.train,
+                seed=0,
+                max_steps=count,
+                out=Path(folder) / "adapter",
+                allow_unchanged=True,
+                memory_bytes=cells.memory_bytes,
             )
             took[count] = time.perf_counter() - start, record.num_tokens
     (first, few), (second, many) = took[1], took[1 + steps]

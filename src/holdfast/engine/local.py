@@ -67,14 +67,7 @@ class LocalEngine:
         Where memory runs short, smaller rows are tried. Raises ResourceError if none is small enough.
         """
         progress = progress or (lambda _: None)
-        if key is not None and key in self.cache:
-            scored, requests, open_, written = self.cache[key]
-        else:
-            scored = [i for i, p in enumerate(prompts) if p.choices]
-            open_ = [i for i, p in enumerate(prompts) if not p.choices]
-            requests, written = self._requests([prompts[i] for i in scored]), self._written([prompts[i] for i in open_])
-            if key is not None:
-                self.cache[key] = scored, requests, open_, written
+        scored, requests, open_, written = self._encoded(prompts, key)
         out: list[Response | None] = [None] * len(prompts)
         for i, request, logliks in zip(scored, requests, self.score(requests, progress, key), strict=True):
             out[i] = Response(
@@ -84,6 +77,24 @@ class LocalEngine:
             first, *later = (self._response(request, reply) for reply in replies)
             out[i] = replace(first, branches=tuple(later))
         return out  # type: ignore[return-value]
+
+    def _encoded(self, prompts: Sequence[Prompt], key: Any) -> Any:
+        """(indices of prompts with choices, their requests, indices of the others, theirs)"""
+        if key is not None and key in self.cache:
+            return self.cache[key]
+        scored = [i for i, p in enumerate(prompts) if p.choices]
+        open_ = [i for i, p in enumerate(prompts) if not p.choices]
+        out = scored, self._requests([prompts[i] for i in scored]), open_, self._written([prompts[i] for i in open_])
+        if key is not None:
+            self.cache[key] = out
+        return out
+
+    def lay_out(self, prompts: Sequence[Prompt], key: Any) -> None:
+        """Tokenise a named list and make the packs it is scored in, without asking the model."""
+        _, requests, _, _ = self._encoded(prompts, key)
+        if self.fit.why_not is None:
+            for _ in self._packs(list(dict.fromkeys(requests)), key, self.bounds):
+                pass
 
     def _response(self, request: GenerateRequest, reply: Reply) -> Response:
         text = self.chat.tokenizer.decode(list(reply.ids), skip_special_tokens=True)
@@ -173,16 +184,16 @@ class LocalEngine:
 
     def _keeping(self, name: Any, made: Iterable[scoring.Pack], most: int) -> Iterable[scoring.Pack]:
         """As they are used, so that a list too long to be kept is never held whole."""
-        held: list[scoring.Pack] | None = []
+        held: list[scoring.Pack] = []
         size = 0
         for pack in made:
             yield pack
             size += pack.num_bytes
             if self.cache.get("kept", 0) + size > most:
-                held = None
-            elif held is not None:
+                held.clear()
+            else:
                 held.append(pack)
-        if held is not None:
+        if self.cache.get("kept", 0) + size <= most:
             self.cache[name], self.cache["kept"] = held, self.cache.get("kept", 0) + size
 
     def next_logprobs(self, prompts: Sequence[Prompt]) -> Tensor:

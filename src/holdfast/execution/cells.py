@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.config import Study
+from holdfast.execution import account
 from holdfast.execution.keys import ModelKey, adapter_keys
 from holdfast.execution.materials import Materials
 from holdfast.execution.table import write_trials
@@ -44,6 +45,7 @@ class Cells:
         self._base_next: dict[str, Any] = {}
         self._encoded: dict[int, tuple[list[int], int]] = {}
         self.seconds: dict[str, float] = {}
+        self.flops = 0
 
     @cached_property
     def base_digest(self) -> str:
@@ -53,7 +55,7 @@ class Cells:
     def base(self) -> checkpoint.Base:
         return checkpoint.load_base(self.study.model, checkpoint.pick_device(self.study.execution.device))
 
-    def _engine(self, network: Any, cache: dict[Any, Any] | None = None) -> Any:
+    def engine(self, network: Any, cache: dict[Any, Any] | None = None) -> Any:
         from holdfast.engine.local import LocalEngine
 
         return LocalEngine(
@@ -158,8 +160,14 @@ class Cells:
             progress=lambda k: tick(k * batches.examples_per_step(train)),
             checkpoints={step: draft / "checkpoints" / share for share, step in self._checkpoints(domain, seed).items()},
         )
+        from holdfast.engine.packed import sizes
+
+        body, head = sizes(self.base.model)
+        flops = 4 * (record.num_tokens * body + record.num_loss_tokens * head)  # forward, and the gradient of the input
+        self.flops += flops
         summary = {
             **dataclasses.asdict(record),
+            "flops": flops,
             "num_examples": len(encoding.examples),
             "num_dropped": encoding.num_dropped,
             "num_truncated": encoding.num_truncated,
@@ -205,7 +213,7 @@ class Cells:
         if missing:
 
             def ask(network: Any) -> None:
-                engine = self._engine(network, self._token_cache)
+                engine = self.engine(network, self._token_cache)
                 for kind in missing:
                     with self._timed(kind):
                         self._ask(engine, key, adapter, kind, tick)
@@ -287,7 +295,7 @@ class Cells:
         name, identity = self._invariance_name()
         if self.store.find(name) is not None:
             return
-        engine = self._engine(self.base.model)
+        engine = self.engine(self.base.model)
         prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine]
         gap = largest_difference(engine, prompts)
         found = {"largest_difference": float(f"{gap:.2g}") if gap == gap else None, "dtype": self.study.model.dtype}
@@ -309,7 +317,7 @@ class Cells:
     def _next_of_base(self, kind: str) -> Any:
         prompts = self._first_condition(kind)
         if prompts and kind not in self._base_next:
-            self._base_next[kind] = self._engine(self.base.model).next_logprobs(prompts)
+            self._base_next[kind] = self.engine(self.base.model).next_logprobs(prompts)
         return self._base_next.get(kind)
 
     def _kl(self, engine: Any, kind: str) -> list[float]:
@@ -322,7 +330,7 @@ class Cells:
 
     def _ask(self, engine: Any, key: ModelKey, adapter: Path | None, kind: str, tick: Tick) -> None:
         asked = self.materials.asked(kind)
-        first = asked.prompts
+        first, before = asked.prompts, dataclasses.replace(engine.counters)
         responses = iter(engine.answer([p for prompts in first for p in prompts], key=(kind, asked.digest), progress=tick))
         answered = [[(p, next(responses)) for p in prompts] for prompts in first]
         follow = [asked.instrument.follow_ups(item, pairs) for item, pairs in zip(asked.items, answered, strict=True)]
@@ -332,6 +340,9 @@ class Cells:
         identity = self.trials_identity(key, adapter, kind)
         with self.store.making(self.store.name("trials", identity), identity) as draft:
             write_trials(draft, key.name, kind, asked, answered, self._kl(engine, kind) if adapter else [])
+            spent = {name: getattr(engine.counters, name) - getattr(before, name) for name in ("asked", "computed", "read", "flops")}
+            (draft / account.FILE).write_text(canonical(spent) + "\n", encoding="utf-8")
+        self.flops += spent["flops"]
 
 
 def environment() -> dict[str, Any]:

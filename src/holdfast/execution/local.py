@@ -34,11 +34,15 @@ class Job:
 
 @dataclass(slots=True)
 class Work:
-    """What the jobs left besides their cells. `seconds`: process time spent per stage; `peak_bytes`: by process id."""
+    """What the jobs left besides their cells. `seconds`: process time spent per stage; `flops`: nominal operations (engine.local);
+    `peak_bytes`: by process id.
+    """
 
     failures: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     peak_bytes: dict[int, int] = field(default_factory=dict)
+    flops: int = 0
+    threads: int = 1
 
 
 def num_processes(study: Study) -> int:
@@ -57,7 +61,7 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
     processes = min(num_processes(study), len(jobs))
-    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    threads = made.threads = max(1, len(os.sched_getaffinity(0)) // processes)
     stop = threading.Event()
     drain = threading.Thread(target=_drain, args=(events, progress, stop), daemon=True)
     drain.start()
@@ -72,8 +76,9 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
                     for future in done:
                         job = pending.pop(future)
                         try:
-                            seconds, process, peak = future.result()
+                            seconds, process, peak, flops = future.result()
                             made.peak_bytes[process] = peak
+                            made.flops += flops
                             for stage, took in seconds.items():
                                 made.seconds[stage] = made.seconds.get(stage, 0.0) + took
                         except HoldfastError:
@@ -132,12 +137,12 @@ def _leave_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _job(job: Job) -> tuple[dict[str, float], int, int]:
-    """(seconds per stage, process id, that process's peak memory in bytes)"""
+def _job(job: Job) -> tuple[dict[str, float], int, int, int]:
+    """(seconds per stage, process id, that process's peak memory in bytes, nominal operations)"""
     from holdfast.execution.keys import ModelKey, adapter_keys
 
     cells = _worker["cells"]
-    before = dict(cells.seconds)
+    before, flops = dict(cells.seconds), cells.flops
     keys = [ModelKey(None)] if job.domain is None else adapter_keys(cells.study, job.domain, job.seed)
     events, name, waiting = _worker["events"], keys[0].name, [0, time.monotonic()]
 
@@ -153,7 +158,7 @@ def _job(job: Job) -> tuple[dict[str, float], int, int]:
         cells.trials(key, tick)
     events.put((waiting[0], name))
     seconds = {stage: took - before.get(stage, 0.0) for stage, took in cells.seconds.items()}
-    return seconds, os.getpid(), peak_memory()
+    return seconds, os.getpid(), peak_memory(), cells.flops - flops
 
 
 def peak_memory() -> int:

@@ -1,4 +1,8 @@
-"""Adapters in PEFT's own format: on and off a base that is never changed."""
+"""Adapters in PEFT's own format: on and off a base that is never changed.
+
+Merged where that is cheaper: a small float32 base is copied and the adapter added to the copy's weights (1.1 times as fast to score as
+carried along at 2 million parameters, the same at 100 million: benchmarks/peers). A large base carries the adapter and gives it back.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from holdfast.errors import ModelError
@@ -14,19 +19,30 @@ from holdfast.errors import ModelError
 _MERGE_BELOW = 200_000_000
 
 
+def fingerprint(model: nn.Module) -> tuple[int, ...]:
+    """The sum of every parameter's bits, taken as whole numbers: a change of any one weight shows. Seconds for billions of weights."""
+    views = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    with torch.no_grad():
+        bits = [p.detach().contiguous().view(views[p.element_size()]) for p in model.parameters()]
+        return tuple(int(part.sum(dtype=torch.int64)) for part in bits)
+
+
 @contextmanager
-def adapted(base: nn.Module, folder: str | Path, scale: float = 1.0) -> Iterator[nn.Module]:
-    """The adapted model, its update times `scale`. A small fp32 base is copied and merged (faster); a large one carries the
-    adapter and gives it back.
+def adapted(base: nn.Module, folder: str | Path, scale: float = 1.0, merge: bool | None = None) -> Iterator[nn.Module]:
+    """The adapted model, its update times `scale`. `merge` None: whichever is cheaper for a base of this size.
+
+    Raises ModelError if the adapter does not fit, or if the base is not bit for bit what it was when the block ends.
     """
     from peft import PeftModel
     from peft.tuners.lora import LoraLayer
 
     small = sum(p.numel() for p in base.parameters()) < _MERGE_BELOW and next(base.parameters()).dtype.itemsize == 4
+    merge = small if merge is None else merge
     if not (Path(folder) / "adapter_model.safetensors").is_file():
         raise ModelError(f"adapter: {folder} holds no adapter_model.safetensors; name a folder in PEFT's format")
+    before = fingerprint(base)
     try:
-        model = PeftModel.from_pretrained(copy.deepcopy(base) if small else base, str(folder), is_trainable=False)
+        model = PeftModel.from_pretrained(copy.deepcopy(base) if merge else base, str(folder), is_trainable=False)
     except Exception as error:
         raise ModelError(f"adapter: {folder} does not fit this base: {' '.join(str(error).split())[:200]}") from None
     if scale != 1.0:
@@ -34,7 +50,9 @@ def adapted(base: nn.Module, folder: str | Path, scale: float = 1.0) -> Iterator
             if isinstance(module, LoraLayer):
                 module.scale_layer(scale)
     try:
-        yield (model.merge_and_unload() if small else model).eval()
+        yield (model.merge_and_unload() if merge else model).eval()
     finally:
-        if not small:
+        if not merge:
             model.unload()
+    if fingerprint(base) != before:
+        raise ModelError(f"adapter: {folder}: the base's weights changed while it was on; what was measured is not this base")

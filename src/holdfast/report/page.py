@@ -71,6 +71,7 @@ def write_report(
         curves=Markup(training.curves(records)),
         transcripts=_sample(transcripts),  # noqa: S704
         environment=json.dumps(environment, indent=1),
+        engine=environment.get("engine"),
     )
     write_atomic(out / "report.html", page.encode())
     write_atomic(out / "report.md", _markdown(findings, audit).encode())

@@ -27,6 +27,7 @@ class Training:
     learning_rate: tuple[float, ...]
     num_steps: int
     num_tokens: int
+    num_loss_tokens: int
     trainable_parameters: int
     packed: bool
 
@@ -117,7 +118,7 @@ def _loop(
     optimizer = torch.optim.AdamW(
         weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
     )
-    losses, rates, tokens = [], [], 0
+    losses, rates, tokens, loss_tokens = [], [], 0, 0
     model.train()
     within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1)
     with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel):
@@ -146,12 +147,14 @@ def _loop(
             losses.append(loss)
             rates.append(rate)
             tokens += sum(len(e.ids) for e in batch)
+            loss_tokens += total
             after(step + 1)
     return Training(
         loss=tuple(losses),
         learning_rate=tuple(rates),
         num_steps=len(losses),
         num_tokens=tokens,
+        num_loss_tokens=loss_tokens,
         trainable_parameters=sum(p.numel() for p in weights),
         packed=use_packed,
     )

@@ -121,6 +121,7 @@ def train(
         learning_rate=tuple(float(e["learning_rate"]) for e in log),
         num_steps=len(log),
         num_tokens=sum(len(r["input_ids"]) for r in rows),
+        num_loss_tokens=sum(len(examples[i].ids) - examples[i].first_loss for i in order),
         packed=False,
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
