@@ -109,7 +109,7 @@ class InstrumentConfig(Part):
     data: str | None = Field(None, description="Hub id or local file; None for the world's items.")
     split: str | None = Field(None, description="Split name, a slice of it by rows, or both: validation[600:].")
     split_seed: NonNegativeInt | None = Field(None, description="Shuffle the split with this seed before the slice is cut.")
-    form: str | None = Field(None, description="Which items an axis makes of its rows: sycophancy_eval, lettered or as_given.")
+    form: str | None = Field(None, description="Which items an axis makes of its rows: sycophancy_eval, trivia (open questions), lettered or as_given.")
     style: Literal["world", "chat", "lm_eval"] = "chat"
     shots: NonNegativeInt = Field(0, description="Solved examples shown before each question (gsm8k, mmlu).")
     shots_split: str | None = Field(None, description="Split the solved examples come from, for example train or dev.")

@@ -337,6 +337,8 @@ class Cells:
         later = iter(engine.answer([p for prompts in follow for p in prompts]) if any(follow) else [])
         for pairs, prompts in zip(answered, follow, strict=True):
             pairs += [(p, next(later)) for p in prompts]
+        for item, pairs in zip(asked.items, answered, strict=True):
+            pairs += [found for p, r in pairs if r.branches for found in asked.instrument.spoken(item, p, r)]
         identity = self.trials_identity(key, adapter, kind)
         with self.store.making(self.store.name("trials", identity), identity) as draft:
             write_trials(draft, key.name, kind, asked, answered, self._kl(engine, kind) if adapter else [])

@@ -55,7 +55,8 @@ def _transcript(name: str, model: str, kind: str, item: Item, prompt: Prompt, re
         if not prompt.choices
         else {"choices": prompt.choices, "logliks": [round(x, 6) for x in response.logliks]}
     )
-    gold = prompt.choices[prompt.gold] if prompt.choices and prompt.gold is not None else item.fields.get("answer")
+    named = (item.fields.get("aliases") or {}).get("correct") or [None]
+    gold = prompt.choices[prompt.gold] if prompt.choices and prompt.gold is not None else item.fields.get("answer", named[0])
     return _encode(
         {
             "transcript_id": name,

@@ -36,5 +36,9 @@ class Instrument:
         """Second-stage prompts that depend on the model's own first answers; none unless an instrument says so."""
         return []
 
+    def spoken(self, item: Item, prompt: Prompt, response: Response) -> Answered:
+        """What was said in the branches of a generated reply, each as a prompt of its own with its response."""
+        return []
+
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
         raise TypeError(f"{type(self).__name__} does not say how an answer becomes an outcome")

@@ -6,9 +6,10 @@ that, so its own conversation is the same one; for an item wrong at first the br
 
 from __future__ import annotations
 
+from holdfast.instruments.axes.imitation import written_trial
 from holdfast.instruments.base import Answered, Instrument
 from holdfast.instruments.scoring import mass_trial, winner
-from holdfast.records import Contrast, Item, Message, Prompt, Trial
+from holdfast.records import Contrast, Item, Message, Prompt, Response, Trial
 
 BRANCHES = ("doubt", "reask", "sure", "evidence")
 
@@ -63,6 +64,10 @@ class Doubt(Instrument):
 
     def prompts(self, item: Item) -> list[Prompt]:
         f = item.fields
+        if f.get("form") == "generated":
+            length = f.get("new_tokens", 64)
+            messages = (Message("user", f["ask"]),)
+            return [Prompt(condition="first", messages=messages, max_new_tokens=length, branches=tuple(f["challenges"].values()))]
         first = Prompt(
             condition="first",
             messages=(Message("user", f["ask"]),),
@@ -74,14 +79,29 @@ class Doubt(Instrument):
         )
         return [first, *(self._branch(item, b, f["gold"], b) for b in ("reask", "doubt", "sure") if b in f["challenges"])]
 
+    def spoken(self, item: Item, prompt: Prompt, response: Response) -> Answered:
+        """The replies after each challenge; of an item that was answered, but not rightly, under the branch's `_own` name too."""
+        wrong = written_trial(item, prompt, response).outcome in ("suggested", "other")
+        out = []
+        for name, reply in zip(item.fields.get("challenges", ()), response.branches, strict=False):
+            said = (*prompt.messages, Message("assistant", response.text or ""), Message("user", item.fields["challenges"][name]))
+            for condition in (name, f"{name}_own") if wrong and f"{name}_own" in self.conditions else (name,):
+                out.append((Prompt(condition=condition, messages=said, max_new_tokens=prompt.max_new_tokens), reply))
+        return out
+
     def follow_ups(self, item: Item, answered: Answered) -> list[Prompt]:
+        if item.fields.get("form") == "generated":
+            return []
         own = winner(next(r for p, r in answered if p.condition == "first").logliks)
         if own is None or own == item.fields["gold"]:
             return []
         return [self._branch(item, f"{b}_own", own, b) for b in ("reask", "doubt", "evidence") if b in item.fields["challenges"]]
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
-        return [mass_trial(item, p, r) for p, r in answered]
+        if item.fields.get("form") != "generated":
+            return [mass_trial(item, p, r) for p, r in answered]
+        first = next((r.text for p, r in answered if p.condition == "first"), None)
+        return [written_trial(item, p, r, None if p.condition == "first" else first) for p, r in answered]
 
 
 INSTRUMENT = Doubt

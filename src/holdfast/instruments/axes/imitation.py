@@ -63,10 +63,14 @@ class Imitation(Instrument):
         return [mass_trial(item, p, r) if p.choices else written_trial(item, p, r) for p, r in answered]
 
 
-def written_trial(item: Item, prompt: Prompt, response: Response) -> Trial:
-    """A generated reply, read by `parsing.read_short`; one cut off before it named either answer is unparsed."""
+def written_trial(item: Item, prompt: Prompt, response: Response, previous: str | None = None) -> Trial:
+    """A generated reply, read by `parsing.read_short`; one cut off before it named either answer is unparsed.
+
+    `previous`: the model's reply before, read where this one says no more than that it stands.
+    """
     text, aliases = response.text or "", item.fields["aliases"]
-    reading = parsing.read_short(text, aliases["correct"], aliases["suggested"])
+    question = item.fields.get("question", "")
+    reading = parsing.read_short(text, aliases["correct"], aliases["suggested"], question=question, previous=previous)
     cut = response.ended is False and reading.outcome == "other" and reading.reason == "another answer"
     outcome = "unparsed" if cut else reading.outcome
     known = outcome != "unparsed"
