@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= embedded
 
-.PHONY: run test check install clean
+.PHONY: run test check install clean bench bench-quick
 
 run: $(VENV)/.installed
 	$(BIN)/holdfast run $(STUDY)
@@ -14,6 +14,13 @@ test: $(VENV)/.installed-dev check
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests benchmarks
+
+# holdfast against lm-eval, HF generate, Trainer + PEFT and TRL on one thread; the quick form is compared with this machine's stored file.
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.peers
+
+bench-quick: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.peers --quick
 
 install: $(VENV)/.installed
 

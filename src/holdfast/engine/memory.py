@@ -14,7 +14,8 @@ from holdfast.errors import ResourceError
 
 T = TypeVar("T")
 CPU_ROW = 1024  # a row this long fills a processor's kernels; longer ones only leave its caches
-HELD = 2**28  # bytes of kept packs, and of the slots' keys and values, where no budget is stated
+HELD = 2**28  # bytes of kept packs where no budget is stated
+SLOTS = 2**30  # and of the slots' keys and values
 LEAST = 64  # tokens: no step is made smaller than this
 _LIBRARIES = 600 * 2**20  # what torch, transformers and the rest take before a weight is loaded
 _SAID = ("can't allocate memory", "not enough memory", "out of memory")
@@ -52,7 +53,7 @@ def bounds(model: nn.Module, tokens_per_batch: int, budget: int | None = None, c
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     keys = 2 * layers * heads * (getattr(config, "head_dim", None) or hidden // config.num_attention_heads) * item
     if budget is None:
-        return Bounds(row, tokens_per_batch, max(tokens_per_batch, HELD // keys), HELD)
+        return Bounds(row, tokens_per_batch, max(tokens_per_batch, SLOTS // keys), HELD)
     weights = copies * sum(p.numel() * p.element_size() for p in model.parameters())
     rest = budget - weights - (_LIBRARIES if device.type == "cpu" else 0)
     of_row, of_pass = item * (10 * hidden + 3 * inner), item * layers * (16 * hidden + 5 * inner)
@@ -64,7 +65,7 @@ def bounds(model: nn.Module, tokens_per_batch: int, budget: int | None = None, c
     return Bounds(
         row_tokens=max(LEAST, min(row, int(0.25 * rest / of_row))),
         pass_tokens=max(LEAST, min(tokens_per_batch, int(0.5 * rest / of_pass))),
-        slot_tokens=max(LEAST, min(max(tokens_per_batch, HELD // keys), int(0.4 * rest / keys))),
+        slot_tokens=max(LEAST, min(max(tokens_per_batch, SLOTS // keys), int(0.4 * rest / keys))),
         kept_bytes=min(HELD, int(0.2 * rest)),
     )
 
