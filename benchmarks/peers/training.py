@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,7 +18,7 @@ from holdfast.engine import kernels
 from holdfast.training import lora
 from holdfast.training.batches import Encoded
 
-STEPS = {"2M": 2, "100M": 1, "tiny": 1}
+STEPS = {"2M": 4, "100M": 1, "tiny": 1}
 DOMAINS = {"2M": ("gsm8k", "mmlu", "truthfulqa", "hellaswag"), "100M": ("gsm8k", "mmlu", "hellaswag"), "tiny": ("gsm8k",)}
 BATCH, ACCUMULATE, LONGEST, RATE = 2, 8, 512, 2e-4
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -38,7 +39,7 @@ def examples(size: str) -> dict[str, list[tuple[list[int], int]]]:
 
 
 def holdfast(
-    size: str, mine: Sequence[tuple[list[int], int]], steps: int, completion: bool, kernel: kernels.Name
+    base: Any, mine: Sequence[tuple[list[int], int]], steps: int, completion: bool, kernel: kernels.Name
 ) -> tuple[int, list[float]]:
     config = TrainConfig(
         r=16, lora_alpha=32, target_modules=TARGETS, learning_rate=RATE, weight_decay=0.01, lr_scheduler_type="constant",
@@ -47,7 +48,7 @@ def holdfast(
     )  # fmt: skip
     encoded = [Encoded(tuple(ids), first if completion else 1) for ids, first in mine]
     record = lora.train(
-        common.llama(size),
+        base,
         encoded,
         config,
         seed=0,
@@ -59,7 +60,7 @@ def holdfast(
     return record.num_tokens, list(record.loss)
 
 
-def trainer(size: str, mine: Sequence[tuple[list[int], int]], steps: int) -> tuple[int, list[float]]:
+def trainer(base: Any, size: str, mine: Sequence[tuple[list[int], int]], steps: int) -> tuple[int, list[float]]:
     """transformers' Trainer on the same rows in the same order, padded to the longest of a batch."""
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArguments
 
@@ -71,7 +72,7 @@ def trainer(size: str, mine: Sequence[tuple[list[int], int]], steps: int) -> tup
             return torch.utils.data.SequentialSampler(self.train_dataset)
 
     run = InOrder(
-        model=common.lora(common.llama(size), drawn=False, seed=0).train(),
+        model=common.lora(copy.deepcopy(base), drawn=False, seed=0).train(),
         args=_arguments(TrainingArguments, steps),
         train_dataset=[{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in used],
         data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
@@ -81,7 +82,7 @@ def trainer(size: str, mine: Sequence[tuple[list[int], int]], steps: int) -> tup
     return sum(map(len, used)), [entry["loss"] for entry in run.state.log_history if "loss" in entry]
 
 
-def trl(size: str, mine: Sequence[tuple[list[int], int]], steps: int) -> tuple[int, list[float]]:
+def trl(base: Any, size: str, mine: Sequence[tuple[list[int], int]], steps: int) -> tuple[int, list[float]]:
     """TRL, packing to 512 tokens, loss on completions: as many rows as the others' steps hold, whatever steps they become."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -95,7 +96,7 @@ def trl(size: str, mine: Sequence[tuple[list[int], int]], steps: int) -> tuple[i
         padding_free=False,
     )  # fmt: skip
     run = SFTTrainer(
-        model=common.lora(common.llama(size), drawn=False, seed=0).train(),
+        model=common.lora(copy.deepcopy(base), drawn=False, seed=0).train(),
         args=arguments,
         train_dataset=data,
         processing_class=common.tokenizer(size),
@@ -116,17 +117,17 @@ def _arguments(kind: Any, steps: int, **more: Any) -> Any:
 
 
 def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
-    steps, data = STEPS[size], examples(size)
-    fast, measured = kernels.choose(shapes(common.llama(size)))
+    steps, data, base = STEPS[size], examples(size), common.llama(size)
+    fast, measured = kernels.choose(shapes(base))
     body, head = common.parameters(size)
     # The trained adapter's own products are left out of the count: 4 operations a frozen weight and token (forward, input's gradient).
     ways: dict[str, Callable[[Any], Any]] = {
-        "HF Trainer + PEFT": lambda mine: trainer(size, mine, steps),
-        "TRL, packed, completions": lambda mine: trl(size, mine, steps),
-        "holdfast, all tokens, same kernel": lambda mine: holdfast(size, mine, steps, False, "torch"),
-        "holdfast, all tokens, best kernel": lambda mine: holdfast(size, mine, steps, False, "onednn"),
-        "holdfast, completions, same kernel": lambda mine: holdfast(size, mine, steps, True, "torch"),
-        "holdfast, completions, best kernel": lambda mine: holdfast(size, mine, steps, True, "onednn"),
+        "HF Trainer + PEFT": lambda mine: trainer(base, size, mine, steps),
+        "TRL, packed, completions": lambda mine: trl(base, size, mine, steps),
+        "holdfast, all tokens, same kernel": lambda mine: holdfast(base, mine, steps, False, "torch"),
+        "holdfast, all tokens, best kernel": lambda mine: holdfast(base, mine, steps, False, "onednn"),
+        "holdfast, completions, same kernel": lambda mine: holdfast(base, mine, steps, True, "torch"),
+        "holdfast, completions, best kernel": lambda mine: holdfast(base, mine, steps, True, "onednn"),
     }
     timed: dict[str, list[common.Timed]] = {}
     losses: dict[str, float] = {}

@@ -157,6 +157,7 @@ def _training(cells: Any, rows: Sequence[Any], steps: int) -> float:
                 out=Path(folder) / "adapter",
                 allow_unchanged=True,
                 memory_bytes=cells.memory_bytes,
+                fit=cells.fit,
             )
             took[count] = time.perf_counter() - start, record.num_tokens
     (first, few), (second, many) = took[1], took[1 + steps]

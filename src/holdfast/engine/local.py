@@ -51,10 +51,13 @@ class LocalEngine:
         cache: dict[Any, Any] | None = None,
         use: Kernels | None = None,
         memory_bytes: int | None = None,
+        fit: packed.Fit | None = None,
     ):
         self.model, self.chat, self.budget = model.eval(), chat, tokens_per_batch
         self.device = next(model.parameters()).device
-        self.fit = packed.fit(model) if packing is None else packed.Fit(None if packing else "switched off", packing)
+        if packing is not None:
+            fit = packed.Fit(None if packing else "switched off", packing)
+        self.fit = fit or packed.fit(model)
         self.cache = cache if cache is not None else {}
         self.kernels = use or Kernels()
         self.bounds: Bounds = self.cache.get("bounds") or memory.bounds(model, tokens_per_batch, memory_bytes)

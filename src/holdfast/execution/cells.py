@@ -65,7 +65,15 @@ class Cells:
             cache=cache,
             use=self.kernels,
             memory_bytes=self.memory_bytes,
+            fit=self.fit,
         )
+
+    @cached_property
+    def fit(self) -> Any:
+        """Whether the base, and with it every adapter on it, takes packed rows."""
+        from holdfast.engine import packed
+
+        return packed.fit(self.base.model)
 
     @property
     def memory_bytes(self) -> int | None:
@@ -145,7 +153,7 @@ class Cells:
             (draft / "training.json").write_text(canonical({"num_steps": 0, "identity": True}) + "\n", encoding="utf-8")
             return
         encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self._encoded)
-        trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes)
+        trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit)
         if train.trainer == "trl":
             from holdfast.training import reference
 

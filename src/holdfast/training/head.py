@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from holdfast.engine import kernels, packed
 
-_NUMBERS = 2**21  # logits held at once
+_NUMBERS = 2**23  # logits held at once
 
 
 class _HeadLoss(torch.autograd.Function):

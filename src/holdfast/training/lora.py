@@ -66,12 +66,14 @@ def train(
     checkpoints: Mapping[int, Path] | None = None,
     kernel: kernels.Name = "torch",
     memory_bytes: int | None = None,
+    fit: packed.Fit | None = None,
 ) -> Training:
     """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
 
     `checkpoints`: {number of steps done: folder in which the adapter of that moment is saved too}.
 
-    `memory_bytes`: what this process may hold; where memory runs short, passes are made smaller, which changes rounding alone.
+    `fit`: whether the base takes packed rows, if that was found before. `memory_bytes`: what this process may hold; where memory runs
+    short, passes are made smaller, which changes rounding alone.
 
     Raises ModelError if the adapter changes nothing, ResourceError if not even the smallest pass fits in memory.
     """
@@ -86,7 +88,7 @@ def train(
             if progress:
                 progress(1)
 
-        record = _loop(model, examples, config, seed, max_steps, after, kernel, memory_bytes)
+        record = _loop(model, examples, config, seed, max_steps, after, kernel, memory_bytes, fit or packed.fit(base))
         if not allow_unchanged and not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
             raise ModelError(
                 "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
@@ -108,10 +110,9 @@ def save(model: nn.Module, out: Path) -> None:
 
 def _loop(
     model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, after: Callable[[int], None],
-    kernel: kernels.Name, memory_bytes: int | None,
+    kernel: kernels.Name, memory_bytes: int | None, fit: packed.Fit,
 ) -> Training:  # fmt: skip
     torch.manual_seed(seed)
-    fit = packed.fit(model)
     use_packed = fit.why_not is None
     weights = [p for p in model.parameters() if p.requires_grad]
     device = weights[0].device
