@@ -29,7 +29,7 @@ def test_plan_counts_cells_prompts_time_and_memory(tmp_path):
     found = json.loads(holdfast("plan", "embedded", "--json", "-o", tmp_path / "out", code=0).stdout)
     assert found["cells"] == (1 + 10 * 5 + 5 * 3 * 2) * 7 + 10 * 5 and found["prompts per model"] == 11200
     assert 0 < found["detectable, points"]["feedback"] < found["detectable, points"]["hellaswag"] < 100
-    assert found["estimated minutes"] > 0 and found["estimated memory, GB"] > 0
+    assert found["estimated minutes"] > 0 and found["estimated peak memory, GiB"] > 0
 
 
 def test_an_output_that_cannot_be_written_is_named(tmp_path):
@@ -71,16 +71,17 @@ def test_a_hub_model_that_is_not_there_says_so_offline():
     assert "org/none" in line(holdfast("probe", "org/none", "--offline"))
 
 
-def test_memory_that_runs_out_names_the_setting_to_lower(llama, chat, monkeypatch, tmp_path):
+def test_memory_that_holds_not_even_the_smallest_step_names_the_setting(llama, chat, monkeypatch, tmp_path):
     def full(*arguments, **options):
         raise torch.OutOfMemoryError("no memory")
 
     engine = LocalEngine(llama, chat, 4096)
-    monkeypatch.setattr(engine, "score", full)
-    with pytest.raises(ResourceError, match="execution.tokens_per_batch=1024"):
+    monkeypatch.setattr("holdfast.engine.scoring.score_pack", full)
+    with pytest.raises(ResourceError, match="execution.tokens_per_batch: not even 64 tokens"):
         engine.answer([Prompt(condition="neutral", messages=(Message("user", "one"),), choices=(" A", " B"))])
-    monkeypatch.setattr(lora, "_loop", full)
+    monkeypatch.setattr(lora, "_packed_loss", full)
     from holdfast.config import TrainConfig
+    from holdfast.training.batches import Encoded
 
-    with pytest.raises(ResourceError, match="train.tokens_per_pass=1024"):
-        lora.train(llama, [], TrainConfig(), seed=0, max_steps=1, out=tmp_path)
+    with pytest.raises(ResourceError, match="train.tokens_per_pass: not even 64 tokens"):
+        lora.train(llama, [Encoded((1, 5, 6, 2), 2)], TrainConfig(), seed=0, max_steps=1, out=tmp_path)

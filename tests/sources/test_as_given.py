@@ -69,5 +69,5 @@ def test_the_last_human_turn_is_the_prompt_and_both_answers_are_named():
 
 
 def test_an_unknown_form_names_those_there_are():
-    with pytest.raises(ConfigError, match="sycophancy_eval, lettered, as_given"):
+    with pytest.raises(ConfigError, match="sycophancy_eval, trivia, lettered, as_given"):
         axis_items("imitation", [], form="as_is")
