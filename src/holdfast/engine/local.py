@@ -24,6 +24,7 @@ from holdfast.records import Prompt, Response
 
 Progress = Callable[[int], None]
 _KEPT_REQUESTS = 200_000
+_FEW_TOKENS = 128  # less work than the check whether packed rows fit: scored by ordinary calls while that is not known
 _SETTING = "execution.tokens_per_batch"
 
 
@@ -57,12 +58,19 @@ class LocalEngine:
         self.device = next(model.parameters()).device
         if packing is not None:
             fit = packed.Fit(None if packing else "switched off", packing)
-        self.fit = fit or packed.fit(model)
+        self._fit = fit
         self.cache = cache if cache is not None else {}
         self.kernels = use or Kernels()
         self.bounds: Bounds = self.cache.get("bounds") or memory.bounds(model, tokens_per_batch, memory_bytes)
         self.counters = Counters()
         self.body, self.head = packed.sizes(model)
+
+    @property
+    def fit(self) -> packed.Fit:
+        """Whether this model takes packed rows: checked when first needed, if it was not given."""
+        if self._fit is None:
+            self._fit = packed.fit(self.model)
+        return self._fit
 
     def answer(self, prompts: Sequence[Prompt], key: Any = None, progress: Progress | None = None) -> list[Response]:
         """One response per prompt, in order. `key` names the list, so that its token ids are made once per process.
@@ -134,7 +142,8 @@ class LocalEngine:
         unique, progress = list(distinct), progress or (lambda _: None)
         self.counters.asked += sum(len(r.context) * len(r.continuations) + sum(map(len, r.continuations)) for r in requests)
         tell = _teller(progress)
-        if self.fit.why_not is None:
+        few = self._fit is None and sum(len(r.sequence(j)) for r in unique for j in range(len(r.continuations))) < _FEW_TOKENS
+        if not few and self.fit.why_not is None:
             sums = self._shrinking(lambda within: self._score_packed(unique, key, within, tell))
         else:
             sums = self._shrinking(lambda within: self._score_plain(unique, within))

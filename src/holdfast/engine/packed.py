@@ -411,9 +411,11 @@ def _check(model: nn.Module, lm: nn.Module, config: Any, layers: Sequence[str] |
     generator = torch.Generator().manual_seed(0)
     device = next(lm.parameters()).device
     draw = lambda k: torch.randint(3, min(256, config.vocab_size), (k,), generator=generator).tolist()  # noqa: E731
-    stem = draw(10)
-    sequences = [tuple(s) for s in (stem + draw(4), stem + draw(2), stem[:8] + draw(3), draw(3), draw(9))]
-    plain = [lm(input_ids=torch.tensor([s], device=device), use_cache=False).logits[0].float().log_softmax(-1) for s in sequences]
+    stem = draw(9)
+    sequences = [tuple(s) for s in (stem + draw(3), stem + draw(3), stem[:8] + draw(4), draw(12), draw(5))]
+    plain = []
+    for part in (sequences[:4], sequences[4:]):  # of one length: nothing is padded
+        plain += [*lm(input_ids=torch.tensor(part, device=device), use_cache=False).logits.float().log_softmax(-1)]
     gap = 0.0
     with using(model):
         (row,) = trie.rows(sequences, [2] * len(sequences), 10_000)
