@@ -156,6 +156,7 @@ class ExecutionConfig(Part):
     tokens_per_batch: PositiveInt = Field(
         8192, description="Tokens in one forward pass, and in the slots of generation; lower it when memory is short."
     )
+    compile: bool = Field(False, description="Feed-forward blocks and norms under torch.compile; for accelerators, needs a compiler.")
     memory_gb: PositiveFloat | None = Field(
         None, description="GiB one process may hold, weights included; rows, slots and what is kept are made to fit. None: fixed sizes."
     )

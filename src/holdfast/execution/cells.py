@@ -214,6 +214,7 @@ class Cells:
 
     def trials(self, key: ModelKey, tick: Tick = lambda _: None) -> list[Path]:
         """The cells of every instrument for one model, asked if they are not there."""
+        from holdfast.engine.compiled import compiling
         from holdfast.models.adapters import adapted
 
         adapter = self.adapter(key.domain, key.seed, tick) if key.domain is not None else None
@@ -222,9 +223,10 @@ class Cells:
 
             def ask(network: Any) -> None:
                 engine = self.engine(network, self._token_cache)
-                for kind in missing:
-                    with self._timed(kind):
-                        self._ask(engine, key, adapter, kind, tick)
+                with compiling(network, self.study.execution.compile):
+                    for kind in missing:
+                        with self._timed(kind):
+                            self._ask(engine, key, adapter, kind, tick)
 
             if adapter is None:
                 ask(self.base.model)
