@@ -91,3 +91,16 @@ def test_the_next_token_is_the_models_own_in_packed_rows_and_plain(llama, chat):
     packed, plain = (LocalEngine(llama, chat, 16, packing=on).next_logprobs(prompts) for on in (True, False))
     assert packed.shape == (3, llama.config.vocab_size)
     assert torch.allclose(packed, plain, atol=1e-5) and torch.allclose(packed.exp().sum(-1), torch.ones(3), atol=1e-5)
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_next_tokens_watched_while_scores_are_read_are_those_after_the_contexts(llama, chat, packing):
+    asks = ["what is one", "what is two", "what is one", "is three"]
+    prompts = [Prompt(condition="c", messages=(Message("user", t),), choices=(" A", " B C")) for t in asks]
+    engine = LocalEngine(llama, chat, 40, packing=packing)
+    plain = engine.answer(prompts)
+    assert engine.watched is None
+    assert engine.answer(prompts, watch=[3, 0, 2]) == plain
+    want = LocalEngine(llama, chat, packing=False).next_logprobs([prompts[i] for i in (3, 0, 2)])
+    assert engine.watched.shape == want.shape and torch.allclose(engine.watched, want, atol=1e-5)
+    assert torch.allclose(engine.next_logprobs(prompts), LocalEngine(llama, chat).next_logprobs(prompts), atol=1e-5)

@@ -63,6 +63,7 @@ class LocalEngine:
         self.kernels = use or Kernels()
         self.bounds: Bounds = self.cache.get("bounds") or memory.bounds(model, tokens_per_batch, memory_bytes)
         self.counters = Counters()
+        self.watched: Tensor | None = None
         self.body, self.head = packed.sizes(model)
 
     @property
@@ -72,15 +73,20 @@ class LocalEngine:
             self._fit = packed.fit(self.model)
         return self._fit
 
-    def answer(self, prompts: Sequence[Prompt], key: Any = None, progress: Progress | None = None) -> list[Response]:
+    def answer(
+        self, prompts: Sequence[Prompt], key: Any = None, progress: Progress | None = None, watch: Sequence[int] = ()
+    ) -> list[Response]:
         """One response per prompt, in order. `key` names the list, so that its token ids are made once per process.
 
+        `watch`: prompts with choices (by index) whose next token's log-probabilities are to be had from `watched` afterwards.
         Where memory runs short, smaller rows are tried. Raises ResourceError if none is small enough.
         """
         progress = progress or (lambda _: None)
         scored, requests, open_, written = self._encoded(prompts, key)
         out: list[Response | None] = [None] * len(prompts)
-        for i, request, logliks in zip(scored, requests, self.score(requests, progress, key), strict=True):
+        place = {i: k for k, i in enumerate(scored)}
+        values = self.score(requests, progress, key, [place[i] for i in watch])
+        for i, request, logliks in zip(scored, requests, values, strict=True):
             out[i] = Response(
                 logliks=logliks, num_tokens=tuple(map(len, request.continuations)), num_prompt_tokens=len(request.context)
             )
@@ -134,9 +140,11 @@ class LocalEngine:
         return out
 
     def score(
-        self, requests: Sequence[ScoreRequest], progress: Progress | None = None, key: Any = None
+        self, requests: Sequence[ScoreRequest], progress: Progress | None = None, key: Any = None, watch: Sequence[int] = ()
     ) -> list[tuple[float, ...]]:
-        """Summed log-probability (nats) of every continuation of every request. `key` names the list, as in `answer`."""
+        """Summed log-probability (nats) of every continuation of every request. `key` names the list, as in `answer`; `watched` then
+        holds the next token's log-probabilities after the contexts of the requests in `watch`.
+        """
         distinct: dict[ScoreRequest, int] = {}
         places = [distinct.setdefault(request, len(distinct)) for request in requests]
         unique, progress = list(distinct), progress or (lambda _: None)
@@ -144,9 +152,14 @@ class LocalEngine:
         tell = _teller(progress)
         few = self._fit is None and sum(len(r.sequence(j)) for r in unique for j in range(len(r.continuations))) < _FEW_TOKENS
         if not few and self.fit.why_not is None:
-            sums = self._shrinking(lambda within: self._score_packed(unique, key, within, tell))
+            wanted = [places[i] for i in watch]
+            row_of = {i: k for k, i in enumerate(dict.fromkeys(wanted))}
+            watching = self._watching(unique, row_of) if watch else None
+            sums = self._shrinking(lambda within: self._score_packed(unique, key, within, tell, watching))
+            self.watched = watching.seen[[row_of[i] for i in wanted]] if watching is not None else None
         else:
             sums = self._shrinking(lambda within: self._score_plain(unique, within))
+            self.watched = self._after([unique[places[i]].context for i in watch]) if watch else None
         tell(len(unique))
         progress(len(requests) - len(unique))
         values, out, at = sums.tolist(), [], 0
@@ -154,6 +167,17 @@ class LocalEngine:
             out.append(tuple(values[at : at + len(request.continuations)]))
             at += len(request.continuations)
         return [out[place] for place in places]
+
+    def _watching(self, requests: Sequence[ScoreRequest], row_of: dict[int, int]) -> scoring.Watch:
+        first, total = [], 0
+        for request in requests:
+            first.append(total)
+            total += len(request.continuations)
+        place = torch.full((total,), -1, dtype=torch.long)
+        for i, k in row_of.items():
+            place[first[i]] = k
+        size = packed.causal_lm(self.model).config.get_text_config().vocab_size
+        return scoring.Watch(place, torch.full((len(row_of), size), float("nan")))
 
     def _shrinking(self, run: Callable[[Bounds], Any]) -> Any:
         """The bounds with which it went through are kept, for the next model too."""
@@ -163,12 +187,14 @@ class LocalEngine:
         return out
 
     @torch.inference_mode()
-    def _score_packed(self, requests: Sequence[ScoreRequest], key: Any, within: Bounds, tell: Progress) -> Tensor:
+    def _score_packed(
+        self, requests: Sequence[ScoreRequest], key: Any, within: Bounds, tell: Progress, watch: scoring.Watch | None
+    ) -> Tensor:
         sums = torch.zeros(sum(len(r.continuations) for r in requests), dtype=torch.float64)
         done = 0
         with packed.using(self.model) as lm, kernels.using(lm, self.kernels.many):
             for pack in self._packs(requests, key, within):
-                scoring.score_pack(lm, pack, sums, self.fit.prune)
+                scoring.score_pack(lm, pack, sums, self.fit.prune, watch)
                 self._count(len(pack.tokens), len(pack.wanted))
                 done += pack.num_done
                 tell(done)
@@ -209,15 +235,12 @@ class LocalEngine:
             self.cache[name], self.cache["kept"] = held, self.cache.get("kept", 0) + size
 
     def next_logprobs(self, prompts: Sequence[Prompt]) -> Tensor:
-        """Log-probabilities of the token after each prompt and its prefill: [len(prompts), vocabulary], float32, on the CPU."""
-        known: dict[Any, tuple[int, ...]] = self.cache.setdefault("contexts", {})
-        names = [(p.messages, p.prefill, p.plain) for p in prompts]
-        new = [p for p, name in zip(prompts, names, strict=True) if name not in known]
-        for p, ids in zip(new, self.chat.encode([self.chat.prompt_text(p) for p in new]), strict=True):
-            known[p.messages, p.prefill, p.plain] = tuple(ids)
-        contexts = [known[name] for name in names]
-        if len(known) > _KEPT_REQUESTS:
-            known.clear()
+        """Log-probabilities of the token after each prompt and its prefill, where a choice begins: [len(prompts), vocabulary], float32, CPU."""
+        if all(p.choices for p in prompts):
+            return self._after([request.context for request in self._requests(prompts)])
+        return self._after([tuple(ids) for ids in self.chat.encode([self.chat.prompt_text(p) for p in prompts])])
+
+    def _after(self, contexts: Sequence[tuple[int, ...]]) -> Tensor:
         distinct = list(dict.fromkeys(contexts))
         found = self._shrinking(lambda within: self._next_logprobs(distinct, within))
         return torch.stack([found[ids] for ids in contexts])

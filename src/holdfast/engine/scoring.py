@@ -32,7 +32,8 @@ class ScoreRequest:
 @dataclass(frozen=True, slots=True)
 class Pack:
     """`narrow`: the plan for the wanted rows alone. `wanted`: rows that go through the head, ascending. Pick p reads `targets[p]` at wanted row `reads[p]` (ascending) for
-    continuation `owners[p]` of the whole list. `num_done`: how many requests are complete with this pack.
+    continuation `owners[p]` of the whole list. Continuation `starters[k]` begins after wanted row `starts[k]`, its context's last.
+    `num_done`: how many requests are complete with this pack.
     """
 
     tokens: Tensor
@@ -42,11 +43,13 @@ class Pack:
     reads: Tensor
     targets: Tensor
     owners: Tensor
+    starts: Tensor
+    starters: Tensor
     num_done: int
 
     @property
     def num_bytes(self) -> int:
-        return self.plan.num_bytes + self.narrow.num_bytes + 8 * (len(self.tokens) + len(self.wanted) + 3 * len(self.reads))
+        return self.plan.num_bytes + self.narrow.num_bytes + 8 * (len(self.tokens) + len(self.wanted) + 3 * len(self.reads) + 2 * len(self.starts))
 
 
 def packs(requests: Sequence[ScoreRequest], budget: int, device: torch.device) -> Iterator[Pack]:
@@ -75,10 +78,14 @@ def _pack(row: trie.Row, readers: list[list[tuple[int, tuple[int, ...]]]], num_d
     at: list[int] = []
     targets: list[int] = []
     owners: list[int] = []
+    starts: list[int] = []
+    starters: list[int] = []
     for tail, continuations in zip(row.tails, readers, strict=True):
         places = tail.tolist()
         for owner, continuation in continuations:
             at += places[len(places) - len(continuation) :]
+            starts.append(places[-len(continuation)])
+            starters.append(owner)
             targets += continuation
             owners += [owner] * len(continuation)
     order = np.argsort(np.array(at), kind="stable")
@@ -92,15 +99,33 @@ def _pack(row: trie.Row, readers: list[list[tuple[int, tuple[int, ...]]]], num_d
         reads=torch.from_numpy(reads),
         targets=put(np.array(targets)[order]),
         owners=torch.from_numpy(np.array(owners)[order]),
+        starts=torch.from_numpy(np.searchsorted(wanted, np.array(starts))),
+        starters=torch.from_numpy(np.array(starters)),
         num_done=num_done,
     )
 
 
-def score_pack(lm: nn.Module, pack: Pack, sums: Tensor, prune: bool = True) -> None:
+@dataclass(slots=True)
+class Watch:
+    """Whole distributions of the next token, kept while scores are read: `place` [continuations of the list] says into which row of `seen`
+    [n, vocabulary] (float32 log-probabilities, on the CPU) the one after a continuation's context goes, or -1.
+    """
+
+    place: Tensor
+    seen: Tensor
+
+
+def score_pack(lm: nn.Module, pack: Pack, sums: Tensor, prune: bool = True, watch: Watch | None = None) -> None:
     """Add the pack's log-probabilities (float32 log-softmax) to `sums` [number of continuations], float64. Inside `packed.using`."""
     block = max(64, _HEAD_NUMBERS // lm.config.get_text_config().vocab_size)
+    places = watch.place[pack.starters] if watch is not None else None
     for start, logits in packed.logits(lm, pack.tokens, pack.plan, pack.wanted, block, pack.narrow, prune):
         low, high = torch.searchsorted(pack.reads, torch.tensor([start, start + len(logits)])).tolist()
         local = (pack.reads[low:high] - start).to(logits.device)
-        found = logits[local, pack.targets[low:high]] - logits.logsumexp(-1)[local]
+        norm = logits.logsumexp(-1)
+        found = logits[local, pack.targets[low:high]] - norm[local]
         sums.index_add_(0, pack.owners[low:high], found.double().cpu())
+        if watch is not None and places is not None:
+            mine = (places >= 0) & (pack.starts >= start) & (pack.starts < start + len(logits))
+            rows = (pack.starts[mine] - start).to(logits.device)
+            watch.seen[places[mine]] = (logits[rows] - norm[rows, None]).cpu()

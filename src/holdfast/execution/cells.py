@@ -330,18 +330,22 @@ class Cells:
             self._base_next[kind] = self.engine(self.base.model).next_logprobs(prompts)
         return self._base_next.get(kind)
 
-    def _kl(self, engine: Any, kind: str) -> list[float]:
-        """KL(base || adapted) per item, nats."""
+    def _kl(self, engine: Any, kind: str, adapted: Any) -> list[float]:
+        """KL(base || adapted) per item, nats; `adapted`: the next token's log-probabilities, if they were read while the items were asked."""
         prompts, base = self._first_condition(kind), self._base_next.get(kind)
         if not prompts or base is None:
             return []
-        adapted = engine.next_logprobs(prompts)
+        adapted = engine.next_logprobs(prompts) if adapted is None else adapted
         return (base.exp() * (base - adapted)).sum(-1).clamp_min(0).tolist()
 
     def _ask(self, engine: Any, key: ModelKey, adapter: Path | None, kind: str, tick: Tick) -> None:
         asked = self.materials.asked(kind)
         first, before = asked.prompts, dataclasses.replace(engine.counters)
-        responses = iter(engine.answer([p for prompts in first for p in prompts], key=(kind, asked.digest), progress=tick))
+        flat = [p for prompts in first for p in prompts]
+        drift = {id(p) for p in self._first_condition(kind) if p.choices} if adapter else set()
+        watch = [i for i, p in enumerate(flat) if id(p) in drift]
+        responses = iter(engine.answer(flat, key=(kind, asked.digest), progress=tick, watch=watch))
+        watched = engine.watched
         answered = [[(p, next(responses)) for p in prompts] for prompts in first]
         follow = [asked.instrument.follow_ups(item, pairs) for item, pairs in zip(asked.items, answered, strict=True)]
         later = iter(engine.answer([p for prompts in follow for p in prompts]) if any(follow) else [])
@@ -351,7 +355,7 @@ class Cells:
             pairs += [found for p, r in pairs if r.branches for found in asked.instrument.spoken(item, p, r)]
         identity = self.trials_identity(key, adapter, kind)
         with self.store.making(self.store.name("trials", identity), identity) as draft:
-            write_trials(draft, key.name, kind, asked, answered, self._kl(engine, kind) if adapter else [])
+            write_trials(draft, key.name, kind, asked, answered, self._kl(engine, kind, watched) if adapter else [])
             spent = {name: getattr(engine.counters, name) - getattr(before, name) for name in ("asked", "computed", "read", "flops")}
             (draft / account.FILE).write_text(canonical(spent) + "\n", encoding="utf-8")
         self.flops += spent["flops"]
