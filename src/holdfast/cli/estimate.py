@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +65,7 @@ def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
     import transformers
 
     from holdfast.execution.cells import Cells
+    from holdfast.execution.keys import ModelKey
     from holdfast.execution.local import peak_memory
     from holdfast.store import Store
     from holdfast.training import batches
@@ -82,6 +84,12 @@ def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
         asked = cells.materials.asked(instrument.kind)
         engine.lay_out([p for mine in asked.prompts for p in mine], key=instrument.kind)
     laying_out = time.perf_counter() - start
+    if small:  # one model's whole work costs little here, and shows what its answers and tables take
+        with tempfile.TemporaryDirectory() as folder:
+            whole = Cells(study, Store(Path(folder)))
+            whole.base, whole.fit = cells.base, cells.fit
+            whole.trials(ModelKey(None))
+            del whole
     asking = sum(_asking(engine, cells.materials.asked(i.kind).prompts, 48 if small else 2) for i in study.instruments)
     encoded = {
         d.name: batches.encode(cells.materials.examples(d.name), cells.base.chat, study.train, cells._encoded).examples
@@ -140,8 +148,6 @@ def _asking(engine: Any, prompts: list[list[Any]], items: int) -> float:
 
 def _training(cells: Any, rows: Sequence[Any], steps: int) -> float:
     """Seconds of one training token, from `steps` steps on these rows after one that warms up."""
-    import tempfile
-
     from holdfast.training import lora
 
     took = {}
