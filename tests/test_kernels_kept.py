@@ -33,6 +33,9 @@ def test_the_choice_is_kept_and_read_by_every_process(cells, monkeypatch):
     again.settle_kernels(1)
     assert again.kernels == Kernels(few="onednn") and again.recorded_kernels()["measured"]["few"]["onednn_gflops"] == 2.0
     assert again.engine(again.base.model).kernels == again.kernels
+    assert again.used_kernels() == {"many": "torch", "few": "onednn", "measured": again.recorded_kernels()["measured"]}
+    named, _ = cells("execution.linear=torch")
+    assert named.used_kernels() == {"many": "torch", "few": "torch"}  # what was chosen before is not what is used
 
 
 def test_a_named_kernel_is_not_measured_and_one_not_to_be_had_is_said(cells, monkeypatch):
@@ -40,6 +43,7 @@ def test_a_named_kernel_is_not_measured_and_one_not_to_be_had_is_said(cells, mon
     monkeypatch.setattr(kernels, "choose", lambda *_: pytest.fail("measured"))
     named.settle_kernels(1)
     assert named.kernels == Kernels(many="onednn", few="onednn") and not said
+    assert named.used_kernels() == {"many": "onednn", "few": "onednn"}
     monkeypatch.setattr(kernels, "available", lambda: False)
     named, said = cells("execution.linear=onednn")
     assert named.kernels == Kernels() and "execution.linear: onednn is not to be had" in said[0]

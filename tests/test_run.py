@@ -53,6 +53,20 @@ def test_the_report_asks_no_address_and_shows_every_cell(finished):
     assert page.count("<svg") >= 6 and 'id="combined-doubt"' in page
 
 
+def test_what_was_asked_and_computed_is_counted_over_all_cells(finished):
+    engine = json.loads((finished / "environment.json").read_text())["engine"]
+    counted = [json.loads(p.read_text()) for p in (finished / "cells").glob("trials-*/engine.json")]
+    for name in ("asked", "computed"):
+        assert sum(t[name] for t in engine["tokens"].values()) == sum(c[name] for c in counted) > 0
+    assert all(t["shared"] == round(1 - t["computed"] / t["asked"], 4) for t in engine["tokens"].values())
+    trained = [json.loads(p.read_text()) for p in (finished / "cells").glob("adapter-*/training.json")]
+    assert engine["training_tokens"] == sum(t.get("num_tokens", 0) for t in trained) > 0
+    assert engine["nominal_flops"] == sum(c["flops"] for c in counted) + sum(t.get("flops", 0) for t in trained)
+    assert 0 < engine["fraction_of_peak"] < 1 and engine["matrix_multiply"] == {"many": "torch", "few": "torch"}
+    page = (finished / "report.html").read_text()
+    assert all(f"{t['computed']:,}" in page for t in engine["tokens"].values())
+
+
 def test_a_second_run_reuses_every_cell_and_a_lost_cell_comes_back_the_same(finished, tmp_path):
     before = (finished / "findings.json").read_bytes()
     assert "0 cells made" in holdfast("run", *SMALL, "-o", finished).stderr

@@ -205,7 +205,7 @@ def _account(cells: Cells, models: list[tuple[ModelKey, list[Path]]], out: Path)
     return account.account(
         [(kind, place) for _, places in models for kind, place in zip(kinds, places, strict=True)],
         [place for place in adapters if place is not None],
-        cells.recorded_kernels(),
+        cells.used_kernels(),
         json.loads(timing.read_text(encoding="utf-8")) if timing.is_file() else {},
     )
 

@@ -16,7 +16,7 @@ FILE = "engine.json"
 def account(
     trials: Iterable[tuple[str, Path]], adapters: Iterable[Path], kernels: Mapping[str, Any], timing: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`trials`: (instrument, its cell) of every model; `adapters`: their cells; `kernels`: the stored choice; `timing`: timing.json's.
+    """`trials`: (instrument, its cell) of every model; `adapters`: their cells; `kernels`: those in use; `timing`: timing.json's.
 
     `shared`: share of the asked tokens that was not computed, because another prompt or choice had computed them.
     """
@@ -35,7 +35,7 @@ def account(
         trained += record.get("num_tokens", 0)
         flops += record.get("flops", 0)
     return {
-        "matrix_multiply": dict(kernels) or {"many": "torch", "few": "torch"},
+        "matrix_multiply": dict(kernels),
         "tokens": dict(sorted(tokens.items())),
         "training_tokens": trained,
         "nominal_flops": flops,

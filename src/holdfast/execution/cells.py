@@ -281,6 +281,11 @@ class Cells:
             return kernels.Kernels()
         return picked
 
+    def used_kernels(self) -> dict[str, Any]:
+        """The kernels in use, with what was measured where they were chosen by measuring."""
+        measured = self.recorded_kernels().get("measured") if self.study.execution.linear == "auto" else None
+        return {**dataclasses.asdict(self.kernels), **({"measured": measured} if measured else {})}
+
     def recorded_kernels(self) -> dict[str, Any]:
         """The stored decision with what was measured; empty where there is none."""
         place = self.store.find(self._kernels_name()[0])
