@@ -106,6 +106,18 @@ def test_a_stated_budget_bounds_rows_slots_and_what_is_kept(llama, chat):
         memory.bounds(llama, 8192, 600 * 2**20)
 
 
+def test_a_family_without_heads_has_bounds_and_is_scored(chat):
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.MambaConfig(vocab_size=28, hidden_size=16, num_hidden_layers=2, state_size=4, bos_token_id=1, eos_token_id=2)
+    assert getattr(config, "num_attention_heads", None) is None
+    engine = LocalEngine(transformers.MambaForCausalLM(config).eval(), chat)
+    assert engine.fit.why_not and engine.bounds.slot_tokens >= 8192
+    (found,) = engine.score([ScoreRequest((1, 5, 9), ((7, 8), (6,)))])
+    assert len(found) == 2 and all(value < 0 for value in found)
+
+
 PROGRAM = """
 import resource, torch
 torch.set_num_threads(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -50,8 +50,7 @@ def bounds(model: nn.Module, tokens_per_batch: int, budget: int | None = None, c
     config = causal_lm(model).config.get_text_config()
     hidden, layers = config.hidden_size, config.num_hidden_layers
     inner = getattr(config, "intermediate_size", None) or 4 * hidden
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    keys = 2 * layers * heads * (getattr(config, "head_dim", None) or hidden // config.num_attention_heads) * item
+    keys = 2 * layers * item * _key_width(config)
     if budget is None:
         return Bounds(row, tokens_per_batch, max(tokens_per_batch, SLOTS // keys), HELD)
     weights = copies * sum(p.numel() * p.element_size() for p in model.parameters())
@@ -68,6 +67,14 @@ def bounds(model: nn.Module, tokens_per_batch: int, budget: int | None = None, c
         slot_tokens=max(LEAST, min(max(tokens_per_batch, SLOTS // keys), int(0.4 * rest / keys))),
         kept_bytes=min(HELD, int(0.2 * rest)),
     )
+
+
+def _key_width(config: Any) -> int:
+    """Numbers in one token's keys of a layer; the hidden size where a family has no such heads."""
+    heads = getattr(config, "num_attention_heads", None)
+    if not heads:
+        return config.hidden_size
+    return (getattr(config, "num_key_value_heads", None) or heads) * (getattr(config, "head_dim", None) or config.hidden_size // heads)
 
 
 def is_short(error: BaseException) -> bool:
