@@ -115,7 +115,9 @@ def report(folder: Annotated[Path, typer.Argument(help="A finished run.")]) -> N
     """Draw the report of a finished run again."""
     from holdfast.report import write_report
 
-    findings, audit, environment = (_load(folder / name) for name in ("findings.json", "audit.json", "environment.json"))
+    findings, audit = (_load(folder / name) for name in ("findings.json", "audit.json"))
+    about = folder / "environment.json"  # the run's own; an analysis of somebody's tables has none
+    environment = _load(about) if about.is_file() else {}
     print(f"report: {write_report(folder, findings, audit, environment, folder / 'transcripts.jsonl.gz')}")
 
 
