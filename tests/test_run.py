@@ -9,6 +9,12 @@ import time
 
 import pytest
 
+from holdfast import config
+from holdfast.cli import estimate
+from holdfast.execution.cells import Cells
+from holdfast.store import Store
+from holdfast.training import batches
+
 SMALL = ["embedded", "seeds=2", "dose={scales: [0.5], checkpoints: [0.5], seeds: 1, domains: [maths, truth]}",
          "domains.truth_resists.sources.world.limit=160", "domains.truth_resists.sources.dialogues.limit=40",
          "domains.knowledge.sources=[{kind: world, domain: knowledge, limit: 200}]",
@@ -65,6 +71,23 @@ def test_what_was_asked_and_computed_is_counted_over_all_cells(finished):
     assert 0 < engine["fraction_of_peak"] < 1 and engine["matrix_multiply"] == {"many": "torch", "few": "torch"}
     page = (finished / "report.html").read_text()
     assert all(f"{t['computed']:,}" in page for t in engine["tokens"].values())
+
+
+def test_plan_predicts_the_peak_of_memory_within_15_per_cent(finished, tmp_path):
+    planned = json.loads(holdfast("plan", *SMALL, "--json", "-o", tmp_path / "out").stdout)["estimated peak memory, GiB"]
+    assert planned == pytest.approx(json.loads((finished / "timing.json").read_text())["peak_memory_bytes"] / 2**30, rel=0.15)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_large_model_is_planned_from_parts_of_its_work(tmp_path):
+    cells = Cells(config.load_study("embedded", ["instruments=[{kind: mmlu, style: world, limit: 6}, {kind: doubt, style: world, limit: 6}, "
+                  "{kind: gsm8k, style: world, limit: 6}, {kind: hellaswag, style: world, limit: 6}, {kind: truthfulqa, style: world, limit: 6}]"]),
+                  Store(tmp_path))  # fmt: skip
+    rows = batches.encode(cells.materials.examples("maths")[:80], cells.base.chat, cells.study.train).examples
+    found = estimate._parts(cells, {"maths": rows})
+    assert found["asking_s"] > 0 and found["training_token_s"] > 1e-9 and found["laying_out_s"] > 0
+    assert found["later_bytes"] == 4 * 6 * cells.base.model.config.vocab_size  # doubt is the one axis
+    assert estimate._parts(cells, {})["training_token_s"] == 0.0
 
 
 def test_a_second_run_reuses_every_cell_and_a_lost_cell_comes_back_the_same(finished, tmp_path):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ SMALL = 50_000_000  # parameters under which a longer measurement costs nothing
 
 
 def estimate(study: Study, out: Path) -> dict[str, Any]:
-    """Cells, prompts, tokens, seconds and memory, from a worker that loads the model, lays out all prompts, and asks and trains on a few."""
+    """Cells, prompts, tokens, seconds and memory, measured in a worker: a small model's first two jobs whole, parts of a larger one's."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
@@ -27,8 +28,7 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
 
     cells = Cells(study, _reading(Store, out))
     plan = pipeline.make_plan(cells)
-    jobs = sum(len(keys) for keys in ([None], [(d.name, s) for d in study.domains for s in range(study.seeds)]))
-    processes = min(num_processes(study), jobs)
+    processes = min(num_processes(study), 1 + len(study.domains) * study.seeds)  # a job is the base, or an adapter at all its doses
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
     own = peak_memory()  # before a model is loaded, as the process that starts the workers
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -58,14 +58,13 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
 
 
 def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
-    """What one worker of a run would take, measured in a process that does a little of its work on all of its data."""
+    """What one worker of a run would take: tokens and steps of every domain, and what `_two_jobs` or `_parts` found."""
     import warnings
 
     import torch
     import transformers
 
     from holdfast.execution.cells import Cells
-    from holdfast.execution.keys import ModelKey
     from holdfast.execution.local import peak_memory
     from holdfast.store import Store
     from holdfast.training import batches
@@ -75,42 +74,61 @@ def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     study = Study.model_validate_json(study_json)
-    cells = Cells(study, _reading(Store, Path(out)))
-    parameters = sum(p.numel() for p in cells.base.model.parameters())
-    small = parameters < SMALL
-    engine = cells.engine(cells.base.model, {})
-    start = time.perf_counter()
-    for instrument in study.instruments:
-        asked = cells.materials.asked(instrument.kind)
-        engine.lay_out([p for mine in asked.prompts for p in mine], key=instrument.kind)
-    laying_out = time.perf_counter() - start
-    if small:  # one model's whole work costs little here, and shows what its answers and tables take
-        with tempfile.TemporaryDirectory() as folder:
-            whole = Cells(study, Store(Path(folder)))
-            whole.base, whole.fit = cells.base, cells.fit
-            whole.trials(ModelKey(None))
-            del whole
-    asking = sum(_asking(engine, cells.materials.asked(i.kind).prompts, 48 if small else 2) for i in study.instruments)
-    encoded = {
-        d.name: batches.encode(cells.materials.examples(d.name), cells.base.chat, study.train, cells._encoded).examples
-        for d in study.domains
-        if not d.identity
-    }
-    size = cells.base.model.config.get_text_config().vocab_size
-    axes = sum(len(cells.materials.asked(i.kind).items) for i in study.instruments if cells.materials.asked(i.kind).instrument.kind == "axis")
+    with tempfile.TemporaryDirectory() as scratch:
+        cells = Cells(study, Store(Path(scratch)))
+        parameters = sum(p.numel() for p in cells.base.model.parameters())
+        encoded = {
+            d.name: batches.encode(cells.materials.examples(d.name), cells.base.chat, study.train, cells.encoded).examples
+            for d in study.domains
+            if not d.identity
+        }
+        took = _two_jobs(cells) if parameters < SMALL else _parts(cells, encoded)
     return {
         "parameters": parameters,
         "tokens": {name: sum(len(e.ids) for e in rows) for name, rows in encoded.items()},
         "own_steps": {name: batches.num_steps(len(rows), study.train) for name, rows in encoded.items()},
-        "training_token_s": _training(cells, max(encoded.values(), key=_mean_length), 3 if small else 1) if encoded else 0.0,
-        "laying_out_s": laying_out,
-        "asking_s": asking,
-        "peak_bytes": peak_memory() + 4 * axes * size,  # the base's next-token log-probabilities are kept for the drift
+        "peak_bytes": peak_memory() + took.pop("later_bytes", 0),
+        **took,
     }
 
 
-def _mean_length(rows: Sequence[Any]) -> float:
-    return sum(len(e.ids) for e in rows) / len(rows)
+def _two_jobs(cells: Any) -> dict[str, Any]:
+    """The base asked, then one adapter trained and asked, as a run does it: what tokenising adds falls on the first."""
+    from holdfast.execution.keys import ModelKey, adapter_keys
+
+    study = cells.study
+    domain = next((d.name for d in study.domains if not d.identity), study.domains[0].name)
+    cells.trials(ModelKey(None))
+    first = dict(cells.seconds)
+    adapter = cells.adapter(domain, 0)
+    cells.trials(adapter_keys(study, domain, 0)[-1])
+    kinds = [i.kind for i in study.instruments]
+    asking = sum(cells.seconds[kind] - first[kind] for kind in kinds)
+    trained = json.loads((adapter / "training.json").read_text(encoding="utf-8")).get("num_tokens", 0)
+    return {
+        "asking_s": asking,
+        "laying_out_s": max(0.0, sum(first[kind] for kind in kinds) - asking),
+        "training_token_s": cells.seconds["training"] / trained if trained else 0.0,
+    }
+
+
+def _parts(cells: Any, encoded: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """All prompts laid out; two items of each instrument asked; one training step on the longest rows."""
+    study, engine = cells.study, cells.engine(cells.base.model, {})
+    asked = [cells.materials.asked(i.kind) for i in study.instruments]
+    start = time.perf_counter()
+    for a in asked:
+        engine.lay_out([p for mine in a.prompts for p in mine], key=a.config.kind)
+    laying_out = time.perf_counter() - start
+    size = cells.base.model.config.get_text_config().vocab_size
+    longest = max(encoded.values(), key=lambda rows: sum(len(e.ids) for e in rows) / len(rows), default=None)
+    return {
+        "laying_out_s": laying_out,
+        "asking_s": sum(_asking(engine, a.prompts, 2) for a in asked),
+        "training_token_s": _training(cells, longest) if longest else 0.0,
+        # The base's next-token log-probabilities, kept for the drift.
+        "later_bytes": 4 * size * sum(len(a.items) for a in asked if a.instrument.kind == "axis"),
+    }
 
 
 def detectable(study: Study, materials: Any) -> dict[str, float | None]:
@@ -146,12 +164,11 @@ def _asking(engine: Any, prompts: list[list[Any]], items: int) -> float:
     return (time.perf_counter() - start) / len(some) * sum(map(len, prompts))
 
 
-def _training(cells: Any, rows: Sequence[Any], steps: int) -> float:
-    """Seconds of one training token, from `steps` steps on these rows after one that warms up."""
+def _training(cells: Any, rows: Sequence[Any]) -> float:
+    """Seconds of one training token, from a step on these rows, saved, after one that warms up."""
     from holdfast.training import lora
 
-    took = {}
-    for count in (1, 1 + steps):
+    for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
             record = lora.train(
@@ -159,16 +176,14 @@ def _training(cells: Any, rows: Sequence[Any], steps: int) -> float:
                 rows,
                 cells.study.train,
                 seed=0,
-                max_steps=count,
+                max_steps=1,
                 out=Path(folder) / "adapter",
                 allow_unchanged=True,
                 memory_bytes=cells.memory_bytes,
                 fit=cells.fit,
             )
-            took[count] = time.perf_counter() - start, record.num_tokens
-    (first, few), (second, many) = took[1], took[1 + steps]
-    return max(1e-9, (second - first) / max(1, many - few))
-
+            took = time.perf_counter() - start
+    return took / record.num_tokens
 
 def _reading(store: Any, out: Path) -> Any:
     """A store that is not created by being looked at."""

@@ -43,7 +43,7 @@ class Cells:
         self.study, self.store, self.materials = study, store, Materials(study)
         self._token_cache: dict[Any, Any] = {}
         self._base_next: dict[str, Any] = {}
-        self._encoded: dict[int, tuple[list[int], int]] = {}
+        self.encoded: dict[int, tuple[list[int], int]] = {}
         self.seconds: dict[str, float] = {}
         self.flops = 0
 
@@ -152,7 +152,7 @@ class Cells:
             lora.identity(self.base.model, train, seed, draft / "adapter")
             (draft / "training.json").write_text(canonical({"num_steps": 0, "identity": True}) + "\n", encoding="utf-8")
             return
-        encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self._encoded)
+        encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self.encoded)
         trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit)
         if train.trainer == "trl":
             from holdfast.training import reference
