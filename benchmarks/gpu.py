@@ -164,7 +164,9 @@ def writing(model: nn.Module, device: torch.device, draw: Any, bound: Any, sizes
         nonlocal counters
         counters = Counters()
         within = memory.bounds(model, 128 * (prompt + new))
-        return generation.generate(model, requests, never, budget=within.slot_tokens, row_tokens=within.row_tokens, counters=counters)
+        return generation.generate(
+            model, requests, never, budget=within.slot_tokens, row_tokens=within.row_tokens, counters=counters
+        )
 
     @torch.inference_mode()
     def theirs() -> list[list[int]]:
@@ -172,7 +174,13 @@ def writing(model: nn.Module, device: torch.device, draw: Any, bound: Any, sizes
         for start in range(0, count, 128):
             ids = torch.tensor([r.context for r in requests[start : start + 128]], device=device)
             written = model.generate(
-                ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, min_new_tokens=new, do_sample=False, pad_token_id=0, eos_token_id=None
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=new,
+                min_new_tokens=new,
+                do_sample=False,
+                pad_token_id=0,
+                eos_token_id=None,
             )
             out += written[:, prompt:].tolist()
         return out
@@ -198,7 +206,9 @@ def training(model: nn.Module, device: torch.device, draw: Any, bound: Any, size
         per_device_train_batch_size=16, shuffle=False,
     )  # fmt: skip
     steps = 2
-    ours, record = timed(device, lambda: train(model, rows, config, seed=0, max_steps=steps, out=scratch() / "a", allow_unchanged=True), 1)
+    ours, record = timed(
+        device, lambda: train(model, rows, config, seed=0, max_steps=steps, out=scratch() / "a", allow_unchanged=True), 1
+    )
 
     def theirs() -> float:
         tuned = lora(model, drawn=False).train()
@@ -210,7 +220,9 @@ def training(model: nn.Module, device: torch.device, draw: Any, bound: Any, size
                 wide = max(len(e.ids) for e in part)
                 ids = torch.tensor([[*e.ids] + [0] * (wide - len(e.ids)) for e in part], device=device)
                 seen = torch.tensor([[1] * len(e.ids) + [0] * (wide - len(e.ids)) for e in part], device=device)
-                labels = torch.tensor([[-100] * e.first_loss + [*e.ids[e.first_loss :]] + [-100] * (wide - len(e.ids)) for e in part], device=device)
+                labels = torch.tensor(
+                    [[-100] * e.first_loss + [*e.ids[e.first_loss :]] + [-100] * (wide - len(e.ids)) for e in part], device=device
+                )
                 loss = tuned(input_ids=ids, attention_mask=seen, labels=labels, use_cache=False).loss / 8
                 loss.backward()
             optimizer.step()
@@ -225,7 +237,13 @@ def training(model: nn.Module, device: torch.device, draw: Any, bound: Any, size
 
 
 def _row(ours: float, peer: float, least: float, **more: Any) -> dict[str, Any]:
-    return {"s": round(ours, 3), "peer_s": round(peer, 3), "times": round(peer / ours, 2), "of_bound": round(least / ours, 3), **more}
+    return {
+        "s": round(ours, 3),
+        "peer_s": round(peer, 3),
+        "times": round(peer / ours, 2),
+        "of_bound": round(least / ours, 3),
+        **more,
+    }
 
 
 if __name__ == "__main__":

@@ -80,12 +80,6 @@ def llama(size: str, seed: int = 0) -> Any:
     return LlamaForCausalLM(config).eval()
 
 
-def parameters(size: str) -> tuple[int, int]:
-    """(those of all layers' linears, those of the output embedding): 2 operations a token each."""
-    hidden, inner, layers, _, vocabulary = BODY[size]
-    return layers * (4 * hidden * hidden + 3 * hidden * inner), hidden * vocabulary
-
-
 def lora(model: Any, r: int = 16, drawn: bool = True, name: str = "default", seed: int = 1) -> Any:
     """The seven projections' adapter; B drawn too, so that it changes something."""
     from peft import LoraConfig, get_peft_model

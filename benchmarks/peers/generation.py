@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks.peers import common, rows
-from benchmarks.peers.scoring import shapes
-from holdfast.engine import generation, kernels, memory
+from holdfast.engine import generation, kernels, memory, packed
 from holdfast.engine.generation import Counters, GenerateRequest
 
 AMOUNT = {"2M": (24, 48), "100M": (8, 48), "tiny": (3, 8)}  # items, new tokens a turn
@@ -63,9 +62,9 @@ def hf(model: Any, asked: Sequence[GenerateRequest], new: int, ends: list[int], 
 def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     items, new = AMOUNT[size]
     tokenizer, model, ends = common.tokenizer(size), common.llama(size), stops(size, new)
-    fast, measured = kernels.choose(shapes(model))
+    fast, measured = kernels.choose(kernels.shapes_of(model.config))
     encode = lambda text: tuple(tokenizer.backend_tokenizer.encode(text).ids)  # noqa: E731
-    body, head = common.parameters(size)
+    body, head = packed.sizes(model)
     slot_tokens = memory.bounds(model, 8192).slot_tokens
     counters = Counters()
 

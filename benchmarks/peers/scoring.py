@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.peers import common, rows
 from benchmarks.peers.rows import Pair
-from holdfast.engine import kernels
+from holdfast.engine import kernels, packed
 from holdfast.engine.kernels import Kernels
 from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.models.chat import ChatFormat
@@ -53,8 +53,8 @@ def best_batch(model: Any, tokenizer: Any, pairs: Sequence[Pair], sizes: Sequenc
 def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     tokenizer = common.tokenizer(size)
     chat, plain, tuned = ChatFormat(tokenizer), common.llama(size), common.lora(common.llama(size))
-    fast, measured = kernels.choose(shapes(plain))
-    body, head = common.parameters(size)
+    fast, measured = kernels.choose(kernels.shapes_of(plain.config))
+    body, head = packed.sizes(plain)
     out: dict[str, Any] = {"kernels": {"many": fast.many, "few": fast.few, "measured": measured}, "tasks": {}}
     timed: dict[str, list[common.Timed]] = {}
     flops = 0.0
@@ -104,11 +104,6 @@ def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     return out
 
 
-def shapes(model: Any) -> list[tuple[int, int]]:
-    c = model.config
-    return [(c.hidden_size, c.hidden_size), (c.hidden_size, c.intermediate_size), (c.intermediate_size, c.hidden_size)]
-
-
 @torch.inference_mode()
 def exactness(size: str, chat: ChatFormat, model: Any) -> dict[str, float]:
     """Single tokens' log-probabilities: packed against one plain call a continuation, and both against float64."""
@@ -118,7 +113,9 @@ def exactness(size: str, chat: ChatFormat, model: Any) -> dict[str, float]:
     asked = [r for pairs in rows.suite(*AMOUNT[size]).values() for r in requests(chat, pairs)[: EXACT[size]]]
     wholes = list(dict.fromkeys((r.context, c) for r in asked for c in r.continuations))
     tokens = [ScoreRequest(context + c[:k], (c[k : k + 1],)) for context, c in wholes for k in range(len(c))]
-    packed = {name: LocalEngine(model, chat, packing=True, use=Kernels(many=name)).score(tokens) for name in ("torch", "onednn")}
+    found_by = {
+        name: LocalEngine(model, chat, packing=True, use=Kernels(many=name)).score(tokens) for name in ("torch", "onednn")
+    }
     gaps: dict[str, float] = {}
     at = 0
     for context, c in wholes:
@@ -127,7 +124,7 @@ def exactness(size: str, chat: ChatFormat, model: Any) -> dict[str, float]:
             m(ids, use_cache=False).logits[0, len(context) - 1 :].to(kind).log_softmax(-1)[torch.arange(len(c)), targets]
             for m, kind in ((model, torch.float32), (double, torch.float64))
         )
-        named = {name: torch.tensor([found[at + k][0] for k in range(len(c))]) for name, found in packed.items()}
+        named = {name: torch.tensor([found[at + k][0] for k in range(len(c))]) for name, found in found_by.items()}
         for name, a, b in (
             ("plain - float64", plain, exact),
             *((f"{name} - plain", found, plain) for name, found in named.items()),

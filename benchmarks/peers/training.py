@@ -12,9 +12,8 @@ import torch
 from transformers import PrinterCallback
 
 from benchmarks.peers import common, rows
-from benchmarks.peers.scoring import shapes
 from holdfast.config import TrainConfig
-from holdfast.engine import kernels
+from holdfast.engine import kernels, packed
 from holdfast.training import lora
 from holdfast.training.batches import Encoded
 
@@ -118,8 +117,8 @@ def _arguments(kind: Any, steps: int, **more: Any) -> Any:
 
 def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     steps, data, base = STEPS[size], examples(size), common.llama(size)
-    fast, measured = kernels.choose(shapes(base))
-    body, head = common.parameters(size)
+    fast, measured = kernels.choose(kernels.shapes_of(base.config))
+    body, head = packed.sizes(base)
     # The trained adapter's own products are left out of the count: 4 operations a frozen weight and token (forward, input's gradient).
     ways: dict[str, Callable[[Any], Any]] = {
         "HF Trainer + PEFT": lambda mine: trainer(base, size, mine, steps),

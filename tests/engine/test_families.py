@@ -6,7 +6,7 @@ import pytest
 import torch
 from families import FAMILIES, STRANGE, make
 
-from holdfast.engine import adapter, packed
+from holdfast.engine import adapter, packed, plans
 from holdfast.engine.local import LocalEngine
 from holdfast.engine.scoring import ScoreRequest
 
@@ -85,7 +85,7 @@ def test_the_gradient_of_packed_rows_in_one_product_equals_pefts_own_one_example
     targets = torch.tensor([t for s in sequences for t in s[-3 if few else 1 :]])
     with adapter.merged_in_passing(model) as count, packed.using(model) as lm:
         assert count > 0
-        ((_, logits),) = packed.logits(lm, torch.tensor(flat), packed.Plan(list(map(len, sequences))), torch.tensor(where))
+        ((_, logits),) = packed.logits(lm, torch.tensor(flat), plans.Plan(list(map(len, sequences))), torch.tensor(where))
         assert len(logits) == len(targets)
         torch.nn.functional.cross_entropy(logits, targets, reduction="sum").backward()
     ours = {k: p.grad.clone() for k, p in model.named_parameters() if p.grad is not None}

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.engine import packed
+from holdfast.engine.fit import check_fit
 from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.records import Message, Prompt
 
@@ -57,7 +58,7 @@ def test_a_model_that_packed_rows_do_not_fit_is_scored_by_plain_calls(llama, cha
 
 def test_dynamic_rope_is_named_as_unfit(llama):
     llama.config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
-    assert "rotary" in (packed.fit(llama).why_not or "")
+    assert "rotary" in (check_fit(llama).why_not or "")
 
 
 def test_packed_attention_is_switched_back_after_use(llama):

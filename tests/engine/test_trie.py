@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.engine import packed, trie
+from holdfast.engine import plans, trie
 
 SEQUENCES = st.lists(st.lists(st.integers(3, 5), min_size=1, max_size=12).map(tuple), min_size=1, max_size=25, unique=True)
 
@@ -33,7 +33,7 @@ def test_the_tiles_show_each_row_its_path_and_nothing_else(sequences, tile_rows,
     for rows, tiles in ((None, found), (wanted, trie.narrowed(found, wanted))):
         asked, seen = list(range(len(row.tokens)) if rows is None else wanted), {}
         for group in trie.buckets(tiles, free=20):
-            queries, keys, keep, into, positions = (x.numpy() for x in packed._bucket(group, row, rows))
+            queries, keys, keep, into, positions = (x.numpy() for x in plans._bucket(group, row, rows))
             for tile, line in zip(*np.nonzero(into.reshape(queries.shape) < len(asked)), strict=True):
                 at = int(asked[queries[tile, line]])
                 assert at not in seen and row.positions[at] == positions[tile, line]

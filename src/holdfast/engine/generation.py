@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from holdfast.engine import packed, trie
+from holdfast.engine import packed, plans, trie
 
 _GROUP = 8  # neighbouring slots that are read up to the longest of them, at least; a fourth of many slots
 _MOST_SLOTS = 128
@@ -113,7 +113,7 @@ class SlotPlan:
         if (name, window) not in self._masks:
             gap = positions[:, :, None] - torch.arange(length, device=positions.device)
             keep = gap >= 0 if window is None else (gap >= 0) & (gap < window)
-            self._masks[name, window] = packed.additive(keep, dtype)[:, None]
+            self._masks[name, window] = plans.additive(keep, dtype)[:, None]
         return self._masks[name, window]
 
     def attend(
@@ -133,13 +133,13 @@ class SlotPlan:
             positions = self.positions_N.new_zeros(count, 1)
             positions[inside, 0] = self.positions_N[rows]
             mask = self._mask(i, positions, length, window, query.dtype).expand(-1, -1, heads // shared, -1)
-            found = packed.attend_dense(
+            found = plans.attend_dense(
                 queries, keys[slots, :, :length], values[slots, :, :length], mask, scaling, softcap, dropout
             )
             out[rows] = found[inside].flatten(1, 2)
         for i, (rows, slot, length) in enumerate(self._long):
             mask = self._mask(("long", i), self.positions_N[rows][None], length, window, query.dtype)
-            found = packed.attend_dense(
+            found = plans.attend_dense(
                 query[rows].transpose(0, 1)[None], keys[slot, :, :length][None], values[slot, :, :length][None],
                 mask, scaling, softcap, dropout,
             )  # fmt: skip
@@ -262,7 +262,7 @@ def _prefill(
     device = next(lm.parameters()).device
     contexts = [slot.request.context for slot in new]
     for row in trie.rows(contexts, list(map(len, contexts)), row_tokens):
-        plan = packed.TriePlan(row).to(device)
+        plan = plans.TriePlan(row).to(device)
         mine = [new[i] for i in row.sequences]
         plan.keep = cache.keeping([slot.number for slot in mine], row.tails, device)
         last, reads = np.unique([path[-1] for path in row.tails], return_inverse=True)  # equal prompts end in one row

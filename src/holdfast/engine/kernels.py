@@ -58,6 +58,15 @@ def available() -> bool:
         return False
 
 
+def shapes_of(config: Any) -> list[tuple[int, int]]:
+    """(in, out) of a decoder layer's linears, as its config tells; empty if it tells no hidden size."""
+    hidden = getattr(config, "hidden_size", None)
+    if not hidden:
+        return []
+    inner = getattr(config, "intermediate_size", None) or 4 * hidden
+    return [(hidden, hidden), (hidden, inner), (inner, hidden)]
+
+
 def choose(shapes: Sequence[tuple[int, int]], dtype: torch.dtype = torch.float32) -> tuple[Kernels, dict[str, Any]]:
     """(the kernels to use for linears of these (in, out) shapes on this processor, what was measured: GF/s and largest difference)"""
     measured: dict[str, Any] = {}

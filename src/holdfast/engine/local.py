@@ -6,7 +6,7 @@ somebody reads go through the LM head; log-softmax is in float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,16 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from holdfast.engine import generation, kernels, memory, packed, plain, scoring, trie
+from holdfast.engine import generation, kernels, memory, packed, plain, plans, scoring, trie
+from holdfast.engine.fit import Fit, check_fit
 from holdfast.engine.generation import GenerateRequest, Reply
 from holdfast.engine.kernels import Kernels
 from holdfast.engine.memory import Bounds
+from holdfast.engine.requests import Encoder
 from holdfast.engine.scoring import ScoreRequest
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Prompt, Response
 
 Progress = Callable[[int], None]
-_KEPT_REQUESTS = 200_000
 _FEW_TOKENS = 128  # less work than the check whether packed rows fit: scored by ordinary calls while that is not known
 _SETTING = "execution.tokens_per_batch"
 
@@ -52,14 +53,15 @@ class LocalEngine:
         cache: dict[Any, Any] | None = None,
         use: Kernels | None = None,
         memory_bytes: int | None = None,
-        fit: packed.Fit | None = None,
+        fit: Fit | None = None,
     ):
         self.model, self.chat, self.budget = model.eval(), chat, tokens_per_batch
         self.device = next(model.parameters()).device
         if packing is not None:
-            fit = packed.Fit(None if packing else "switched off", packing)
+            fit = Fit(None if packing else "switched off", packing)
         self._fit = fit
         self.cache = cache if cache is not None else {}
+        self.encoder = Encoder(chat, self.cache, self.device)
         self.kernels = use or Kernels()
         self.bounds: Bounds = self.cache.get("bounds") or memory.bounds(model, tokens_per_batch, memory_bytes)
         self.counters = Counters()
@@ -67,10 +69,10 @@ class LocalEngine:
         self.body, self.head = packed.sizes(model)
 
     @property
-    def fit(self) -> packed.Fit:
+    def fit(self) -> Fit:
         """Whether this model takes packed rows: checked when first needed, if it was not given."""
         if self._fit is None:
-            self._fit = packed.fit(self.model)
+            self._fit = check_fit(self.model)
         return self._fit
 
     def answer(
@@ -82,62 +84,29 @@ class LocalEngine:
         Where memory runs short, smaller rows are tried. Raises ResourceError if none is small enough.
         """
         progress = progress or (lambda _: None)
-        scored, requests, open_, written = self._encoded(prompts, key)
+        asked = self.encoder.encode(prompts, key)
         out: list[Response | None] = [None] * len(prompts)
-        place = {i: k for k, i in enumerate(scored)}
-        values = self.score(requests, progress, key, [place[i] for i in watch])
-        for i, request, logliks in zip(scored, requests, values, strict=True):
+        place = {i: k for k, i in enumerate(asked.scored)}
+        values = self.score(asked.requests, progress, key, [place[i] for i in watch])
+        for i, request, logliks in zip(asked.scored, asked.requests, values, strict=True):
             out[i] = Response(
                 logliks=logliks, num_tokens=tuple(map(len, request.continuations)), num_prompt_tokens=len(request.context)
             )
-        for i, request, replies in zip(open_, written, self.generate(written, progress), strict=True):
+        for i, request, replies in zip(asked.open, asked.written, self.generate(asked.written, progress), strict=True):
             first, *later = (self._response(request, reply) for reply in replies)
             out[i] = replace(first, branches=tuple(later))
         return out  # type: ignore[return-value]
 
-    def _encoded(self, prompts: Sequence[Prompt], key: Any) -> Any:
-        """(indices of prompts with choices, their requests, indices of the others, theirs)"""
-        if key is not None and key in self.cache:
-            return self.cache[key]
-        scored = [i for i, p in enumerate(prompts) if p.choices]
-        open_ = [i for i, p in enumerate(prompts) if not p.choices]
-        out = scored, self._requests([prompts[i] for i in scored]), open_, self._written([prompts[i] for i in open_])
-        if key is not None:
-            self.cache[key] = out
-        return out
-
     def lay_out(self, prompts: Sequence[Prompt], key: Any) -> None:
         """Tokenise a named list and make the packs it is scored in, without asking the model."""
-        _, requests, _, _ = self._encoded(prompts, key)
+        requests = self.encoder.encode(prompts, key).requests
         if self.fit.why_not is None:
-            for _ in self._packs(list(dict.fromkeys(requests)), key, self.bounds):
+            for _ in self.encoder.packs(list(dict.fromkeys(requests)), key, self.bounds):
                 pass
 
     def _response(self, request: GenerateRequest, reply: Reply) -> Response:
         text = self.chat.tokenizer.decode(list(reply.ids), skip_special_tokens=True)
         return Response(text=text, num_prompt_tokens=len(request.context), num_new_tokens=len(reply.ids), ended=reply.ended)
-
-    def _written(self, prompts: Sequence[Prompt]) -> list[GenerateRequest]:
-        contexts = self.chat.encode([self.chat.prompt_text(p) for p in prompts])
-        return [
-            GenerateRequest(
-                tuple(ids), p.max_new_tokens, tuple(self.chat.next_turn(p, say) for say in p.branches), p.max_new_tokens
-            )
-            for p, ids in zip(prompts, contexts, strict=True)
-        ]
-
-    def _requests(self, prompts: Sequence[Prompt]) -> list[ScoreRequest]:
-        """Token ids of prompts with choices; those of a prompt met before (by another model, too) are not made again."""
-        known: dict[Any, ScoreRequest] = self.cache.setdefault("requests", {})
-        asked = [(p.messages, p.prefill, p.plain, p.choices) for p in prompts]
-        new = [p for p, name in zip(prompts, asked, strict=True) if name not in known]
-        pairs = self.chat.encode_choices([self.chat.prompt_text(p) for p in new], [p.choices for p in new])
-        for p, (context, continuations) in zip(new, pairs, strict=True):
-            known[p.messages, p.prefill, p.plain, p.choices] = ScoreRequest(tuple(context), tuple(map(tuple, continuations)))
-        out = [known[name] for name in asked]
-        if len(known) > _KEPT_REQUESTS:
-            known.clear()
-        return out
 
     def score(
         self, requests: Sequence[ScoreRequest], progress: Progress | None = None, key: Any = None, watch: Sequence[int] = ()
@@ -193,7 +162,7 @@ class LocalEngine:
         sums = torch.zeros(sum(len(r.continuations) for r in requests), dtype=torch.float64)
         done = 0
         with packed.using(self.model) as lm, kernels.using(lm, self.kernels.many):
-            for pack in self._packs(requests, key, within):
+            for pack in self.encoder.packs(requests, key, within):
                 scoring.score_pack(lm, pack, sums, self.fit.prune, watch)
                 self._count(len(pack.tokens), len(pack.wanted))
                 done += pack.num_done
@@ -210,35 +179,9 @@ class LocalEngine:
         self.counters.read += read
         self.counters.flops += 2 * (computed * self.body + read * self.head)
 
-    def _packs(self, requests: Sequence[ScoreRequest], key: Any, within: Bounds) -> Iterable[scoring.Pack]:
-        """The packs of a named list are kept for the next model while they take little memory."""
-        name = ("packs", key, within.row_tokens, str(self.device))
-        if key is not None and name in self.cache:
-            return self.cache[name]
-        made = scoring.packs(requests, within.row_tokens, self.device)
-        if key is None or self.cache.get("kept", 0) >= within.kept_bytes:
-            return made
-        return self._keeping(name, made, within.kept_bytes)
-
-    def _keeping(self, name: Any, made: Iterable[scoring.Pack], most: int) -> Iterable[scoring.Pack]:
-        """As they are used, so that a list too long to be kept is never held whole."""
-        held: list[scoring.Pack] = []
-        size = 0
-        for pack in made:
-            yield pack
-            size += pack.num_bytes
-            if self.cache.get("kept", 0) + size > most:
-                held.clear()
-            else:
-                held.append(pack)
-        if self.cache.get("kept", 0) + size <= most:
-            self.cache[name], self.cache["kept"] = held, self.cache.get("kept", 0) + size
-
     def next_logprobs(self, prompts: Sequence[Prompt]) -> Tensor:
         """Log-probabilities of the token after each prompt and its prefill, where a choice begins: [len(prompts), vocabulary], float32, CPU."""
-        if all(p.choices for p in prompts):
-            return self._after([request.context for request in self._requests(prompts)])
-        return self._after([tuple(ids) for ids in self.chat.encode([self.chat.prompt_text(p) for p in prompts])])
+        return self._after(self.encoder.contexts(prompts))
 
     def _after(self, contexts: Sequence[tuple[int, ...]]) -> Tensor:
         distinct = list(dict.fromkeys(contexts))
@@ -253,7 +196,7 @@ class LocalEngine:
         with packed.using(self.model) as lm, kernels.using(lm, self.kernels.many):
             for row in trie.rows(contexts, [1] * len(contexts), within.row_tokens):
                 wanted = torch.from_numpy(np.concatenate(row.tails)).to(self.device)
-                plan, tokens = packed.TriePlan(row).to(self.device), torch.from_numpy(row.tokens).to(self.device)
+                plan, tokens = plans.TriePlan(row).to(self.device), torch.from_numpy(row.tokens).to(self.device)
                 logits = torch.cat([part for _, part in packed.logits(lm, tokens, plan, wanted, prune=self.fit.prune)])
                 found.update(zip([contexts[i] for i in row.sequences], logits.log_softmax(-1).cpu(), strict=True))
                 self._count(len(tokens), len(wanted))

@@ -74,7 +74,9 @@ def _key_width(config: Any) -> int:
     heads = getattr(config, "num_attention_heads", None)
     if not heads:
         return config.hidden_size
-    return (getattr(config, "num_key_value_heads", None) or heads) * (getattr(config, "head_dim", None) or config.hidden_size // heads)
+    return (getattr(config, "num_key_value_heads", None) or heads) * (
+        getattr(config, "head_dim", None) or config.hidden_size // heads
+    )
 
 
 def is_short(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from holdfast.engine import packed, trie
+from holdfast.engine import packed, plans, trie
 
 _HEAD_NUMBERS = 2**23  # logits held at once
 
@@ -31,14 +31,14 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """`narrow`: the plan for the wanted rows alone. `wanted`: rows that go through the head, ascending. Pick p reads `targets[p]` at wanted row `reads[p]` (ascending) for
-    continuation `owners[p]` of the whole list. Continuation `starters[k]` begins after wanted row `starts[k]`, its context's last.
-    `num_done`: how many requests are complete with this pack.
+    """`narrow`: the plan for the wanted rows alone. `wanted`: rows that go through the head, ascending. Pick p reads `targets[p]` at
+    wanted row `reads[p]` (ascending) for continuation `owners[p]` of the whole list. Continuation `starters[k]` begins after wanted
+    row `starts[k]`, its context's last. `num_done`: how many requests are complete with this pack.
     """
 
     tokens: Tensor
-    plan: packed.TriePlan
-    narrow: packed.TriePlan
+    plan: plans.TriePlan
+    narrow: plans.TriePlan
     wanted: Tensor
     reads: Tensor
     targets: Tensor
@@ -49,7 +49,8 @@ class Pack:
 
     @property
     def num_bytes(self) -> int:
-        return self.plan.num_bytes + self.narrow.num_bytes + 8 * (len(self.tokens) + len(self.wanted) + 3 * len(self.reads) + 2 * len(self.starts))
+        numbers = len(self.tokens) + len(self.wanted) + 3 * len(self.reads) + 2 * len(self.starts)
+        return self.plan.num_bytes + self.narrow.num_bytes + 8 * numbers
 
 
 def packs(requests: Sequence[ScoreRequest], budget: int, device: torch.device) -> Iterator[Pack]:
@@ -93,8 +94,8 @@ def _pack(row: trie.Row, readers: list[list[tuple[int, tuple[int, ...]]]], num_d
     put = lambda a: torch.from_numpy(np.ascontiguousarray(a)).to(device)  # noqa: E731
     return Pack(
         tokens=put(row.tokens),
-        plan=packed.TriePlan(row).to(device),
-        narrow=packed.TriePlan(row, wanted).to(device),
+        plan=plans.TriePlan(row).to(device),
+        narrow=plans.TriePlan(row, wanted).to(device),
         wanted=put(wanted),
         reads=torch.from_numpy(reads),
         targets=put(np.array(targets)[order]),

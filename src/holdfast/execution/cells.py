@@ -71,9 +71,9 @@ class Cells:
     @cached_property
     def fit(self) -> Any:
         """Whether the base, and with it every adapter on it, takes packed rows."""
-        from holdfast.engine import packed
+        from holdfast.engine.fit import check_fit
 
-        return packed.fit(self.base.model)
+        return check_fit(self.base.model)
 
     @property
     def memory_bytes(self) -> int | None:
@@ -252,15 +252,14 @@ class Cells:
 
         name, identity = self._kernels_name()
         config = checkpoint.load_config(self.study.model)
-        hidden, inner = getattr(config, "hidden_size", None), getattr(config, "intermediate_size", None)
+        shapes = kernels.shapes_of(config)
         cpu = checkpoint.pick_device(self.study.execution.device).type == "cpu"
-        small = (hidden or 0) < kernels.SMALLEST
+        small = not shapes or shapes[0][0] < kernels.SMALLEST
         if self.study.execution.linear != "auto" or not cpu or small or self.store.find(name):
             return
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
-        inner = inner or 4 * hidden
-        picked, measured = kernels.choose([(hidden, hidden), (hidden, inner), (inner, hidden)], getattr(torch, self.study.model.dtype))
+        picked, measured = kernels.choose(shapes, getattr(torch, self.study.model.dtype))
         torch.set_num_threads(before)
         with self.store.making(name, identity) as draft:
             (draft / "kernels.json").write_text(canonical({**dataclasses.asdict(picked), "measured": measured}) + "\n", encoding="utf-8")

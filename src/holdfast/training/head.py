@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.engine import kernels, packed
+from holdfast.engine import kernels, packed, plans
 
 _NUMBERS = 2**23  # logits held at once
 
@@ -48,7 +48,7 @@ def head_loss(lm: nn.Module, hidden: Tensor, targets: Tensor, kernel: kernels.Na
 def row_loss(
     model: nn.Module,
     tokens: Tensor,
-    plan: packed.Plan,
+    plan: plans.Plan,
     wanted: Tensor,
     targets: Tensor,
     *,

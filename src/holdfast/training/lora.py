@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from holdfast.config import TrainConfig
-from holdfast.engine import adapter, kernels, memory, packed
+from holdfast.engine import adapter, kernels, memory, plans
+from holdfast.engine.fit import Fit, check_fit
 from holdfast.errors import ModelError
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.head import row_loss
@@ -66,7 +67,7 @@ def train(
     checkpoints: Mapping[int, Path] | None = None,
     kernel: kernels.Name = "torch",
     memory_bytes: int | None = None,
-    fit: packed.Fit | None = None,
+    fit: Fit | None = None,
 ) -> Training:
     """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
 
@@ -88,7 +89,7 @@ def train(
             if progress:
                 progress(1)
 
-        record = _loop(model, examples, config, seed, max_steps, after, kernel, memory_bytes, fit or packed.fit(base))
+        record = _loop(model, examples, config, seed, max_steps, after, kernel, memory_bytes, fit or check_fit(base))
         if not allow_unchanged and not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
             raise ModelError(
                 "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
@@ -110,7 +111,7 @@ def save(model: nn.Module, out: Path) -> None:
 
 def _loop(
     model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, after: Callable[[int], None],
-    kernel: kernels.Name, memory_bytes: int | None, fit: packed.Fit,
+    kernel: kernels.Name, memory_bytes: int | None, fit: Fit,
 ) -> Training:  # fmt: skip
     torch.manual_seed(seed)
     use_packed = fit.why_not is None
@@ -176,7 +177,7 @@ def _packed_loss(
     model: nn.Module, row: Sequence[Encoded], device: torch.device, prune: bool = True, kernel: kernels.Name = "torch"
 ) -> torch.Tensor:
     """Summed cross-entropy of the loss tokens; logits are made for those alone."""
-    plan = packed.Plan([len(e.ids) for e in row]).to(device)
+    plan = plans.Plan([len(e.ids) for e in row]).to(device)
     wanted, targets, start = [], [], 0
     for e in row:
         wanted += range(start + e.first_loss - 1, start + len(e.ids) - 1)

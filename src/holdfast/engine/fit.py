@@ -1,0 +1,93 @@
+"""Whether a model may be asked through packed rows: rules first, then a comparison with its ordinary calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from holdfast.engine import trie
+from holdfast.engine.packed import causal_lm, logits, using
+from holdfast.engine.plans import Plan, TriePlan
+
+_LAYER_TYPES = {"full_attention", "sliding_attention"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Whether packed rows may be used with a model: `why_not` in words, or None; `prune`: whether the last layer takes some rows alone."""
+
+    why_not: str | None
+    prune: bool = False
+
+
+def check_fit(model: nn.Module) -> Fit:
+    """Rules first, then a comparison with ordinary calls, with the last layer on some rows and without."""
+    lm = causal_lm(model)
+    config = lm.config.get_text_config()
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = {r.get("rope_type") for r in (rope, *rope.values()) if isinstance(r, dict)}
+    if kinds & {"dynamic", "longrope"}:
+        return Fit("its rotary frequencies depend on the longest position in the call")
+    layers = getattr(config, "layer_types", None)
+    if not set(layers or ()) <= _LAYER_TYPES:
+        return Fit(f"its layers are of kinds that packed rows do not carry: {', '.join(sorted(set(layers) - _LAYER_TYPES))}")
+    was_training = model.training
+    model.eval()
+    tolerance = 1e-4 if next(lm.parameters()).dtype == torch.float32 else 0.25
+    why_not = ""
+    try:
+        for prune in (True, False):
+            try:
+                gap = _check(model, lm, config, layers, prune)
+                if gap < tolerance:
+                    return Fit(None, prune)
+                why_not = f"start-up check: a log-probability differs by {gap:.1e}"
+            except Exception as error:  # whatever a foreign architecture raises means the same: not by packed rows
+                why_not = f"{type(error).__name__}: {error}"
+        return Fit(why_not)
+    finally:
+        model.train(was_training)
+
+
+@torch.inference_mode()
+def _check(model: nn.Module, lm: nn.Module, config: Any, layers: Sequence[str] | None, prune: bool) -> float:
+    """Largest difference of a log-probability between packed rows of both kinds and ordinary calls.
+
+    Raises NotImplementedError if the model has sliding windows that its attention function is not told of.
+    """
+    generator = torch.Generator().manual_seed(0)
+    device = next(lm.parameters()).device
+    draw = lambda k: torch.randint(3, min(256, config.vocab_size), (k,), generator=generator).tolist()  # noqa: E731
+    stem = draw(9)
+    sequences = [tuple(s) for s in (stem + draw(3), stem + draw(3), stem[:8] + draw(4), draw(12), draw(5))]
+    plain = []
+    for part in (sequences[:4], sequences[4:]):  # of one length: nothing is padded
+        plain += [*lm(input_ids=torch.tensor(part, device=device), use_cache=False).logits.float().log_softmax(-1)]
+    gap = 0.0
+    with using(model):
+        (row,) = trie.rows(sequences, [2] * len(sequences), 10_000)
+        forest, plan = TriePlan(row).to(device), Plan([len(s) for s in sequences]).to(device)
+        tokens, flat = torch.from_numpy(row.tokens).to(device), torch.tensor([t for s in sequences for t in s], device=device)
+        at = {int(r): plain[i][k - 2] for i, tail in zip(row.sequences, row.tails, strict=True) for k, r in enumerate(tail)}
+        branches = np.array(sorted(at))
+        ends = np.concatenate([np.arange(b - 2, b) for b in np.cumsum([len(s) for s in sequences])])
+        for ids, p, rows, want in (
+            (tokens, forest, branches, [at[r] for r in branches.tolist()]),
+            (flat, plan, ends, [p[k] for p in plain for k in (-2, -1)]),
+        ):
+            wanted = torch.from_numpy(rows).to(device)
+            found = torch.cat([part for _, part in logits(lm, ids, p, wanted, prune=prune)]).log_softmax(-1)
+            gap = max(gap, float((torch.stack(want) - found).abs().nan_to_num(float("inf")).max()))
+    windows = config.num_hidden_layers if getattr(config, "sliding_window", None) is not None else 0
+    if layers is not None:
+        windows = list(layers).count("sliding_attention")
+    elif getattr(config, "use_sliding_window", True) is False:
+        windows = 0
+    if getattr(plan, "windowed", 0) != windows:
+        raise NotImplementedError(f"{windows} layers have a sliding window, {getattr(plan, 'windowed', 0)} say so")
+    return gap

@@ -1,0 +1,202 @@
+"""Where a packed row's tokens sit in attention tiles: sequences end to end, or a trie.
+
+Only the attention gathers rows into padded tiles [n, H, q, D] and scatters the result back; every other layer works on the row.
+
+Shapes: N tokens of the row, n tiles of q queries and k keys, H heads, D head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from holdfast.engine import trie
+
+
+def attend_dense(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None, softcap: float | None, dropout: float
+) -> Tensor:
+    """[n, H, q, D] against two of [n, Hkv, k, D] under an additive mask (None: causal) -> [n, H, q, D]"""
+    if softcap is None:
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=mask is None, scale=scaling, dropout_p=dropout,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )  # fmt: skip
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    scores = torch.tanh(query @ key.transpose(2, 3) * (scale / softcap)) * softcap
+    if mask is None:
+        mask = additive(torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril_(), query.dtype)
+    return F.dropout((scores + mask).float().softmax(-1).to(query.dtype), dropout) @ value
+
+
+def additive(keep: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where a key is seen, -inf where not."""
+    return torch.zeros(keep.shape, dtype=dtype, device=keep.device).masked_fill_(~keep, float("-inf"))
+
+
+class Plan:
+    """Sequences laid end to end, each causal in itself (training): where each token of the row sits in the attention tile.
+
+    `lengths` [n]: tokens of each sequence; padding comes last, where no earlier query can see it.
+    """
+
+    def __init__(self, lengths: Sequence[int]):
+        count, longest, total = len(lengths), max(lengths), sum(lengths)
+        lengths_n = torch.tensor(lengths)
+        inside = torch.arange(longest)[None] < lengths_n[:, None]
+        self.tile_of_row = torch.nonzero(inside.view(-1)).view(-1)
+        rows = torch.zeros(count * longest, dtype=torch.long)
+        rows[self.tile_of_row] = torch.arange(total)
+        self.row_of_tile, self.shape = rows, (count, longest)
+        self.positions_N = torch.cat([torch.arange(k) for k in lengths])
+        self._masks: dict[Any, Tensor] = {}
+
+    def to(self, device: torch.device) -> Plan:
+        for name in ("tile_of_row", "row_of_tile", "positions_N"):
+            setattr(self, name, getattr(self, name).to(device))
+        return self
+
+    def _mask(self, window: int | None, query: Tensor) -> Tensor | None:
+        if window is None or window >= self.shape[1]:
+            return None
+        if (window, query.dtype) not in self._masks:
+            places = torch.arange(self.shape[1], device=query.device)
+            gap = places[:, None] - places
+            self._masks[window, query.dtype] = additive((gap >= 0) & (gap < window), query.dtype)[None, None]
+        return self._masks[window, query.dtype]
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
+        softcap: float | None, dropout: float,
+    ) -> Tensor:  # fmt: skip
+        """[N, H, D] and two of [N, Hkv, D] -> [N, H, D]"""
+
+        def tile(x: Tensor) -> Tensor:
+            return x[self.row_of_tile].unflatten(0, self.shape).transpose(1, 2)
+
+        out = attend_dense(tile(query), tile(key), tile(value), self._mask(window, query), scaling, softcap, dropout)
+        return out.transpose(1, 2).flatten(0, 1)[self.tile_of_row]
+
+    def narrow(self, rows: Tensor) -> NarrowPlan:
+        return NarrowPlan(self, rows)
+
+
+class NarrowPlan:
+    """As `Plan`, for the queries of some `rows` (ascending) alone."""
+
+    def __init__(self, plan: Plan, rows: Tensor):
+        count, longest = plan.shape
+        place = plan.tile_of_row[rows]  # sequence * longest + position
+        sequence, position = place // longest, place % longest
+        each = torch.bincount(sequence, minlength=count)
+        wide = int(each.max())
+        rank = torch.arange(len(rows), device=rows.device) - (each.cumsum(0) - each)[sequence]
+        self.place = sequence * wide + rank  # where in the tile a row's query sits
+        self.index = torch.zeros(count * wide, dtype=torch.long, device=rows.device)
+        self.index[self.place] = torch.arange(len(rows), device=rows.device)
+        at = torch.zeros(count * wide, dtype=torch.long, device=rows.device)
+        at[self.place] = position
+        self.gap = at.view(count, wide, 1) - torch.arange(longest, device=rows.device)
+        self.shape, self.whole = (count, wide), plan
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
+        softcap: float | None, dropout: float,
+    ) -> Tensor:  # fmt: skip
+        """[W, H, D] and two of [N, Hkv, D] -> [W, H, D]"""
+
+        def tile(x: Tensor) -> Tensor:
+            return x[self.whole.row_of_tile].unflatten(0, self.whole.shape).transpose(1, 2)
+
+        keep = self.gap >= 0 if window is None else (self.gap >= 0) & (self.gap < window)
+        queries = query[self.index].unflatten(0, self.shape).transpose(1, 2)
+        out = attend_dense(queries, tile(key), tile(value), additive(keep, query.dtype)[:, None], scaling, softcap, dropout)
+        return out.transpose(1, 2).flatten(0, 1)[self.place]
+
+
+class TriePlan:
+    """Attention along every path of a trie row, in tiles of similar size. Without autograd.
+
+    `rows`: the queries of these rows (ascending) alone.
+    """
+
+    def __init__(self, row: trie.Row, rows: np.ndarray | None = None):
+        self.positions_N, self.row = torch.from_numpy(row.positions), row
+        self.total = len(row.tokens if rows is None else rows)
+        self.longest = int(row.positions.max()) + 1
+        found = trie.tiles(row.leave)
+        if rows is not None:
+            found = trie.narrowed(found, rows)
+        self._tiles = [_bucket(group, row, rows) for group in trie.buckets(found)]
+        self._masks: dict[Any, list[Tensor]] = {}
+        self.keep: Callable[[int, Tensor, Tensor], None] | None = None  # shown every layer's keys and values
+
+    def to(self, device: torch.device) -> TriePlan:
+        self.positions_N = self.positions_N.to(device)
+        self._tiles = [tuple(x.to(device) for x in bucket) for bucket in self._tiles]
+        return self
+
+    def narrow(self, rows: Tensor) -> TriePlan:
+        return TriePlan(self.row, rows.cpu().numpy()).to(rows.device)
+
+    @property
+    def num_bytes(self) -> int:
+        """What it holds, masks of one kind included."""
+        return sum(8 * (q.numel() * 3 + k.numel()) + 5 * keep.numel() for q, k, keep, _, _ in self._tiles)
+
+    def _mask(self, window: int | None, dtype: torch.dtype) -> list[Tensor]:
+        window = window if window is not None and window < self.longest else None
+        if (window, dtype) not in self._masks:
+            made = []
+            for _, keys, keep, _, at in self._tiles:
+                if window is not None:  # a distance along the path, not in the row
+                    near = at[:, :, None] - self.positions_N[keys][:, None] < window
+                    keep = keep & (near | (keep.sum(-1, keepdim=True) == 1))  # padded queries keep their one key
+                made.append(additive(keep, dtype)[:, None])
+            self._masks[window, dtype] = made
+        return self._masks[window, dtype]
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
+        softcap: float | None, dropout: float,
+    ) -> Tensor:  # fmt: skip
+        """[N, H, D] (of the rows asked for) and two of [N, Hkv, D] -> [N, H, D]"""
+        if self.keep is not None:
+            self.keep(layer, key, value)
+        out = query.new_empty(self.total + 1, query.shape[1], value.shape[2])  # the last row takes what padding writes
+
+        def pick(x: Tensor, rows: Tensor) -> Tensor:
+            return x.index_select(0, rows.view(-1)).view(*rows.shape, *x.shape[1:]).transpose(1, 2)
+
+        for (queries, keys, _, into, _), mask in zip(self._tiles, self._mask(window, query.dtype), strict=True):
+            found = attend_dense(pick(query, queries), pick(key, keys), pick(value, keys), mask, scaling, softcap, dropout)
+            out.index_copy_(0, into, found.transpose(1, 2).reshape(-1, *out.shape[1:]))
+        return out[: self.total]
+
+
+def _bucket(group: Sequence[trie.Tile], row: trie.Row, rows: np.ndarray | None) -> tuple[Tensor, ...]:
+    """(places of the queries [n, q], rows of the keys [n, k], which keys each sees [n, q, k], where results go [n * q], the
+    queries' positions [n, q]); a place is the row itself, or its rank among `rows`.
+    """
+    count, length = len(group), len(row.tokens)
+    q, k = max(len(t.queries) for t in group), max(len(t.keys) for t in group)
+    queries, keys = np.full((count, q), -1), np.full((count, k), length)
+    for i, tile in enumerate(group):
+        queries[i, : len(tile.queries)] = tile.queries
+        keys[i, : len(tile.keys)] = tile.keys
+    leave = np.append(row.leave, 0)
+    at = queries[:, :, None]
+    keep = (keys[:, None] <= at) & (at < leave[keys][:, None])
+    keep[:, :, 0] |= queries < 0  # a padded query needs one key, or its softmax is nan
+    places = queries if rows is None else np.where(queries < 0, -1, np.searchsorted(rows, queries))
+    into = np.where(queries < 0, length if rows is None else len(rows), places).reshape(-1)
+    positions = row.positions[queries.clip(0)]
+    return tuple(map(torch.from_numpy, (places.clip(0), keys.clip(0, length - 1), keep, into, positions)))
