@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
@@ -123,7 +125,10 @@ def _processor() -> str:
 
 
 def scratch() -> Path:
-    return Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
+    """A folder that goes with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def quiet() -> None:
