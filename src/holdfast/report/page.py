@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from rich.text import Text
 
 from holdfast.store import write_atomic
 
+SCRIPTS = ("vendor-charts.js", "vendor-list.js", "data.js", "viewer.js", "page.js")
+LIST_SCRIPTS = ("vendor-list.js", "data.js", "viewer.js", "page.js")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -26,7 +28,7 @@ def points(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:.1f} %"
+    return "unknown" if value is None else f"{100 * value:.1f}\u00a0%"
 
 
 def value(cell: dict[str, Any], name: str) -> str:
@@ -38,40 +40,38 @@ def value(cell: dict[str, Any], name: str) -> str:
 def write_report(
     out: Path, findings: dict[str, Any], audit: list[dict[str, Any]], environment: dict[str, Any], transcripts: Path | None
 ) -> Path:
-    """Write report.html, report.md and tables under `out`; returns the page's path. Nothing in it asks any address."""
-    from holdfast.report import charts, claims, paths, training
+    """Write report.html, report.md and tables under `out`; returns the page's path. Nothing in it asks any address.
+
+    Above `library.IN_PAGE` trials, pages with every adapter's transcripts are written under `out/transcripts`, too.
+    """
+    from holdfast.report import blocks, claims, library, render, training
 
     findings = {"refused": [], "dose": [], "mitigation": [], "factorial": None, "detection": {}, "flips": {}, "pareto": None, **findings}
     records = training.trainings(out)
     audit = list({(e["check"], e["claim"]): e for e in audit}.values())  # a refusal stands once for each cell it forbids
-
-    drawn = {
-        "tradeoff": charts.tradeoff,
-        "forest": charts.forest,
-        "gains": lambda f: charts.forest(f, "gains"),
-        "bars": charts.bars,
-        "heat": charts.heat,
-        "profiles": charts.profiles,
-        "ranking": charts.ranking,
-        "paths": paths.dose_paths,
-        "contrasts": paths.contrasts,
-        "factorial": paths.factorial,
-        "flips": paths.flips,
-    }
     env = Environment(loader=PackageLoader("holdfast", "report"), autoescape=True, undefined=StrictUndefined)
-    env.globals.update(points=points, share=share, value=value, zip=zip, links=_links(findings))
+    env.globals.update(points=points, share=share, value=value, zip=zip, links=_links(findings), asset=blocks.asset)
+    style = blocks.asset("style.css")
+    held = _library(out, findings, transcripts, env, style)
+    drawn = _drawn(findings, records, held.confidence)
     page = env.get_template("template.html").render(
         f=findings,
         audit=audit,
         claims=claims.section(findings),
         benchmarks=list(findings["base"]["benchmarks"]),
         axes=list(findings["base"]["axes"]),
-        charts={name: Markup(draw(findings)) for name, draw in drawn.items()},
+        charts={name: {"columns": _columns(rows), "rows": rows} for name, chart in drawn.items() if (rows := render.rows(chart))},
+        chart_block=blocks.block({"charts": {name: render.vega(chart) for name, chart in drawn.items()}, "links": held.links()}),
         trainings=training.table(records),
-        curves=Markup(training.curves(records)),
-        transcripts=_sample(transcripts),  # noqa: S704
+        library=held,
+        href=held.href,
         environment=json.dumps(environment, indent=1),
         engine=environment.get("engine"),
+        study_text=_text(out / "study.yaml"),
+        version=version("holdfast"),
+        style=style,
+        scripts=SCRIPTS,
+        policy=blocks.policy(SCRIPTS),
     )
     write_atomic(out / "report.html", page.encode())
     write_atomic(out / "report.md", _markdown(findings, audit).encode())
@@ -79,8 +79,71 @@ def write_report(
     for part in ("gains", "shifts"):
         write_atomic(out / "tables" / f"{part}.csv", _csv(findings, part).encode())
     (out / "figures").mkdir(exist_ok=True)
-    write_atomic(out / "figures" / "tradeoff.svg", drawn["tradeoff"](findings).encode())
+    if "tradeoff" in drawn:
+        write_atomic(out / "figures" / "tradeoff.svg", render.svg(drawn["tradeoff"]).encode())
     return out / "report.html"
+
+
+def _drawn(findings: dict[str, Any], records: list[dict[str, Any]], confidence: list[dict[str, Any]]) -> dict[str, Any]:
+    """Every chart that has something to show."""
+    from holdfast.report import charts, paths, training
+
+    drawn = {
+        "tradeoff": charts.tradeoff(findings),
+        "close": charts.tradeoff(findings, nulls=False) if any(a["role"] == "null" for a in findings["adapters"]) else None,
+        "forest": charts.forest(findings),
+        "raw": paths.raw(findings),
+        "gains": charts.forest(findings, "gains"),
+        "bars": charts.bars(findings),
+        "heat": charts.heat(findings),
+        "profiles": charts.profiles(findings),
+        "ranking": charts.ranking(findings),
+        "paths": paths.dose_paths(findings),
+        "contrasts": paths.contrasts(findings),
+        "factorial": paths.factorial(findings),
+        "flips": paths.flips(findings),
+        "confidence": paths.confidence(findings, confidence),
+        "curves": training.curves(records),
+    }
+    return {name: chart for name, chart in drawn.items() if chart is not None}
+
+
+def _library(out: Path, findings: dict[str, Any], transcripts: Path | None, env: Environment, style: Markup) -> Any:
+    from holdfast.report import blocks, library
+
+    folder = out / library.FOLDER
+    written = set()
+
+    def write(file: str, block: Markup, adapter: str, files: list[str]) -> None:
+        folder.mkdir(exist_ok=True)
+        page = env.get_template("transcripts.html").render(
+            block=block, adapter=adapter, file=file, files=files, study=findings["study"]["name"], style=style, scripts=LIST_SCRIPTS,
+            policy=blocks.policy(LIST_SCRIPTS),
+        )  # fmt: skip
+        write_atomic(folder / file, page.encode())
+        written.add(file)
+
+    roles = {a["name"]: a["role"] for a in findings["adapters"]}
+    held = library.collect(transcripts, _num_trials(out), roles, write)
+    for stale in folder.glob("*.html") if folder.is_dir() else ():
+        if stale.name not in written:
+            stale.unlink()
+    return held
+
+
+def _num_trials(out: Path) -> int | None:
+    import pyarrow.parquet as pq
+
+    table = out / "trials.parquet"
+    return pq.read_metadata(table).num_rows if table.is_file() else None
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def _links(findings: dict[str, Any]) -> Any:
@@ -100,24 +163,6 @@ def _links(findings: dict[str, Any]) -> Any:
         return list(dict.fromkeys(out))
 
     return anchors
-
-
-def _sample(path: Path | None, per_cell: int = 1) -> list[dict[str, Any]]:
-    """The first transcript of every seed-0 model, instrument and condition: the rest lies in transcripts.jsonl.gz."""
-    if path is None or not path.is_file():
-        return []
-    seen: dict[tuple[str, ...], int] = {}
-    out = []
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as stream:
-        for line in stream:
-            if "/seed" in line[:80] and "/seed0/" not in line[:80]:
-                continue
-            t = json.loads(line)
-            key = (t["model"], t["instrument"], t["condition"])
-            if seen.setdefault(key, 0) < per_cell:
-                seen[key] += 1
-                out.append({"choices": [], "logliks": [], "reply": "", "prefill": "", **t})
-    return out
 
 
 def _safe(text: Any) -> str:

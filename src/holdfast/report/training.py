@@ -1,4 +1,4 @@
-"""What the trainings left: rows kept, shortened and dropped, steps, loss; and the loss curves as SVG."""
+"""What the trainings left: rows kept, shortened and dropped, steps, loss; and the loss curves."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
-
-from holdfast.report.charts import svg
 
 POINTS = 80  # a curve is averaged down to at most this many marks
 
@@ -49,7 +47,7 @@ def table(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def curves(records: list[dict[str, Any]]) -> str:
+def curves(records: list[dict[str, Any]]) -> Any:
     """Mean loss against step, one panel a domain, one line a seed."""
     rows = []
     for r in records:
@@ -70,4 +68,4 @@ def curves(records: list[dict[str, Any]]) -> str:
         .facet(facet=alt.Facet("domain:N", sort=order, title=None), columns=4)
         .resolve_scale(x="independent", y="independent")
     )
-    return svg(chart) if rows else ""
+    return chart if rows else None

@@ -1,0 +1,3 @@
+export { parse, View } from "vega";
+export { expressionInterpreter } from "vega-interpreter";
+export { Handler } from "vega-tooltip";

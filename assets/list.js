@@ -1,0 +1,1 @@
+export { Virtualizer, observeElementRect, observeElementOffset, elementScroll } from "@tanstack/virtual-core";

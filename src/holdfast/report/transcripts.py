@@ -1,0 +1,184 @@
+"""transcripts.jsonl.gz -> compact blocks for the page: every distinct prompt once, of every trial its outcome and what it answered.
+
+The file is read in order, model by model, and never held whole. A line that cannot be read is counted, not guessed at.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+OUTCOMES = ("correct", "suggested", "other", "unparsed")
+_CHUNK = 1 << 23  # bytes of lines taken at once
+_MARK = "\x1f"
+_STRINGS = ("model", "instrument", "item_id", "condition", "prompt", "prefill", "reply", "gold", "outcome")
+_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in _STRINGS]
+    + [("rotation", pa.int64()), ("choices", pa.list_(pa.string())), ("logliks", pa.list_(pa.float64()))]
+)
+
+
+@dataclass(slots=True)
+class Prompts:
+    """Distinct prompts, numbered in the order met: instrument, item, condition, rotation, text, prefill, choices, gold."""
+
+    number: dict[str, int] = field(default_factory=dict)
+    entries: list[tuple[str, str, str, int, str, str, list[str], str | None]] = field(default_factory=list)
+    unreadable: int = 0
+
+
+@dataclass(slots=True)
+class Model:
+    """Trials of one model, in the file's order. `prompt` [T]: numbers of `Prompts`; `outcome` [T]: index of OUTCOMES;
+    `probability` [sum of choices over trials]: of each choice within its answer set, in 255ths; `reply` [T]: 1 + index of `replies`,
+    or 0 where choices were scored.
+    """
+
+    name: str
+    prompt: list[np.ndarray] = field(default_factory=list)
+    outcome: list[np.ndarray] = field(default_factory=list)
+    probability: list[np.ndarray] = field(default_factory=list)
+    reply: list[np.ndarray] = field(default_factory=list)
+    replies: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.prompt))
+
+
+def models(path: Path, prompts: Prompts) -> Iterator[Model]:
+    """Every model of the file, one after the other; `prompts` fills on the way."""
+    current: Model | None = None
+    for table in _tables(path, prompts):
+        for part in _runs(table):
+            name = part["model"][0].as_py()
+            if current is None or current.name != name:
+                if current is not None:
+                    yield current
+                current = Model(name)
+            _add(current, part, prompts)
+    if current is not None:
+        yield current
+
+
+def _tables(path: Path, prompts: Prompts) -> Iterator[pa.Table]:
+    """Chunks of whole lines as tables of `_SCHEMA`."""
+    left = b""
+    with gzip.open(path, "rb") as stream:
+        while True:
+            try:
+                block = stream.read(_CHUNK)
+            except (EOFError, OSError):  # cut off: what came before is shown
+                prompts.unreadable += 1
+                block = b""
+            end = block.rfind(b"\n") + 1
+            lines, left = (left + block[:end], block[end:]) if end else (b"", left + block) if block else (left, b"")
+            if lines.strip():
+                yield _table(lines, prompts)
+            if not block:
+                return
+
+
+def _table(lines: bytes, prompts: Prompts) -> pa.Table:
+    try:
+        options = pj.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="ignore")
+        table = pj.read_json(io.BytesIO(lines), pj.ReadOptions(use_threads=False, block_size=len(lines) + 1), options)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        table = _slowly(lines, prompts)
+    return table
+
+
+def _slowly(lines: bytes, prompts: Prompts) -> pa.Table:
+    """Line by line, for what Arrow does not read: lone surrogates, broken lines."""
+    rows = []
+    for line in lines.splitlines():
+        try:
+            row = json.loads(line)
+            rows.append({name: _clean(row.get(name), kind) for name, kind in zip(_SCHEMA.names, _SCHEMA.types, strict=True)})
+        except (ValueError, TypeError, AttributeError):
+            prompts.unreadable += bool(line.strip())
+    return pa.Table.from_pylist(rows, _SCHEMA)
+
+
+def _clean(value: Any, kind: pa.DataType) -> Any:
+    if value is None:
+        return None
+    if pa.types.is_list(kind):
+        return [_clean(v, kind.value_type) for v in value]
+    if pa.types.is_string(kind):
+        return str(value).encode("utf-8", "replace").decode("utf-8")
+    return float(value) if pa.types.is_floating(kind) else int(value)
+
+
+def _runs(table: pa.Table) -> Iterator[pa.Table]:
+    """Parts of one model each."""
+    if not table.num_rows:
+        return
+    codes = table["model"].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    starts = np.concatenate([[0], 1 + np.flatnonzero(np.diff(codes)), [len(codes)]])
+    for a, b in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        if codes[a] >= 0:
+            yield table.slice(a, b - a)
+
+
+def _add(model: Model, part: pa.Table, prompts: Prompts) -> None:
+    part = part.combine_chunks()
+    text = lambda name: pc.fill_null(part[name], "")  # noqa: E731
+    choices = pc.fill_null(pc.binary_join(part["choices"], _MARK), "")
+    key = pc.binary_join_element_wise(
+        text("instrument"), text("item_id"), text("condition"), pc.cast(pc.fill_null(part["rotation"], 0), pa.string()),
+        text("prompt"), text("prefill"), choices, _MARK,
+    ).combine_chunks().dictionary_encode()  # fmt: skip
+    indices = key.indices.to_numpy()
+    first = np.full(len(key.dictionary), -1)
+    first[indices[::-1]] = np.arange(len(indices))[::-1]
+    of = np.empty(len(first), dtype=np.uint32)
+    for k, (name, row) in enumerate(zip(key.dictionary.to_pylist(), first.tolist(), strict=True)):
+        if name not in prompts.number:
+            prompts.number[name] = len(prompts.entries)
+            value = lambda column: part[column][row].as_py()  # noqa: B023, E731
+            prompts.entries.append((
+                value("instrument") or "", value("item_id") or "", value("condition") or "", value("rotation") or 0,
+                value("prompt") or "", value("prefill") or "", list(value("choices") or ()), value("gold"),
+            ))  # fmt: skip
+        of[k] = prompts.number[name]
+    model.prompt.append(of[indices])
+    outcome = pc.index_in(part["outcome"], pa.array(OUTCOMES)).combine_chunks().fill_null(len(OUTCOMES) - 1)
+    model.outcome.append(outcome.to_numpy(zero_copy_only=False).astype(np.uint8))
+    model.probability.append(_probabilities(part))
+    model.reply.append(_replies(model, part))
+
+
+def _probabilities(part: pa.Table) -> np.ndarray:
+    """Softmax of every trial's log-likelihoods, in 255ths. Trials whose choices were not all scored have zeros."""
+    wanted = pc.fill_null(pc.list_value_length(part["choices"]), 0).to_numpy()
+    given = pc.fill_null(pc.list_value_length(part["logliks"]), 0).to_numpy()
+    flat = part["logliks"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    out = np.zeros(int(wanted.sum()), dtype=np.uint8)
+    whole = (wanted == given) & (given > 0)
+    into, of = np.repeat(whole, wanted), np.repeat(whole, given)
+    counts, values = given[whole], np.nan_to_num(flat[of], nan=-np.inf, posinf=-np.inf)
+    if len(counts):
+        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        top = np.repeat(np.maximum.reduceat(values, starts), counts)
+        weight = np.exp(np.where(np.isfinite(top), values - top, -np.inf))
+        total = np.repeat(np.add.reduceat(weight, starts), counts)
+        out[into] = np.rint(255 * weight / np.where(total > 0, total, 1)).astype(np.uint8)
+    return out
+
+
+def _replies(model: Model, part: pa.Table) -> np.ndarray:
+    written = pc.and_(pc.is_valid(part["reply"]), pc.is_null(part["choices"])).to_numpy(zero_copy_only=False)
+    out = np.zeros(part.num_rows, dtype=np.uint32)
+    out[written] = np.arange(written.sum()) + len(model.replies) + 1
+    model.replies += part["reply"].combine_chunks().filter(pa.array(written)).to_pylist()
+    return out
