@@ -9,7 +9,7 @@ STUDY ?= embedded
 run: $(VENV)/.installed
 	$(BIN)/holdfast run $(STUDY)
 
-test: $(VENV)/.installed-dev check
+test: $(VENV)/.installed-dev $(VENV)/.chromium check
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.installed-dev
@@ -35,6 +35,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	touch $@
+
+# A browser for the tests of the report: the one there is, else Debian's where this user may install it.
+$(VENV)/.chromium: | $(BIN)/python
+	@command -v $${HOLDFAST_CHROMIUM:-chromium} || command -v chromium-browser || command -v google-chrome || { \
+	  test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } || { \
+	  echo "the tests of the report need Chromium: install it, or name one in HOLDFAST_CHROMIUM" >&2; exit 1; }
 	touch $@
 
 clean:

@@ -170,7 +170,7 @@ def _probabilities(part: pa.Table) -> np.ndarray:
     if len(counts):
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
         top = np.repeat(np.maximum.reduceat(values, starts), counts)
-        weight = np.exp(np.where(np.isfinite(top), values - top, -np.inf))
+        weight = np.exp(np.subtract(values, top, out=np.full_like(values, -np.inf), where=np.isfinite(top)))
         total = np.repeat(np.add.reduceat(weight, starts), counts)
         out[into] = np.rint(255 * weight / np.where(total > 0, total, 1)).astype(np.uint8)
     return out
