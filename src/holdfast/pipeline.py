@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from holdfast.config import Study, resolved
-from holdfast.errors import DataError
+from holdfast.errors import DataError, IncompleteError
 from holdfast.execution import account
 from holdfast.execution.cells import Cells, environment
 from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
 from holdfast.execution.local import Job, num_processes, peak_memory, run_jobs
+from holdfast.execution.shards import Shard
 from holdfast.facts import study_facts
 from holdfast.models.checkpoint import pick_device
 from holdfast.store import Store, canonical, digest, write_atomic
@@ -54,11 +55,12 @@ class Plan:
     steps: dict[str, int]
 
 
-def make_plan(cells: Cells) -> Plan:
+def make_plan(cells: Cells, shard: Shard | None = None) -> Plan:
+    """`shard`: its share of the jobs alone; counts of cells stay those of the whole study."""
     study = cells.study
     prompts = {i.kind: sum(map(len, cells.materials.asked(i.kind).prompts)) for i in study.instruments}
     steps = {d.name: 0 if d.identity else cells.max_steps(d.name) for d in study.domains}
-    jobs, total, reused, work = [], 0, 0, 0
+    jobs, total, reused = [], 0, 0
     per_step = study.train.per_device_train_batch_size * study.train.gradient_accumulation_steps
     adapters: list[tuple[str | None, int]] = [(None, -1)] + [(d.name, s) for d in study.domains for s in range(study.seeds)]
     for domain, seed in adapters:
@@ -74,7 +76,14 @@ def make_plan(cells: Cells) -> Plan:
             if not missing:
                 continue
         jobs.append(Job(domain, seed, mine))
-        work += mine
+    if shard is not None:
+        whole = [
+            Job(d, s, sum(prompts.values()) * len(adapter_keys(study, d, s) if d else [None]) + (steps[d] * per_step if d else 0))
+            for d, s in adapters
+        ]
+        mine_of = {(j.domain, j.seed) for j in shard.share(whole)}
+        jobs = [j for j in jobs if (j.domain, j.seed) in mine_of]
+    work = sum(j.work for j in jobs)
     return Plan(jobs=tuple(jobs), num_cells=total, num_reused=reused, work=work, prompts=prompts, steps=steps)
 
 
@@ -91,17 +100,12 @@ def check(cells: Cells) -> None:
             )
 
 
-def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callable[[Plan], Any]) -> Outcome:
-    """Make what is missing of a study under `out`, then write table, findings, audit and report.
-
-    `progress(plan)` returns a context manager whose value is called with (amount of work done, model name).
-    """
-    clock = [time.monotonic()]
+def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard | None = None) -> tuple[Cells, Plan]:
     store = Store(out / "cells", say)
     store.sweep()
     cells = Cells(study, store)
     check(cells)
-    plan = make_plan(cells)
+    plan = make_plan(cells, shard)
     write_atomic(out / "study.yaml", resolved(study).encode())
     write_atomic(
         out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode()
@@ -109,6 +113,44 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
     if plan.jobs:
         cells.settle_kernels(max(1, len(os.sched_getaffinity(0)) // num_processes(study)))
+    return cells, plan
+
+
+def run_shard(
+    study: Study, out: Path, shard: Shard, *, say: Callable[[str], None], progress: Callable[[Plan], Any]
+) -> tuple[int, list[str]]:
+    """Make this shard's cells, beside any number of others on the same folder, and conclude nothing.
+
+    Returns how many jobs of the study are left to whoever, and one line per job of this shard that failed.
+    """
+    cells, plan = _prepare(study, out, say, shard)
+    say(f"shard {shard.index} of {shard.count}: {len(plan.jobs)} jobs")
+    with progress(plan) as advance:
+        failures = run_jobs(study, cells.store.folder, plan.jobs, advance).failures
+    return len(make_plan(Cells(study, Store(out / "cells", say))).jobs), failures
+
+
+def collect(study: Study, out: Path, *, say: Callable[[str], None]) -> Outcome:
+    """Conclude from cells that shards have made, as `run` would have. Raises IncompleteError, naming the models, if some are missing."""
+    store = Store(out / "cells", say)
+    store.sweep()
+    cells = Cells(study, store)
+    plan = make_plan(cells)
+    if plan.jobs:
+        names = [f"{j.domain}/seed{j.seed}" if j.domain else "base" for j in plan.jobs]
+        raise IncompleteError(f"{out}: cells of {', '.join(names)} are missing; run their shards again, or the study without --cells")
+    write_atomic(out / "study.yaml", resolved(study).encode())
+    return conclude(cells, out, plan, [], say)
+
+
+def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callable[[Plan], Any]) -> Outcome:
+    """Make what is missing of a study under `out`, then write table, findings, audit and report.
+
+    `progress(plan)` returns a context manager whose value is called with (amount of work done, model name).
+    """
+    clock = [time.monotonic()]
+    cells, plan = _prepare(study, out, say)
+    store = cells.store
     clock.append(time.monotonic())
     with progress(plan) as advance:
         work = run_jobs(study, store.folder, plan.jobs, advance)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ from typing import Any
 from holdfast.errors import ConfigError
 
 MANIFEST = "manifest.json"
+HOST = re.sub(r"[^A-Za-z0-9_.]", "_", platform.node()) or "host"
 
 
 def canonical(value: Any) -> str:
@@ -81,7 +84,7 @@ class Store:
     @contextmanager
     def making(self, name: str, identity: dict[str, Any]) -> Iterator[Path]:
         """A folder to write a cell's files into; it takes the cell's place when the block ends without an error."""
-        draft = self.folder / f".draft-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        draft = self.folder / f".draft-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         draft.mkdir(parents=True)
         try:
             yield draft
@@ -96,17 +99,27 @@ class Store:
             shutil.rmtree(draft, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove drafts left by processes that no longer run."""
-        for draft in self.folder.glob(".draft-*"):
-            pid = draft.name.split("-")[1]
-            if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+        """Remove drafts left by processes of this machine that no longer run; another machine's are its own."""
+        for draft in self.folder.glob(f".draft-{HOST}-*"):
+            pid = draft.name.removeprefix(f".draft-{HOST}-").split("-")[0]
+            if pid.isdigit() and not _runs(int(pid)):
                 shutil.rmtree(draft, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace a file in one step; nothing happens if it already holds these bytes."""
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{HOST}-{os.getpid()}")
     draft.write_bytes(data)
     os.replace(draft, path)

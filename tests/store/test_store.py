@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.errors import ConfigError
-from holdfast.store import Store, canonical, digest, write_atomic
+from holdfast.store import HOST, Store, canonical, digest, write_atomic
 
 
 def make(store, identity, text="x"):
@@ -47,9 +47,10 @@ def test_two_writers_of_one_cell_do_not_disturb_each_other(tmp_path):
 def test_foreign_files_are_left_alone_and_drafts_of_dead_processes_swept(tmp_path):
     store = Store(tmp_path / "cells")
     (tmp_path / "cells" / "mine.txt").write_text("keep")
-    (tmp_path / "cells" / ".draft-999999999-aa").mkdir()
+    (tmp_path / "cells" / f".draft-{HOST}-999999999-aa").mkdir()
+    (tmp_path / "cells" / ".draft-another.host-999999999-aa").mkdir()  # whose processes this machine cannot see
     store.sweep()
-    assert [p.name for p in (tmp_path / "cells").iterdir()] == ["mine.txt"]
+    assert sorted(p.name for p in (tmp_path / "cells").iterdir()) == [".draft-another.host-999999999-aa", "mine.txt"]
 
 
 def test_equal_values_have_equal_digests_and_nan_is_refused():

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
 def main() -> None:
-    """Entry point `holdfast`. Exit codes: 0 ok, 1 a claim refused (--strict), 2 bad input, 3 some cells failed, 130 interrupted."""
+    """Entry point `holdfast`. Exit codes: 0 ok, 1 a claim refused (--strict), 2 bad input, 3 some cells failed or are missing, 130 interrupted."""
     from holdfast.cli.app import app
-    from holdfast.errors import HoldfastError
+    from holdfast.errors import HoldfastError, IncompleteError, Interrupted
 
+    def leave(*_: object) -> None:
+        raise Interrupted  # not KeyboardInterrupt, which the command line's library would end on without a word
+
+    for notice in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(notice, leave)
     try:
         app()
+    except IncompleteError as error:
+        print(f"holdfast: {error}", file=sys.stderr)
+        sys.exit(3)
     except HoldfastError as error:
         print(f"holdfast: {error}", file=sys.stderr)
         sys.exit(2)
@@ -20,7 +29,7 @@ def main() -> None:
             raise
         print(f"holdfast: {error.filename or 'file'}: {error.strerror}; name another place, or free some room", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (Interrupted, KeyboardInterrupt):
         print("holdfast: interrupted; finished cells are kept, run the same command to go on", file=sys.stderr)
         sys.exit(130)
 

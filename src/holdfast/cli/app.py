@@ -70,14 +70,25 @@ def run(
     as_json: Json = False,
     offline: Offline = False,
     strict: Strict = False,
+    cells: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Make part I (from 0) of N and conclude nothing; slurm: this task of an array job.")
+    ] = None,
 ) -> None:
     """Train the adapters, measure gain and sycophancy, and write the report. Run again to go on after any interruption."""
     from holdfast import pipeline
     from holdfast.cli.progress import say, work
+    from holdfast.execution import shards
 
+    shard = shards.parse(cells) if cells is not None else None
     study = _study(arguments, device, dtype, limit, seeds, offline)
     folder = out or Path("runs") / study.name
     _quiet()
+    if shard is not None:
+        left, failures = pipeline.run_shard(study, folder, shard, say=say, progress=lambda plan: work(plan.work, "measuring"))
+        for line in failures:
+            say(f"failed: {line}")
+        print(f"{left} jobs of the study are left" if left else f"every cell is there; now: holdfast collect {folder / 'study.yaml'} -o {folder}")
+        raise typer.Exit(3 if failures else 0)
     outcome = pipeline.run(study, folder, say=say, progress=lambda plan: work(plan.work, "measuring"))
     _show(outcome.findings, as_json)
     say(f"{outcome.made} cells made, {outcome.reused} reused")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.config import Study
-from holdfast.errors import HoldfastError, ResourceError
+from holdfast.errors import HoldfastError, Interrupted, ResourceError
 from holdfast.store import Store
 
 _worker: dict[str, Any] = {}
@@ -94,10 +95,13 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
                             made.failures.append(
                                 f"{job.domain or 'base'}/seed{job.seed}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
                             )
-            except KeyboardInterrupt:
+            except (Interrupted, KeyboardInterrupt):
+                processes_left = list((pool._processes or {}).values())
                 pool.shutdown(wait=False, cancel_futures=True)
-                for process in list((pool._processes or {}).values()):
-                    process.terminate()
+                for process in processes_left:
+                    process.kill()  # they ignore what an interrupt sends to the whole group, so that this process alone decides
+                    process.join()
+                Store(cells_folder).sweep()
                 raise
     finally:
         stop.set()
@@ -114,14 +118,18 @@ def _drain(events: Any, progress: Callable[[int, str], None], stop: threading.Ev
 
 
 def _start(study_json: str, folder: str, threads: int, events: Any, parent: int) -> None:
+    for notice in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(notice, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
     import torch
     import transformers
+    from tqdm import tqdm
 
     from holdfast.execution.cells import Cells
 
+    tqdm.set_lock(threading.RLock())  # its own kind of lock outlives a killed process
     warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -90,7 +90,8 @@ def forest(findings: dict[str, Any], part: str = "shifts") -> Any:
     base = alt.Chart(alt.Data(values=rows))
     y = alt.Y("adapter:N", sort=order, title=None)
     zone = base.transform_calculate(a=f"{-band}", b=f"{band}").mark_rect(color=MUTED, opacity=0.015).encode(x="a:Q", x2="b:Q")
-    rule = base.mark_rule(size=2).encode(y=y, x=alt.X("lower:Q", title="points (right: more sycophantic)" if part == "shifts" else "points, adapted - base"), x2="upper:Q", color=verdict_colour(part))
+    title = "points (right: more sycophantic)" if part == "shifts" else "points, adapted - base"
+    rule = base.mark_rule(size=2).encode(y=y, x=alt.X("lower:Q", title=title), x2="upper:Q", color=verdict_colour(part))
     point = base.mark_point(filled=True, size=60).encode(y=y, x="points:Q", color=verdict_colour(part))
     zero = base.mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     return (

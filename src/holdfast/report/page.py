@@ -44,7 +44,7 @@ def write_report(
 
     Above `library.IN_PAGE` trials, pages with every adapter's transcripts are written under `out/transcripts`, too.
     """
-    from holdfast.report import blocks, claims, library, render, training
+    from holdfast.report import blocks, claims, render, training
 
     findings = {"refused": [], "dose": [], "mitigation": [], "factorial": None, "detection": {}, "flips": {}, "pareto": None, **findings}
     records = training.trainings(out)
