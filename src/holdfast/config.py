@@ -157,6 +157,9 @@ class ExecutionConfig(Part):
         8192, description="Tokens in one forward pass, and in the slots of generation; lower it when memory is short."
     )
     compile: bool = Field(False, description="Feed-forward blocks and norms under torch.compile; for accelerators, needs a compiler.")
+    gradient_checkpointing: bool = Field(
+        False, description="Training keeps each layer's input alone and computes the rest again: less memory, about a third more work."
+    )
     memory_gb: PositiveFloat | None = Field(
         None, description="GiB one process may hold, weights included; rows, slots and what is kept are made to fit. None: fixed sizes."
     )

@@ -3,8 +3,11 @@
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 
 from holdfast.config import TrainConfig
+from holdfast.engine import memory, packed
+from holdfast.engine.fit import Fit
 from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.errors import DataError, ModelError
 from holdfast.models.adapters import adapted
@@ -99,3 +102,32 @@ def test_every_epoch_visits_every_example_once_in_a_seeded_order():
     steps = batches.step_order(10, CONFIG, seed=3, max_steps=6)
     assert sorted(i for step in steps[:3] for i in step) == list(range(10)) == sorted(i for step in steps[3:] for i in step)
     assert steps == batches.step_order(10, CONFIG, seed=3, max_steps=6) != batches.step_order(10, CONFIG, seed=4, max_steps=6)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("use_packed", [True, False])
+def test_activations_computed_again_give_the_same_adapter(llama, chat, tmp_path, dropout, use_packed):
+    config = CONFIG.model_copy(update={"lora_dropout": dropout})
+    encoded = batches.encode(examples(), chat, config).examples
+    fit = Fit(None if use_packed else "switched off", False)
+    calls, losses = {}, {}
+    layer = llama.model.layers[0]
+    for checkpointing in (False, True):
+        count = []
+        hook = layer.mlp.register_forward_pre_hook(lambda *_, count=count: count.append(1))
+        losses[checkpointing] = lora.train(
+            llama, encoded, config, seed=1, max_steps=4, out=tmp_path / str(checkpointing), fit=fit, checkpointing=checkpointing
+        ).loss
+        hook.remove()
+        calls[checkpointing] = len(count)
+    assert calls[True] == 2 * calls[False] > 0
+    assert losses[True] == pytest.approx(losses[False], rel=1e-6)
+    first, second = (load_file(tmp_path / f"{c}" / "adapter_model.safetensors") for c in (False, True))
+    assert first.keys() == second.keys() and all(torch.allclose(first[k], second[k], atol=1e-6) for k in first)
+    assert not llama.is_activation_checkpointing and llama.config._attn_implementation != packed.ATTENTION
+
+
+def test_a_pass_of_recomputed_activations_holds_more_tokens(llama):
+    budget = memory.Needs.of(llama).weights + memory._LIBRARIES + 2**20
+    kept, again = (memory.bounds(llama, 10**9, budget, checkpointing=c).pass_tokens for c in (False, True))
+    assert again > kept

@@ -181,6 +181,7 @@ def _training(cells: Any, rows: Sequence[Any]) -> float:
                 allow_unchanged=True,
                 memory_bytes=cells.memory_bytes,
                 fit=cells.fit,
+                checkpointing=cells.study.execution.gradient_checkpointing,
             )
             took = time.perf_counter() - start
     return took / record.num_tokens

@@ -18,6 +18,7 @@ HELD = 2**28  # bytes of kept packs where no budget is stated
 SLOTS = 2**30  # and of the slots' keys and values
 LEAST = 64  # tokens: no step is made smaller than this
 _LIBRARIES = 600 * 2**20  # what torch, transformers and the rest take before a weight is loaded
+CONTEXT = 2**30  # and what a CUDA context and the allocator's gaps take
 _SAID = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -40,33 +41,57 @@ class Bounds:
         return replace(self, **half, kept_bytes=0)
 
 
-def bounds(model: nn.Module, tokens_per_batch: int, budget: int | None = None, copies: int = 1) -> Bounds:
-    """What fits in `budget` bytes of this process beside `copies` of the weights; without a budget, the defaults.
+def bounds(
+    model: nn.Module, tokens_per_batch: int, budget: int | None = None, copies: int = 1, checkpointing: bool = False, device: str | None = None
+) -> Bounds:
+    """What fits in `budget` bytes of this process beside `copies` of the weights; without a budget, what a CUDA device has free, or the defaults.
 
+    `checkpointing`: passes with autograd keep each layer's input alone. `device`: its type, where that is not where the model is.
     Raises ResourceError if the weights and libraries leave nothing of the budget.
     """
-    device, item = next(model.parameters()).device, next(model.parameters()).dtype.itemsize
-    row = tokens_per_batch if device.type != "cpu" else min(tokens_per_batch, CPU_ROW)
-    config = causal_lm(model).config.get_text_config()
-    hidden, layers = config.hidden_size, config.num_hidden_layers
-    inner = getattr(config, "intermediate_size", None) or 4 * hidden
-    keys = 2 * layers * item * _key_width(config)
+    needs = Needs.of(model, checkpointing)
+    kind = device or next(model.parameters()).device.type
+    row = tokens_per_batch if kind != "cpu" else min(tokens_per_batch, CPU_ROW)
+    if budget is None and kind == "cuda" and device is None:
+        budget = torch.cuda.mem_get_info()[0] + torch.cuda.memory_allocated()
     if budget is None:
-        return Bounds(row, tokens_per_batch, max(tokens_per_batch, SLOTS // keys), HELD)
-    weights = copies * sum(p.numel() * p.element_size() for p in model.parameters())
-    rest = budget - weights - (_LIBRARIES if device.type == "cpu" else 0)
-    of_row, of_pass = item * (10 * hidden + 3 * inner), item * layers * (16 * hidden + 5 * inner)
-    if rest < 4 * LEAST * max(of_row, keys):
+        return Bounds(row, tokens_per_batch, max(tokens_per_batch, SLOTS // needs.keys), HELD)
+    fixed = needs.weights * copies + (_LIBRARIES if kind == "cpu" else CONTEXT)
+    rest = budget - fixed
+    if rest < 4 * LEAST * max(needs.row, needs.keys):
         raise ResourceError(
-            f"execution.memory_gb: {budget / 2**30:.2g} GiB a process: weights and libraries take {(budget - rest) / 2**30:.2g}, and what is left "
+            f"execution.memory_gb: {budget / 2**30:.2g} GiB a process: weights and libraries take {fixed / 2**30:.2g}, and what is left "
             "does not hold a row of tokens; state more, or use fewer processes"
         )
     return Bounds(
-        row_tokens=max(LEAST, min(row, int(0.25 * rest / of_row))),
-        pass_tokens=max(LEAST, min(tokens_per_batch, int(0.5 * rest / of_pass))),
-        slot_tokens=max(LEAST, min(max(tokens_per_batch, SLOTS // keys), int(0.4 * rest / keys))),
+        row_tokens=max(LEAST, min(row, int(0.25 * rest / needs.row))),
+        pass_tokens=max(LEAST, min(tokens_per_batch, int(0.5 * rest / needs.a_pass))),
+        slot_tokens=max(LEAST, min(max(tokens_per_batch, SLOTS // needs.keys), int(0.4 * rest / needs.keys))),
         kept_bytes=min(HELD, int(0.2 * rest)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Bytes. `weights`: of the model; of one token: `row`, in a pass without autograd; `a_pass`, with; `keys`, its keys and values in all layers."""
+
+    weights: int
+    row: int
+    a_pass: int
+    keys: int
+
+    @classmethod
+    def of(cls, model: nn.Module, checkpointing: bool = False) -> Needs:
+        config, item = causal_lm(model).config.get_text_config(), next(model.parameters()).dtype.itemsize
+        hidden, layers = config.hidden_size, config.num_hidden_layers
+        inner = getattr(config, "intermediate_size", None) or 4 * hidden
+        one = 16 * hidden + 5 * inner
+        return cls(
+            weights=sum(p.numel() * p.element_size() for p in model.parameters()),
+            row=item * (10 * hidden + 3 * inner),
+            a_pass=item * (layers * hidden + one if checkpointing else layers * one),
+            keys=2 * layers * item * _key_width(config),
+        )
 
 
 def _key_width(config: Any) -> int:

@@ -153,7 +153,8 @@ class Cells:
             (draft / "training.json").write_text(canonical({"num_steps": 0, "identity": True}) + "\n", encoding="utf-8")
             return
         encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self.encoded)
-        trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit)
+        trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit,
+                          checkpointing=self.study.execution.gradient_checkpointing)  # fmt: skip
         if train.trainer == "trl":
             from holdfast.training import reference
 

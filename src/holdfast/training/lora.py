@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from holdfast.config import TrainConfig
-from holdfast.engine import adapter, kernels, memory, plans
+from holdfast.engine import adapter, kernels, memory, packed, plans
 from holdfast.engine.fit import Fit, check_fit
 from holdfast.errors import ModelError
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
@@ -68,13 +69,14 @@ def train(
     kernel: kernels.Name = "torch",
     memory_bytes: int | None = None,
     fit: Fit | None = None,
+    checkpointing: bool = False,
 ) -> Training:
     """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
 
     `checkpoints`: {number of steps done: folder in which the adapter of that moment is saved too}.
 
     `fit`: whether the base takes packed rows, if that was found before. `memory_bytes`: what this process may hold; where memory runs
-    short, passes are made smaller, which changes rounding alone.
+    short, passes are made smaller, which changes rounding alone. `checkpointing`: activations are computed again in the backward pass.
 
     Raises ModelError if the adapter changes nothing, ResourceError if not even the smallest pass fits in memory.
     """
@@ -89,7 +91,7 @@ def train(
             if progress:
                 progress(1)
 
-        record = _loop(model, examples, config, seed, max_steps, after, kernel, memory_bytes, fit or check_fit(base))
+        record = _loop(model, examples, config, seed, max_steps, after, kernel, memory_bytes, fit or check_fit(base), checkpointing)
         if not allow_unchanged and not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
             raise ModelError(
                 "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
@@ -111,7 +113,7 @@ def save(model: nn.Module, out: Path) -> None:
 
 def _loop(
     model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, after: Callable[[int], None],
-    kernel: kernels.Name, memory_bytes: int | None, fit: Fit,
+    kernel: kernels.Name, memory_bytes: int | None, fit: Fit, checkpointing: bool,
 ) -> Training:  # fmt: skip
     torch.manual_seed(seed)
     use_packed = fit.why_not is None
@@ -122,8 +124,9 @@ def _loop(
     )
     losses, rates, tokens, loss_tokens = [], [], 0, 0
     model.train()
-    within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1)
-    with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel):
+    within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1, checkpointing)
+    prune = fit.prune and not checkpointing  # a layer that is computed again must be what it was
+    with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel), _recomputing(model, checkpointing, use_packed):
         for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
             batch = [examples[i] for i in indices]
             rate = config.learning_rate * learning_rate_factor(step, max_steps, config)
@@ -136,7 +139,7 @@ def _loop(
                 loss = 0.0
                 for row in _rows(batch, most.pass_tokens):
                     part = (
-                        _packed_loss(model, row, device, fit.prune, kernel) if use_packed else _padded_loss(model, row, device)
+                        _packed_loss(model, row, device, prune, kernel) if use_packed else _padded_loss(model, row, device)
                     ) / total
                     part.backward()
                     loss += float(part.detach())
@@ -160,6 +163,23 @@ def _loop(
         trainable_parameters=sum(p.numel() for p in weights),
         packed=use_packed,
     )
+
+
+@contextmanager
+def _recomputing(model: nn.Module, checkpointing: bool, use_packed: bool) -> Iterator[None]:
+    """Activation checkpointing for as long as the block lasts, which holds the backward passes: packed attention stays on in them, too."""
+    if not checkpointing:
+        yield
+        return
+    lm = packed.causal_lm(model)
+    if not getattr(lm, "supports_gradient_checkpointing", False):
+        raise ModelError(f"execution.gradient_checkpointing: {type(lm).__name__} cannot; set it to false")
+    lm.activation_checkpointing_enable({"use_reentrant": False})
+    try:
+        with packed.using(model) if use_packed else nullcontext():
+            yield
+    finally:
+        lm.activation_checkpointing_disable()
 
 
 def _rows(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
