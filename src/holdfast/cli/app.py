@@ -111,12 +111,29 @@ def plan(
     seeds: Seeds = None,
     as_json: Json = False,
     offline: Offline = False,
+    device_memory: Annotated[
+        float | None, typer.Option(min=0.1, metavar="GIB", help="Plan for one accelerator with this much memory instead of this machine; loads nothing.")
+    ] = None,
+    device_tflops: Annotated[
+        float | None, typer.Option(min=0.1, help="That accelerator's dense peak in the model's dtype; default: a known one of that size.")
+    ] = None,
 ) -> None:
     """Cells, prompts, tokens, estimated time and memory of a study, without running it."""
-    from holdfast.cli.estimate import estimate
+    from holdfast.cli.estimate import detectable, estimate
 
-    study = _study(arguments, device, dtype, limit, seeds, offline)
+    study = _study(arguments, device, dtype, limit, seeds, offline or device_memory is not None)  # planned from what is at hand
     _quiet()
+    if device_tflops is not None and device_memory is None:
+        raise ConfigError("--device-tflops: needs --device-memory, for example --device-memory 80")
+    if device_memory is not None:
+        from holdfast.execution.materials import Materials
+        from holdfast.planning import on_device
+
+        materials = Materials(study)
+        found = on_device(study, materials, device_memory, device_tflops)
+        found["detectable, points"] = detectable(study, materials)
+        print(json.dumps(found, indent=1) if as_json else "\n".join(_lines(found)))
+        return
     found = estimate(study, out or Path("runs") / study.name)
     print(json.dumps(found, indent=1) if as_json else "\n".join(f"{name:28s} {value}" for name, value in found.items()))
 
@@ -167,6 +184,21 @@ def probe(
         print(name)
         for instrument, value in values.items():
             print(f"  {instrument:34s} {'unknown' if value is None else format(value, '.3f')}")
+
+
+def _lines(found: dict) -> list[str]:
+    """name and value, nested ones one under the other; numbers with thousands apart."""
+    lines = []
+    for name, value in found.items():
+        show = lambda v: f"{v:,}" if isinstance(v, int) else "unknown" if v is None else f"{v}"  # noqa: E731
+        if isinstance(value, dict):
+            lines.append(name)
+            lines += [f"  {k:32s} {show(v)}" for k, v in value.items()]
+        elif isinstance(value, list):
+            lines += [name, *(f"  {v}" for v in value)]
+        else:
+            lines.append(f"{name:34s} {show(value)}")
+    return lines
 
 
 def _show(findings: dict, as_json: bool) -> None:

@@ -134,15 +134,22 @@ def _parts(cells: Any, encoded: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 def detectable(study: Study, materials: Any) -> dict[str, float | None]:
     """Smallest gain or shift found with power .8 at its family's first Holm step, in points; None for fewer than two seeds or clusters.
 
-    Rests on `stats.planned_gain_sd` and `stats.planned_shift_sd` (METRICS section 4, rule 8): not known before the run, so assumed.
+    Where an instrument's rows cannot be read, every item of its limit is taken for a cluster. Rests on `stats.planned_gain_sd` and
+    `stats.planned_shift_sd` (METRICS section 4, rule 8): not known before the run, so assumed.
     """
+    from holdfast import instruments
+    from holdfast.errors import ConfigError, DataError
+    from holdfast.instruments.style import STYLES
     from holdfast.stats.power import Design, Variances, planned_mde
 
     domains = sum(d.role == "domain" for d in study.domains)
-    kinds = {i.kind: materials.asked(i.kind).instrument.kind for i in study.instruments}
+    kinds = {i.kind: instruments.build(i.kind, STYLES[i.style], **i.options).kind for i in study.instruments}
     out: dict[str, float | None] = {}
     for name, kind in kinds.items():
-        clusters = len({item.cluster_id for item in materials.asked(name).items})
+        try:
+            clusters = len({item.cluster_id for item in materials.asked(name).items})
+        except (ConfigError, DataError, OSError):
+            clusters = next(i.limit for i in study.instruments if i.kind == name) or 0
         spread = study.stats.planned_gain_sd if kind == "benchmark" else study.stats.planned_shift_sd
         if study.seeds < 2 or clusters < 2 or not domains:
             out[name] = None
