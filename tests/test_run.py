@@ -84,10 +84,10 @@ def test_a_large_model_is_planned_from_parts_of_its_work(tmp_path):
                   "{kind: gsm8k, style: world, limit: 6}, {kind: hellaswag, style: world, limit: 6}, {kind: truthfulqa, style: world, limit: 6}]"]),
                   Store(tmp_path))  # fmt: skip
     rows = batches.encode(cells.materials.examples("maths")[:80], cells.base.chat, cells.study.train).examples
-    found = estimate._parts(cells, {"maths": rows})
+    found = estimate._parts(cells, rows)
     assert found["asking_s"] > 0 and found["training_token_s"] > 1e-9 and found["laying_out_s"] > 0
     assert found["later_bytes"] == 4 * 6 * cells.base.model.config.vocab_size  # doubt is the one axis
-    assert estimate._parts(cells, {})["training_token_s"] == 0.0
+    assert estimate._parts(cells, ())["training_token_s"] == 0.0
 
 
 def test_a_second_run_reuses_every_cell_and_a_lost_cell_comes_back_the_same(finished, tmp_path):

@@ -6,13 +6,14 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from holdfast.config import Study
 
 SMALL = 50_000_000  # parameters under which a longer measurement costs nothing
+VARIED = 16  # steps on the largest domain's rows, for the memory they take
 
 
 def estimate(study: Study, out: Path) -> dict[str, Any]:
@@ -82,7 +83,11 @@ def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
             for d in study.domains
             if not d.identity
         }
-        took = _two_jobs(cells) if parameters < SMALL else _parts(cells, encoded)
+        longest = max(encoded, key=lambda name: sum(len(e.ids) for e in encoded[name]) / len(encoded[name]), default=None)
+        took = _two_jobs(cells, longest) if parameters < SMALL else _parts(cells, encoded[longest] if longest else ())
+        largest = max(encoded, key=lambda name: sum(len(e.ids) for e in encoded[name]), default=None)
+        if largest not in (None, longest):  # rows of many lengths leave the heap in more pieces
+            _training(cells, encoded[largest], VARIED)
     return {
         "parameters": parameters,
         "tokens": {name: sum(len(e.ids) for e in rows) for name, rows in encoded.items()},
@@ -92,12 +97,12 @@ def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
     }
 
 
-def _two_jobs(cells: Any) -> dict[str, Any]:
-    """The base asked, then one adapter trained and asked, as a run does it: what tokenising adds falls on the first."""
+def _two_jobs(cells: Any, domain: str | None) -> dict[str, Any]:
+    """The base asked, then one seed of `domain` trained and asked, as a run does it: what tokenising adds falls on the first."""
     from holdfast.execution.keys import ModelKey, adapter_keys
 
     study = cells.study
-    domain = next((d.name for d in study.domains if not d.identity), study.domains[0].name)
+    domain = domain or study.domains[0].name
     cells.trials(ModelKey(None))
     first = dict(cells.seconds)
     adapter = cells.adapter(domain, 0)
@@ -112,8 +117,8 @@ def _two_jobs(cells: Any) -> dict[str, Any]:
     }
 
 
-def _parts(cells: Any, encoded: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """All prompts laid out; two items of each instrument asked; one training step on the longest rows."""
+def _parts(cells: Any, rows: Sequence[Any]) -> dict[str, Any]:
+    """All prompts laid out; two items of each instrument asked; one training step on `rows`."""
     study, engine = cells.study, cells.engine(cells.base.model, {})
     asked = [cells.materials.asked(i.kind) for i in study.instruments]
     start = time.perf_counter()
@@ -121,11 +126,10 @@ def _parts(cells: Any, encoded: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         engine.lay_out([p for mine in a.prompts for p in mine], key=a.config.kind)
     laying_out = time.perf_counter() - start
     size = cells.base.model.config.get_text_config().vocab_size
-    longest = max(encoded.values(), key=lambda rows: sum(len(e.ids) for e in rows) / len(rows), default=None)
     return {
         "laying_out_s": laying_out,
         "asking_s": sum(_asking(engine, a.prompts, 2) for a in asked),
-        "training_token_s": _training(cells, longest) if longest else 0.0,
+        "training_token_s": _training(cells, rows) if rows else 0.0,
         # The base's next-token log-probabilities, kept for the drift.
         "later_bytes": 4 * size * sum(len(a.items) for a in asked if a.instrument.kind == "axis"),
     }
@@ -171,11 +175,11 @@ def _asking(engine: Any, prompts: list[list[Any]], items: int) -> float:
     return (time.perf_counter() - start) / len(some) * sum(map(len, prompts))
 
 
-def _training(cells: Any, rows: Sequence[Any]) -> float:
-    """Seconds of one training token, from a step on these rows, saved, after one that warms up."""
+def _training(cells: Any, rows: Sequence[Any], steps: int = 1) -> float:
+    """Seconds of one training token, from `steps` steps on these rows, saved; a single one after one that warms up."""
     from holdfast.training import lora
 
-    for _ in range(2):
+    for _ in range(2 if steps == 1 else 1):
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
             record = lora.train(
@@ -183,7 +187,7 @@ def _training(cells: Any, rows: Sequence[Any]) -> float:
                 rows,
                 cells.study.train,
                 seed=0,
-                max_steps=1,
+                max_steps=steps,
                 out=Path(folder) / "adapter",
                 allow_unchanged=True,
                 memory_bytes=cells.memory_bytes,
