@@ -62,9 +62,13 @@ const Transcripts = (() => {
     return d.outcome_[b] === d.outcome_[t] ? "same" : "other";
   }
 
+  function lower() {
+    if (!lowered) lowered = { text: d.text.map((s) => s.toLowerCase()), item: d.item.map((s) => s.toLowerCase()), replies: d.replies.map((s) => s.toLowerCase()) };
+  }
+
   function containing(text) {
     // A prompt and a reply are searched once however many trials have them.
-    if (!lowered) lowered = { text: d.text.map((s) => s.toLowerCase()), item: d.item.map((s) => s.toLowerCase()), replies: d.replies.map((s) => s.toLowerCase()) };
+    lower();
     const wanted = text.toLowerCase();
     const items = lowered.item.map((s) => s.includes(wanted));
     const prompts = new Uint8Array(d.text.length);
@@ -282,6 +286,7 @@ const Transcripts = (() => {
     if (!follow()) filter();
     field("app").hidden = false;
     document.documentElement.dataset.transcripts = "ready";
+    setTimeout(lower, 300); // so that the first search does not wait for it
   }
 
   return { start, filterMs: null };
