@@ -44,6 +44,7 @@ class Opened:
 
     def __init__(self, context, file: Path, hash: str = ""):
         self.page = context.new_page()
+        self.page.set_default_timeout(120_000)  # a loaded machine is not a broken page
         self.said: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda m: self.said.append(f"{m.type}: {m.text}"))

@@ -7,6 +7,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 
 def test_the_page_opens_from_disk_without_an_error_or_a_request(opened, study):
@@ -36,8 +37,9 @@ def test_every_number_of_the_overview_opens_its_transcripts(opened, study):
         href = cells.nth(k).get_attribute("href")
         cells.nth(k).evaluate("a => a.click()")
         adapter, instrument = re.search(r"adapter=([^&]+)&instrument=([^&]+)$", href).groups()
-        assert (o.page.locator("#t-adapter").input_value(), o.page.locator("#t-instrument").input_value()) == (adapter, instrument)
-        assert re.match(r"[1-9]", o.page.locator("#t-count").inner_text()), href
+        expect(o.page.locator("#t-adapter")).to_have_value(adapter)
+        expect(o.page.locator("#t-instrument")).to_have_value(instrument)
+        expect(o.page.locator("#t-count")).to_have_text(re.compile("^[1-9]"))
     assert o.said == []
 
 
@@ -77,7 +79,7 @@ def test_a_pasted_link_shows_the_same_view(opened, study):
     first.locator("#t-adapter").select_option("maths")
     first.locator("#t-outcome").select_option("other")
     first.locator("#t-text").fill("what")
-    first.wait_for_timeout(300)
+    expect(first.locator("#t-link")).to_have_attribute("href", re.compile("text=what"))
     first.locator("#t-list").focus()
     first.keyboard.press("ArrowDown")
     link = first.locator("#t-link").get_attribute("href")
@@ -92,9 +94,10 @@ def test_a_mark_leads_to_its_transcripts_and_hover_shows_its_numbers(opened, stu
     mark = page.locator("figure[data-chart=heat] .mark-rect.role-mark path").first
     mark.scroll_into_view_if_needed()
     mark.hover(force=True)
-    assert "points" in page.locator("#vg-tooltip-element").inner_text()
+    expect(page.locator("#vg-tooltip-element")).to_contain_text("points")
     mark.click(force=True)
-    assert page.locator("#t-adapter").input_value() == "maths" and page.locator("#t-instrument").input_value() == "gsm8k"
+    expect(page.locator("#t-adapter")).to_have_value("maths")
+    expect(page.locator("#t-instrument")).to_have_value("gsm8k")
 
 
 def test_conditions_and_models_stand_side_by_side_with_their_probabilities(opened, study):
@@ -139,11 +142,11 @@ def test_axe_finds_nothing_serious(opened, study, scheme, width):
 
 def test_dark_is_kept_and_pictures_follow_it(opened, study):
     page = opened(study / "report.html", color_scheme="light").drawn()
-    ink = lambda: page.locator("figure[data-chart=bars] svg text").first.evaluate("t => getComputedStyle(t).fill")  # noqa: E731
-    light = ink()
+    text = page.locator("figure[data-chart=bars] svg text").first
+    light = text.evaluate("t => getComputedStyle(t).fill")
     page.locator("#theme").click()
-    page.wait_for_timeout(1500)
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark" and ink() != light
+    expect(text).not_to_have_css("fill", light, timeout=30_000)
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
 
 
