@@ -166,7 +166,8 @@ def plot(result: dict[str, Any]) -> str:
     """SVG, one panel an axis: realised (filled, with its interval) and planted (hollow) against recovered, and the diagonal."""
     import altair as alt
 
-    from holdfast.report.charts import COLOURS, INK, svg
+    from holdfast.report.charts import COLOURS
+    from holdfast.report.render import INK, svg
 
     rows = [
         {

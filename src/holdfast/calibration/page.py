@@ -101,7 +101,7 @@ def charts(found: dict[str, Any]) -> tuple[str, str]:
     """(planted against recovered with the diagonal; coverage by scenario with the promised band), each as SVG."""
     import altair as alt
 
-    from holdfast.report.charts import svg
+    from holdfast.report.render import svg
 
     rows = [
         {"planted": r["planted"], "recovered": r["recovered"], "what": KINDS[r["kind"]], "metric": r["metric"]}
@@ -127,7 +127,7 @@ def charts(found: dict[str, Any]) -> tuple[str, str]:
 def _coverage(found: dict[str, Any]) -> str:
     import altair as alt
 
-    from holdfast.report.charts import svg
+    from holdfast.report.render import svg
 
     parts = [*found["studies"], *found["whole"]]
     rows = [
