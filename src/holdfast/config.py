@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
@@ -17,7 +18,18 @@ AXES = ("imitation", "feedback", "doubt")
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers(cls, given: Any) -> Any:
+        for name, value in given.items() if isinstance(given, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and bool not in (field.annotation, *get_args(field.annotation)):
+                raise ValueError(f"{name}: {value}: is true or false, must be a value of its own")
+            if isinstance(value, int) and value.bit_length() > 63:
+                raise ValueError(f"{name}: a number of {value.bit_length()} bits: must be below 2^63")
+        return given
 
 
 class ModelConfig(Part):
@@ -34,7 +46,7 @@ class ModelConfig(Part):
     @property
     def world_seed(self) -> int | None:
         kind, _, seed = self.name.partition(":")
-        return int(seed) if kind == "world" and seed.isdigit() else None
+        return int(seed) if kind == "world" and re.fullmatch(r"[0-9]{1,9}", seed) else None
 
 
 class DataConfig(Part):
@@ -90,7 +102,7 @@ class SourceConfig(Part):
 
 
 class DomainConfig(Part):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)
     role: Literal["domain", "control", "null"] = "domain"
     own_benchmark: str | None = None
     sources: tuple[SourceConfig, ...] = ()
@@ -171,7 +183,7 @@ class ExecutionConfig(Part):
 class Study(Part):
     """Everything that decides a study's numbers, and how it is carried out."""
 
-    name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
@@ -215,6 +227,12 @@ class Study(Part):
                 raise ValueError(
                     f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured; instruments: {', '.join(kinds)}"
                 )
+        parts = {d.name: set(d.parts) for d in self.domains}
+        while done := [name for name, left in parts.items() if not left & parts.keys()]:
+            for name in done:
+                del parts[name]
+        if parts:
+            raise ValueError(f"domains.{min(parts)}.parts: is made of itself; take it out of the parts of {', '.join(sorted(parts))}")
         for name in self.dose.domains or ():
             if name not in names:
                 raise ValueError(f"dose.domains: unknown domain {name!r}; available: {', '.join(names)}")
@@ -240,8 +258,8 @@ def load_study(path: str | None, overrides: list[str] | tuple[str, ...] = ()) ->
             raise ConfigError(f"setting {setting!r}: must be key=value, for example train.r=32")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"setting {key}: {text!r} is not a YAML value ({error.__class__.__name__})") from None
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ConfigError(f"setting {key}: {text[:60]!r} is not a YAML value ({error.__class__.__name__})") from None
         _set(tree, key.split("."), value, key)
     try:
         return Study.model_validate(tree)
@@ -260,15 +278,20 @@ def _read_yaml(path: str) -> dict[str, Any]:
             )
         text = resources.files("holdfast").joinpath("recipes", f"{path}.yaml").read_text(encoding="utf-8")
     elif file.is_file():
-        text = file.read_text(encoding="utf-8")
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ConfigError(f"study {path}: not UTF-8 text; name a YAML file") from None
     elif file.parent.name in ("recipes", "") and file.stem in recipe_names():
         text = resources.files("holdfast").joinpath("recipes", f"{file.stem}.yaml").read_text(encoding="utf-8")
     else:
         raise ConfigError(f"study {path!r}: no such file; shipped recipes: {', '.join(recipe_names())}")
     try:
         tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"study {path}: not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"study {path}: nested too deeply; a study has a few levels") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"study {path}: holds {type(tree).__name__}, must be a mapping of settings")
     return tree

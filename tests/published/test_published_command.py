@@ -103,4 +103,4 @@ def test_the_page_of_the_docs_is_current(tmp_path):
 
 
 def test_a_page_cell_from_a_file_is_plain_text():
-    assert page.escape("a|b <script> [x](y)\n\x1b") == "a\\|b \\<script\\> \\[x\\](y)  "
+    assert page.markdown("a|b <script> [x](y)\n\x1b") == "a\\|b \\<script\\> \\[x\\](y)  "

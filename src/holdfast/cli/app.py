@@ -112,10 +112,10 @@ def plan(
     as_json: Json = False,
     offline: Offline = False,
     device_memory: Annotated[
-        float | None, typer.Option(min=0.1, metavar="GIB", help="Plan for one accelerator with this much memory instead of this machine; loads nothing.")
+        float | None, typer.Option(min=0.1, max=1e6, metavar="GIB", help="Plan for one accelerator with this much memory instead of this machine; loads nothing.")
     ] = None,
     device_tflops: Annotated[
-        float | None, typer.Option(min=0.1, help="That accelerator's dense peak in the model's dtype; default: a known one of that size.")
+        float | None, typer.Option(min=0.1, max=1e9, help="That accelerator's dense peak in the model's dtype; default: a known one of that size.")
     ] = None,
 ) -> None:
     """Cells, prompts, tokens, estimated time and memory of a study, without running it."""

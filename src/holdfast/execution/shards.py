@@ -37,7 +37,7 @@ def parse(text: str) -> Shard:
     """"i/n" with i from 0 to n - 1, or "slurm": this task of the array job. Raises ConfigError."""
     if text == "slurm":
         return _slurm()
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip(), re.ASCII)
     if not found or not 0 <= int(found[1]) < int(found[2]):
         raise ConfigError(f"--cells {text!r}: must be i/n with i from 0 to n - 1, for example 0/8, or slurm inside an array job")
     return Shard(int(found[1]), int(found[2]))

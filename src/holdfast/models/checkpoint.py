@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def resolve(config: ModelConfig) -> tuple[str, str | None]:
     if kind == "random":
         from holdfast.models.random_llama import cached_random_llama
 
-        if not seed.isdigit():
+        if not re.fullmatch(r"[0-9]{1,9}", seed):
             raise ModelError(f"model.name: {config.name!r}: a model of random weights is named by its seed, for example random:0")
         return str(cached_random_llama(int(seed))), None
     if config.name.startswith("world:"):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.findings import findings_json
 from holdfast.errors import ConfigError
-from holdfast.report.page import _safe, write_report
+from holdfast.escape import csv_cell
+from holdfast.report.page import write_report
 from holdfast.store import write_atomic
 
 if TYPE_CHECKING:
@@ -76,5 +77,5 @@ def tables_of(findings: dict[str, Any]) -> dict[str, list[list[Any]]]:
 
 def _csv(rows: Iterable[list[Any]]) -> str:
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([_safe(v) for v in row] for row in rows)
+    csv.writer(stream, lineterminator="\n").writerows([csv_cell(v) for v in row] for row in rows)
     return stream.getvalue()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError
+from holdfast.escape import markdown
 from holdfast.published import analyse, shipped
-from holdfast.published.terminal import CONTROL, counted
+from holdfast.published.terminal import counted
 from holdfast.store import write_atomic
 
 NAME = "llama2-7b"
@@ -25,14 +25,9 @@ item: intervals are over items alone, with the two models taken as unpaired, and
 """
 
 
-def escape(text: Any) -> str:
-    """Text from a file as plain Markdown on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", CONTROL.sub(" ", str(text)))
-
-
 def table(header: list[str], rows: list[list[Any]]) -> list[str]:
     line = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
-    return [line(header), line(["---"] * len(header)), *(line([escape(c) for c in row]) for row in rows), ""]
+    return [line(header), line(["---"] * len(header)), *(line([markdown(c) for c in row]) for row in rows), ""]
 
 
 def render(name: str = NAME) -> str:
@@ -40,7 +35,7 @@ def render(name: str = NAME) -> str:
     f = analyse(shipped(name), name).findings
     source = f["study"]["source"]
     head = HEAD.format(
-        title=escape(f["study"]["title"]),
+        title=markdown(f["study"]["title"]),
         name=name,
         source=f"{source['repository']}, commit {source['commit']}, licence {source['licence']}",
     )
@@ -60,7 +55,7 @@ def render(name: str = NAME) -> str:
     first = f["correlation"]["cells"][0]
     lines = [
         head,
-        *(f"- {escape(line)}" for line in counted(f)),
+        *(f"- {markdown(line)}" for line in counted(f)),
         "",
         "## What becomes of each claim",
         "",
@@ -78,7 +73,7 @@ def render(name: str = NAME) -> str:
         ),
         "## Correlations of gain and shift",
         "",
-        f"{escape(f['correlation'].get('refused', 'Described below'))}: {first['levels']['n']} points on levels with the base, {first['changes']['n']} on changes "
+        f"{markdown(f['correlation'].get('refused', 'Described below'))}: {first['levels']['n']} points on levels with the base, {first['changes']['n']} on changes "
         f"(critical r {first['changes']['critical_r']:.3f}).",
         "",
         *table(["benchmark x axis", "published", "levels", "changes", "p of changes"], correlations),

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+from holdfast.escape import plain
+
 STYLES = {"stands": "green", "not identified": "magenta", "contradicted by its own table": "red", "cited defect": "yellow"}
 
 
 def clean(text: Any, style: str = "") -> Text:
     """Text from a file without what moves a cursor or turns the direction of writing."""
-    return Text(CONTROL.sub(" ", str(text)), style=style)
+    return Text(plain(text), style=style)
 
 
 def summary(findings: dict[str, Any]) -> Group:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from markupsafe import Markup
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.escape import csv_cell, markdown, plain
 from holdfast.store import write_atomic
 
 SCRIPTS = ("vendor-charts.js", "vendor-list.js", "data.js", "viewer.js", "page.js")
 LIST_SCRIPTS = ("vendor-list.js", "data.js", "viewer.js", "page.js")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def points(value: float | None) -> str:
@@ -165,14 +164,6 @@ def _links(findings: dict[str, Any]) -> Any:
     return anchors
 
 
-def _safe(text: Any) -> str:
-    """A spreadsheet takes a leading = + - @ for a formula; numbers are left alone."""
-    if not isinstance(text, str):
-        return "" if text is None else f"{text}"
-    clean = CONTROL.sub("", text)
-    return "'" + clean if clean[:1] in ("=", "+", "-", "@", "\t") else clean
-
-
 def _csv(findings: dict[str, Any], part: str) -> str:
     stream = io.StringIO()
     rows = csv.writer(stream, lineterminator="\n")
@@ -193,19 +184,18 @@ def _csv(findings: dict[str, Any], part: str) -> str:
     rows.writerow(["adapter", "role", "instrument", *names])
     for a in findings["adapters"]:
         for instrument, c in a[part].items():
-            rows.writerow([_safe(a["name"]), a["role"], _safe(instrument), *(_safe(c.get(n)) for n in names)])
+            rows.writerow([csv_cell(a["name"]), a["role"], csv_cell(instrument), *(csv_cell(c.get(n)) for n in names)])
     return stream.getvalue()
 
 
 def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
-    plain = lambda text: re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", CONTROL.sub("", str(text)))  # noqa: E731
     names = [("gains", n) for n in findings["base"]["benchmarks"]] + [("shifts", n) for n in findings["base"]["axes"]]
     lines = [
-        f"# {plain(findings['study']['name'])}",
+        f"# {markdown(findings['study']['name'])}",
         "",
         "Percentage points, adapted - base; a positive shift is more sycophantic.",
         "",
-        "| adapter | " + " | ".join(f"{part[:-1]} {plain(n)}" for part, n in names) + " |",
+        "| adapter | " + " | ".join(f"{part[:-1]} {markdown(n)}" for part, n in names) + " |",
         "|" + " --- |" * (len(names) + 1),
     ]
     for a in findings["adapters"]:
@@ -215,22 +205,22 @@ def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
             else f"bounds [{points(c['bounds'][0])}, {points(c['bounds'][1])}] {c['verdict']}"
             for c in (a[part][n] for part, n in names)
         ]
-        lines.append(f"| {plain(a['name'])} | " + " | ".join(row) + " |")
+        lines.append(f"| {markdown(a['name'])} | " + " | ".join(row) + " |")
     return "\n".join(
         [
             *lines,
             "",
-            *_claims(findings, plain),
-            *(f"- {plain(r['text'])}" for r in findings["recommendation"]),
+            *_claims(findings),
+            *(f"- {markdown(r['text'])}" for r in findings["recommendation"]),
             "",
-            *(f"- {e['level']}: {plain(e['claim'])}" for e in audit if e["check"] != "published_claim"),
+            *(f"- {e['level']}: {markdown(e['claim'])}" for e in audit if e["check"] != "published_claim"),
             "",
         ]
     )
 
 
-def _claims(findings: dict[str, Any], plain: Any) -> list[str]:
-    rows = [f"| {plain(c['text'])} | {c['status']} | {plain(c['reason'])} |" for c in findings.get("claims") or []]
+def _claims(findings: dict[str, Any]) -> list[str]:
+    rows = [f"| {markdown(c['text'])} | {c['status']} | {markdown(c['reason'])} |" for c in findings.get("claims") or []]
     return ["| claim | status | reason |", "| --- | --- | --- |", *rows, ""] if rows else []
 
 
@@ -248,5 +238,5 @@ def result_table(findings: dict[str, Any]) -> Table:
             )
             for c in (a[p][n] for p, n in names)
         ]
-        table.add_row(Text(CONTROL.sub("", a["name"])), *row)
+        table.add_row(Text(plain(a["name"])), *row)
     return table

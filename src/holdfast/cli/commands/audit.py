@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.errors import ConfigError, DataError
+from holdfast.escape import plain
 
 Source = Annotated[
     str,
@@ -23,7 +23,6 @@ Offline = Annotated[bool, typer.Option(help="Never ask a hub for rows either.")]
 
 WIDTH = 80
 HEADINGS = {"refuse": "REFUSED", "warn": "WARNINGS", "ok": "OK"}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def register(app: typer.Typer) -> None:
@@ -144,9 +143,9 @@ def lines(entries: list[dict[str, Any]]) -> list[str]:
         if groups:
             out += ["", heading]
         for (check, claim), cells in groups.items():
-            out += _wrapped(f"- {check}: {_CONTROL.sub(' ', claim)}", "  ")
+            out += _wrapped(f"- {check}: {plain(claim)}", "  ")
             if cells:
-                out += _wrapped("  refuses " + ", ".join(_CONTROL.sub(" ", c) for c in cells), "    ")
+                out += _wrapped("  refuses " + ", ".join(plain(c) for c in cells), "    ")
     todo = {e["check"]: advice(e["check"]) for level in ("refuse", "warn") for e in entries if e["level"] == level}
     todo = {check: said for check, said in todo.items() if said}
     if todo:
