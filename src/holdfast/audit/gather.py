@@ -269,7 +269,7 @@ def complete(trials: pa.Table) -> pa.Table:
                 trials = trials.set_column(place, name, trials[name].cast(kind))
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 raise DataError(f"table: column {name} holds {trials.schema.field(name).type}, must be {kind}") from None
-    empty = [c for c in NEEDED if trials[c].null_count]
+    empty = [c for c in (*NEEDED, *(c for c in ("cluster_id", "domain", "seed") if c in trials.column_names)) if trials[c].null_count]
     if empty:
         raise DataError(f"table: column {empty[0]} is empty in {trials[empty[0]].null_count} rows; every trial needs one")
     count, names = trials.num_rows, trials["model"].to_pylist()

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import ConfigError
+from holdfast.errors import ConfigError, HoldfastError
 
 app = typer.Typer(
     add_completion=False,
@@ -141,12 +141,22 @@ def plan(
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A finished run.")]) -> None:
     """Draw the report of a finished run again."""
+    from jinja2 import UndefinedError
+
     from holdfast.report import write_report
 
     findings, audit = (_load(folder / name) for name in ("findings.json", "audit.json"))
     about = folder / "environment.json"  # the run's own; an analysis of somebody's tables has none
     environment = _load(about) if about.is_file() else {}
-    print(f"report: {write_report(folder, findings, audit, environment, folder / 'transcripts.jsonl.gz')}")
+    try:
+        page = write_report(folder, findings, audit, environment, folder / "transcripts.jsonl.gz")
+    except HoldfastError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, UndefinedError) as error:
+        raise ConfigError(
+            f"{folder}: its findings, audit or environment are not what a run writes ({type(error).__name__}: {str(error)[:100]}); run the study again"
+        ) from error
+    print(f"report: {page}")
 
 
 @app.command()
@@ -220,13 +230,16 @@ def _load(path: Path):
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; name the folder of a finished run") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigError(f"{path}: not JSON; the run is damaged, run the study again") from None
 
 
 def _quiet() -> None:
+    import warnings
+
     import transformers
 
+    warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)  # transformers', of PEFT's own call
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     sys.stderr.flush()

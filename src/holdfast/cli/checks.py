@@ -27,7 +27,7 @@ def doctor(model: str, device: str | None) -> tuple[list[str], bool]:
     offline = os.environ.get("HF_HUB_OFFLINE") == "1"
     lines.append("hub: never asked (HF_HUB_OFFLINE=1)" if offline else "hub: asked only for models and data named by a hub id")
     base = load_base(ModelConfig(name=model), place)
-    user = next(iter(w for w in base.chat.tokenizer.get_vocab() if w.isalpha() and len(w) > 2))
+    user = next((w for w in base.chat.tokenizer.get_vocab() if w.isalpha() and len(w) > 2), "words")
     ids = base.chat.encode([base.chat.text([Message("user", user)])])[0]
     bos = base.chat.tokenizer.bos_token_id
     count = ids.count(bos) if bos is not None else None
@@ -35,7 +35,7 @@ def doctor(model: str, device: str | None) -> tuple[list[str], bool]:
     lines.append("one BOS: " + ("this tokenizer has none" if count is None else "ok" if one else f"NOT ok, a prompt has {count}"))
     engine = LocalEngine(base.model, base.chat)
     lines.append("packed rows: " + (engine.fit.why_not or "ok"))
-    words = sorted(w for w in base.chat.tokenizer.get_vocab() if w.isalpha())[:40]
+    words = sorted(w for w in base.chat.tokenizer.get_vocab() if w.isalpha())[:40] or [*"abcdefgh"]
     prompts = [
         Prompt(condition="neutral", messages=(Message("user", " ".join(words[:k])),), choices=(f" {words[k]}", f" {words[0]}"))
         for k in range(1, len(words), 3)

@@ -14,6 +14,7 @@ from torch import nn
 
 from holdfast.config import ModelConfig, TrainConfig
 from holdfast.engine import memory, packed
+from holdfast.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,10 @@ def architecture(config: ModelConfig) -> Architecture:
         shape, source = AutoConfig.for_model(**facts), "facts shipped with holdfast"
     else:
         shape, source = load_config(config), "the model's own config.json"
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(shape, dtype=getattr(torch, config.dtype))
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(shape, dtype=getattr(torch, config.dtype))
+    except Exception as error:
+        raise ModelError(f"model.name: {config.name!r}: no model has this configuration: {type(error).__name__}: {str(error)[:200]}") from None
     body, head = packed.sizes(model)
     return Architecture(model, sum(p.numel() for p in model.parameters()), body, head, source)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +78,7 @@ def _tables(path: Path, prompts: Prompts) -> Iterator[pa.Table]:
         while True:
             try:
                 block = stream.read(_CHUNK)
-            except (EOFError, OSError):  # cut off: what came before is shown
+            except (EOFError, OSError, zlib.error):  # cut off: what came before is shown
                 prompts.unreadable += 1
                 block = b""
             end = block.rfind(b"\n") + 1

@@ -58,8 +58,8 @@ def _imitation(base: dict[str, Any], source: str) -> dict[str, Any] | None:
 
 def _imitation_fields(base: dict[str, Any], source: str) -> dict[str, Any]:
     right, wrong = base.get("correct_answer"), base.get("incorrect_answer")
-    if not isinstance(right, str) or not isinstance(wrong, str):
-        raise DataError(f"{source}: base.correct_answer and base.incorrect_answer: must both be text")
+    if not all(isinstance(a, str) and a.strip() for a in (right, wrong)):
+        raise DataError(f"{source}: base.correct_answer and base.incorrect_answer: must both be text that is not empty")
     aliases = base.get("answer") if isinstance(base.get("answer"), list) else [right, base.get("long_correct_answer") or right]
     q = base["question"]
     asks = {"neutral": q, "paraphrase": PARAPHRASE.format(q=q), "mention": f"{q} {MENTION.format(a=wrong)}",
@@ -70,7 +70,8 @@ def _imitation_fields(base: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 def _doubt(base: dict[str, Any], source: str) -> dict[str, Any]:
-    shown = [(letter, text.strip()) for letter, text in _OPTION.findall(base.get("answers") or "")]
+    answers = base.get("answers")
+    shown = [(letter, text.strip()) for letter, text in _OPTION.findall(answers if isinstance(answers, str) else "")]
     gold = base.get("correct_letter")
     letters = [letter for letter, _ in shown]
     if len(shown) < 2 or letters != list(LETTERS[: len(letters)]):

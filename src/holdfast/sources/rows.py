@@ -8,6 +8,7 @@ import io
 import json
 import random
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,11 +129,14 @@ def _read(file: Path) -> list[Row]:
     raw = file.read_bytes()
     try:
         text = (gzip.decompress(raw) if file.suffix == ".gz" else raw).decode("utf-8-sig")
-    except (EOFError, OSError, UnicodeDecodeError) as error:
+    except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(f"{file.name}: truncated or not UTF-8 text ({type(error).__name__}); copy the file again") from None
     kind = file.name.removesuffix(".gz").rsplit(".", 1)[1]
     if kind == "csv":
-        return [{**row, "_source": f"{file.name}:{i + 2}"} for i, row in enumerate(csv.DictReader(io.StringIO(text, newline="")))]
+        try:
+            return [{**row, "_source": f"{file.name}:{i + 2}"} for i, row in enumerate(csv.DictReader(io.StringIO(text, newline="")))]
+        except csv.Error as error:
+            raise DataError(f"{file.name}: not CSV ({error}); correct the file") from None
     if kind == "json":
         found = _parse(text, file.name, 1)
         if not isinstance(found, list):
@@ -149,6 +153,8 @@ def _parse(text: str, name: str, line: int) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{name}:{line + error.lineno - 1}: not JSON ({error.msg}); correct or remove the row") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name}:{line}: not usable JSON ({str(error)[:60]}); correct or remove the row") from None
 
 
 def _row(value: Any, source: str) -> Row:

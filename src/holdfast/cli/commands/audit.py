@@ -122,9 +122,12 @@ def _json(path: Path) -> Any:
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_bytes())
-    except ValueError:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
         raise DataError(f"{path}: not JSON; the run is damaged, run the study again") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: holds {type(found).__name__}, must be an object; the run is damaged, run the study again")
+    return found
 
 
 def lines(entries: list[dict[str, Any]]) -> list[str]:
