@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 from benchmarks import malformed
+from benchmarks.malformed_cases import common, rows, studies, transcripts
 
 EACH = {"study": 60, "settings": 45, "rows": 60, "transcripts": 50, "checkpoints": 12, "adapters": 8, "folders": 45}
 
@@ -35,17 +36,21 @@ def test_malformed_input_is_refused_in_one_line(given, kind):
 
 def test_the_same_input_undamaged_is_taken(given):
     runner, _, run = given
-    good = [malformed.Case("good", c, lambda _, c=c: [c, str(run)], must=False) for c in ("report", "analyze", "audit")]
-    good += [malformed._rows_case(kind, "good", malformed._line(row), must=False) for kind, row in malformed.GOOD.items()]
-    good += [malformed._study_case("good", malformed.SMALL, must=False)]
-    good += [malformed.Case("good", "rescore", lambda f: ["rescore", str(malformed._put(f / "t.jsonl", malformed._line(malformed.REPLY)))], must=False)]
+    good = [common.Case("good", c, lambda _, c=c: [c, str(run)], must=False) for c in ("report", "analyze", "audit")]
+    good += [rows.rows_case(kind, "good", common.line(row), must=False) for kind, row in rows.GOOD.items()]
+    good += [studies.study_case("good", common.SMALL, must=False)]
+    good += [
+        common.Case(
+            "good", "rescore", lambda f: ["rescore", str(common.put(f / "t.jsonl", common.line(transcripts.REPLY)))], must=False
+        )
+    ]
     for case in good:
         result = runner(case)
         assert result.code == 0, (case.name, result.lines, result.trace)
 
 
 def test_what_ends_otherwise_is_seen():
-    case = malformed.Case("x", "x", lambda _: [])
+    case = common.Case("x", "x", lambda _: [])
     fine = ["holdfast: field: value: rule"]
     assert malformed.Result(2, fine, 0.0).wrong(case) is None and malformed.Result(3, fine, 0.0).wrong(case) is None
     for result in (malformed.Result(0, [], 0.0), malformed.Result(2, [], 0.0), malformed.Result(2, fine * 2, 0.0), malformed.Result(1, fine, 0.0),

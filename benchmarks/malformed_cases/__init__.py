@@ -1,0 +1,1 @@
+"""What benchmarks.malformed feeds to the command line, by kind of input."""
