@@ -69,7 +69,7 @@ def test_the_embedded_study_is_clean_before_it_is_trained():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere.yaml"], "no such file"), (["embeded"], "did you mean embedded"), (["nowhere.parquet"], "no such table"),
+        (["nowhere.yaml"], "no such file"), (["embeded"], "did you mean 'embedded'"), (["nowhere.parquet"], "no such table"),
         (["embedded", "trian.r=1"], "did you mean"), (["embedded", "stray"], "must be a setting key=value"),
         (["llama2-7b-as-published", "data.root=/no/such/folder"], "no such folder"),
     ],

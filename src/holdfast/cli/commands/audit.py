@@ -26,7 +26,7 @@ HEADINGS = {"refuse": "REFUSED", "warn": "WARNINGS", "ok": "OK"}
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(audit)
+    app.command(short_help="What rows, settings or trials can and cannot show.", epilog="Example: holdfast audit embedded")(audit)
 
 
 def audit(
