@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from importlib import resources
 from pathlib import Path
@@ -337,6 +338,11 @@ def _near(word: str, known: list[str]) -> str:
     """`; did you mean ...?` for the known word that is nearest, if one is near."""
     near = difflib.get_close_matches(word, known, 1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def schema_json() -> str:
+    """The study file's JSON Schema (draft 2020-12), descriptions and defaults included."""
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}, indent=1) + "\n"
 
 
 def resolved(study: Study) -> str:
