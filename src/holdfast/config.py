@@ -239,8 +239,18 @@ class Study(Part):
                 raise ValueError(f"dose.domains: unknown domain {name!r}{_near(name, names)}; available: {', '.join(names)}")
         return self
 
+    @classmethod
+    def load(cls, path: str | None = None, *settings: str) -> Study:
+        """Study from a YAML file or a shipped recipe's name (None: embedded), with `key.sub=value` settings on top. Raises ConfigError."""
+        return load_study(path, settings)
+
     def domain(self, name: str) -> DomainConfig:
         return next(d for d in self.domains if d.name == name)
+
+    def limited(self, limit: int) -> Study:
+        """The same study with at most `limit` items of each instrument."""
+        kept = tuple(i.model_copy(update={"limit": min(limit, i.limit or limit)}) for i in self.instruments)
+        return self.model_copy(update={"instruments": kept})
 
 
 def recipe_names() -> list[str]:

@@ -64,8 +64,4 @@ def study_of(
         [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype) + [f"seeds={seeds}"] * bool(seeds)
     )
     study = load_study(path, [*arguments, *extra])
-    if limit:
-        study = study.model_copy(
-            update={"instruments": tuple(i.model_copy(update={"limit": min(limit, i.limit or limit)}) for i in study.instruments)}
-        )
-    return study
+    return study.limited(limit) if limit else study

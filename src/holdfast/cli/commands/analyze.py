@@ -94,7 +94,7 @@ def _rescored(path: Path, as_json: bool) -> bool:
 
 def _trials(source: Path, study: str | None, as_json: bool) -> bool:
     from holdfast.analysis import analyze as analyse
-    from holdfast.audit.gather import complete
+    from holdfast.auditing.gather import complete
     from holdfast.cli.commands.audit import _read
     from holdfast.cli.output import load_json, show
     from holdfast.config import load_study
