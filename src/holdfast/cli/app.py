@@ -215,14 +215,9 @@ def _show(findings: dict, as_json: bool) -> None:
     if as_json:
         print(json.dumps(findings, ensure_ascii=False))
         return
-    from rich.console import Console
+    from holdfast.report.terminal import show
 
-    from holdfast.report import result_table
-
-    console = Console()
-    console.print(result_table(findings)) if console.is_terminal else Console(width=160, no_color=True).print(
-        result_table(findings)
-    )
+    show(findings)
 
 
 def _load(path: Path):

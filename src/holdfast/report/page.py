@@ -11,10 +11,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from rich.table import Table
-from rich.text import Text
 
-from holdfast.escape import csv_cell, markdown, plain
+from holdfast.escape import csv_cell, markdown
 from holdfast.store import write_atomic
 
 SCRIPTS = ("vendor-charts.js", "vendor-list.js", "data.js", "viewer.js", "page.js")
@@ -222,21 +220,3 @@ def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
 def _claims(findings: dict[str, Any]) -> list[str]:
     rows = [f"| {markdown(c['text'])} | {c['status']} | {markdown(c['reason'])} |" for c in findings.get("claims") or []]
     return ["| claim | status | reason |", "| --- | --- | --- |", *rows, ""] if rows else []
-
-
-def result_table(findings: dict[str, Any]) -> Table:
-    """The verdict table for a terminal."""
-    table = Table(title="points, adapted - base [95 %]; positive shift = more sycophantic", title_justify="left")
-    table.add_column("adapter")
-    names = [("gains", n) for n in findings["base"]["benchmarks"]] + [("shifts", n) for n in findings["base"]["axes"]]
-    for part, n in names:
-        table.add_column(Text(f"{'gain' if part == 'gains' else 'shift'}\n{n}"))
-    for a in findings["adapters"]:
-        row = [
-            Text(
-                f"{points(c['estimate'])} [{points(c['lower'])},{points(c['upper'])}]\n{c['verdict']}{'*' if c['negligible'] else ''}"
-            )
-            for c in (a[p][n] for p, n in names)
-        ]
-        table.add_row(Text(plain(a["name"])), *row)
-    return table
