@@ -50,7 +50,7 @@ def write_report(
     env.globals.update(points=points, share=share, value=value, zip=zip, links=_links(findings), asset=blocks.asset)
     style = blocks.asset("style.css")
     held = _library(out, findings, transcripts, env, style)
-    drawn = _drawn(findings, records, held.confidence)
+    drawn = pictures(findings, records, held.confidence)
     page = env.get_template("template.html").render(
         f=findings,
         audit=audit,
@@ -81,7 +81,7 @@ def write_report(
     return out / "report.html"
 
 
-def _drawn(findings: dict[str, Any], records: list[dict[str, Any]], confidence: list[dict[str, Any]]) -> dict[str, Any]:
+def pictures(findings: dict[str, Any], records: list[dict[str, Any]], confidence: list[dict[str, Any]]) -> dict[str, Any]:
     """Every chart that has something to show."""
     from holdfast.report import charts, paths, training
 
