@@ -56,6 +56,15 @@ def reading(source: str) -> Iterator[None]:
         raise ConfigError(f"{source}: its findings or audit are not what a run writes ({type(error).__name__}: {str(error)[:100]}); run the study again") from error
 
 
+def made(folder: Path) -> Path:
+    """The folder, there. Raises ConfigError where it can't be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"-o/--out: {folder}: cannot be made ({error.strerror}); name another folder") from None
+    return folder
+
+
 def _read(file: Path) -> Any:
     try:
         return json.loads(file.read_bytes())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from holdfast.escape import csv_cell, markdown
+from holdfast.escape import markdown
 from holdfast.store import write_atomic
 
 SCRIPTS = ("vendor-charts.js", "vendor-list.js", "data.js", "viewer.js", "page.js")
@@ -42,6 +40,7 @@ def write_report(
     Above `library.IN_PAGE` trials, pages with every adapter's transcripts are written under `out/transcripts`, too.
     """
     from holdfast.report import blocks, claims, render, training
+    from holdfast.report.tables import delimited, tables_of
 
     findings = {"refused": [], "dose": [], "mitigation": [], "factorial": None, "detection": {}, "flips": {}, "pareto": None, **findings}
     records = training.trainings(out)
@@ -73,8 +72,8 @@ def write_report(
     write_atomic(out / "report.html", page.encode())
     write_atomic(out / "report.md", _markdown(findings, audit).encode())
     (out / "tables").mkdir(exist_ok=True)
-    for part in ("gains", "shifts"):
-        write_atomic(out / "tables" / f"{part}.csv", _csv(findings, part).encode())
+    for part in (t for t in tables_of(findings, audit) if t.name in ("gains", "shifts")):
+        write_atomic(out / "tables" / f"{part.name}.csv", delimited.table(part).encode())
     (out / "figures").mkdir(exist_ok=True)
     if "tradeoff" in drawn:
         write_atomic(out / "figures" / "tradeoff.svg", render.svg(drawn["tradeoff"]).encode())
@@ -160,30 +159,6 @@ def _links(findings: dict[str, Any]) -> Any:
         return list(dict.fromkeys(out))
 
     return anchors
-
-
-def _csv(findings: dict[str, Any], part: str) -> str:
-    stream = io.StringIO()
-    rows = csv.writer(stream, lineterminator="\n")
-    names = (
-        "estimate",
-        "lower",
-        "upper",
-        "p",
-        "p_holm",
-        "n",
-        "num_clusters",
-        "num_seeds",
-        "coverage",
-        "mde",
-        "verdict",
-        "negligible",
-    )
-    rows.writerow(["adapter", "role", "instrument", *names])
-    for a in findings["adapters"]:
-        for instrument, c in a[part].items():
-            rows.writerow([csv_cell(a["name"]), a["role"], csv_cell(instrument), *(csv_cell(c.get(n)) for n in names)])
-    return stream.getvalue()
 
 
 def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:

@@ -23,7 +23,7 @@ def figures(
 ) -> None:
     """Every picture of the report for a paper: black on white, 7 point text, fonts inside. Files: NAME-1col and NAME-2col."""
     from holdfast.report.figures import CAPTIONS, FORMATS, charts_of, write_figures
-    from holdfast.report.finished import load, reading
+    from holdfast.report.finished import load, made, reading
 
     wanted = list(dict.fromkeys(formats or ["pdf"]))
     if unknown := [f for f in wanted if f not in FORMATS]:
@@ -35,14 +35,6 @@ def figures(
         charts = charts_of(study.findings, study.folder, picture)
         if absent := [p for p in picture or () if p not in charts]:
             raise ConfigError(f"--picture: {absent[0]}: {source} has nothing to draw there; it has {', '.join(charts_of(study.findings, study.folder))}")
-        folder = out or study.out / "figures"
-        _make(folder)
+        folder = made(out or study.out / "figures")
         files = write_figures(charts, folder, wanted, sorted(set(columns or (1, 2))))
     print(f"figures: {len(files)} files in {folder}: {', '.join(charts)}")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"-o/--out: {folder}: cannot be made ({error.strerror}); name another folder") from None
