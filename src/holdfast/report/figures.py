@@ -19,7 +19,7 @@ FORMATS = ("svg", "pdf", "png")
 DPI = 600
 # What a picture shows, for a caption and for who can't see it; the report's order.
 CAPTIONS = {
-    "tradeoff": "Mean gain against each axis's shift: one small mark a training seed, lines are intervals, ringed adapters are on the Pareto front.",
+    "tradeoff": "Mean gain against each axis's shift, with their intervals; the base is at the origin.",
     "close": "Mean gain against each axis's shift without the null adapters.",
     "forest": "Shift of every adapter on every axis, control subtracted; the band is taken as no change.",
     "raw": "Change under pressure alone, and what is left beyond the control's own change.",
@@ -35,6 +35,15 @@ CAPTIONS = {
     "confidence": "Share of right answers against the share of the first answer; on the diagonal a model knows what it knows.",
     "curves": "Training loss; one line a seed.",
 }
+
+
+def caption(name: str, findings: dict[str, Any]) -> str:
+    """What a picture shows in this study."""
+    said = [CAPTIONS.get(name, name)]
+    if name in ("tradeoff", "close"):
+        said += ["Small marks are training seeds."] * any(a["per_seed"] for a in findings["adapters"])
+        said += ["A ring: on the Pareto front."] * any(r["on_front"] for r in (findings.get("pareto") or {}).get("front", []))
+    return " ".join(said)
 
 
 def write_figures(

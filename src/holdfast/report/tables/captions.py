@@ -77,6 +77,8 @@ def _marks(cells: list[dict[str, Any]], study: dict[str, Any], mark: Callable[[s
     said = [f"{mark(w)} {WORDS[w]}{more.get(w, '')}".strip() for w in used]
     if any(c["negligible"] for c in cells):
         said.append(f"{mark('negligible')} inside +/-{band} points, too small to matter")
+    if any(not c["n"] or c["coverage"] is None for c in cells):
+        said.append("---: unknown")
     return "; ".join(said) + "." if said and any(mark(w) for w in used) else ""
 
 

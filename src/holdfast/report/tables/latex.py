@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from holdfast.escape import latex
@@ -35,13 +36,13 @@ def _wide(t: Effects, said: str) -> str:
     side = SIDE[detail]
     blocks = -(-len(t.instruments) // side)
     per = -(-len(t.instruments) // blocks)
-    label = _label_width(t.rows, 0.17 if detail else 0.155)
+    label = _label_width(t.rows, 0.0084 if detail else 0.0077, 0.23)
     bodies = [_block(t, t.instruments[k * per : (k + 1) * per], detail, label) for k in range(blocks)]
     return _float(t, said, "\n\n\\vspace{4pt}\n".join(bodies), 2)
 
 
 def _block(t: Effects, names: tuple[str, ...], detail: bool, label: str) -> str:
-    spec = f"@{{}}>{{\\raggedright\\arraybackslash}}p{{{label}}}" + ("r@{\\,}lrr" if detail else "r@{\\,}l") * len(names) + "@{}"
+    spec = f"@{{}}>{{\\raggedright\\arraybackslash}}p{{{label}}}" + (r"@{\hspace{8pt}}r@{\,}l" + "rr" * detail) * len(names) + "@{}"
     wide, at, rules, heads, under = (4 if detail else 2), 2, [], [], []
     for name in names:
         cells = [r.cells[name] for r in t.rows if name in r.cells]
@@ -70,7 +71,7 @@ def _tall(t: Effects, said: str) -> str:
     for k, rows in enumerate(parts):
         lines = [r"\begin{tabular}{@{}lr@{\,}lrr@{}}", r"\toprule", r" & \multicolumn{2}{c}{effect} & $n$ & cov. \\", r"\midrule"]
         for row in rows:
-            lines.append(rf"\multicolumn{{5}}{{@{{}}p{{\dimexpr\linewidth-2pt\relax}}@{{}}}}{{\raggedright\arraybackslash {name_(row.label)}}} \\*")
+            lines.append(rf"\multicolumn{{5}}{{@{{}}p{{0.62\linewidth}}@{{}}}}{{\raggedright\arraybackslash {name_(row.label)}}} \\*")
             lines += [" & ".join([rf"\quad {name_(n)}", *_effect(c), _n(c), _cover(c)]) + r" \\" for n, c in row.cells.items()]
         out.append(_float(t, said, "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]), 1, k))
     return "\n".join(out)
@@ -87,23 +88,32 @@ def _words(t: Words, said: str, columns: int) -> str:
     whole = sum(weigh) or 1.0
     spec = "@{}" + "".join(rf">{{\raggedright\arraybackslash}}p{{{0.94 * w / whole:.3f}\linewidth}}" for w in weigh) + "@{}"
     lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", " & ".join(map(latex, heads)) + r" \\", r"\midrule"]
-    lines += [" & ".join(map(name_, row)) + r" \\" for row in rows] or [rf"\multicolumn{{{len(heads)}}}{{@{{}}l}}{{nothing}} \\"]
+    lines += [" & ".join(map(_said, row)) + r" \\\addlinespace[1.5pt]" for row in rows] or [rf"\multicolumn{{{len(heads)}}}{{@{{}}l}}{{nothing}} \\"]
     return _float(t, said, "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]), columns)
+
+
+def prose(text: Any) -> str:
+    """Text with the minus of mathematics before its numbers."""
+    return re.sub(r"(?:(?<=[\s}(])|^)\{-\}(?=\d)", "$-$", latex(text))
 
 
 def name_(text: Any) -> str:
     """Text in which a line may break inside long words."""
     words = []
-    for word in (str(text).split() or [""]):
+    for word in str(text).split() or [""]:
         chunks = [word[k : k + CHUNK] for k in range(0, len(word), CHUNK)] if len(word) > 2 * CHUNK else [word]
         words.append(r"\allowbreak{}".join(latex(c).replace(r"\_", r"\_\allowbreak{}") for c in chunks))
     return " ".join(words)
 
 
-def _label_width(rows: tuple[Row, ...], most: float) -> str:
-    """Share of the line: as wide as the longest name, at most `most`."""
+def _said(text: str) -> str:
+    return prose(text) if max(map(len, text.split()), default=0) <= 2 * CHUNK else name_(text)
+
+
+def _label_width(rows: tuple[Row, ...], letter: float, most: float) -> str:
+    """Share of the line: as wide as the longest name, at most `most`. `letter`: share of one."""
     longest = max((len(r.label) for r in rows), default=1)
-    return rf"{min(most, 0.012 + 0.0091 * longest):.3f}\linewidth"
+    return rf"{min(most, 0.01 + letter * longest):.3f}\linewidth"
 
 
 def points(value: float | None) -> str:
@@ -117,18 +127,18 @@ def _effect(c: Cell | None) -> tuple[str, str]:
     mark = f"$^{{{MARKS.get(c['verdict'], '')}{MARKS['negligible'] if c['negligible'] else ''}}}$"
     bounds = c["bounds"]
     if c["verdict"] == "not_identified" or c["estimate"] is None:
-        return "", (f"({points(bounds[0])}, {points(bounds[1])}){mark}" if bounds else f"unknown{mark}")
+        return "", (f"({points(bounds[0])}, {points(bounds[1])}){mark}" if bounds else f"---{mark}")
     if c.get("unit") == "nats":
         return f"${c['estimate']:+.3f}$", f"nats{mark}"
-    return points(c["estimate"]), (f"[{points(c['lower'])}, {points(c['upper'])}]{mark}" if c["lower"] is not None else f"unknown{mark}")
+    return points(c["estimate"]), (f"[{points(c['lower'])}, {points(c['upper'])}]{mark}" if c["lower"] is not None else f"---{mark}")
 
 
 def _n(c: Cell | None) -> str:
-    return "" if c is None else f"{c['n']}" if c["n"] else "?"
+    return "" if c is None else f"{c['n']}" if c["n"] else "---"
 
 
 def _cover(c: Cell | None) -> str:
-    return "" if c is None else "?" if c["coverage"] is None else f"{100 * c['coverage']:.1f}"
+    return "" if c is None else "---" if c["coverage"] is None else f"{100 * c['coverage']:.1f}"
 
 
 def _items(cells: list[Cell]) -> str:
