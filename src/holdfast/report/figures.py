@@ -68,7 +68,7 @@ def convert(svg: str, kind: str, title: str) -> bytes:
     if kind == "pdf":
         return vl_convert.svg_to_pdf(svg)
     if kind == "png":
-        return vl_convert.svg_to_png(svg, scale=DPI / 72, ppi=DPI)
+        return vl_convert.svg_to_png(svg, ppi=DPI)
     return standalone(svg, title).encode()
 
 

@@ -34,13 +34,13 @@ def load(source: str) -> Finished:
 
         name = source.removeprefix(PUBLISHED)
         outcome = analyse(shipped(name), name)
-        return Finished(source, {**ABSENT, **_plain(outcome.findings)}, _plain(outcome.audit), None, Path("runs") / f"published-{name}")
+        return Finished(source, {**ABSENT, **plain_texts(outcome.findings)}, plain_texts(outcome.audit), None, Path("runs") / f"published-{name}")
     folder = Path(source)
     findings = _read(folder / "findings.json")
     audit = _read(folder / "audit.json") if (folder / "audit.json").is_file() else []
     if not isinstance(findings, dict) or not isinstance(findings.get("adapters"), list) or not isinstance(audit, list):
         raise ConfigError(f"{folder}: its findings or audit are not what a run writes; run the study again")
-    return Finished(source, {**ABSENT, **_plain(findings)}, _plain(audit), folder, folder)
+    return Finished(source, {**ABSENT, **plain_texts(findings)}, plain_texts(audit), folder, folder)
 
 
 @contextmanager
@@ -74,10 +74,10 @@ def _read(file: Path) -> Any:
         raise ConfigError(f"{file}: not JSON; the run is damaged, run the study again") from None
 
 
-def _plain(value: Any) -> Any:
+def plain_texts(value: Any) -> Any:
     """Every text without what moves a cursor, turns the line or no UTF-8 holds."""
     if isinstance(value, dict):
-        return {plain(k): _plain(v) for k, v in value.items()}
+        return {plain(k): plain_texts(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain_texts(v) for v in value]
     return plain(value) if isinstance(value, str) else value

@@ -131,7 +131,10 @@ def _height(panel: dict[str, Any], kind: str, inner: float, beside: int, spec: d
         return round(min(0.78 * inner, 150.0 if beside > 1 else 105.0), 1)
     y = _axis(panel, "y")
     names = {row[y["field"]] for row in (*_rows(panel), *_rows(spec)) if row.get(y["field"]) is not None}
-    step = STEP + 3 if kind == "grid" or any(e["channel"] == "yOffset" for e in _encodings(panel)) else STEP
+    beside_each = next((e["of"].get("field") for e in _encodings(panel) if e["channel"] == "yOffset"), None)
+    step = STEP + 3 if kind == "grid" else STEP
+    if beside_each:
+        step = max(STEP, 3.5 + 4.5 * len({row[beside_each] for row in (*_rows(panel), *_rows(spec)) if beside_each in row}))
     return step * max(1, len(names))
 
 
