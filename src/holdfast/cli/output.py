@@ -15,12 +15,9 @@ def show(findings: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(findings, ensure_ascii=False))
         return
-    from rich.console import Console
+    from holdfast.report import terminal
 
-    from holdfast.report import result_table
-
-    console = Console()
-    (console if console.is_terminal else Console(width=160, no_color=True)).print(result_table(findings))
+    terminal.show(findings)
 
 
 def lines(found: dict[str, Any]) -> list[str]:
