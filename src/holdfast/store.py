@@ -7,6 +7,7 @@ recomputed, and said so.
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 import os
@@ -123,3 +124,12 @@ def write_atomic(path: Path, data: bytes) -> None:
     draft = path.with_name(f".{path.name}.{HOST}-{os.getpid()}")
     draft.write_bytes(data)
     os.replace(draft, path)
+
+
+def copy_atomic(source: Path, target: Path) -> None:
+    """Replace `target` by a copy of `source` in one step; nothing happens if it already holds the same bytes."""
+    if target.is_file() and filecmp.cmp(source, target, shallow=False):
+        return
+    draft = target.with_name(f".{target.name}.{HOST}-{os.getpid()}")
+    shutil.copyfile(source, draft)
+    os.replace(draft, target)
