@@ -7,6 +7,7 @@ recomputed, and said so.
 
 from __future__ import annotations
 
+import dataclasses
 import filecmp
 import hashlib
 import json
@@ -27,8 +28,14 @@ HOST = re.sub(r"[^A-Za-z0-9_.]", "_", platform.node()) or "host"
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """JSON with sorted keys and no spaces: equal values give equal text. A dataclass is its fields."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_fields)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if not dataclasses.is_dataclass(value):
+        raise TypeError(f"{type(value).__name__} is no JSON value")
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
 
 
 def digest(value: Any) -> str:

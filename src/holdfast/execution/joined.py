@@ -17,19 +17,22 @@ OWNER = pa.schema(
     [("model", pa.string()), ("domain", pa.string()), ("seed", pa.int32()), ("dose", pa.float64()), ("path", pa.string()),
      ("instrument", pa.string())]
 )  # fmt: skip
+JOINED = pa.schema([*OWNER, *SCHEMA])
+# Where values recur; a dictionary of what is different in every row costs bytes and time.
+RECURRING = [f.name for f in JOINED if f.type != pa.float64() and f.name != "transcript_id"] + ["dose"]
 Part = tuple[ModelKey, str, Path]
 
 
 def join_trials(parts: Iterable[Part], target: Path) -> None:
     """Every cell's rows in order, after columns that say whose answers they are to which instrument."""
-    schema = pa.schema([*OWNER, *SCHEMA])
     waiting: list[pa.Table] = []
-    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(target, JOINED, compression="zstd", use_dictionary=RECURRING) as writer:
         for key, kind, place in parts:
-            part = pq.read_table(place / "trials.parquet", schema=SCHEMA, use_threads=False)
+            with pq.ParquetFile(place / "trials.parquet") as file:
+                part = file.read(use_threads=False).select(SCHEMA.names).cast(SCHEMA)
             owner = (key.name, key.domain or "base", key.seed, key.dose, key.path, kind)
             named = [pa.repeat(pa.scalar(v, f.type), part.num_rows) for v, f in zip(owner, OWNER, strict=True)]
-            waiting.append(pa.table([*named, *part.columns], schema=schema))
+            waiting.append(pa.table([*named, *part.columns], schema=JOINED))
             if sum(t.num_rows for t in waiting) >= ROW_GROUP:
                 writer.write_table(pa.concat_tables(waiting))
                 waiting.clear()
