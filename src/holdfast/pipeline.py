@@ -249,7 +249,7 @@ def _analyse(cells: Cells, draft: Path) -> None:
     """findings.json and audit.json of the joined table in `draft`."""
     from holdfast.analysis import analyze, findings_json
     from holdfast.analysis.trials import Trials
-    from holdfast.audit import AuditContext, gather, prose, run_audit
+    from holdfast.auditing import AuditContext, gather, prose, run_audit
     from holdfast.models.chat import ChatFormat
     from holdfast.models.checkpoint import load_tokenizer
 

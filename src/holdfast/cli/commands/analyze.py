@@ -95,7 +95,7 @@ def _rescored(path: Path, as_json: bool) -> bool:
 def _trials(source: Path, study: str | None, as_json: bool) -> bool:
     from holdfast.analysis import analyze as analyse
     from holdfast.analysis.trials import Trials
-    from holdfast.audit.gather import complete
+    from holdfast.auditing.gather import complete
     from holdfast.cli.app import _load, _show
     from holdfast.config import load_study
     from holdfast.facts import study_facts
