@@ -63,8 +63,8 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
 
     from holdfast.analysis import analyze as analyse
     from holdfast.analysis import findings_json
+    from holdfast.analysis.trials import Trials
     from holdfast.auditing.gather import complete
-    from holdfast.cli.commands.audit import _read
     from holdfast.facts import study_facts
 
     folder = None
@@ -76,7 +76,7 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
         file = Path(source) / "trials.parquet" if Path(source).is_dir() else Path(source)
         if not file.is_file():
             raise ConfigError(f"analyze: {file}: no such table; name a run folder, a trials .parquet or give a table")
-        trials, folder = _read(file), file.parent
+        trials, folder = Trials(file), file.parent
         study = study if study is not None else str(folder / "study.yaml")
     facts = study_facts(_study(study))
     entries = _entries(folder)

@@ -13,22 +13,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from holdfast.config import Study, resolved
 from holdfast.errors import DataError, IncompleteError
-from holdfast.execution import account
+from holdfast.execution import account, joined
 from holdfast.execution.cells import Cells, environment
 from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
 from holdfast.execution.local import Job, num_processes, peak_memory, run_jobs
 from holdfast.execution.shards import Shard
 from holdfast.facts import study_facts
 from holdfast.models.checkpoint import pick_device
-from holdfast.store import Store, canonical, digest, write_atomic
+from holdfast.store import Store, canonical, copy_atomic, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
-ANALYSIS_CODE = 6
+ANALYSIS_CODE = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,9 +180,10 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
 
     study, store = cells.study, cells.store
     models = _finished(cells)
-    parts = [p for _, places in models for p in places]
+    kinds = [i.kind for i in study.instruments]
+    parts = [(key, kind, place) for key, places in models for kind, place in zip(kinds, places, strict=True)]
     identity = {
-        "cells": [p.name for p in parts],
+        "cells": [place.name for _, _, place in parts],
         "stats": study.stats.model_dump(),
         "name": study.name,
         "code": ANALYSIS_CODE,
@@ -196,19 +194,14 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     place = store.find(name)
     if place is None:
         say("putting the trials together")
-        table = _table(cells, models)
-        audit = _audit(cells, table)
-        findings = _findings(cells, table, audit)
-        audit += _prose(cells.study, table, json.loads(findings))
         with store.making(name, identity) as draft:
-            pq.write_table(table, draft / "trials.parquet", compression="zstd")
-            (draft / "transcripts.jsonl.gz").write_bytes(b"".join((p / "transcripts.jsonl.gz").read_bytes() for p in parts))
-            (draft / "findings.json").write_bytes(findings)
-            (draft / "audit.json").write_text(canonical(audit) + "\n", encoding="utf-8")
+            joined.join_trials(parts, draft / "trials.parquet")
+            joined.join_transcripts(parts, draft / "transcripts.jsonl.gz")
+            _analyse(cells, draft)
         place = store.find(name)
         assert place is not None
     for file in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json"):
-        _copy(place / file, out / file)
+        copy_atomic(place / file, out / file)
     _adapters(cells, out)
     about = {**environment(), "engine": _account(cells, models, out)}
     write_atomic(out / "environment.json", (json.dumps(about, indent=1) + "\n").encode())
@@ -252,47 +245,22 @@ def _account(cells: Cells, models: list[tuple[ModelKey, list[Path]]], out: Path)
     )
 
 
-def _table(cells: Cells, models: list[tuple[ModelKey, list[Path]]]) -> pa.Table:
-    tables = []
-    for key, places in models:
-        for instrument, place in zip(cells.study.instruments, places, strict=True):
-            part = pq.read_table(place / "trials.parquet")
-            count = part.num_rows
-            names = ("model", "domain", "seed", "dose", "path", "instrument")
-            values = (key.name, key.domain or "base", key.seed, key.dose, key.path, instrument.kind)
-            types = (pa.string(), pa.string(), pa.int32(), pa.float64(), pa.string(), pa.string())
-            for i, (column, value, kind) in enumerate(zip(names, values, types, strict=True)):
-                part = part.add_column(i, column, pa.array([value] * count, kind))
-            tables.append(part)
-    return pa.concat_tables(tables)
-
-
-def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
-    from holdfast.auditing import gather, run_audit
+def _analyse(cells: Cells, draft: Path) -> None:
+    """findings.json and audit.json of the joined table in `draft`."""
+    from holdfast.analysis import analyze, findings_json
+    from holdfast.analysis.trials import Trials
+    from holdfast.auditing import AuditContext, gather, prose, run_audit
     from holdfast.models.chat import ChatFormat
     from holdfast.models.checkpoint import load_tokenizer
 
-    chat = ChatFormat(load_tokenizer(cells.study.model))
-    return run_audit(gather.from_materials(cells.study, cells.materials, trials=table, chat=chat, recorded=cells.recorded()))
-
-
-def _prose(study: Study, table: pa.Table, findings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Numbers of the recommendation that no cited cell holds: known only once the findings are."""
-    from holdfast.auditing import AuditContext, prose
-
-    return prose.check(AuditContext(study=study_facts(study), trials=table, findings=findings))
-
-
-def _findings(cells: Cells, table: pa.Table, audit: list[dict[str, Any]]) -> bytes:
-    from holdfast.analysis import analyze, findings_json
-
-    return findings_json(analyze(table, {**study_facts(cells.study), "audit": audit}))
-
-
-def _copy(source: Path, target: Path) -> None:
-    if target.is_file() and target.stat().st_size == source.stat().st_size and target.read_bytes() == source.read_bytes():
-        return
-    write_atomic(target, source.read_bytes())
+    study, trials = cells.study, Trials(draft / "trials.parquet")
+    chat = ChatFormat(load_tokenizer(study.model))
+    audit = run_audit(gather.from_materials(study, cells.materials, trials=trials, chat=chat, recorded=cells.recorded()))
+    findings = findings_json(analyze(trials, {**study_facts(study), "audit": audit}))
+    # Numbers of the recommendation that no cited cell holds: known only once the findings are.
+    audit += prose.check(AuditContext(study=study_facts(study), trials=trials, findings=json.loads(findings)))
+    (draft / "findings.json").write_bytes(findings)
+    (draft / "audit.json").write_text(canonical(audit) + "\n", encoding="utf-8")
 
 
 def _adapters(cells: Cells, out: Path) -> None:

@@ -7,6 +7,8 @@ recomputed, and said so.
 
 from __future__ import annotations
 
+import dataclasses
+import filecmp
 import hashlib
 import json
 import os
@@ -26,8 +28,14 @@ HOST = re.sub(r"[^A-Za-z0-9_.]", "_", platform.node()) or "host"
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """JSON with sorted keys and no spaces: equal values give equal text. A dataclass is its fields."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_fields)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if not dataclasses.is_dataclass(value):
+        raise TypeError(f"{type(value).__name__} is no JSON value")
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
 
 
 def digest(value: Any) -> str:
@@ -123,3 +131,12 @@ def write_atomic(path: Path, data: bytes) -> None:
     draft = path.with_name(f".{path.name}.{HOST}-{os.getpid()}")
     draft.write_bytes(data)
     os.replace(draft, path)
+
+
+def copy_atomic(source: Path, target: Path) -> None:
+    """Replace `target` by a copy of `source` in one step; nothing happens if it already holds the same bytes."""
+    if target.is_file() and filecmp.cmp(source, target, shallow=False):
+        return
+    draft = target.with_name(f".{target.name}.{HOST}-{os.getpid()}")
+    shutil.copyfile(source, draft)
+    os.replace(draft, target)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from holdfast.analysis.trials import Trials, distinct
 from holdfast.auditing.context import AuditContext, TrainingSet, entry, refusals
 from holdfast.instruments.style import LETTERS
 from holdfast.records import Example
@@ -108,7 +109,7 @@ def letters(rows: TrainingSet) -> Counter[str]:
 
 
 def _reordered(context: AuditContext) -> set[str]:
-    if context.trials is None or "rotation" not in context.trials.column_names:
+    trials = Trials.of(context.trials) if context.trials is not None else None
+    if trials is None or "rotation" not in trials.column_names:
         return set()
-    pairs = zip(context.trials["instrument"].to_pylist(), context.trials["rotation"].to_pylist(), strict=True)
-    return {name for name, rotation in pairs if rotation > 0}
+    return {name for name, rotation in distinct(trials, ["instrument", "rotation"]) if rotation}

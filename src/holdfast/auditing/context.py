@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from holdfast.analysis.panel import Owner, Panel, panels
+from holdfast.analysis.trials import Trials, distinct
 from holdfast.records import Example, Item, Prompt
 
 
@@ -69,7 +70,7 @@ class AuditContext:
     """
 
     study: dict[str, Any]
-    trials: pa.Table | None = None
+    trials: pa.Table | Trials | None = None
     items: dict[str, list[Item]] = field(default_factory=dict)
     examples_keys: dict[str, set[str]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -86,7 +87,8 @@ class AuditContext:
 
     @cached_property
     def read(self) -> tuple[dict[str, Panel], dict[str, Owner]]:
-        """The trials as arrays, opened once for every check. Raises AttributeError without trials."""
+        """The trials as arrays, opened once for every check. Not to be asked of a context without trials."""
+        assert self.trials is not None
         return panels(self.trials)
 
     def adapters(self, *roles: str) -> list[str]:
@@ -97,11 +99,12 @@ class AuditContext:
         return [i["name"] for i in self.study.get("instruments", []) if i.get("kind") == "axis"]
 
 
-def adapters_in(trials: pa.Table) -> dict[str, list[tuple[str, int]]]:
+def adapters_in(trials: pa.Table | Trials) -> dict[str, list[tuple[str, int]]]:
     """{domain: [(model, seed)]} of a trials table, the base left out, and models at part of a dose: those are on the way to one."""
+    trials = Trials.of(trials)
     columns = [c for c in ("model", "domain", "seed", "dose", "path") if c in trials.column_names]
     found: dict[str, list[tuple[str, int]]] = {}
-    for row in trials.select(columns).group_by(columns).aggregate([]).to_pylist():
+    for row in (dict(zip(columns, values, strict=True)) for values in distinct(trials, columns)):
         if row["domain"] != "base" and row.get("dose", 1.0) in (None, 1.0) and row.get("path", "full") in (None, "full"):
             found.setdefault(row["domain"], []).append((row["model"], row["seed"]))
     return {domain: sorted(models) for domain, models in sorted(found.items())}

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holdfast.analysis.trials import Groups, Trials
 from holdfast.auditing.context import AuditContext, entry
 
 LEAST, LARGEST_GAP = 0.95, 0.02
 NEXT = "Read the bounds instead of the rate; give the model a format it keeps (template, prefill, more new tokens) and measure again."
 
 
-def coverage(trials: pa.Table) -> list[dict[str, Any]]:
+def coverage(trials: pa.Table | Trials) -> list[dict[str, Any]]:
     """[{instrument, condition, model, form, known_mean}]: mean kappa of mass answers, share of parsed generated ones."""
-    table = trials.filter(pc.not_equal(trials["form"], "loglik"))
-    known = pc.if_else(
-        pc.equal(table["form"], "mass"), table["kappa"], pc.cast(pc.not_equal(table["outcome"], "unparsed"), pa.float64())
-    )
-    keys = ["instrument", "condition", "model", "form"]
-    rows = table.append_column("known", known).group_by(keys).aggregate([("known", "mean")]).to_pylist()
-    return [r for r in rows if r["known_mean"] is not None and r["known_mean"] == r["known_mean"]]
+    groups = Groups(["instrument", "condition", "model", "form"])
+    total, count = np.zeros(0), np.zeros(0)
+    for piece in Trials.of(trials).pieces([*groups.codes, "kappa", "outcome"]):
+        piece = piece.filter(pc.not_equal(piece["form"], "loglik"))
+        parsed = pc.cast(pc.not_equal(piece["outcome"], "unparsed"), pa.float64())
+        known = pc.if_else(pc.equal(piece["form"], "mass"), piece["kappa"], parsed)
+        group, there = groups.of(piece), known.is_valid().to_numpy(zero_copy_only=False)
+        total, count = (np.r_[sums, np.zeros(len(groups) - len(sums))] for sums in (total, count))
+        np.add.at(total, group[there], known.drop_null().to_numpy())
+        np.add.at(count, group[there], 1)
+    rows = [
+        dict(zip((*groups.codes, "known_mean"), (*key, float(t / n)), strict=True))
+        for key, t, n in zip(groups.keys(), total, count, strict=True)
+        if n
+    ]
+    return [r for r in rows if r["known_mean"] == r["known_mean"]]
 
 
 def check(context: AuditContext) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from holdfast import instruments, sources
+from holdfast.analysis.trials import Added, Trials, distinct
 from holdfast.auditing import template
 from holdfast.auditing.context import AuditContext, Origin, RowPrompt, TrainingSet, adapters_in
 from holdfast.auditing.order import is_lumped
@@ -33,7 +34,7 @@ def from_materials(
     study: Study,
     materials: Any,
     *,
-    trials: pa.Table | None = None,
+    trials: pa.Table | Trials | None = None,
     findings: dict[str, Any] | None = None,
     recorded: dict[str, Any] | None = None,
     trainings: Sequence[dict[str, Any]] = (),
@@ -244,52 +245,63 @@ TYPES = (
 )
 
 
-def from_table(trials: pa.Table, *, band: float = 0.03) -> AuditContext:
+def from_table(trials: pa.Table | Trials, *, band: float = 0.03) -> AuditContext:
     """What a trials table shows of itself: coverage, seeds, identity, headroom, power, label choice. Raises as `complete` does."""
     trials = complete(trials)
     return AuditContext(study=_facts_of_table(trials, band), trials=trials)
 
 
-def complete(trials: pa.Table) -> pa.Table:
+def complete(trials: pa.Table | Trials) -> Trials:
     """A trials table with every column that a check reads, in its type.
 
     Columns beyond model, instrument, item_id, condition and outcome are filled with "unknown" where they are absent; a model's
     domain and seed are read from a name such as `maths/seed0`. Raises DataError naming a column that is missing, empty in places
     or of another type.
     """
-    missing = [c for c in NEEDED if c not in trials.column_names]
+    given = Trials.of(trials)
+    if given.types:
+        return given  # it is complete
+    missing = [c for c in NEEDED if c not in given.column_names]
     if missing:
         raise DataError(f"table: no column {', '.join(missing)}; a trials table needs {', '.join(NEEDED)}")
-    if not trials.num_rows:
+    if not given.num_rows:
         raise DataError("table: holds no trial; name a table with rows")
-    for name, kind in TYPES.items():
-        if name in trials.column_names and trials.schema.field(name).type != kind:
-            try:
-                place = trials.column_names.index(name)
-                trials = trials.set_column(place, name, trials[name].cast(kind))
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                raise DataError(f"table: column {name} holds {trials.schema.field(name).type}, must be {kind}") from None
-    empty = [c for c in (*NEEDED, *(c for c in ("cluster_id", "domain", "seed") if c in trials.column_names)) if trials[c].null_count]
-    if empty:
-        raise DataError(f"table: column {empty[0]} is empty in {trials[empty[0]].null_count} rows; every trial needs one")
-    count, names = trials.num_rows, trials["model"].to_pylist()
-    added: dict[str, Any] = {name: lambda v=value: [v] * count for name, value in DEFAULTS.items()}
-    added |= {name: lambda: [math.nan] * count for name in NUMBERS}
+    every = lambda value, kind: ((), lambda piece: pa.repeat(pa.scalar(value, kind), piece.num_rows))  # noqa: E731
+    added: dict[str, Added] = {name: every(value, TYPES[name]) for name, value in DEFAULTS.items()}
+    added |= {name: every(math.nan, pa.float64()) for name in NUMBERS}
     added |= {
-        "domain": lambda: [m.rsplit("/seed", 1)[0] for m in names],
-        "seed": lambda: [int(s) if (s := m.rpartition("/seed")[2]).isdigit() and "/seed" in m else -1 for m in names],
-        "cluster_id": lambda: trials["item_id"].to_pylist(),
+        "domain": (("model",), lambda piece: _of_model(piece, lambda m: m.rsplit("/seed", 1)[0], pa.string())),
+        "seed": (("model",), lambda piece: _of_model(piece, _seed_of, pa.int64())),
+        "cluster_id": (("item_id",), lambda piece: piece["item_id"]),
     }
-    for name, make in added.items():
-        if name not in trials.column_names:
-            trials = trials.append_column(name, pa.array(make(), TYPES[name]))
-    return trials
+    found = Trials(given.source, TYPES, {name: how for name, how in added.items() if name not in given.column_names})
+    filled = [c for c in (*NEEDED, "cluster_id", "domain", "seed") if c in given.column_names]
+    nulls = dict.fromkeys(filled, 0)
+    for name in dict.fromkeys([*(n for n, kind in TYPES.items() if n in given.column_names and given.schema.field(n).type != kind), *filled]):
+        try:
+            for piece in found.pieces([name]):
+                nulls[name] = nulls.get(name, 0) + piece[name].null_count
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise DataError(f"table: column {name} holds {given.schema.field(name).type}, must be {TYPES[name]}") from None
+    empty = [c for c in filled if nulls[c]]
+    if empty:
+        raise DataError(f"table: column {empty[0]} is empty in {nulls[empty[0]]} rows; every trial needs one")
+    return found
 
 
-def _facts_of_table(trials: pa.Table, band: float) -> dict[str, Any]:
+def _of_model(piece: pa.RecordBatch, read: Callable[[str], Any], kind: pa.DataType) -> pa.Array:
+    return pa.array([read(m) for m in piece["model"].dictionary.to_pylist()], kind).take(piece["model"].indices)
+
+
+def _seed_of(model: str) -> int:
+    found = model.rpartition("/seed")[2]
+    return int(found) if found.isdigit() and "/seed" in model else -1
+
+
+def _facts_of_table(trials: Trials, band: float) -> dict[str, Any]:
     known = instruments.available()
     built = []
-    for name in sorted(trials["instrument"].unique().to_pylist()):
+    for name in sorted(i for (i,) in distinct(trials, ["instrument"])):
         kind = known[name].kind if name in known else "benchmark"
         contrasts = [dataclasses.asdict(c) for c in known[name].contrasts] if name in known else []
         built.append({"name": name, "kind": kind, "form": known[name].form if name in known else "mass", "contrasts": contrasts})

@@ -87,7 +87,7 @@ class Cells:
 
     def examples_digest(self, domain: str) -> str:
         if domain not in self._example_digests:
-            self._example_digests[domain] = digest([dataclasses.asdict(e) for e in self.materials.examples(domain)])
+            self._example_digests[domain] = digest(self.materials.examples(domain))
         return self._example_digests[domain]
 
     @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ class Asked:
 
     @cached_property
     def digest(self) -> str:
-        return digest([dataclasses.asdict(item) for item in self.items])
+        return digest(self.items)
 
 
 class Materials:

@@ -73,6 +73,7 @@ def _run(folder: Path, settings: list[str]) -> Any:
     """A finished run: its own study and trials. Rows that can no longer be read are named; the table is audited all the same."""
     import sys
 
+    from holdfast.analysis.trials import Trials
     from holdfast.auditing import gather
     from holdfast.config import load_study
     from holdfast.errors import HoldfastError
@@ -82,7 +83,7 @@ def _run(folder: Path, settings: list[str]) -> Any:
     if missing:
         raise ConfigError(f"audit: {folder}: holds no {' and no '.join(missing)}; name the folder of a finished run")
     study = load_study(str(folder / "study.yaml"), settings)
-    trials = gather.complete(_read(folder / "trials.parquet"))
+    trials = gather.complete(Trials(folder / "trials.parquet"))
     findings = _json(folder / "findings.json")
     trainings = [
         {**record, "domain": file.parent.name.rpartition("-seed")[0], "seed": int(file.parent.name.rpartition("-seed")[2])}
@@ -99,23 +100,14 @@ def _run(folder: Path, settings: list[str]) -> Any:
 
 
 def _table(path: Path, settings: list[str]) -> Any:
+    from holdfast.analysis.trials import Trials
     from holdfast.auditing import gather
 
     if settings:
         raise ConfigError(f"argument {settings[0]!r}: a table has no settings; name the study or the run folder to change one")
     if not path.is_file():
         raise ConfigError(f"audit: {path}: no such table")
-    return gather.from_table(_read(path))
-
-
-def _read(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a parquet table: {' '.join(str(error).split())[:120]}") from None
+    return gather.from_table(Trials(path))
 
 
 def _json(path: Path) -> Any:
