@@ -10,14 +10,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from holdfast.config import Study
-from holdfast.errors import ConfigError, HoldfastError, ResourceError
+from holdfast.errors import ConfigError, HoldfastError, Interrupted, ResourceError
 from holdfast.execution.jobs import Done, Job, Progress, Work, longest_first
 from holdfast.store import HOST, Store, running
 
@@ -80,8 +80,8 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Pr
     """Raises ConfigError if there is no Ray or no cluster, or if a machine has other versions or another folder;
     ResourceError if no worker can be had.
     """
-    with _connected(study) as ray:
-        return _Run(ray, study, cells_folder.resolve(), progress).carry_out(jobs)
+    with _notices() as heed, _connected(study, heed) as ray:
+        return _Run(ray, study, cells_folder.resolve(), progress).carry_out(jobs, heed)
 
 
 class _Run:
@@ -98,11 +98,12 @@ class _Run:
         options = {"num_cpus": self.asked.cpus_per_worker, "num_gpus": self.gpus, "max_restarts": 0, "concurrency_groups": {"told": 1}}
         self.kind = ray.remote(**options)(Actor)
 
-    def carry_out(self, jobs: Sequence[Job]) -> Work:
+    def carry_out(self, jobs: Sequence[Job], heed: Callable[[], None]) -> Work:
         waiting, last = longest_first(jobs), time.monotonic()
         (self.folder / self.beacon).touch()
         try:
             while waiting or any(w.job for w in self.workers):
+                heed()
                 self._hire(waiting)
                 refs = {w.ref: w for w in self.workers if w.ref is not None}
                 for ref in self.ray.wait(list(refs), timeout=_POLL)[0] if refs else []:
@@ -228,14 +229,44 @@ class _Run:
 
 
 @contextmanager
-def _connected(study: Study) -> Iterator[Any]:
+def _notices() -> Iterator[Callable[[], None]]:
+    """SIGTERM and SIGINT are kept until the value is called, which raises Interrupted if one came: no call of Ray's is left half done.
+
+    Calling it also takes them back from Ray, whose own handlers leave actors behind.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    before = {notice: signal.getsignal(notice) for notice in (signal.SIGTERM, signal.SIGINT)}
+    came: list[int] = []
+
+    def keep(notice: int, _: Any) -> None:
+        came.append(notice)
+
+    def heed() -> None:
+        for notice in before:
+            signal.signal(notice, keep)
+        if came:
+            raise Interrupted
+
+    heed()
+    try:
+        yield heed
+        heed()
+    finally:
+        for notice, handler in before.items():
+            signal.signal(notice, handler)
+
+
+@contextmanager
+def _connected(study: Study, heed: Callable[[], None]) -> Iterator[Any]:
     """Ray, connected for this run alone. With address `local` the cluster is this machine, started and ended here."""
-    handlers = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError:
         raise ConfigError("execution.kind: ray is not installed; pip install 'holdfast[ray]', or set execution.kind=local") from None
+    heed()
     address = study.execution.address
     given: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
     given["runtime_env"] = {"env_vars": {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}}
@@ -243,15 +274,15 @@ def _connected(study: Study) -> Iterator[Any]:
         given |= {"num_cpus": len(os.sched_getaffinity(0)), "object_store_memory": _OBJECT_STORE, "include_dashboard": False}
     try:
         ray.init(**given)
+        heed()
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"execution.address: {address}: no Ray cluster answers ({_first_line(error)}); start one with ray start --head, "
             "or set execution.address=local for one on this machine"
         ) from None
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for notice, handler in handlers.items():
-                signal.signal(notice, handler)  # Ray sets its own, which leave actors behind
+    except BaseException:
+        ray.shutdown()
+        raise
     try:
         yield ray
     finally:
