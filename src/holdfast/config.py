@@ -163,8 +163,20 @@ class StatsConfig(Part):
 class ExecutionConfig(Part):
     """How the work is carried out; never part of a cell's identity."""
 
-    kind: Literal["local"] = "local"
-    processes: PositiveInt | None = Field(None, description="Worker processes; None: one a core on a CPU, one on an accelerator.")
+    kind: Literal["local", "ray"] = Field("local", description="Processes of this machine, or of a Ray cluster that shares the run folder.")
+    processes: PositiveInt | None = Field(
+        None, description="Worker processes; None: one a core on a CPU, one on an accelerator; on Ray as many as the cluster has room for."
+    )
+    address: str = Field(
+        "auto",
+        pattern=r"^(auto|local|[A-Za-z0-9._-]+:[0-9]{1,5})$",
+        description="Ray: auto (the running cluster), local (one on this machine, for this run), or host:port.",
+    )
+    cpus_per_worker: PositiveInt = Field(1, description="Ray: cores, and with them threads, of one worker.")
+    gpus_per_worker: float | None = Field(
+        None, ge=0, le=64, description="Ray: accelerators of one worker, or a share of one, for example 0.5; None: one if there are any."
+    )
+    retries: NonNegativeInt = Field(2, description="Ray: how often a job is given to another worker after its own was lost.")
     device: str | None = Field(None, description="cpu, cuda, mps; None: an accelerator if there is one.")
     tokens_per_batch: PositiveInt = Field(
         8192, description="Tokens in one forward pass, and in the slots of generation; lower it when memory is short."
@@ -179,6 +191,13 @@ class ExecutionConfig(Part):
     linear: Literal["auto", "torch", "onednn"] = Field(
         "auto", description="Matrix multiply on a CPU; auto: whichever a check at a run's first start finds clearly faster, kept with the run."
     )
+
+
+    @model_validator(mode="after")
+    def _whole_accelerators(self) -> ExecutionConfig:
+        if self.gpus_per_worker is not None and self.gpus_per_worker > 1 and self.gpus_per_worker % 1:
+            raise ValueError(f"gpus_per_worker: {self.gpus_per_worker:g}: must be a share below 1 or a whole number")
+        return self
 
 
 class Study(Part):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -17,9 +16,10 @@ from holdfast.config import Study, resolved
 from holdfast.errors import DataError, IncompleteError
 from holdfast.execution import account, joined
 from holdfast.execution.cells import Cells, environment
+from holdfast.execution.jobs import Job, num_threads, run_jobs
 from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
-from holdfast.execution.local import Job, num_processes, peak_memory, run_jobs
 from holdfast.execution.shards import Shard
+from holdfast.execution.worker import peak_memory
 from holdfast.facts import study_facts
 from holdfast.models.checkpoint import pick_device
 from holdfast.store import Store, canonical, copy_atomic, digest, write_atomic
@@ -109,7 +109,7 @@ def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard |
     )
     say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
     if plan.jobs:
-        cells.settle_kernels(max(1, len(os.sched_getaffinity(0)) // num_processes(study)))
+        cells.settle_kernels(num_threads(study))
     return cells, plan
 
 
@@ -155,7 +155,7 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     timing: dict[str, Any] = {}
     if work.seconds:
         timing = {"process_seconds": work.seconds, "nominal_flops": work.flops}
-        if pick_device(study.execution.device).type == "cpu":
+        if study.execution.kind == "local" and pick_device(study.execution.device).type == "cpu":
             timing |= account.of_peak(work.flops, sum(work.seconds.values()), work.threads)
         write_atomic(out / "timing.json", (json.dumps(timing, indent=1, sort_keys=True) + "\n").encode())
     # Workers are gone when the results are concluded: the peak is that of the cells (a sum, an upper bound) or of the conclusion.

@@ -110,11 +110,12 @@ class Store:
         """Remove drafts left by processes of this machine that no longer run; another machine's are its own."""
         for draft in self.folder.glob(f".draft-{HOST}-*"):
             pid = draft.name.removeprefix(f".draft-{HOST}-").split("-")[0]
-            if pid.isdigit() and not _runs(int(pid)):
+            if pid.isdigit() and not running(int(pid)):
                 shutil.rmtree(draft, ignore_errors=True)
 
 
-def _runs(pid: int) -> bool:
+def running(pid: int) -> bool:
+    """Whether this machine has a process of that number that has not ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

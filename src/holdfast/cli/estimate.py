@@ -24,7 +24,8 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
     from holdfast import pipeline
     from holdfast.execution.cells import Cells
     from holdfast.execution.keys import study_keys
-    from holdfast.execution.local import num_processes, peak_memory
+    from holdfast.execution.local import num_processes
+    from holdfast.execution.worker import peak_memory
     from holdfast.store import Store
 
     cells = Cells(study, _reading(Store, out))
@@ -66,7 +67,7 @@ def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
     import transformers
 
     from holdfast.execution.cells import Cells
-    from holdfast.execution.local import peak_memory
+    from holdfast.execution.worker import peak_memory
     from holdfast.store import Store
     from holdfast.training import batches
 

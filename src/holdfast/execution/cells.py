@@ -254,7 +254,8 @@ class Cells:
         name, identity = self._kernels_name()
         config = checkpoint.load_config(self.study.model)
         shapes = kernels.shapes_of(config)
-        cpu = checkpoint.pick_device(self.study.execution.device).type == "cpu"
+        device = self.study.execution.device  # may be one that only the workers have
+        cpu = device == "cpu" if device else not torch.cuda.is_available()
         small = not shapes or shapes[0][0] < kernels.SMALLEST
         if self.study.execution.linear != "auto" or not cpu or small or self.store.find(name):
             return
