@@ -175,6 +175,9 @@ class ExecutionConfig(Part):
     memory_gb: PositiveFloat | None = Field(
         None, description="GiB one process may hold, weights included; rows, slots and what is kept are made to fit. None: fixed sizes."
     )
+    checkpoint_minutes: float | None = Field(
+        10.0, ge=0, description="An adapter in training is kept this often, to go on from after an interruption; 0: every step, None: on SIGTERM alone."
+    )
     linear: Literal["auto", "torch", "onednn"] = Field(
         "auto", description="Matrix multiply on a CPU; auto: whichever a check at a run's first start finds clearly faster, kept with the run."
     )

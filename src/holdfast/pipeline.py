@@ -126,7 +126,7 @@ def run_shard(
     cells, plan = _prepare(study, out, say, shard)
     say(f"shard {shard.index} of {shard.count}: {len(plan.jobs)} jobs")
     with progress(plan) as advance:
-        failures = run_jobs(study, cells.store.folder, plan.jobs, advance).failures
+        failures = run_jobs(study, cells.store.folder, plan.jobs, advance, say).failures
     return len(make_plan(Cells(study, Store(out / "cells", say))).jobs), failures
 
 
@@ -153,7 +153,7 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     store = cells.store
     clock.append(time.monotonic())
     with progress(plan) as advance:
-        work = run_jobs(study, store.folder, plan.jobs, advance)
+        work = run_jobs(study, store.folder, plan.jobs, advance, say)
     clock.append(time.monotonic())
     timing: dict[str, Any] = {}
     if work.seconds:

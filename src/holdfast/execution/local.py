@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from holdfast.config import Study
 from holdfast.errors import HoldfastError, Interrupted, ResourceError
 from holdfast.store import Store
 
+GRACE = 25.0  # seconds in which a worker that trains may keep its state; Slurm and Kubernetes wait 30 before they kill
 _worker: dict[str, Any] = {}
 
 
@@ -54,8 +56,13 @@ def num_processes(study: Study) -> int:
     return 1 if pick_device(study.execution.device).type != "cpu" else max(1, len(os.sched_getaffinity(0)))
 
 
-def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Callable[[int, str], None]) -> Work:
-    """Make every job's cells; `failures` holds one line per job that failed. Finished cells survive whatever happens."""
+def run_jobs(
+    study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Callable[[int, str], None], say: Callable[[str], None] = lambda _: None
+) -> Work:
+    """Make every job's cells; `failures` holds one line per job that failed. Finished cells survive whatever happens.
+
+    When this process is interrupted, workers keep the state of an adapter in training, and end.
+    """
     made = Work()
     if not jobs:
         return made
@@ -64,14 +71,14 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
     processes = min(num_processes(study), len(jobs))
     threads = made.threads = max(1, len(os.sched_getaffinity(0)) // processes)
     stop = threading.Event()
-    drain = threading.Thread(target=_drain, args=(events, progress, stop), daemon=True)
+    drain = threading.Thread(target=_drain, args=(events, progress, say, stop), daemon=True)
     drain.start()
     try:
         with ProcessPoolExecutor(
             processes, context, _start, (study.model_dump_json(), str(cells_folder), threads, events, os.getpid())
         ) as pool:
-            pending = {pool.submit(_job, job): job for job in sorted(jobs, key=lambda j: -j.work)}
             try:
+                pending = {pool.submit(_job, job): job for job in sorted(jobs, key=lambda j: -j.work)}
                 while pending:
                     done, _ = wait(pending, return_when=FIRST_COMPLETED)
                     for future in done:
@@ -96,12 +103,12 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
                                 f"{job.domain or 'base'}/seed{job.seed}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
                             )
             except (Interrupted, KeyboardInterrupt):
-                processes_left = list((pool._processes or {}).values())
+                workers = list((pool._processes or {}).values())
                 pool.shutdown(wait=False, cancel_futures=True)
-                for process in processes_left:
-                    process.kill()  # they ignore what an interrupt sends to the whole group, so that this process alone decides
-                    process.join()
-                Store(cells_folder).sweep()
+                try:
+                    _dismiss(workers)
+                finally:
+                    Store(cells_folder).sweep()
                 raise
     finally:
         stop.set()
@@ -109,10 +116,27 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Ca
     return made
 
 
-def _drain(events: Any, progress: Callable[[int, str], None], stop: threading.Event) -> None:
+def _dismiss(workers: Sequence[Any]) -> None:
+    """End every worker: asked, then killed. They ignore what an interrupt sends to the whole group, so that this process alone decides."""
+    try:
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGUSR1)
+        until = time.monotonic() + GRACE
+        for worker in workers:
+            worker.join(max(0.0, until - time.monotonic()))
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.join()
+
+
+def _drain(events: Any, progress: Callable[[int, str], None], say: Callable[[str], None], stop: threading.Event) -> None:
+    """Events of workers: (work done, model), or (something to say,)."""
     while not (stop.is_set() and events.empty()):
         try:
-            progress(*events.get(timeout=0.2))
+            event = events.get(timeout=0.2)
+            say(*event) if len(event) == 1 else progress(*event)
         except (queue.Empty, EOFError, OSError):
             continue
 
@@ -120,6 +144,7 @@ def _drain(events: Any, progress: Callable[[int, str], None], stop: threading.Ev
 def _start(study_json: str, folder: str, threads: int, events: Any, parent: int) -> None:
     for notice in (signal.SIGINT, signal.SIGTERM):
         signal.signal(notice, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, _leave)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
@@ -135,7 +160,16 @@ def _start(study_json: str, folder: str, threads: int, events: Any, parent: int)
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    _worker.update(cells=Cells(Study.model_validate_json(study_json), Store(Path(folder))), events=events)
+    cells = Cells(Study.model_validate_json(study_json), Store(Path(folder), lambda text: events.put((text,))))
+    cells.leaving = lambda: "leaving" in _worker
+    _worker.update(cells=cells, events=events)
+
+
+def _leave(*_: object) -> None:
+    """What this process is asked by `_dismiss`: to end now, or, while it trains, before the next pass."""
+    if not ("cells" in _worker and _worker["cells"].training):
+        os._exit(130)
+    _worker["leaving"] = True
 
 
 def _leave_with_parent(parent: int) -> None:
@@ -162,8 +196,11 @@ def _job(job: Job) -> tuple[dict[str, float], int, int, int]:
 
     if job.domain is None:
         cells.batch_invariance()  # before the base's trials, so that whoever has those has this
-    for key in keys:
-        cells.trials(key, tick)
+    try:
+        for key in keys:
+            cells.trials(key, tick)
+    except Interrupted:
+        os._exit(130)
     events.put((waiting[0], name))
     seconds = {stage: took - before.get(stage, 0.0) for stage, took in cells.seconds.items()}
     return seconds, os.getpid(), peak_memory(), cells.flops - flops
