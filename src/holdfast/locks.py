@@ -33,7 +33,7 @@ def draft(folder: Path) -> Iterator[Path]:
         yield place
     finally:
         _remove(place)
-        lock.unlink(missing_ok=True)
+        _remove(lock)
         if handle is not None:
             os.close(handle)
 
@@ -50,7 +50,7 @@ def sweep(folder: Path) -> None:
             continue
         try:
             _remove(folder / name)
-            lock.unlink(missing_ok=True)
+            _remove(lock)
         finally:
             os.close(handle)
 

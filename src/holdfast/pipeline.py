@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from holdfast import locks
 from holdfast.config import Study, resolved
 from holdfast.errors import DataError, IncompleteError
 from holdfast.execution import account
@@ -100,9 +100,18 @@ def check(cells: Cells) -> None:
             )
 
 
-def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard | None = None) -> tuple[Cells, Plan]:
+def _store(out: Path, say: Callable[[str], None]) -> Store:
+    """The run's cells, once whatever dead processes left anywhere in its folder is gone."""
     store = Store(out / "cells", say)
     store.sweep()
+    for folder in (out, *out.glob("*/"), *out.glob("adapters/*/")):
+        if folder.is_dir() and folder != store.folder:
+            locks.sweep(folder)
+    return store
+
+
+def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard | None = None) -> tuple[Cells, Plan]:
+    store = _store(out, say)
     cells = Cells(study, store)
     check(cells)
     plan = make_plan(cells, shard)
@@ -132,9 +141,7 @@ def run_shard(
 
 def collect(study: Study, out: Path, *, say: Callable[[str], None]) -> Outcome:
     """Conclude from cells that shards have made, as `run` would have. Raises IncompleteError, naming the models, if some are missing."""
-    store = Store(out / "cells", say)
-    store.sweep()
-    cells = Cells(study, store)
+    cells = Cells(study, _store(out, say))
     plan = make_plan(cells)
     if plan.jobs:
         names = [f"{j.domain}/seed{j.seed}" if j.domain else "base" for j in plan.jobs]
@@ -218,7 +225,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     if not ((out / "report.html").is_file() and stamp.is_file() and stamp.read_text() == wanted):
         say("drawing the report")
         write_report(out, findings, audit, about, out / "transcripts.jsonl.gz")
-        stamp.write_text(wanted)
+        write_atomic(stamp, wanted.encode())
     return Outcome(
         findings=findings,
         audit=audit,
@@ -305,8 +312,7 @@ def _adapters(cells: Cells, out: Path) -> None:
                 continue
             target.mkdir(parents=True, exist_ok=True)
             for file in [*sorted((place / "adapter").iterdir()), place / "training.json"]:
-                if not (target / file.name).is_file() or (target / file.name).read_bytes() != file.read_bytes():
-                    shutil.copyfile(file, target / file.name)
+                _copy(file, target / file.name)
 
 
 def read_transcripts(path: Path) -> list[dict[str, Any]]:

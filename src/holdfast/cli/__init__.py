@@ -5,20 +5,33 @@ from __future__ import annotations
 import signal
 import sys
 
+from holdfast.errors import Interrupted
+
 
 def main() -> None:
     """Entry point `holdfast`. Exit codes: 0 ok, 1 a claim refused (--strict), 2 bad input, 3 some cells failed or are missing, 130 interrupted."""
+    for notice in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(notice, _leave)
+    try:
+        _run()
+    except (Interrupted, KeyboardInterrupt):
+        for notice in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(notice, signal.SIG_IGN)
+        print("holdfast: interrupted; what is finished is kept, run the same command to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _leave(*_: object) -> None:
+    raise Interrupted  # not KeyboardInterrupt, which the command line's library would end on without a word
+
+
+def _run() -> None:
     from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
     from holdfast.cli.app import app
-    from holdfast.errors import HoldfastError, IncompleteError, Interrupted
+    from holdfast.errors import HoldfastError, IncompleteError
     from holdfast.escape import one_line
 
-    def leave(*_: object) -> None:
-        raise Interrupted  # not KeyboardInterrupt, which the command line's library would end on without a word
-
-    for notice in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(notice, leave)
     try:
         sys.exit(app(standalone_mode=False))
     except NoArgsIsHelpError as error:
@@ -39,9 +52,6 @@ def main() -> None:
             raise
         print(f"holdfast: {one_line(error.filename or 'file')}: {error.strerror}; name another place, or free some room", file=sys.stderr)
         sys.exit(2)
-    except (Interrupted, KeyboardInterrupt):
-        print("holdfast: interrupted; finished cells are kept, run the same command to go on", file=sys.stderr)
-        sys.exit(130)
 
 
 __all__ = ["main"]

@@ -90,7 +90,6 @@ def run_jobs(
                             for stage, took in seconds.items():
                                 made.seconds[stage] = made.seconds.get(stage, 0.0) + took
                         except HoldfastError:
-                            pool.shutdown(wait=False, cancel_futures=True)
                             raise
                         except BrokenProcessPool:
                             raise ResourceError(
@@ -102,7 +101,7 @@ def run_jobs(
                             made.failures.append(
                                 f"{job.domain or 'base'}/seed{job.seed}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
                             )
-            except (Interrupted, KeyboardInterrupt):
+            except BaseException:  # whatever ends the run: nobody goes on working for it
                 workers = list((pool._processes or {}).values())
                 pool.shutdown(wait=False, cancel_futures=True)
                 try:
