@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from holdfast.errors import ConfigError
+from holdfast.redact import redacted_tree
 
 BENCHMARKS = ("gsm8k", "mmlu", "hellaswag", "truthfulqa")
 AXES = ("imitation", "feedback", "doubt")
@@ -341,5 +342,5 @@ def _first_sentence(error: ValidationError) -> str:
 
 
 def resolved(study: Study) -> str:
-    """The whole study as YAML, defaults included."""
-    return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    """The whole study as YAML, defaults included, secrets left out."""
+    return yaml.safe_dump(redacted_tree(study.model_dump(mode="json")), sort_keys=False, allow_unicode=True, width=120)

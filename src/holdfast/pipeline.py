@@ -25,6 +25,7 @@ from holdfast.execution.local import Job, num_processes, peak_memory, run_jobs
 from holdfast.execution.shards import Shard
 from holdfast.facts import study_facts
 from holdfast.models.checkpoint import pick_device
+from holdfast.redact import redacted_tree
 from holdfast.store import Store, canonical, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
@@ -204,9 +205,9 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     if place is None:
         say("putting the trials together")
         table = _table(cells, models)
-        audit = _audit(cells, table)
+        audit = redacted_tree(_audit(cells, table))
         findings = _findings(cells, table, audit)
-        audit += _prose(cells.study, table, json.loads(findings))
+        audit += redacted_tree(_prose(cells.study, table, json.loads(findings)))
         with store.making(name, identity) as draft:
             pq.write_table(table, draft / "trials.parquet", compression="zstd")
             (draft / "transcripts.jsonl.gz").write_bytes(b"".join((p / "transcripts.jsonl.gz").read_bytes() for p in parts))
@@ -217,7 +218,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     for file in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json"):
         _copy(place / file, out / file)
     _adapters(cells, out)
-    about = {**environment(), "engine": _account(cells, models, out)}
+    about = redacted_tree({**environment(), "engine": _account(cells, models, out)})
     write_atomic(out / "environment.json", (json.dumps(about, indent=1) + "\n").encode())
     findings, audit = json.loads((out / "findings.json").read_bytes()), json.loads((out / "audit.json").read_bytes())
     stamp = out / ".report"

@@ -19,6 +19,7 @@ from typing import Any
 
 from holdfast import locks
 from holdfast.errors import ConfigError, ResourceError
+from holdfast.redact import redacted_tree
 
 MANIFEST = "manifest.json"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -93,7 +94,7 @@ class Store:
                 draft.mkdir()
                 yield draft
                 files = {p.relative_to(draft).as_posix(): file_digest(p) for p in sorted(draft.rglob("*")) if p.is_file()}
-                (draft / MANIFEST).write_text(canonical({"identity": identity, "files": files}) + "\n", encoding="utf-8")
+                (draft / MANIFEST).write_text(canonical({"identity": redacted_tree(identity), "files": files}) + "\n", encoding="utf-8")
                 self._commit(draft, self.folder / name)
         except Exception as error:
             if why := no_room(error, self.folder):

@@ -31,6 +31,7 @@ def _run() -> None:
     from holdfast.cli.app import app
     from holdfast.errors import HoldfastError, IncompleteError
     from holdfast.escape import one_line
+    from holdfast.redact import redacted
 
     try:
         sys.exit(app(standalone_mode=False))
@@ -39,18 +40,18 @@ def _run() -> None:
         sys.exit(2)
     except ClickException as error:
         where = getattr(getattr(error, "ctx", None), "command_path", "holdfast")
-        print(f"holdfast: {one_line(error.format_message())}; see: {where} --help", file=sys.stderr)
+        print(f"holdfast: {one_line(redacted(error.format_message()))}; see: {where} --help", file=sys.stderr)
         sys.exit(2)
     except IncompleteError as error:
-        print(f"holdfast: {one_line(error)}", file=sys.stderr)
+        print(f"holdfast: {one_line(redacted(str(error)))}", file=sys.stderr)
         sys.exit(3)
     except HoldfastError as error:
-        print(f"holdfast: {one_line(error)}", file=sys.stderr)
+        print(f"holdfast: {one_line(redacted(str(error)))}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        print(f"holdfast: {one_line(error.filename or 'file')}: {error.strerror}; name another place, or free some room", file=sys.stderr)
+        print(f"holdfast: {one_line(redacted(str(error.filename or 'file')))}: {error.strerror}; name another place, or free some room", file=sys.stderr)
         sys.exit(2)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from holdfast.config import Study
 from holdfast.errors import HoldfastError, Interrupted, ResourceError
+from holdfast.redact import redacted
 from holdfast.store import Store
 
 GRACE = 25.0  # seconds in which a worker that trains may keep its state; Slurm and Kubernetes wait 30 before they kill
@@ -99,7 +100,7 @@ def run_jobs(
                             ) from None
                         except Exception as error:
                             made.failures.append(
-                                f"{job.domain or 'base'}/seed{job.seed}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                                f"{job.domain or 'base'}/seed{job.seed}: {type(error).__name__}: {redacted(' '.join(str(error).split()))[:300]}"
                             )
             except BaseException:  # whatever ends the run: nobody goes on working for it
                 workers = list((pool._processes or {}).values())
