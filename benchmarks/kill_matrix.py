@@ -45,9 +45,14 @@ execution: {processes: 1, device: cpu, linear: torch, checkpoint_minutes: 0}
 """
 STAGES = ("loading", "training", "writing a cell", "measuring", "joining trials", "analysis", "report", "collect")
 BLOWS = ("SIGTERM", "SIGKILL", "full disk", "not writable")
-PATIENCE = 240.0  # seconds after which a run is taken to hang
-# Root for whom permission bits hold: capabilities 1 and 2 (DAC_OVERRIDE, DAC_READ_SEARCH) leave the bounding set (prctl 24), then the program starts.
-WITHOUT_PRIVILEGE = "import ctypes, os, sys; c = ctypes.CDLL(None); [c.prctl(24, k, 0, 0, 0) for k in (1, 2)]; os.execv(sys.argv[1], sys.argv[1:])"
+PATIENCE = 500.0  # seconds after which a run is taken to hang
+# On one core, and as root for whom permission bits hold: capabilities 1 and 2 (DAC_OVERRIDE, DAC_READ_SEARCH) leave the bounding set (prctl 24).
+LAUNCH = """import ctypes, os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+if os.geteuid() == 0:
+    for capability in (1, 2):
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+os.execv(sys.argv[2], sys.argv[2:])"""
 
 
 @dataclass
@@ -68,8 +73,8 @@ class Run:
 
     def __init__(self, place: Place, command: str):
         self.place, self.lines, self.started = place, [], time.monotonic()
-        plain = [sys.executable, "-ISc", WITHOUT_PRIVILEGE] if os.geteuid() == 0 else []
-        arguments = [*plain, sys.executable, "-m", "holdfast", command, str(place.root / "study.yaml"), "-o", str(place.out), "--offline"]
+        cores = sorted(os.sched_getaffinity(0))
+        arguments = [sys.executable, "-ISc", LAUNCH, str(cores[place.number % len(cores)]), sys.executable, "-m", "holdfast", command, str(place.root / "study.yaml"), "-o", str(place.out), "--offline"]
         env = {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(place.root), "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
         self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env)
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -138,8 +143,8 @@ def _lives(group: int) -> bool:
 class Place:
     """One chain's folder: on a small file system of its own, where this process may mount one."""
 
-    def __init__(self, root: Path, size: str = "24m"):
-        self.root, self.out = root, root / "out"
+    def __init__(self, root: Path, number: int = 0, size: str = "24m"):
+        self.root, self.out, self.number = root, root / "out", number
         root.mkdir()
         self.mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", root], capture_output=True).returncode == 0
         (root / "study.yaml").write_text(STUDY)
@@ -272,7 +277,7 @@ def judge(trial: Trial, run: Run, code: int | None, place: Place) -> None:
 
 def chain(number: int, root: Path, expected: bytes, seed: int, stages: tuple[str, ...] = STAGES, strikes: int = 2) -> list[Trial]:
     """All stages, each with its blows, then the end; what the end shows to be wrong stands with the last trial."""
-    draw, place, trials = random.Random(f"{seed}/{number}"), Place(root), []
+    draw, place, trials = random.Random(f"{seed}/{number}"), Place(root, number), []
     try:
         for i, stage in [(i, stage) for i, stage in enumerate(stages) for _ in range(strikes)]:
             run = Run(place, "collect" if stage == "collect" else "run")
@@ -287,6 +292,7 @@ def chain(number: int, root: Path, expected: bytes, seed: int, stages: tuple[str
             if not trial.late:
                 judge(trial, run, code, place)
             trials.append(trial)
+            print(f"{number:3d} {stage:15s} {trial.blow:20s} {'late' if trial.late else code} {'; '.join(trial.wrong) or trial.last[:110]}", flush=True)
         run = Run(place, "collect" if "collect" in stages else "run")
         code = run.end()
         trials[-1].wrong += [] if code == 0 else [f"the last run ended with {code}: {run.lines[-3:]}"]
@@ -321,8 +327,7 @@ def main() -> int:
         expected = undisturbed(Path(scratch) / "whole")
         with ThreadPoolExecutor(asked.at_once) as pool:
             for made in pool.map(lambda n: chain(n, Path(scratch) / f"chain{n}", expected, asked.seed), range(asked.chains)):
-                for trial in made:
-                    print(f"{trial.chain:3d} {trial.stage:15s} {trial.blow:20s} {'late' if trial.late else trial.code} {'; '.join(trial.wrong) or trial.last[:110]}", flush=True)
+                print(f"chain {made[0].chain}: {'; '.join(made[-1].wrong) or 'the same findings, nothing left'}", flush=True)
                 trials += made
                 if asked.out:
                     asked.out.write_text(json.dumps([asdict(t) for t in trials], indent=1) + "\n")
