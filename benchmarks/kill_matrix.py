@@ -74,7 +74,8 @@ class Run:
     def __init__(self, place: Place, command: str):
         self.place, self.lines, self.started = place, [], time.monotonic()
         cores = sorted(os.sched_getaffinity(0))
-        arguments = [sys.executable, "-ISc", LAUNCH, str(cores[place.number % len(cores)]), sys.executable, "-m", "holdfast", command, str(place.root / "study.yaml"), "-o", str(place.out), "--offline"]
+        launch = [sys.executable, "-ISc", LAUNCH, str(cores[place.number % len(cores)])]
+        arguments = [*launch, sys.executable, "-m", "holdfast", command, str(place.root / "study.yaml"), "-o", str(place.out), "--offline"]
         env = {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(place.root), "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
         self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env)
         self.reader = threading.Thread(target=self._read, daemon=True)

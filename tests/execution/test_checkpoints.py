@@ -62,6 +62,34 @@ def test_a_training_that_was_ended_goes_on_where_it_was(tmp_path, group):
     assert cells(tmp_path / "whole") == cells(tmp_path / "out") != {}
 
 
+LOST = """import signal, sys, weakref
+from holdfast import cli
+
+class Kept:
+    pass
+
+def lost(_):
+    signal.raise_signal(signal.SIGTERM)
+    for _ in range(9):
+        pass  # where the interrupt is raised, and lost
+
+def run():
+    kept = Kept()
+    held = weakref.ref(kept, lost)
+    del kept
+    for _ in range(10**9):
+        pass
+    print("went on")
+
+cli._run = run
+cli.main()"""
+
+
+def test_an_interrupt_that_falls_into_a_callback_is_not_lost():
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130 and done.stdout == "" and done.stderr.startswith("holdfast: interrupted") and done.stderr.count("\n") == 1
+
+
 def test_when_a_training_is_kept_is_no_part_of_what_it_is(tmp_path):
     (tmp_path / "study.yaml").write_text(STUDY)
     names = set()

@@ -10,19 +10,29 @@ from holdfast.errors import Interrupted
 
 def main() -> None:
     """Entry point `holdfast`. Exit codes: 0 ok, 1 a claim refused (--strict), 2 bad input, 3 some cells failed or are missing, 130 interrupted."""
-    for notice in (signal.SIGINT, signal.SIGTERM):
+    notices, heard = (signal.SIGINT, signal.SIGTERM), sys.unraisablehook
+    for notice in notices:
         signal.signal(notice, _leave)
+    sys.unraisablehook = lambda lost: _again() if lost.exc_type is Interrupted else heard(lost)
     try:
         _run()
     except (Interrupted, KeyboardInterrupt):
-        for notice in (signal.SIGINT, signal.SIGTERM):
+        for notice in notices:
             signal.signal(notice, signal.SIG_IGN)
         print("holdfast: interrupted; what is finished is kept, run the same command to go on", file=sys.stderr)
         sys.exit(130)
+    finally:
+        sys.unraisablehook = heard
 
 
 def _leave(*_: object) -> None:
     raise Interrupted  # not KeyboardInterrupt, which the command line's library would end on without a word
+
+
+def _again() -> None:
+    """An interrupt that fell into a finaliser or a callback of a weak reference was lost there: it is raised once more, a moment later."""
+    signal.signal(signal.SIGALRM, _leave)
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
 
 
 def _run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -104,12 +105,14 @@ def train(
 
 
 def save(model: nn.Module, out: Path) -> None:
-    """PEFT's own format, without a machine's path in it."""
+    """PEFT's own format, without a machine's path in it, and the same bytes from every process."""
     model.peft_config["default"].base_model_name_or_path = ""
     model.eval().save_pretrained(out, safe_serialization=True)
-    readme = out / "README.md"
-    if readme.exists():
-        readme.unlink()
+    (out / "README.md").unlink(missing_ok=True)
+    config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
+    if isinstance(config["target_modules"], list):  # a set, written in the order of this process's hashes
+        config["target_modules"].sort()
+    (out / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _loop(
