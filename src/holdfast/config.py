@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from holdfast.errors import ConfigError
+from holdfast.redact import redacted_tree
 
 BENCHMARKS = ("gsm8k", "mmlu", "hellaswag", "truthfulqa")
 AXES = ("imitation", "feedback", "doubt")
@@ -187,6 +188,9 @@ class ExecutionConfig(Part):
     )
     memory_gb: PositiveFloat | None = Field(
         None, description="GiB one process may hold, weights included; rows, slots and what is kept are made to fit. None: fixed sizes."
+    )
+    checkpoint_minutes: float | None = Field(
+        10.0, ge=0, description="An adapter in training is kept this often, to go on from after an interruption; 0: every step, None: on SIGTERM alone."
     )
     linear: Literal["auto", "torch", "onednn"] = Field(
         "auto", description="Matrix multiply on a CPU; auto: whichever a check at a run's first start finds clearly faster, kept with the run."
@@ -375,5 +379,5 @@ def schema_json() -> str:
 
 
 def resolved(study: Study) -> str:
-    """The whole study as YAML, defaults included."""
-    return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    """The whole study as YAML, defaults included, secrets left out."""
+    return yaml.safe_dump(redacted_tree(study.model_dump(mode="json")), sort_keys=False, allow_unicode=True, width=120)

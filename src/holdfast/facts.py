@@ -8,6 +8,7 @@ from typing import Any
 from holdfast import instruments
 from holdfast.config import Study
 from holdfast.instruments.style import STYLES
+from holdfast.redact import redacted
 
 
 def study_facts(study: Study) -> dict[str, Any]:
@@ -15,8 +16,8 @@ def study_facts(study: Study) -> dict[str, Any]:
     built = [(i.kind, instruments.build(i.kind, STYLES[i.style], **i.options)) for i in study.instruments]
     name = study.model.name
     return {
-        "name": study.name,
-        "base": name.rsplit("/", 1)[-1] if name.startswith(("/", ".")) else name,
+        "name": redacted(study.name),
+        "base": redacted(name.rsplit("/", 1)[-1] if name.startswith(("/", ".")) else name),
         "domains": [
             {
                 "name": d.name,

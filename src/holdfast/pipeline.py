@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from holdfast import locks
 from holdfast.config import Study, resolved
 from holdfast.errors import DataError, IncompleteError
 from holdfast.execution import account, joined
@@ -22,6 +22,7 @@ from holdfast.execution.shards import Shard
 from holdfast.execution.worker import peak_memory
 from holdfast.facts import study_facts
 from holdfast.models.checkpoint import pick_device
+from holdfast.redact import redacted_tree
 from holdfast.store import Store, canonical, copy_atomic, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
@@ -97,9 +98,18 @@ def check(cells: Cells) -> None:
             )
 
 
-def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard | None = None) -> tuple[Cells, Plan]:
+def _store(out: Path, say: Callable[[str], None]) -> Store:
+    """The run's cells, once whatever dead processes left anywhere in its folder is gone."""
     store = Store(out / "cells", say)
     store.sweep()
+    for folder in (out, *out.glob("*/"), *out.glob("adapters/*/")):
+        if folder.is_dir() and folder != store.folder:
+            locks.sweep(folder)
+    return store
+
+
+def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard | None = None) -> tuple[Cells, Plan]:
+    store = _store(out, say)
     cells = Cells(study, store)
     check(cells)
     plan = make_plan(cells, shard)
@@ -123,15 +133,13 @@ def run_shard(
     cells, plan = _prepare(study, out, say, shard)
     say(f"shard {shard.index} of {shard.count}: {len(plan.jobs)} jobs")
     with progress(plan) as advance:
-        failures = run_jobs(study, cells.store.folder, plan.jobs, advance).failures
+        failures = run_jobs(study, cells.store.folder, plan.jobs, advance, say).failures
     return len(make_plan(Cells(study, Store(out / "cells", say))).jobs), failures
 
 
 def collect(study: Study, out: Path, *, say: Callable[[str], None]) -> Outcome:
     """Conclude from cells that shards have made, as `run` would have. Raises IncompleteError, naming the models, if some are missing."""
-    store = Store(out / "cells", say)
-    store.sweep()
-    cells = Cells(study, store)
+    cells = Cells(study, _store(out, say))
     plan = make_plan(cells)
     if plan.jobs:
         names = [f"{j.domain}/seed{j.seed}" if j.domain else "base" for j in plan.jobs]
@@ -150,7 +158,7 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     store = cells.store
     clock.append(time.monotonic())
     with progress(plan) as advance:
-        work = run_jobs(study, store.folder, plan.jobs, advance)
+        work = run_jobs(study, store.folder, plan.jobs, advance, say)
     clock.append(time.monotonic())
     timing: dict[str, Any] = {}
     if work.seconds:
@@ -203,7 +211,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     for file in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json"):
         copy_atomic(place / file, out / file)
     _adapters(cells, out)
-    about = {**environment(), "engine": _account(cells, models, out)}
+    about = redacted_tree({**environment(), "engine": _account(cells, models, out)})
     write_atomic(out / "environment.json", (json.dumps(about, indent=1) + "\n").encode())
     findings, audit = json.loads((out / "findings.json").read_bytes()), json.loads((out / "audit.json").read_bytes())
     stamp = out / ".report"
@@ -211,7 +219,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     if not ((out / "report.html").is_file() and stamp.is_file() and stamp.read_text() == wanted):
         say("drawing the report")
         write_report(out, findings, audit, about, out / "transcripts.jsonl.gz")
-        stamp.write_text(wanted)
+        write_atomic(stamp, wanted.encode())
     return Outcome(
         findings=findings,
         audit=audit,
@@ -255,10 +263,10 @@ def _analyse(cells: Cells, draft: Path) -> None:
 
     study, trials = cells.study, Trials(draft / "trials.parquet")
     chat = ChatFormat(load_tokenizer(study.model))
-    audit = run_audit(gather.from_materials(study, cells.materials, trials=trials, chat=chat, recorded=cells.recorded()))
+    audit = redacted_tree(run_audit(gather.from_materials(study, cells.materials, trials=trials, chat=chat, recorded=cells.recorded())))
     findings = findings_json(analyze(trials, {**study_facts(study), "audit": audit}))
     # Numbers of the recommendation that no cited cell holds: known only once the findings are.
-    audit += prose.check(AuditContext(study=study_facts(study), trials=trials, findings=json.loads(findings)))
+    audit += redacted_tree(prose.check(AuditContext(study=study_facts(study), trials=trials, findings=json.loads(findings))))
     (draft / "findings.json").write_bytes(findings)
     (draft / "audit.json").write_text(canonical(audit) + "\n", encoding="utf-8")
 
@@ -273,8 +281,7 @@ def _adapters(cells: Cells, out: Path) -> None:
                 continue
             target.mkdir(parents=True, exist_ok=True)
             for file in [*sorted((place / "adapter").iterdir()), place / "training.json"]:
-                if not (target / file.name).is_file() or (target / file.name).read_bytes() != file.read_bytes():
-                    shutil.copyfile(file, target / file.name)
+                copy_atomic(file, target / file.name)
 
 
 def read_transcripts(path: Path) -> list[dict[str, Any]]:

@@ -1,30 +1,31 @@
 """Content-addressed cells: a folder that exists complete or not at all.
 
 A cell's name is the hash of what it was made from. It is written beside its place and moved there by one rename, so a
-process killed at any moment loses at most the cell in flight. A cell whose files no longer match its manifest is
-recomputed, and said so.
+process killed at any moment loses at most the cell in flight (of an adapter, the steps since its last checkpoint). A cell
+whose files no longer match its manifest is recomputed, and said so.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import filecmp
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import ConfigError
+from holdfast import locks
+from holdfast.errors import ConfigError, ResourceError
+from holdfast.redact import redacted_tree
 
 MANIFEST = "manifest.json"
-HOST = re.sub(r"[^A-Za-z0-9_.]", "_", platform.node()) or "host"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def canonical(value: Any) -> str:
@@ -52,9 +53,8 @@ def writable(folder: Path, said: str) -> None:
     """Make `folder` and try it. Raises ConfigError, with the setting and place `said`, where nothing can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{uuid.uuid4().hex}"
-        probe.touch()
-        probe.unlink()
+        with locks.draft(folder):
+            pass
     except OSError as error:
         raise ConfigError(f"{said} cannot be written ({error.strerror}); name another folder") from None
 
@@ -75,69 +75,113 @@ class Store:
         place = self.folder / name
         if name in self._checked:
             return place
-        if not place.is_dir():
-            return None
-        try:
-            files = json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
-            whole = all(file_digest(place / file) == want for file, want in files.items())
-        except (OSError, ValueError, KeyError):
-            whole = False
-        if not whole:
-            self.warn(f"cell {name} does not match its manifest; it is made again")
-            shutil.rmtree(place, ignore_errors=True)
-            return None
-        self._checked.add(name)
-        return place
+        while (seen := _inode(place)) is not None:
+            if is_whole(place):
+                self._checked.add(name)
+                return place
+            if seen == _inode(place):  # else another process has made it again meanwhile
+                self.warn(f"cell {name} does not match its manifest; it is made again")
+                self._set_aside(place)
+        return None
+
+    def _set_aside(self, place: Path) -> None:
+        """Take a damaged cell out of its place in one step, then delete it; one that turns out to be whole is put back."""
+        with suppress(FileNotFoundError), locks.draft(self.folder) as draft:
+            place.rename(draft)
+            if is_whole(draft):
+                with suppress(OSError):  # there is another by now
+                    draft.rename(place)
 
     @contextmanager
     def making(self, name: str, identity: dict[str, Any]) -> Iterator[Path]:
-        """A folder to write a cell's files into; it takes the cell's place when the block ends without an error."""
-        draft = self.folder / f".draft-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        draft.mkdir(parents=True)
+        """A folder to write a cell's files into; it takes the cell's place when the block ends without an error.
+
+        Raises ResourceError if the folder takes no more.
+        """
         try:
-            yield draft
-            files = {p.relative_to(draft).as_posix(): file_digest(p) for p in sorted(draft.rglob("*")) if p.is_file()}
-            (draft / MANIFEST).write_text(canonical({"identity": identity, "files": files}) + "\n", encoding="utf-8")
+            with locks.draft(self.folder) as draft:
+                draft.mkdir()
+                yield draft
+                files = {p.relative_to(draft).as_posix(): file_digest(p) for p in sorted(draft.rglob("*")) if p.is_file()}
+                (draft / MANIFEST).write_text(canonical({"identity": redacted_tree(identity), "files": files}) + "\n", encoding="utf-8")
+                self._commit(draft, self.folder / name)
+        except Exception as error:
+            if why := no_room(error, self.folder):
+                raise ResourceError(f"-o/--out: {self.folder.parent}: {why}; free some room or name another folder, and run again (finished cells are kept)") from None
+            raise
+        self.partial(name).unlink(missing_ok=True)
+
+    def _commit(self, draft: Path, place: Path) -> None:
+        while True:
             try:
-                draft.rename(self.folder / name)
-            except OSError:
-                if not (self.folder / name / MANIFEST).is_file():
+                draft.rename(place)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            if is_whole(place):  # made by another process: equal names are made of equal things
+                return
+            self.warn(f"cell {place.name} does not match its manifest; it is replaced")
+            self._set_aside(place)
+
+    def partial(self, name: str) -> Path:
+        """Where what is known of an unfinished cell is kept from one process to the next; it goes when the cell is finished."""
+        return self.folder / f".partial-{name}.safetensors"
 
     def sweep(self) -> None:
-        """Remove drafts left by processes of this machine that no longer run; another machine's are its own."""
-        for draft in self.folder.glob(f".draft-{HOST}-*"):
-            pid = draft.name.removeprefix(f".draft-{HOST}-").split("-")[0]
-            if pid.isdigit() and not running(int(pid)):
-                shutil.rmtree(draft, ignore_errors=True)
+        """Remove what dead processes left: drafts, and partial states of cells that are finished."""
+        locks.sweep(self.folder)
+        for left in self.folder.glob(".partial-*.safetensors"):
+            if (self.folder / left.name.removeprefix(".partial-").removesuffix(".safetensors") / MANIFEST).is_file():
+                left.unlink(missing_ok=True)
 
 
-def running(pid: int) -> bool:
-    """Whether this machine has a process of that number that has not ended."""
+def is_whole(place: Path) -> bool:
+    """Whether a cell's files are there with the digests of its manifest."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        files = json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return all(file_digest(place / file) == want for file, want in files.items())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False
-    except PermissionError:
-        return True
-    return True
+
+
+def _inode(place: Path) -> int | None:
+    try:
+        return place.stat().st_ino if place.is_dir() else None
+    except OSError:
+        return None
+
+
+def no_room(error: BaseException, folder: Path) -> str | None:
+    """What the system says, if writing in `folder` failed: a full disk, a spent quota, a folder that is not to be written. Else None."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := re.search(r"\bcode: (\d{1,3})\b|\(os error (\d{1,3})\)", str(error))):
+        number = int(found[1] or found[2])  # as safetensors' own errors tell it
+    named = getattr(error, "filename", None)
+    elsewhere = isinstance(named, (str, os.PathLike)) and not Path(named).absolute().is_relative_to(folder.absolute())
+    return os.strerror(number) if number in _NO_ROOM and not elsewhere else None
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file in one step; nothing happens if it already holds these bytes."""
+    """Replace a file in one step; nothing happens if it already holds these bytes. Raises ResourceError if the folder takes no more."""
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    draft = path.with_name(f".{path.name}.{HOST}-{os.getpid()}")
-    draft.write_bytes(data)
-    os.replace(draft, path)
+    _replace(path, lambda draft: draft.write_bytes(data))
 
 
 def copy_atomic(source: Path, target: Path) -> None:
-    """Replace `target` by a copy of `source` in one step; nothing happens if it already holds the same bytes."""
+    """Replace `target` by a copy of `source` in one step; nothing happens if it already holds the same bytes. Raises as `write_atomic`."""
     if target.is_file() and filecmp.cmp(source, target, shallow=False):
         return
-    draft = target.with_name(f".{target.name}.{HOST}-{os.getpid()}")
-    shutil.copyfile(source, draft)
-    os.replace(draft, target)
+    _replace(target, lambda draft: shutil.copyfile(source, draft))
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    try:
+        with locks.draft(path.parent) as draft:
+            write(draft)
+            os.replace(draft, path)
+    except OSError as error:
+        if why := no_room(error, path.parent):
+            raise ResourceError(f"{path}: {why}; free some room or name another folder") from None
+        raise OSError(error.errno, error.strerror, str(path)) from None

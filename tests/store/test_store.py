@@ -1,9 +1,19 @@
 """A cell exists complete or not at all, and is never trusted when its bytes have changed."""
 
+import errno
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+
 import pytest
 
-from holdfast.errors import ConfigError
-from holdfast.store import HOST, Store, canonical, digest, write_atomic
+from holdfast import locks
+from holdfast.errors import ConfigError, ResourceError
+from holdfast.locks import HOST
+from holdfast.store import MANIFEST, Store, canonical, digest, is_whole, no_room, write_atomic
 
 
 def make(store, identity, text="x"):
@@ -44,13 +54,157 @@ def test_two_writers_of_one_cell_do_not_disturb_each_other(tmp_path):
     assert Store(tmp_path / "cells").find("trials-1") is not None
 
 
+def test_a_cell_that_another_process_made_again_meanwhile_is_not_deleted(tmp_path):
+    other = Store(tmp_path / "cells")
+    name = make(other, {"seed": 0})
+    (tmp_path / "cells" / name / "a.txt").write_text("y")
+
+    def meanwhile(_):
+        shutil.rmtree(tmp_path / "cells" / name)
+        make(other, {"seed": 0})
+
+    assert Store(tmp_path / "cells", meanwhile).find(name) is not None  # once it has been seen to be damaged, before it is taken away
+    assert is_whole(tmp_path / "cells" / name) and [p.name for p in (tmp_path / "cells").iterdir()] == [name]
+
+
+def test_a_damaged_cell_in_the_way_is_replaced_and_a_whole_one_stays(tmp_path):
+    said = []
+    store = Store(tmp_path / "cells", said.append)
+    for inside in ("damaged", "x"):
+        with store.making("trials-1", {}) as draft:
+            (draft / "a.txt").write_text("x")
+            other = Store(tmp_path / "cells")
+            shutil.rmtree(tmp_path / "cells" / "trials-1", ignore_errors=True)
+            with other.making("trials-1", {}) as theirs:
+                (theirs / "a.txt").write_text("x")
+            before = (tmp_path / "cells" / "trials-1").stat().st_ino
+            (tmp_path / "cells" / "trials-1" / "a.txt").write_text(inside)
+        assert (Store(tmp_path / "cells").find("trials-1") / "a.txt").read_text() == "x"
+        assert ((tmp_path / "cells" / "trials-1").stat().st_ino == before) == (inside == "x")
+    assert len(said) == 1 and [p.name for p in (tmp_path / "cells").iterdir()] == ["trials-1"]
+
+
+@pytest.mark.parametrize("files", ["[]", "7", '{"a.txt": 7}', '{"../../secret": "x"}', "[" * 99_999])
+def test_a_manifest_of_nonsense_is_a_damaged_cell(tmp_path, files):
+    name = make(Store(tmp_path / "cells"), {"seed": 0})
+    (tmp_path / "cells" / name / MANIFEST).write_text('{"files": ' + files + "}")
+    assert Store(tmp_path / "cells").find(name) is None and not (tmp_path / "cells" / name).exists()
+
+
 def test_foreign_files_are_left_alone_and_drafts_of_dead_processes_swept(tmp_path):
     store = Store(tmp_path / "cells")
     (tmp_path / "cells" / "mine.txt").write_text("keep")
     (tmp_path / "cells" / f".draft-{HOST}-999999999-aa").mkdir()
-    (tmp_path / "cells" / ".draft-another.host-999999999-aa").mkdir()  # whose processes this machine cannot see
+    (tmp_path / "cells" / f".draft-{HOST}-{os.getpid()}-bb").mkdir()  # of an earlier process with this one's number
+    (tmp_path / "cells" / f".draft-{HOST}-1-cc.lock").touch()  # killed before it wrote anything
+    for name in ("another.host-1-aa", "long.gone-1-aa"):
+        (tmp_path / "cells" / f".draft-{name}").mkdir()
+    os.utime(tmp_path / "cells" / ".draft-long.gone-1-aa", (0, 0))
     store.sweep()
-    assert sorted(p.name for p in (tmp_path / "cells").iterdir()) == [".draft-another.host-999999999-aa", "mine.txt"]
+    assert sorted(p.name for p in (tmp_path / "cells").iterdir()) == [".draft-another.host-1-aa", "mine.txt"]
+
+
+def test_a_draft_is_kept_while_its_process_runs_whatever_its_number_means_here(tmp_path, monkeypatch):
+    store = Store(tmp_path / "cells")
+    with monkeypatch.context() as context:
+        context.setattr(os, "getpid", lambda: 999999999)  # a container's number, unknown to the machine it shares its name with
+        making = store.making("trials-1", {})
+        draft = making.__enter__()
+    (draft / "a.txt").write_text("x")
+    Store(tmp_path / "cells").sweep()
+    making.__exit__(None, None, None)
+    assert (Store(tmp_path / "cells").find("trials-1") / "a.txt").read_text() == "x"
+
+
+def test_the_draft_of_a_killed_process_goes_and_that_of_a_living_one_stays(tmp_path):
+    code = """if True:
+        import sys, time
+        from pathlib import Path
+        from holdfast.store import Store
+        with Store(Path(sys.argv[1])).making("trials-1", {}) as draft:
+            (draft / "a.txt").write_text("half")
+            print("there", flush=True)
+            time.sleep(600)"""
+    store = Store(tmp_path / "cells")
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path / "cells"], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"there\n"
+        store.sweep()
+        assert len(list((tmp_path / "cells").glob(".draft-*/a.txt"))) == 1
+        process.send_signal(signal.SIGKILL)
+    store.sweep()
+    assert list((tmp_path / "cells").iterdir()) == []
+
+
+def test_a_lock_that_was_swept_before_it_was_held_is_taken_anew(tmp_path, monkeypatch):
+    held = locks.fcntl.flock
+    swept = []
+
+    def late(handle, how):
+        if not swept and how == locks.fcntl.LOCK_EX:
+            swept.append(True)
+            locks.sweep(tmp_path)
+        return held(handle, how)
+
+    monkeypatch.setattr(locks.fcntl, "flock", late)
+    with locks.draft(tmp_path) as draft:
+        draft.write_text("x")
+        locks.sweep(tmp_path)
+        assert swept and draft.read_text() == "x"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_locks_are_unknown_drafts_are_written_and_left_alone(tmp_path, monkeypatch):
+    def unknown(handle, how):
+        raise OSError(errno.EOPNOTSUPP, "no locks here")
+
+    monkeypatch.setattr(locks.fcntl, "flock", unknown)
+    store = Store(tmp_path / "cells")
+    with store.making("trials-1", {}) as draft:
+        (draft / "a.txt").write_text("x")
+        store.sweep()
+    assert store.find("trials-1") is not None
+
+
+def test_the_partial_state_of_a_cell_goes_when_it_is_finished(tmp_path):
+    store = Store(tmp_path / "cells")
+    store.partial("trials-1").write_text("state")
+    store.sweep()
+    assert store.partial("trials-1").is_file()
+    with store.making("trials-1", {}) as draft:
+        (draft / "a.txt").write_text("x")
+    assert not store.partial("trials-1").exists()
+    store.partial("trials-1").write_text("of another process that was killed later")
+    store.sweep()
+    assert [p.name for p in (tmp_path / "cells").iterdir()] == ["trials-1"]
+
+
+@pytest.fixture
+def small_files():
+    """No file may grow beyond 10 bytes: what a full disk does, without one."""
+    old, before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, old)
+
+
+def test_a_full_disk_is_one_error_with_the_fix_and_leaves_nothing(tmp_path, small_files):
+    store = Store(tmp_path / "cells")
+    with pytest.raises(ResourceError, match="File too large; free some room .* .finished cells are kept"), store.making("t-1", {}) as draft:
+        (draft / "a.txt").write_text("x" * 99)
+    with pytest.raises(ResourceError, match="findings.json: File too large; free"):
+        write_atomic(tmp_path / "findings.json", b"x" * 99)
+    assert [p.name for p in tmp_path.rglob("*")] == ["cells"]
+
+
+def test_what_other_libraries_say_of_a_full_disk_is_understood(tmp_path):
+    from safetensors import SafetensorError
+
+    full = SafetensorError('Error while serializing: I/O error: Os { code: 28, kind: StorageFull, message: "No space left on device" }')
+    assert no_room(full, tmp_path) == no_room(SafetensorError("I/O error: x (os error 28)"), tmp_path) == "No space left on device"
+    assert no_room(PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "cells" / "x")), tmp_path) == "Permission denied"
+    assert no_room(PermissionError(errno.EACCES, "Permission denied", "/somebody/elses"), tmp_path) is None
+    assert no_room(FileNotFoundError(errno.ENOENT, "No such file", "x"), tmp_path) is None and no_room(ValueError("code 28"), tmp_path) is None
 
 
 def test_equal_values_have_equal_digests_and_nan_is_refused():

@@ -5,20 +5,44 @@ from __future__ import annotations
 import signal
 import sys
 
+from holdfast.errors import Interrupted
+
 
 def main() -> None:
     """Entry point `holdfast`. Exit codes: 0 ok, 1 a claim refused (--strict), 2 bad input, 3 some cells failed or are missing, 130 interrupted."""
+    notices, heard = (signal.SIGINT, signal.SIGTERM), sys.unraisablehook
+    for notice in notices:
+        signal.signal(notice, _leave)
+    sys.unraisablehook = lambda lost: _again() if lost.exc_type is Interrupted else heard(lost)
+    try:
+        _run()
+    except (Interrupted, KeyboardInterrupt):
+        for notice in notices:
+            signal.signal(notice, signal.SIG_IGN)
+        print("holdfast: interrupted; what is finished is kept, run the same command to go on", file=sys.stderr)
+        sys.exit(130)
+    finally:
+        sys.unraisablehook = heard
+
+
+def _leave(*_: object) -> None:
+    raise Interrupted  # not KeyboardInterrupt, which the command line's library would end on without a word
+
+
+def _again() -> None:
+    """An interrupt that fell into a finaliser or a callback of a weak reference was lost there: it is raised once more, a moment later."""
+    signal.signal(signal.SIGALRM, _leave)
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+
+def _run() -> None:
     from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
     from holdfast.cli.app import app
-    from holdfast.errors import HoldfastError, IncompleteError, Interrupted
+    from holdfast.errors import HoldfastError, IncompleteError
     from holdfast.escape import one_line
+    from holdfast.redact import redacted
 
-    def leave(*_: object) -> None:
-        raise Interrupted  # not KeyboardInterrupt, which the command line's library would end on without a word
-
-    for notice in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(notice, leave)
     try:
         sys.exit(app(prog_name="holdfast", standalone_mode=False))
     except NoArgsIsHelpError as error:
@@ -26,22 +50,19 @@ def main() -> None:
         sys.exit(2)
     except ClickException as error:
         where = getattr(getattr(error, "ctx", None), "command_path", "holdfast")
-        print(f"holdfast: {one_line(error.format_message())}; see: {where} --help", file=sys.stderr)
+        print(f"holdfast: {one_line(redacted(error.format_message()))}; see: {where} --help", file=sys.stderr)
         sys.exit(2)
     except IncompleteError as error:
-        print(f"holdfast: {one_line(error)}", file=sys.stderr)
+        print(f"holdfast: {one_line(redacted(str(error)))}", file=sys.stderr)
         sys.exit(3)
     except HoldfastError as error:
-        print(f"holdfast: {one_line(error)}", file=sys.stderr)
+        print(f"holdfast: {one_line(redacted(str(error)))}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        print(f"holdfast: {one_line(error.filename or 'file')}: {error.strerror}; name another place, or free some room", file=sys.stderr)
+        print(f"holdfast: {one_line(redacted(str(error.filename or 'file')))}: {error.strerror}; name another place, or free some room", file=sys.stderr)
         sys.exit(2)
-    except (Interrupted, KeyboardInterrupt):
-        print("holdfast: interrupted; finished cells are kept, run the same command to go on", file=sys.stderr)
-        sys.exit(130)
 
 
 __all__ = ["main"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.config import Study
+from holdfast.errors import Interrupted
 from holdfast.execution import account
 from holdfast.execution.keys import ModelKey, adapter_keys
 from holdfast.execution.materials import Materials
@@ -46,6 +47,8 @@ class Cells:
         self.encoded: dict[int, tuple[list[int], int]] = {}
         self.seconds: dict[str, float] = {}
         self.flops = 0
+        self.leaving: Callable[[], bool] = lambda: False  # whether this process has been told to end
+        self.training = False  # and whether it would first keep a training's state
 
     @cached_property
     def base_digest(self) -> str:
@@ -138,14 +141,17 @@ class Cells:
         name = self.store.name("adapter", identity)
         found = self.store.find(name)
         if found is None:
-            with self.store.making(name, identity) as draft, self._timed("training"):
-                self._train(domain, seed, draft, tick)
+            with self._keeping(self.study.train.trainer != "trl"), self.store.making(name, identity) as draft, self._timed("training"):
+                self._train(domain, seed, draft, tick, name)
             found = self.store.find(name)
             assert found is not None
+            if self.leaving():
+                raise Interrupted
         return found
 
-    def _train(self, domain: str, seed: int, draft: Path, tick: Tick) -> None:
+    def _train(self, domain: str, seed: int, draft: Path, tick: Tick, name: str) -> None:
         from holdfast.training import lora
+        from holdfast.training.snapshot import Snapshots
 
         config, train = self.study.domain(domain), self.study.train
         if config.identity:
@@ -153,7 +159,11 @@ class Cells:
             (draft / "training.json").write_text(canonical({"num_steps": 0, "identity": True}) + "\n", encoding="utf-8")
             return
         encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self.encoded)
-        trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit,
+        snapshots = Snapshots(
+            self.store.partial(name), f"{name} on {next(self.base.model.parameters()).device.type}",
+            minutes=self.study.execution.checkpoint_minutes, say=lambda text: self.store.warn(f"{domain}/seed{seed}: {text}"), leaving=self.leaving,
+        )  # fmt: skip
+        trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit, snapshots=snapshots,
                           checkpointing=self.study.execution.gradient_checkpointing)  # fmt: skip
         if train.trainer == "trl":
             from holdfast.training import reference
@@ -182,6 +192,14 @@ class Cells:
             "num_truncated": encoding.num_truncated,
         }
         (draft / "training.json").write_text(canonical(summary) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def _keeping(self, keeps: bool) -> Iterator[None]:
+        self.training = keeps
+        try:
+            yield
+        finally:
+            self.training = False
 
     # --- trials ---------------------------------------------------------------------------------------------------------
 

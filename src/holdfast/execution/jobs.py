@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.config import Study
+from holdfast.redact import redacted
 
 Progress = Callable[[int, str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Work:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + took
 
     def fail(self, job: Job, error: BaseException) -> None:
-        self.failures.append(f"{job.name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        self.failures.append(f"{job.name}: {type(error).__name__}: {redacted(' '.join(str(error).split()))[:300]}")
 
 
 def longest_first(jobs: Sequence[Job]) -> list[Job]:
@@ -67,14 +69,14 @@ def num_threads(study: Study) -> int:
     return study.execution.cpus_per_worker if study.execution.kind == "ray" else local.num_threads(study)
 
 
-def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress) -> Work:
+def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say = lambda _: None) -> Work:
     """Make every job's cells; `failures` holds one line per job that failed. Finished cells survive whatever happens.
 
-    `progress` is called with (prompts and training examples done, model name).
+    `progress` is called with (prompts and training examples done, model name), `say` with what a worker remarks.
     """
     if not jobs:
         return Work()
     from holdfast.execution import local, on_ray
 
     run = on_ray.run_jobs if study.execution.kind == "ray" else local.run_jobs
-    return run(study, cells_folder, jobs, progress)
+    return run(study, cells_folder, jobs, progress, say)

@@ -11,14 +11,16 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from holdfast.config import Study
 from holdfast.errors import HoldfastError, Interrupted, ResourceError
-from holdfast.execution.jobs import Done, Job, Progress, Work, longest_first
+from holdfast.execution.jobs import Done, Job, Progress, Say, Work, longest_first
 from holdfast.store import Store
 
+GRACE = 25.0  # seconds in which a worker that trains may keep its state; Slurm and Kubernetes wait 30 before they kill
 _worker: dict[str, Any] = {}
 
 
@@ -36,19 +38,19 @@ def num_threads(study: Study, num_jobs: int | None = None) -> int:
     return max(1, len(os.sched_getaffinity(0)) // (processes if num_jobs is None else min(processes, num_jobs)))
 
 
-def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress) -> Work:
-    """Raises ResourceError if the system ends a worker."""
+def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say) -> Work:
+    """When this process is interrupted, workers keep the state of an adapter in training, and end. Raises ResourceError if the system ends a worker."""
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
     made = Work(threads=num_threads(study, len(jobs)))
     stop = threading.Event()
-    drain = threading.Thread(target=_drain, args=(events, progress, stop), daemon=True)
+    drain = threading.Thread(target=_drain, args=(events, progress, say, stop), daemon=True)
     drain.start()
     given = (study.model_dump_json(), str(cells_folder), made.threads, events, os.getpid())
     try:
         with ProcessPoolExecutor(min(num_processes(study), len(jobs)), context, _start, given) as pool:
-            pending = {pool.submit(_job, job): job for job in longest_first(jobs)}
             try:
+                pending = {pool.submit(_job, job): job for job in longest_first(jobs)}
                 while pending:
                     done, _ = wait(pending, return_when=FIRST_COMPLETED)
                     for future in done:
@@ -56,7 +58,6 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Pr
                         try:
                             made.add(future.result())
                         except HoldfastError:
-                            pool.shutdown(wait=False, cancel_futures=True)
                             raise
                         except BrokenProcessPool:
                             raise ResourceError(
@@ -66,13 +67,13 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Pr
                             ) from None
                         except Exception as error:
                             made.fail(job, error)
-            except (Interrupted, KeyboardInterrupt):
-                processes_left = list((pool._processes or {}).values())
+            except BaseException:  # whatever ends the run: nobody goes on working for it
+                workers = list((pool._processes or {}).values())
                 pool.shutdown(wait=False, cancel_futures=True)
-                for process in processes_left:
-                    process.kill()  # they ignore what an interrupt sends to the whole group, so that this process alone decides
-                    process.join()
-                Store(cells_folder).sweep()
+                try:
+                    _dismiss(workers)
+                finally:
+                    Store(cells_folder).sweep()
                 raise
     finally:
         stop.set()
@@ -80,10 +81,27 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Pr
     return made
 
 
-def _drain(events: Any, progress: Progress, stop: threading.Event) -> None:
+def _dismiss(workers: Sequence[Any]) -> None:
+    """End every worker: asked, then killed. They ignore what an interrupt sends to the whole group, so that this process alone decides."""
+    try:
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGUSR1)
+        until = time.monotonic() + GRACE
+        for worker in workers:
+            worker.join(max(0.0, until - time.monotonic()))
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.join()
+
+
+def _drain(events: Any, progress: Progress, say: Say, stop: threading.Event) -> None:
+    """Events of workers: (work done, model), or (something to say,)."""
     while not (stop.is_set() and events.empty()):
         try:
-            progress(*events.get(timeout=0.2))
+            event = events.get(timeout=0.2)
+            say(*event) if len(event) == 1 else progress(*event)
         except (queue.Empty, EOFError, OSError):
             continue
 
@@ -91,10 +109,20 @@ def _drain(events: Any, progress: Progress, stop: threading.Event) -> None:
 def _start(study_json: str, folder: str, threads: int, events: Any, parent: int) -> None:
     for notice in (signal.SIGINT, signal.SIGTERM):
         signal.signal(notice, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, _leave)
     threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
     from holdfast.execution.worker import Worker
 
-    _worker.update(worker=Worker(Study.model_validate_json(study_json), Path(folder), threads), events=events)
+    worker = Worker(Study.model_validate_json(study_json), Path(folder), threads, lambda text: events.put((text,)))
+    worker.cells.leaving = lambda: "leaving" in _worker
+    _worker.update(worker=worker, events=events)
+
+
+def _leave(*_: object) -> None:
+    """What this process is asked by `_dismiss`: to end now, or, while it trains, before the next pass."""
+    if not ("worker" in _worker and _worker["worker"].cells.training):
+        os._exit(130)
+    _worker["leaving"] = True
 
 
 def _leave_with_parent(parent: int) -> None:
@@ -105,4 +133,7 @@ def _leave_with_parent(parent: int) -> None:
 
 
 def _job(job: Job) -> Done:
-    return _worker["worker"].do(job, lambda count, name: _worker["events"].put((count, name)))[0]
+    try:
+        return _worker["worker"].do(job, lambda count, name: _worker["events"].put((count, name)))[0]
+    except Interrupted:
+        os._exit(130)

@@ -18,8 +18,9 @@ from typing import Any
 
 from holdfast.config import Study
 from holdfast.errors import ConfigError, HoldfastError, Interrupted, ResourceError
-from holdfast.execution.jobs import Done, Job, Progress, Work, longest_first
-from holdfast.store import HOST, Store, running
+from holdfast.execution.jobs import Done, Job, Progress, Say, Work, longest_first
+from holdfast.locks import HOST
+from holdfast.store import Store
 
 # Settings of the hub, handed to every worker. Not HF_TOKEN: Ray writes a runtime environment to its logs.
 PASSED_ON = (
@@ -36,7 +37,7 @@ class Actor:
     """What runs in a worker process. `start` and `do` take turns; `told` answers beside them."""
 
     def __init__(self) -> None:
-        self._told: list[tuple[int, str]] = []
+        self._told: list[tuple[Any, ...]] = []
 
     def start(self, study_json: str, cells_folder: str, threads: int, beacon: str) -> tuple[str, int, dict[str, str]]:
         """(host, process id, versions of what a cell's numbers hang on). Raises ConfigError if the run folder is not seen here."""
@@ -48,7 +49,7 @@ class Actor:
                 raise ConfigError(f"-o/--out: {folder} on {HOST} is not the driver's folder; name one that all machines share")
             time.sleep(0.2)
         Store(folder).sweep()  # what a lost worker left on this machine
-        self._worker = Worker(Study.model_validate_json(study_json), folder, threads)
+        self._worker = Worker(Study.model_validate_json(study_json), folder, threads, lambda text: self._told.append((text,)))
         return HOST, os.getpid(), _versions()
 
     def do(self, job: Job) -> tuple[Done, list[str]]:
@@ -58,8 +59,8 @@ class Actor:
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))  # a setting of the thread, which need not be that of `start`
         return self._worker.do(job, lambda count, name: self._told.append((count, name)))
 
-    def told(self) -> list[tuple[int, str]]:
-        """(work done, model name) since the last call."""
+    def told(self) -> list[tuple[Any, ...]]:
+        """(work done, model name) or (a remark,), since the last call."""
         told, self._told = self._told, []
         return told
 
@@ -76,17 +77,17 @@ class _Running:
     told: Any = None
 
 
-def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress) -> Work:
+def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say) -> Work:
     """Raises ConfigError if there is no Ray or no cluster, or if a machine has other versions or another folder;
     ResourceError if no worker can be had.
     """
     with _notices() as heed, _connected(study, heed) as ray:
-        return _Run(ray, study, cells_folder.resolve(), progress).carry_out(jobs, heed)
+        return _Run(ray, study, cells_folder.resolve(), progress, say).carry_out(jobs, heed)
 
 
 class _Run:
-    def __init__(self, ray: Any, study: Study, folder: Path, progress: Progress):
-        self.ray, self.study, self.folder, self.progress = ray, study, folder, progress
+    def __init__(self, ray: Any, study: Study, folder: Path, progress: Progress, say: Say):
+        self.ray, self.study, self.folder, self.progress, self.say = ray, study, folder, progress, say
         self.asked = study.execution
         self.gpus = _gpus(ray, study)
         self.workers: list[_Running] = []
@@ -207,8 +208,8 @@ class _Run:
                     told = self.ray.get(ref)
                 except self.ray.exceptions.RayError:
                     continue
-                for count, name in told:
-                    self.progress(count, name)
+                for event in told:
+                    self.say(*event) if len(event) == 1 else self.progress(*event)
 
     def _drop(self, worker: _Running) -> None:
         self.workers.remove(worker)
@@ -219,7 +220,7 @@ class _Run:
         for worker in list(self.workers):
             self._drop(worker)
         deadline = time.monotonic() + 10
-        while any(map(running, self.pids)) and time.monotonic() < deadline:
+        while any(map(_running, self.pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
         (self.folder / self.beacon).unlink(missing_ok=True)
         Store(self.folder).sweep()
@@ -310,6 +311,20 @@ def _room(ray: Any, cpus: int, gpus: float) -> int:
                 most = min(most, int(has.get("GPU", 0)) * int(1 / gpus + 1e-9))  # a worker's share lies on one accelerator
             rooms += most
     return rooms
+
+
+def _running(pid: int) -> bool:
+    """Whether this machine has a process of that number that has not ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True
 
 
 def _versions() -> dict[str, str]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from holdfast.config import Study
 from holdfast.execution.jobs import Done, Job
 from holdfast.execution.keys import ModelKey, adapter_keys
-from holdfast.store import HOST, Store
+from holdfast.locks import HOST
+from holdfast.store import Store
 
 
 class Worker:
-    """Settings of this process, and the cells of one study made in it. `threads`: of torch, for one matrix multiply."""
+    """Settings of this process, and the cells of one study made in it. `threads`: of torch, for one matrix multiply; `say`: remarks."""
 
-    def __init__(self, study: Study, cells_folder: Path, threads: int):
+    def __init__(self, study: Study, cells_folder: Path, threads: int, say: Callable[[str], None]):
         os.environ["OMP_NUM_THREADS"] = str(threads)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         import torch
@@ -34,7 +35,7 @@ class Worker:
         transformers.utils.logging.disable_progress_bar()
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        self.cells = Cells(study, Store(cells_folder))
+        self.cells = Cells(study, Store(cells_folder, say))
 
     def do(self, job: Job, tell: Callable[[int, str], None]) -> tuple[Done, list[str]]:
         """Make a job's cells, and name them; `tell` is called with (work done since the last call, model name), four times a second at most."""

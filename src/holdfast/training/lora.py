@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from torch.nn import functional as F
 from holdfast.config import TrainConfig
 from holdfast.engine import adapter, kernels, memory, packed, plans
 from holdfast.engine.fit import Fit, check_fit
-from holdfast.errors import ModelError
+from holdfast.errors import Interrupted, ModelError
+from holdfast.training import snapshot
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.head import row_loss
+from holdfast.training.snapshot import Snapshots, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ def train(
     memory_bytes: int | None = None,
     fit: Fit | None = None,
     checkpointing: bool = False,
+    snapshots: Snapshots | None = None,
 ) -> Training:
     """Train one adapter and save it in PEFT's format under `out`. The base's weights are never changed.
 
@@ -78,20 +82,18 @@ def train(
     `fit`: whether the base takes packed rows, if that was found before. `memory_bytes`: what this process may hold; where memory runs
     short, passes are made smaller, which changes rounding alone. `checkpointing`: activations are computed again in the backward pass.
 
-    Raises ModelError if the adapter changes nothing, ResourceError if not even the smallest pass fits in memory.
+    `snapshots`: the training goes on from what is kept there, and keeps its state there. The result is byte for byte that of a training
+    nobody interrupted.
+
+    Raises Interrupted when `snapshots.leaving()`, with the steps done so far kept; ModelError if the adapter changes nothing, ResourceError if
+    not even the smallest pass fits in memory.
     """
     model = with_adapter(copy.deepcopy(base) if _small(base) else base, config, seed)
     try:
-        keep = checkpoints or {}
-
-        def after(step: int) -> None:
-            if step in keep:
-                save(model, keep[step])
-                model.train()
-            if progress:
-                progress(1)
-
-        record = _loop(model, examples, config, seed, max_steps, after, kernel, memory_bytes, fit or check_fit(base), checkpointing)
+        record = _loop(
+            model, examples, config, seed, max_steps, checkpoints or {}, progress or (lambda _: None), kernel, memory_bytes,
+            fit or check_fit(base), checkpointing, snapshots or Snapshots(out, ""),
+        )  # fmt: skip
         if not allow_unchanged and not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
             raise ModelError(
                 "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
@@ -103,31 +105,46 @@ def train(
 
 
 def save(model: nn.Module, out: Path) -> None:
-    """PEFT's own format, without a machine's path in it."""
+    """PEFT's own format, without a machine's path in it, and the same bytes from every process."""
     model.peft_config["default"].base_model_name_or_path = ""
     model.eval().save_pretrained(out, safe_serialization=True)
-    readme = out / "README.md"
-    if readme.exists():
-        readme.unlink()
+    (out / "README.md").unlink(missing_ok=True)
+    config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
+    if isinstance(config["target_modules"], list):  # a set, written in the order of this process's hashes
+        config["target_modules"].sort()
+    (out / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _loop(
-    model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, after: Callable[[int], None],
-    kernel: kernels.Name, memory_bytes: int | None, fit: Fit, checkpointing: bool,
+    model: nn.Module, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, keep: Mapping[int, Path],
+    progress: Callable[[int], None], kernel: kernels.Name, memory_bytes: int | None, fit: Fit, checkpointing: bool, snapshots: Snapshots,
 ) -> Training:  # fmt: skip
     torch.manual_seed(seed)
     use_packed = fit.why_not is None
-    weights = [p for p in model.parameters() if p.requires_grad]
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    weights = list(named.values())
     device = weights[0].device
     optimizer = torch.optim.AdamW(
         weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
     )
-    losses, rates, tokens, loss_tokens = [], [], 0, 0
-    model.train()
     within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1, checkpointing)
+    done = snapshots.read({name: p.shape for name, p in named.items()}, keep)
+    if done is None:
+        done = State(0, {}, {}, {}, [], [], 0, 0, within.pass_tokens)
+    else:
+        for step, found in done.kept.items():
+            snapshot.set_weights(named, found)
+            save(model, keep[step])
+        snapshot.restore(done, named, optimizer)
+        within = replace(within, pass_tokens=min(within.pass_tokens, done.pass_tokens))
+        progress(done.step)
+    model.train()
     prune = fit.prune and not checkpointing  # a layer that is computed again must be what it was
     with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel), _recomputing(model, checkpointing, use_packed):
         for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
+            if step < done.step:
+                continue
+            done.random = snapshot.random_states(device)
             batch = [examples[i] for i in indices]
             rate = config.learning_rate * learning_rate_factor(step, max_steps, config)
             for group in optimizer.param_groups:
@@ -138,6 +155,9 @@ def _loop(
                 optimizer.zero_grad(set_to_none=True)
                 loss = 0.0
                 for row in _rows(batch, most.pass_tokens):
+                    if snapshots.leaving():
+                        snapshots.write(done, named, optimizer)
+                        raise Interrupted
                     part = (
                         _packed_loss(model, row, device, prune, kernel) if use_packed else _padded_loss(model, row, device)
                     ) / total
@@ -149,17 +169,25 @@ def _loop(
             torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            losses.append(loss)
-            rates.append(rate)
-            tokens += sum(len(e.ids) for e in batch)
-            loss_tokens += total
-            after(step + 1)
+            done.step, done.pass_tokens = step + 1, within.pass_tokens
+            done.loss.append(loss)
+            done.rates.append(rate)
+            done.tokens += sum(len(e.ids) for e in batch)
+            done.loss_tokens += total
+            if step + 1 in keep:
+                save(model, keep[step + 1])
+                model.train()
+                done.kept[step + 1] = {name: p.detach().clone() for name, p in named.items()}
+            progress(1)
+            if step + 1 < max_steps and snapshots.due():
+                done.random = snapshot.random_states(device)
+                snapshots.write(done, named, optimizer)
     return Training(
-        loss=tuple(losses),
-        learning_rate=tuple(rates),
-        num_steps=len(losses),
-        num_tokens=tokens,
-        num_loss_tokens=loss_tokens,
+        loss=tuple(done.loss),
+        learning_rate=tuple(done.rates),
+        num_steps=done.step,
+        num_tokens=done.tokens,
+        num_loss_tokens=done.loss_tokens,
         trainable_parameters=sum(p.numel() for p in weights),
         packed=use_packed,
     )
