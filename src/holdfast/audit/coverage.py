@@ -16,9 +16,9 @@ NEXT = "Read the bounds instead of the rate; give the model a format it keeps (t
 def coverage(trials: pa.Table) -> list[dict[str, Any]]:
     """[{instrument, condition, model, form, known_mean}]: mean kappa of mass answers, share of parsed generated ones."""
     table = trials.filter(pc.not_equal(trials["form"], "loglik"))
-    known = pc.if_else(
-        pc.equal(table["form"], "mass"), table["kappa"], pc.cast(pc.not_equal(table["outcome"], "unparsed"), pa.float64())
-    )
+    parsed = pc.not_equal(table["outcome"], "unparsed")
+    scored = pc.and_(pc.equal(table["form"], "mass"), parsed)  # a missing answer covers nothing
+    known = pc.if_else(scored, table["kappa"], pc.cast(parsed, pa.float64()))
     keys = ["instrument", "condition", "model", "form"]
     rows = table.append_column("known", known).group_by(keys).aggregate([("known", "mean")]).to_pylist()
     return [r for r in rows if r["known_mean"] is not None and r["known_mean"] == r["known_mean"]]

@@ -173,8 +173,13 @@ def doctor(model: Annotated[str, typer.Argument(help="Model to check.")] = "worl
 
 @app.command()
 def probe(
-    model: Annotated[str, typer.Argument(help="world:N, org/name@revision, or a folder.")],
-    adapter: Annotated[list[Path] | None, typer.Option("--adapter", help="PEFT folder; may be given several times.")] = None,
+    model: Annotated[str, typer.Argument(help="world:N, org/name@revision, a folder, or endpoint:http://HOST:PORT/v1.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Settings, for example model.served_model=NAME.")
+    ] = None,
+    adapter: Annotated[
+        list[Path] | None, typer.Option("--adapter", help="PEFT folder, or name of a served adapter; may be given several times.")
+    ] = None,
     study: Annotated[str | None, typer.Option(help="Study whose instruments are asked.")] = None,
     limit: Limit = None,
     device: Device = None,
@@ -186,7 +191,17 @@ def probe(
     from holdfast.cli.checks import probe as ask
 
     _quiet()
-    found = ask(_study([study or "embedded", f"model.name={model}"], device, dtype, limit, None, offline), list(adapter or []))
+    if model.startswith("endpoint:"):
+        from holdfast.cli.checks import probe_endpoint
+
+        own = [study or "embedded", "domains=[]", "dose={}", f"model.name={model}", *(settings or [])]
+        can, found = probe_endpoint(_study(own, device, dtype, limit, None, offline), [str(a) for a in adapter or []], study is not None)
+        if as_json:
+            print(json.dumps({"endpoint": can, **found}, indent=1))
+            return
+        print("\n".join(_lines({"endpoint": {n: ", ".join(v) if isinstance(v, tuple) else v for n, v in can.items()}})))
+    else:
+        found = ask(_study([study or "embedded", f"model.name={model}", *(settings or [])], device, dtype, limit, None, offline), list(adapter or []))
     if as_json:
         print(json.dumps(found, indent=1))
         return

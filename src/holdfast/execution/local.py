@@ -48,7 +48,9 @@ class Work:
 
 def num_processes(study: Study) -> int:
     if study.execution.processes:
-        return study.execution.processes
+        return study.execution.processes if study.model.endpoint is None else 1
+    if study.model.endpoint is not None:
+        return 1  # requests wait side by side in threads: execution.endpoint.concurrency
     from holdfast.models.checkpoint import pick_device
 
     return 1 if pick_device(study.execution.device).type != "cpu" else max(1, len(os.sched_getaffinity(0)))
@@ -127,7 +129,7 @@ def _start(study_json: str, folder: str, threads: int, events: Any, parent: int)
     import transformers
     from tqdm import tqdm
 
-    from holdfast.execution.cells import Cells
+    from holdfast.execution.served import open_cells
 
     tqdm.set_lock(threading.RLock())  # its own kind of lock outlives a killed process
     warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
@@ -135,7 +137,7 @@ def _start(study_json: str, folder: str, threads: int, events: Any, parent: int)
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    _worker.update(cells=Cells(Study.model_validate_json(study_json), Store(Path(folder))), events=events)
+    _worker.update(cells=open_cells(Study.model_validate_json(study_json), Store(Path(folder))), events=events)
 
 
 def _leave_with_parent(parent: int) -> None:
