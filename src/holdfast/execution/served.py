@@ -193,7 +193,7 @@ class ServedCells(Cells):
 
     def engine_of(self, key: ModelKey, log: ReplyLog | None) -> EndpointEngine:
         served, repeat = self.served(key)
-        return EndpointEngine(Asker(self.transport, log or ReplyLog(None), self.source), served, self.can, self.chat(), repeat)
+        return EndpointEngine(Asker(self.transport, ReplyLog(None) if log is None else log, self.source), served, self.can, self.chat(), repeat)
 
     def trials(self, key: ModelKey, tick: Tick = lambda _: None) -> list[Path]:
         for kind in self.missing_trials(key, None):
