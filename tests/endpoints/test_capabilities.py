@@ -34,6 +34,7 @@ def test_the_best_form_the_server_can_do_is_chosen(server, study, can, tokenizer
     assert found.models == (("base", "twin") if can.lists else None)
     if tokenizer and not can.token_ids:
         assert found.text_bos == (not can.adds_bos)  # one BOS, whoever writes it
+    assert found.echoes == can.echo == (found.echo or can.off_by_one) or not can.completions
     if can.off_by_one:
         assert any("not believed" in note for note in found.notes)
 

@@ -27,7 +27,8 @@ _PLAIN = "The capital of France is"
 class Capabilities:
     """`models`: names served, None if it does not say. `echo`, `prompt_logprobs`: log-probabilities of a prompt's tokens, and by which
     parameter. `top`, `chat_top`: alternatives of the next token in completions and in chat; 0: none. `text_bos`: whether texts are sent
-    with the BOS that our template writes. `scoring`: how choices after a templated or plain text are read; `chat_scoring`: after messages.
+    with the BOS that our template writes. `echoes`: an echoed prompt's text is the one that was sent. `scoring`: how choices after a
+    templated or plain text are read; `chat_scoring`: after messages.
     """
 
     base: str
@@ -40,6 +41,7 @@ class Capabilities:
     top: int = 0
     chat_top: int = 0
     text_bos: bool = True
+    echoes: bool = False
     scoring: str = "generated"
     chat_scoring: str = "generated"
     notes: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ class _Examination:
     def __init__(self, transport: Transport, model: ModelConfig, chat: ChatFormat | None):
         self.transport, self.model, self.format = transport, model, chat
         self.notes: list[str] = []
+        self.echoes = False
 
     def run(self, named: Sequence[str]) -> Capabilities:
         models = self._models()
@@ -82,7 +85,7 @@ class _Examination:
         chat_top = self._top(True) if chat else 0
         known = {"base": self.base, "models": tuple(models) if models is not None else None, "completions": completions, "chat": chat,
                  "token_ids": token_ids, "echo": echo, "prompt_logprobs": prompt_logprobs, "top": top, "chat_top": chat_top,
-                 "text_bos": text_bos}  # fmt: skip
+                 "text_bos": text_bos, "echoes": self.echoes}  # fmt: skip
         can = {"echo": echo, "prompt_logprobs": prompt_logprobs, "next_token": top > 0, "generated": completions}
         scoring = self._pick({**can, "generated": True}, "completions")
         chat_scoring = self._pick({"next_token": chat_top > 0, "generated": True}, "chat")
@@ -180,14 +183,14 @@ class _Examination:
                 after = spaced
             if way == "echo":
                 body = protocol.completion(self.base, after, 1, logprobs=1, echo=True)
-                found = self._post(protocol.COMPLETIONS, body, lambda r: protocol.read_echo(r, 1))
+                found = self._post(protocol.COMPLETIONS, body, lambda r: self._echoed(r, after) | protocol.read_echo(r, 1))
             else:
                 body = protocol.completion(self.base, after, 1, prompt_logprobs=0)
-                found = self._post(protocol.COMPLETIONS, body, lambda r: protocol.read_prompt_logprobs(r, after[-1:]))
+                found = self._post(protocol.COMPLETIONS, body, lambda r: protocol.read_prompt_logprobs(r, after, 1))
             value = found if isinstance(found, Failure) else found["logprobs"][0]
         else:
             body = protocol.completion(self.base, whole, 1, logprobs=1, echo=True)
-            found = self._post(protocol.COMPLETIONS, body, lambda r: protocol.read_echo_text(r, text))
+            found = self._post(protocol.COMPLETIONS, body, lambda r: self._echoed(r, whole) | protocol.read_echo_text(r, text))
             value = found if isinstance(found, Failure) else protocol.cut_at_one_place([found["tokens"]], [text])[0]
             value = value if isinstance(value, Failure) else math.fsum(value)
         if isinstance(value, Failure):
@@ -199,6 +202,11 @@ class _Examination:
             )
             return False
         return True
+
+    def _echoed(self, found: Any, prompt: protocol.Prompt) -> dict[str, Any]:
+        tokens, _ = protocol._prompt_part(found)
+        self.echoes = protocol.bare("".join(tokens)) in said_by(prompt, self.format)
+        return {}
 
     def _prompt(self, text: str) -> protocol.Prompt:
         if not self.send_ids:
@@ -232,6 +240,24 @@ def without_bos(text: str, chat: ChatFormat | None) -> str:
     """Our template's text as a server wants it that puts a BOS in front itself."""
     bos = getattr(chat.tokenizer, "bos_token", None) if chat is not None else None
     return text.removeprefix(bos) if bos else text
+
+
+def with_bos(text: str, chat: ChatFormat) -> str:
+    """The same for a server that puts none: one BOS where the tokenizer uses one."""
+    bos = chat.tokenizer.bos_token_id
+    uses = bos is not None and chat.encode(["a"])[0][:1] == [bos]
+    return chat.tokenizer.bos_token + without_bos(text, chat) if uses else text
+
+
+def said_by(prompt: protocol.Prompt, chat: ChatFormat | None) -> frozenset[str]:
+    """What may be left of a prompt that is echoed, with and without its special tokens (see `protocol.bare`)."""
+    if chat is None:
+        assert isinstance(prompt, str)
+        return frozenset({protocol.bare(prompt)})
+    ids = chat.tokenizer(prompt, add_special_tokens=False)["input_ids"] if isinstance(prompt, str) else prompt
+    bos = [chat.tokenizer.bos_token_id] if chat.tokenizer.bos_token_id is not None else []
+    forms = [(ids, False), (ids, True), ([*bos, *ids], False), (ids[1:], False)]
+    return frozenset(protocol.bare(chat.tokenizer.decode(list(i), skip_special_tokens=skip)) for i, skip in forms)
 
 
 def check_served(name: str, models: Sequence[str] | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.endpoints import protocol
 from holdfast.endpoints.asking import Asker, Kept, Request
-from holdfast.endpoints.capabilities import Capabilities, without_bos
+from holdfast.endpoints.capabilities import Capabilities, said_by, with_bos, without_bos
 from holdfast.endpoints.transport import BadReply, Failure
 from holdfast.instruments.written import read_choice
 from holdfast.models.chat import ChatFormat
@@ -74,7 +74,9 @@ class EndpointEngine:
         read, what = (protocol.read_next, "next") if way == "next_token" else (protocol.read_written, "written")
         if self.by_text(prompt):
             more = {"logprobs": self.can.top} if way == "next_token" else {}
-            return [Request(protocol.COMPLETIONS, protocol.completion(self.served, self._context(prompt), limit, **more), [what], read)]
+            context = self._context(prompt)
+            body = protocol.completion(self.served, context, limit, **more)
+            return [Request(protocol.COMPLETIONS, body, [what], lambda r: counted(read(r), context))]
         more = {"logprobs": True, "top_logprobs": self.can.chat_top} if way == "next_token" else {}
         return [Request(protocol.CHAT, protocol.chat(self.served, prompt.messages, limit, **more), [what], read)]
 
@@ -82,7 +84,7 @@ class EndpointEngine:
         if self.chat is None:
             return prompt.messages[0].content + prompt.prefill
         text = self.chat.prompt_text(prompt)
-        return text if self.can.text_bos else without_bos(text, self.chat)
+        return with_bos(text, self.chat) if self.can.text_bos else without_bos(text, self.chat)
 
     def _context(self, prompt: Prompt) -> protocol.Prompt:
         if self.can.token_ids and self.chat is not None:
@@ -98,24 +100,22 @@ class EndpointEngine:
         out = []
         for choice in prompt.choices:
             body = protocol.completion(self.served, text + choice, 1, logprobs=1, echo=True)
-            out.append(Request(protocol.COMPLETIONS, body, ["echo", choice], lambda r, c=choice: protocol.read_echo_text(r, c)))
+            said = self._said(text + choice)
+            out.append(Request(protocol.COMPLETIONS, body, ["echo", choice], lambda r, c=choice, s=said: protocol.read_echo_text(r, c, s)))
         return out
 
     def _ids(self, context: list[int], tail: list[int], way: str) -> Request:
-        ids = [*context, *tail]
-
-        def whole(reply: Kept) -> Kept:
-            if reply["num_prompt"] not in (None, len(ids)):
-                raise BadReply("a reply to another prompt: it counts other tokens")
-            return reply
-
+        ids, size = [*context, *tail], len(tail)
         if way == "echo":
-            body = protocol.completion(self.served, ids, 1, logprobs=1, echo=True)
-            return Request(protocol.COMPLETIONS, body, ["echo", len(tail)], lambda r: whole(protocol.read_echo(r, len(tail))))
+            body, said = protocol.completion(self.served, ids, 1, logprobs=1, echo=True), self._said(ids)
+            return Request(protocol.COMPLETIONS, body, ["echo", size], lambda r: counted(protocol.read_echo(r, size, said), ids))
         body = protocol.completion(self.served, ids, 1, prompt_logprobs=0)
         return Request(
-            protocol.COMPLETIONS, body, ["prompt_logprobs", len(tail)], lambda r: whole(protocol.read_prompt_logprobs(r, tail))
+            protocol.COMPLETIONS, body, ["prompt_logprobs", size], lambda r: counted(protocol.read_prompt_logprobs(r, ids, size), ids)
         )
+
+    def _said(self, prompt: protocol.Prompt) -> frozenset[str] | None:
+        return said_by(prompt, self.chat) if self.can.echoes else None
 
     # --- what came back -------------------------------------------------------------------------------------------------
 
@@ -171,6 +171,13 @@ class EndpointEngine:
         for i, response in zip(owners, self.answer(later), strict=True):
             out[i] = dataclasses.replace(out[i], branches=(*out[i].branches, response))
         return out
+
+
+def counted(reply: Kept, prompt: protocol.Prompt) -> Kept:
+    """Raises BadReply where the server counts other tokens than were sent: a reply to somebody else's prompt."""
+    if isinstance(prompt, list) and reply["num_prompt"] not in (None, len(prompt)):
+        raise BadReply("it counts other tokens than were sent")
+    return reply
 
 
 def one_hot(chosen: int | None, count: int) -> tuple[float, ...]:

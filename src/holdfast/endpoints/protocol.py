@@ -35,6 +35,11 @@ def read_models(found: Any) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def bare(text: str) -> str:
+    """Letters and digits of ASCII alone: what is left of a text whatever a tokenizer does to white space and split characters."""
+    return "".join(c for c in text if c.isascii() and c.isalnum())
+
+
 def read_written(found: Any) -> dict[str, Any]:
     """A generated reply: text, whether it ended by itself, and the server's counts of tokens (None where it gives none)."""
     choice = _only(found)
@@ -49,17 +54,23 @@ def read_written(found: Any) -> dict[str, Any]:
     return {"text": sound(text), "ended": ended, **_usage(found)}
 
 
-def read_echo(found: Any, tail: int) -> dict[str, Any]:
-    """Log-probabilities of a prompt's last `tail` tokens, from a completion with echo and one new token."""
+def read_echo(found: Any, tail: int, said: frozenset[str] | None = None) -> dict[str, Any]:
+    """Log-probabilities of a prompt's last `tail` tokens, from a completion with echo and one new token. `said`: what `bare` may make
+    of the echoed prompt; None: not looked at.
+    """
     tokens, values = _prompt_part(found)
+    if said is not None and bare("".join(tokens)) not in said:
+        raise BadReply("another prompt is echoed")
     if len(values) < tail:
         raise BadReply("fewer prompt tokens than were sent")
     return {"logprobs": [_logprob(v) for v in values[-tail:]], **_usage(found)}
 
 
-def read_echo_text(found: Any, choice: str) -> dict[str, Any]:
+def read_echo_text(found: Any, choice: str, said: frozenset[str] | None = None) -> dict[str, Any]:
     """Of a prompt that ends with `choice`: [text, log-probability] of the tokens that make the choice and a little before it."""
     tokens, values = _prompt_part(found)
+    if said is not None and bare("".join(tokens)) not in said:
+        raise BadReply("another prompt is echoed")
     kept: list[list[Any]] = []
     length = 0
     for token, value in zip(reversed(tokens), reversed(values), strict=True):
@@ -101,13 +112,15 @@ def cut_at_one_place(tails: Sequence[Sequence[Sequence[Any]]], choices: Sequence
     return out
 
 
-def read_prompt_logprobs(found: Any, tail: Sequence[int]) -> dict[str, Any]:
-    """The same from vLLM's `prompt_logprobs`: one entry a prompt token, by token id."""
+def read_prompt_logprobs(found: Any, ids: Sequence[int], tail: int) -> dict[str, Any]:
+    """The same from vLLM's `prompt_logprobs`: one entry a prompt token, by token id, none for the first."""
     given = _only(found).get("prompt_logprobs", found.get("prompt_logprobs"))
-    if not isinstance(given, list) or len(given) < len(tail):
-        raise BadReply("no prompt_logprobs")
+    if not isinstance(given, list) or len(given) != len(ids):
+        raise BadReply("no prompt_logprobs of this prompt")
+    if not all(str(token) in entry for token, entry in zip(ids[1:], given[1:], strict=True)):
+        raise BadReply("another prompt's prompt_logprobs")
     values = []
-    for token, entry in zip(tail, given[len(given) - len(tail) :], strict=True):
+    for token, entry in zip(ids[-tail:], given[-tail:], strict=True):
         value = entry[str(token)]
         values.append(_logprob(value["logprob"] if isinstance(value, dict) else value))
     return {"logprobs": values, **_usage(found)}

@@ -23,7 +23,6 @@ class ReplyLog:
         self.folder, self.damaged = folder, 0
         self._lock, self._places, self._held = threading.Lock(), {}, {}  # type: ignore[var-annotated]
         self._writing: int | None = None
-        self._reading: dict[Path, Any] = {}
         if folder is not None:
             writable(folder, f"-o/--out: {folder.parent}")
             for file in sorted(folder.glob("*.jsonl")):
@@ -60,14 +59,11 @@ class ReplyLog:
     def get(self, key: str) -> dict[str, Any] | None:
         if self.folder is None:
             return self._held.get(key)
-        with self._lock:
-            place = self._places.get(key)
-            if place is None:
-                return None
-            file, at, length = place
-            if file not in self._reading:
-                self._reading[file] = file.open("rb")
-            stream = self._reading[file]
+        place = self._places.get(key)
+        if place is None:
+            return None
+        file, at, length = place
+        with file.open("rb") as stream:
             stream.seek(at)
             return json.loads(stream.read(length))["reply"]
 
@@ -99,6 +95,3 @@ class ReplyLog:
             if self._writing is not None:
                 os.close(self._writing)
                 self._writing = None
-            for stream in self._reading.values():
-                stream.close()
-            self._reading.clear()

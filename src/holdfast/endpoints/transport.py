@@ -150,8 +150,8 @@ class Transport:
 
     def _once(self, method: str, route: str, content: bytes | None, read: Read[T]) -> tuple[T | Failure, float | None]:
         try:
-            sent = asyncio.run_coroutine_threadsafe(self._send(method, route, content), self._loop)
-            status, headers, raw = sent.result()
+            sent = asyncio.run_coroutine_threadsafe(self._send(method, route, content, read), self._loop)
+            status, headers, found = sent.result()
         except (httpx2.TimeoutException, TimeoutError):
             return Failure(kind="timeout", message=f"no whole reply in {self.server.timeout_seconds:g} s"), None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
@@ -159,30 +159,38 @@ class Transport:
         except (CancelledError, RuntimeError):  # closed meanwhile
             self.stop()
             return NOT_ASKED, None
-        if raw is None:
-            return Failure(kind="malformed", message=f"a body of more than {self.max_bytes} bytes", passing=False), None
-        if status != 200:
-            message = self.clean(f"HTTP {status}: {raw.decode('utf-8', 'replace')}")
+        if status != 200 and not isinstance(found, Failure):
+            message = self.clean(f"HTTP {status}: {found.decode('utf-8', 'replace')}")
             self._refused(status, message)
-            return Failure(kind="http", message=message, passing=status in PASSING or status >= 500, status=status), seconds(
-                headers.get("Retry-After")
-            )
-        try:
-            return read(json.loads(raw)), None
-        except _UNREADABLE as error:
-            said = f": {error}" if isinstance(error, BadReply) else ""
-            return Failure(kind="malformed", message=self.clean(f"not the reply that was asked for ({type(error).__name__}){said}")), None
+            passing = status in PASSING or status >= 500
+            return Failure(kind="http", message=message, passing=passing, status=status), seconds(headers.get("Retry-After"))
+        return found, None
 
-    async def _send(self, method: str, route: str, content: bytes | None) -> tuple[int, httpx2.Headers, bytes | None]:
-        """(status, headers, body); the body is None where it is too long."""
+    async def _send(self, method: str, route: str, content: bytes | None, read: Read[T]) -> tuple[int, httpx2.Headers, Any]:
+        """(status, headers, what was read or why not; the body itself where the status is not 200).
+
+        A connection on which something came that was not asked for is closed before it serves anybody else: what comes next on it
+        would be taken for the answer to another request.
+        """
         async with asyncio.timeout(self.server.timeout_seconds):
             async with self._client.stream(method, self.base_url + route, content=content) as response:
                 raw = bytearray()
                 async for chunk in response.aiter_bytes():
                     raw += chunk
                     if len(raw) > self.max_bytes:
-                        return response.status_code, response.headers, None
-                return response.status_code, response.headers, bytes(raw)
+                        found: Any = Failure(kind="malformed", message=f"a body of more than {self.max_bytes} bytes", passing=False)
+                        return response.status_code, response.headers, found
+                found = bytes(raw) if response.status_code != 200 else self._read(bytes(raw), read)
+                if isinstance(found, Failure):
+                    await response.extensions["network_stream"].aclose()
+                return response.status_code, response.headers, found
+
+    def _read(self, raw: bytes, read: Read[T]) -> T | Failure:
+        try:
+            return read(json.loads(raw))
+        except _UNREADABLE as error:
+            said = f": {error}" if isinstance(error, BadReply) else ""
+            return Failure(kind="malformed", message=self.clean(f"not the reply that was asked for ({type(error).__name__}){said}"))
 
     def hide(self, text: str) -> str:
         """`text` without the key."""
