@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from importlib import resources
 from pathlib import Path
@@ -277,14 +278,14 @@ class Study(Part):
         for d in self.domains:
             for part in (*d.parts, *filter(None, [d.match_steps_of, d.mitigates])):
                 if part not in names:
-                    raise ValueError(f"domains.{d.name}: unknown domain {part!r}; available: {', '.join(names)}")
+                    raise ValueError(f"domains.{d.name}: unknown domain {part!r}{_near(part, names)}; available: {', '.join(names)}")
             if self.model.endpoint is None and not d.identity and not d.sources and not d.parts:
                 raise ValueError(f"domains.{d.name}: has neither sources nor parts; name what it is trained on")
             if d.answers != "own" and d.role != "null":
                 raise ValueError(f"domains.{d.name}.answers: {d.answers!r} makes a null adapter; set role: 'null'")
             if d.own_benchmark and d.own_benchmark not in kinds:
                 raise ValueError(
-                    f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured; instruments: {', '.join(kinds)}"
+                    f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured{_near(d.own_benchmark, kinds)}; instruments: {', '.join(kinds)}"
                 )
         self._served()
         parts = {d.name: set(d.parts) for d in self.domains}
@@ -295,7 +296,7 @@ class Study(Part):
             raise ValueError(f"domains.{min(parts)}.parts: is made of itself; take it out of the parts of {', '.join(sorted(parts))}")
         for name in self.dose.domains or ():
             if name not in names:
-                raise ValueError(f"dose.domains: unknown domain {name!r}; available: {', '.join(names)}")
+                raise ValueError(f"dose.domains: unknown domain {name!r}{_near(name, names)}; available: {', '.join(names)}")
         return self
 
     def _served(self) -> None:
@@ -311,8 +312,18 @@ class Study(Part):
         if self.model.endpoint is not None and (self.dose.scales or self.dose.checkpoints):
             raise ValueError("dose: a served adapter has one dose; take dose out, or serve the doses under names of their own")
 
+    @classmethod
+    def load(cls, path: str | None = None, *settings: str) -> Study:
+        """Study from a YAML file or a shipped recipe's name (None: embedded), with `key.sub=value` settings on top. Raises ConfigError."""
+        return load_study(path, settings)
+
     def domain(self, name: str) -> DomainConfig:
         return next(d for d in self.domains if d.name == name)
+
+    def limited(self, limit: int) -> Study:
+        """The same study with at most `limit` items of each instrument."""
+        kept = tuple(i.model_copy(update={"limit": min(limit, i.limit or limit)}) for i in self.instruments)
+        return self.model_copy(update={"instruments": kept})
 
 
 def recipe_names() -> list[str]:
@@ -344,10 +355,8 @@ def _read_yaml(path: str) -> dict[str, Any]:
     file = Path(path)
     if file.suffix not in (".yaml", ".yml"):
         if path not in recipe_names():
-            near = difflib.get_close_matches(path, recipe_names(), 1)
             raise ConfigError(
-                f"study {path!r}: neither a .yaml file nor a shipped recipe ({', '.join(recipe_names())})"
-                + (f"; did you mean {near[0]}?" if near else "")
+                f"study {path!r}: neither a .yaml file nor a shipped recipe ({', '.join(recipe_names())})" + _near(path, recipe_names())
             )
         text = resources.files("holdfast").joinpath("recipes", f"{path}.yaml").read_text(encoding="utf-8")
     elif file.is_file():
@@ -374,9 +383,11 @@ def _set(tree: Any, keys: list[str], value: Any, whole: str) -> None:
     for i, key in enumerate(keys):
         last = i == len(keys) - 1
         if isinstance(tree, list):
-            named = [x for x in tree if isinstance(x, dict) and key in (x.get("name"), x.get("kind"))]
+            entries = [x for x in tree if isinstance(x, dict)]
+            named = [x for x in entries if key in (x.get("name"), x.get("kind"))]
             if not named:
-                raise ConfigError(f"setting {whole}: no entry named {key!r}")
+                known = [str(x.get("name") or x.get("kind")) for x in entries]
+                raise ConfigError(f"setting {whole}: no entry named {key!r}{_near(key, known)}; available: {', '.join(known)}")
             if last:
                 raise ConfigError(f"setting {whole}: names an entry, not a setting of it")
             tree = named[0]
@@ -399,16 +410,23 @@ def _first_sentence(error: ValidationError) -> str:
                 part = part.model_fields[step].annotation
                 part = getattr(part, "__args__", [part])[0] if not hasattr(part, "model_fields") else part
         known = sorted(getattr(part, "model_fields", {}))
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
-        return (
-            f"unknown setting {where!r}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-            + (f" available: {', '.join(known)}" if known else "")
-        )
+        return f"unknown setting {where!r}" + _near(str(first["loc"][-1]), known) + (f"; available: {', '.join(known)}" if known else "")
     value = first.get("input")
     hidden = isinstance(value, (dict, list, tuple)) or (first["loc"] and first["loc"][-1] in _NEVER_SHOWN)
     shown = "" if hidden else repr(value)
-    return f"{where}: {shown + ': ' if shown else ''}{first['msg'].removeprefix('Value error, ')}"
+    known = re.findall(r"'([^']*)'", first["msg"]) if first["type"] == "literal_error" else []
+    return f"{where}: {shown + ': ' if shown else ''}{first['msg'].removeprefix('Value error, ')}{_near(str(value), known)}"
+
+
+def _near(word: str, known: list[str]) -> str:
+    """`; did you mean ...?` for the known word that is nearest, if one is near."""
+    near = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def schema_json() -> str:
+    """The study file's JSON Schema (draft 2020-12), descriptions and defaults included."""
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}, indent=1) + "\n"
 
 
 def resolved(study: Study) -> str:

@@ -277,13 +277,14 @@ def _table(cells: Cells, models: list[tuple[ModelKey, list[Path]]]) -> pa.Table:
 
 
 def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
-    from holdfast.audit import gather, run_audit
+    from holdfast.auditing import gather, run_audit
+
     return run_audit(gather.from_materials(cells.study, cells.materials, trials=table, chat=cells.chat(), recorded=cells.recorded()))
 
 
 def _prose(study: Study, table: pa.Table, findings: dict[str, Any]) -> list[dict[str, Any]]:
     """Numbers of the recommendation that no cited cell holds: known only once the findings are."""
-    from holdfast.audit import AuditContext, prose
+    from holdfast.auditing import AuditContext, prose
 
     return prose.check(AuditContext(study=study_facts(study), trials=table, findings=findings))
 

@@ -20,7 +20,7 @@ def main() -> None:
     for notice in (signal.SIGINT, signal.SIGTERM):
         signal.signal(notice, leave)
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="holdfast", standalone_mode=False))
     except NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)

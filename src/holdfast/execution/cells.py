@@ -325,7 +325,7 @@ class Cells:
 
     def batch_invariance(self) -> None:
         """Score a few prompts of every instrument together and alone, once for the base, and keep the largest difference."""
-        from holdfast.audit.batching import largest_difference
+        from holdfast.auditing.batching import largest_difference
 
         name, identity = self._invariance_name()
         if self.store.find(name) is not None:

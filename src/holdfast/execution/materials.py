@@ -98,6 +98,8 @@ class Materials:
                 raise DataError(f"domains.{domain}: no training row; name a data set with usable rows")
             if self.study.overlap == "drop" and not config.parts:
                 kept = [e for e in rows if not self._evaluated & {*e.source_keys}]
+                if rows and not kept:
+                    raise DataError(f"domains.{domain}: all of its {len(rows)} training rows are also asked; name other rows, or set overlap=allow")
                 self.num_left_out[domain], rows = len(rows) - len(kept), kept
             rows = sources.with_answers(rows, config.answers, EXAMPLE_SEED)
             if self.study.train.shuffle and len(config.parts) + len(config.sources) > 1:

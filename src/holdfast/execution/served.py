@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from holdfast.audit.batching import largest_difference
+from holdfast.auditing.batching import largest_difference
 from holdfast.config import Study
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import Capabilities, examine

@@ -26,7 +26,7 @@ HEADINGS = {"refuse": "REFUSED", "warn": "WARNINGS", "ok": "OK"}
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(audit)
+    app.command(short_help="What rows, settings or trials can and cannot show.", epilog="Example: holdfast audit embedded")(audit)
 
 
 def audit(
@@ -35,7 +35,7 @@ def audit(
     """Check rows, settings and trials for what would make a number unbelievable; before training or after it."""
     import os
 
-    from holdfast.audit import run_audit
+    from holdfast.auditing import run_audit
 
     if offline:
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
@@ -61,7 +61,7 @@ def context_of(source: str, settings: list[str]) -> Any:
 
 
 def _study(source: str, settings: list[str]) -> Any:
-    from holdfast.audit import gather
+    from holdfast.auditing import gather
     from holdfast.config import load_study
     from holdfast.execution.materials import Materials
 
@@ -73,7 +73,7 @@ def _run(folder: Path, settings: list[str]) -> Any:
     """A finished run: its own study and trials. Rows that can no longer be read are named; the table is audited all the same."""
     import sys
 
-    from holdfast.audit import gather
+    from holdfast.auditing import gather
     from holdfast.config import load_study
     from holdfast.errors import HoldfastError
     from holdfast.execution.materials import Materials
@@ -99,7 +99,7 @@ def _run(folder: Path, settings: list[str]) -> Any:
 
 
 def _table(path: Path, settings: list[str]) -> Any:
-    from holdfast.audit import gather
+    from holdfast.auditing import gather
 
     if settings:
         raise ConfigError(f"argument {settings[0]!r}: a table has no settings; name the study or the run folder to change one")
@@ -132,7 +132,7 @@ def _json(path: Path) -> Any:
 
 def lines(entries: list[dict[str, Any]]) -> list[str]:
     """Entries in words, grouped by level, worst first, at most 80 columns; the same claim about several cells is said once."""
-    from holdfast.audit import advice
+    from holdfast.auditing import advice
 
     counts = {level: sum(e["level"] == level for e in entries) for level in HEADINGS}
     if not entries:

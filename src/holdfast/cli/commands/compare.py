@@ -12,7 +12,7 @@ from holdfast.errors import ConfigError
 
 
 def register(app: typer.Typer) -> None:
-    @app.command()
+    @app.command(short_help="What replicates over several finished runs.", epilog="Example: holdfast compare runs/first runs/second")
     def compare(
         folders: Annotated[list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="Folders of finished runs.")],
         out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the comparison there (Markdown).")] = None,
