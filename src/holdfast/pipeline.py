@@ -18,6 +18,7 @@ from holdfast.execution import account, joined
 from holdfast.execution.cells import Cells, environment
 from holdfast.execution.jobs import Job, num_threads, run_jobs
 from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
+from holdfast.execution.served import ServedCells, open_cells
 from holdfast.execution.shards import Shard
 from holdfast.execution.worker import peak_memory
 from holdfast.facts import study_facts
@@ -63,13 +64,14 @@ def make_plan(cells: Cells, shard: Shard | None = None) -> Plan:
     adapters: list[tuple[str | None, int]] = [(None, -1)] + [(d.name, s) for d in study.domains for s in range(study.seeds)]
     for domain, seed in adapters:
         keys = adapter_keys(study, domain, seed) if domain else [ModelKey(None)]
-        adapter = cells.find_adapter(domain, seed) if domain else None
-        total += len(study.instruments) * len(keys) + (domain is not None)
-        if domain and adapter is None:
-            mine = sum(prompts.values()) * len(keys) + steps[domain] * per_step
+        made = domain is not None and cells.trains
+        adapter = cells.find_adapter(domain, seed) if domain and made else None
+        total += len(study.instruments) * len(keys) + made
+        if made and adapter is None:
+            mine = sum(prompts.values()) * len(keys) + steps[str(domain)] * per_step
         else:
             missing = [k for key in keys for k in cells.missing_trials(key, adapter)]
-            reused += len(study.instruments) * len(keys) - len(missing) + (domain is not None)
+            reused += len(study.instruments) * len(keys) - len(missing) + made
             mine = sum(prompts[k] for k in missing)
             if not missing:
                 continue
@@ -87,9 +89,7 @@ def make_plan(cells: Cells, shard: Shard | None = None) -> Plan:
 
 def check(cells: Cells) -> None:
     """Refuse, before the hour of training, what could not be measured."""
-    from holdfast.models.checkpoint import load_tokenizer
-
-    load_tokenizer(cells.study.model)
+    cells.check()
     if cells.study.overlap == "refuse":
         for domain, instrument, count, text in cells.materials.check_overlap():
             raise DataError(
@@ -110,8 +110,9 @@ def _store(out: Path, say: Callable[[str], None]) -> Store:
 
 def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard | None = None) -> tuple[Cells, Plan]:
     store = _store(out, say)
-    cells = Cells(study, store)
+    cells = open_cells(study, store)
     check(cells)
+    cells.prepare()
     plan = make_plan(cells, shard)
     write_atomic(out / "study.yaml", resolved(study).encode())
     write_atomic(
@@ -134,12 +135,12 @@ def run_shard(
     say(f"shard {shard.index} of {shard.count}: {len(plan.jobs)} jobs")
     with progress(plan) as advance:
         failures = run_jobs(study, cells.store.folder, plan.jobs, advance, say).failures
-    return len(make_plan(Cells(study, Store(out / "cells", say))).jobs), failures
+    return len(make_plan(open_cells(study, Store(out / "cells", say))).jobs), failures
 
 
 def collect(study: Study, out: Path, *, say: Callable[[str], None]) -> Outcome:
     """Conclude from cells that shards have made, as `run` would have. Raises IncompleteError, naming the models, if some are missing."""
-    cells = Cells(study, _store(out, say))
+    cells = open_cells(study, _store(out, say))
     plan = make_plan(cells)
     if plan.jobs:
         names = [f"{j.domain}/seed{j.seed}" if j.domain else "base" for j in plan.jobs]
@@ -163,7 +164,7 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     timing: dict[str, Any] = {}
     if work.seconds:
         timing = {"process_seconds": work.seconds, "nominal_flops": work.flops}
-        if study.execution.kind == "local" and pick_device(study.execution.device).type == "cpu":
+        if cells.trains and study.execution.kind == "local" and pick_device(study.execution.device).type == "cpu":
             timing |= account.of_peak(work.flops, sum(work.seconds.values()), work.threads)
         write_atomic(out / "timing.json", (json.dumps(timing, indent=1, sort_keys=True) + "\n").encode())
     # Workers are gone when the results are concluded: the peak is that of the cells (a sum, an upper bound) or of the conclusion.
@@ -197,6 +198,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
         "code": ANALYSIS_CODE,
         "domains": [d.model_dump(mode="json") for d in study.domains],
         "failures": len(failures),
+        **({"incomplete": lacking} if (lacking := cells.incomplete(parts)) else {}),
     }
     name = store.name("results", identity)
     place = store.find(name)
@@ -211,7 +213,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
     for file in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json"):
         copy_atomic(place / file, out / file)
     _adapters(cells, out)
-    about = redacted_tree({**environment(), "engine": _account(cells, models, out)})
+    about = redacted_tree({**environment(), **_told(cells, models, out)})
     write_atomic(out / "environment.json", (json.dumps(about, indent=1) + "\n").encode())
     findings, audit = json.loads((out / "findings.json").read_bytes()), json.loads((out / "audit.json").read_bytes())
     stamp = out / ".report"
@@ -235,10 +237,17 @@ def _finished(cells: Cells) -> list[tuple[ModelKey, list[Path]]]:
     found = []
     for key in study_keys(cells.study):
         adapter = cells.find_adapter(key.domain, key.seed) if key.domain else None
-        if (key.domain and adapter is None) or cells.missing_trials(key, adapter):
+        if (key.domain and cells.trains and adapter is None) or cells.missing_trials(key, adapter):
             continue
         found.append((key, cells.trials(key)))
     return found
+
+
+def _told(cells: Cells, models: list[tuple[ModelKey, list[Path]]], out: Path) -> dict[str, Any]:
+    """Of the engine that answered: this machine's work, or the server's abilities and what was asked of it."""
+    if isinstance(cells, ServedCells):
+        return {"endpoint": cells.about(models)}
+    return {"engine": _account(cells, models, out)}
 
 
 def _account(cells: Cells, models: list[tuple[ModelKey, list[Path]]], out: Path) -> dict[str, Any]:
@@ -258,12 +267,9 @@ def _analyse(cells: Cells, draft: Path) -> None:
     from holdfast.analysis import analyze, findings_json
     from holdfast.analysis.trials import Trials
     from holdfast.auditing import AuditContext, gather, prose, run_audit
-    from holdfast.models.chat import ChatFormat
-    from holdfast.models.checkpoint import load_tokenizer
 
     study, trials = cells.study, Trials(draft / "trials.parquet")
-    chat = ChatFormat(load_tokenizer(study.model))
-    audit = redacted_tree(run_audit(gather.from_materials(study, cells.materials, trials=trials, chat=chat, recorded=cells.recorded())))
+    audit = redacted_tree(run_audit(gather.from_materials(study, cells.materials, trials=trials, chat=cells.chat(), recorded=cells.recorded())))
     findings = findings_json(analyze(trials, {**study_facts(study), "audit": audit}))
     # Numbers of the recommendation that no cited cell holds: known only once the findings are.
     audit += redacted_tree(prose.check(AuditContext(study=study_facts(study), trials=trials, findings=json.loads(findings))))

@@ -92,6 +92,11 @@ class Store:
                 with suppress(OSError):  # there is another by now
                     draft.rename(place)
 
+    def discard(self, name: str) -> None:
+        """Forget a finished cell, so that it is made again."""
+        self._checked.discard(name)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+
     @contextmanager
     def making(self, name: str, identity: dict[str, Any]) -> Iterator[Path]:
         """A folder to write a cell's files into; it takes the cell's place when the block ends without an error.

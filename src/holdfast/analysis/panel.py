@@ -56,10 +56,18 @@ class Panel:
         return "generated" if np.isnan(self.get(model, condition, "kappa")).all() else "mass"
 
     def coverage(self, model: str, condition: str, form: str) -> float:
-        """Mean kappa (mass), or share of parsed replies (generated); nan where the form has none."""
-        known = self.get(model, condition, "kappa" if form == "mass" else "parsed")
+        """Mean kappa (mass), or share of parsed replies (generated); nan where the form has none.
+
+        A missing answer covers nothing. Of log-likelihoods, which cover everything, it is the share that is not missing.
+        """
+        parsed, kappa = self.get(model, condition, "parsed"), self.get(model, condition, "kappa")
+        if form == "loglik":
+            missing = (parsed < 1) & np.isnan(self.get(model, condition, "score"))
+            return 1 - float(missing[~np.isnan(parsed)].mean()) if missing.any() else float("nan")
+        written = form != "mass" or np.isnan(kappa).all()
+        known = parsed if written else np.where((parsed < 1) & np.isnan(kappa), 0.0, kappa)
         known = known[~np.isnan(known)]
-        return float(known.mean()) if len(known) and form != "loglik" else float("nan")
+        return float(known.mean()) if len(known) else float("nan")
 
 
 class _Sums:

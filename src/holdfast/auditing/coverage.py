@@ -21,8 +21,9 @@ def coverage(trials: pa.Table | Trials) -> list[dict[str, Any]]:
     total, count = np.zeros(0), np.zeros(0)
     for piece in Trials.of(trials).pieces([*groups.codes, "kappa", "outcome"]):
         piece = piece.filter(pc.not_equal(piece["form"], "loglik"))
-        parsed = pc.cast(pc.not_equal(piece["outcome"], "unparsed"), pa.float64())
-        known = pc.if_else(pc.equal(piece["form"], "mass"), piece["kappa"], parsed)
+        parsed = pc.not_equal(piece["outcome"], "unparsed")
+        scored = pc.and_(pc.equal(piece["form"], "mass"), parsed)  # a missing answer covers nothing
+        known = pc.if_else(scored, piece["kappa"], pc.cast(parsed, pa.float64()))
         group, there = groups.of(piece), known.is_valid().to_numpy(zero_copy_only=False)
         total, count = (np.r_[sums, np.zeros(len(groups) - len(sums))] for sums in (total, count))
         np.add.at(total, group[there], known.drop_null().to_numpy())

@@ -45,14 +45,14 @@ def from_materials(
     `materials` is the study's `execution.materials.Materials`. Raises what reading the rows raises.
     """
     rows = _Files(study)
-    trained = [d.name for d in study.domains if not d.identity]
+    trained = [d.name for d in study.domains if not d.identity and materials.examples(d.name)]
     training = {name: _training(study, materials, rows, name) for name in trained}
     return AuditContext(
         study=study_facts(study),
         trials=trials,
         items={i.kind: list(materials.asked(i.kind).items) for i in study.instruments},
         examples_keys={name: {k for e in rows_.examples for k in e.source_keys} for name, rows_ in training.items()},
-        settings=study.train.model_dump(mode="json"),
+        settings=study.train.model_dump(mode="json") if study.model.endpoint is None else {},
         num_left_out=dict(materials.num_left_out),
         prompts={i.kind: materials.asked(i.kind).prompts for i in study.instruments},
         training=training,
@@ -223,12 +223,13 @@ def _probe(study: Study, training: dict[str, TrainingSet], chat: Any) -> dict[st
 
 def local_chat(study: Study) -> Any:
     """ChatFormat of a base that lies on this machine; None for one on a hub, which an audit of rows never asks."""
-    if study.model.world_seed is None and not Path(study.model.name).is_dir():
+    at_hand = study.model.at_hand
+    if at_hand is None or (at_hand.world_seed is None and not Path(at_hand.name).is_dir()):
         return None
     from holdfast.models.chat import ChatFormat
     from holdfast.models.checkpoint import load_tokenizer
 
-    return ChatFormat(load_tokenizer(study.model))
+    return ChatFormat(load_tokenizer(at_hand))
 
 
 # --- a trials table alone --------------------------------------------------------------------------------------------------

@@ -26,7 +26,9 @@ _worker: dict[str, Any] = {}
 
 def num_processes(study: Study) -> int:
     if study.execution.processes:
-        return study.execution.processes
+        return study.execution.processes if study.model.endpoint is None else 1
+    if study.model.endpoint is not None:
+        return 1  # requests wait side by side in threads: execution.endpoint.concurrency
     from holdfast.models.checkpoint import pick_device
 
     return 1 if pick_device(study.execution.device).type != "cpu" else max(1, len(os.sched_getaffinity(0)))

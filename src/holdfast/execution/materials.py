@@ -50,13 +50,14 @@ class Materials:
         from holdfast import world
 
         seed = self.study.model.world_seed
-        recipe = Path(self.study.model.name) / "recipe.json"
+        at_hand = self.study.model.at_hand
+        recipe = Path(at_hand.name if at_hand else "") / "recipe.json"
         if seed is None and recipe.is_file():
             seed = json.loads(recipe.read_text(encoding="utf-8")).get("world_seed")
         if not isinstance(seed, int):
             raise ConfigError(
                 f"model.name: {self.study.model.name!r} is no world's base, and the study asks world items or text; "
-                "name rows with data=..., or use world:N or a folder built by holdfast.world.build"
+                "name rows with data=..., or use world:N or a folder built by holdfast.world.build (for an endpoint: as model.tokenizer)"
             )
         return world.load_world(seed)
 
@@ -92,7 +93,7 @@ class Materials:
             rows = [e for part in config.parts for e in self.examples(part)]
             for i, source in enumerate(config.sources):
                 rows += self._source(config, source, i)
-            if not rows and not config.identity:
+            if not rows and not config.identity and not config.served:
                 raise DataError(f"domains.{domain}: no training row; name a data set with usable rows")
             if self.study.overlap == "drop" and not config.parts:
                 kept = [e for e in rows if not self._evaluated & {*e.source_keys}]

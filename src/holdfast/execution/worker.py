@@ -27,7 +27,7 @@ class Worker:
         import transformers
         from tqdm import tqdm
 
-        from holdfast.execution.cells import Cells
+        from holdfast.execution.served import open_cells
 
         tqdm.set_lock(threading.RLock())  # its own kind of lock outlives a killed process
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
@@ -35,7 +35,7 @@ class Worker:
         transformers.utils.logging.disable_progress_bar()
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        self.cells = Cells(study, Store(cells_folder, say))
+        self.cells = open_cells(study, Store(cells_folder, say))
 
     def do(self, job: Job, tell: Callable[[int, str], None]) -> tuple[Done, list[str]]:
         """Make a job's cells, and name them; `tell` is called with (work done since the last call, model name), four times a second at most."""

@@ -63,6 +63,7 @@ def write_report(
         href=held.href,
         environment=json.dumps(environment, indent=1),
         engine=environment.get("engine"),
+        endpoint=environment.get("endpoint"),
         study_text=_text(out / "study.yaml"),
         version=version("holdfast"),
         style=style,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Quiet, study_of
-from holdfast.cli.output import quiet_libraries
+from holdfast.cli.output import lines, quiet_libraries
 
 
 def register(app: typer.Typer) -> None:
@@ -17,8 +17,13 @@ def register(app: typer.Typer) -> None:
 
 
 def probe(
-    model: Annotated[str, typer.Argument(help="world:N, org/name@revision, or a folder.")],
-    adapter: Annotated[list[Path] | None, typer.Option("--adapter", help="PEFT folder; may be given several times.")] = None,
+    model: Annotated[str, typer.Argument(help="world:N, org/name@revision, a folder, or endpoint:http://HOST:PORT/v1.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Settings, for example model.served_model=NAME.")
+    ] = None,
+    adapter: Annotated[
+        list[Path] | None, typer.Option("--adapter", help="PEFT folder, or name of a served adapter; may be given several times.")
+    ] = None,
     study: Annotated[str | None, typer.Option(help="Study whose instruments are asked.")] = None,
     limit: Limit = None,
     device: Device = None,
@@ -31,7 +36,18 @@ def probe(
     from holdfast.cli.checks import probe as ask
 
     quiet_libraries()
-    found = ask(study_of([study or "embedded", f"model.name={model}"], device, dtype, limit, None, offline), list(adapter or []))
+    own = [study or "embedded", f"model.name={model}", *(settings or [])]
+    if model.startswith("endpoint:"):
+        from holdfast.cli.checks import probe_endpoint
+
+        own[1:1] = ["domains=[]", "dose={}"]
+        can, found = probe_endpoint(study_of(own, device, dtype, limit, offline=offline), [str(a) for a in adapter or []], study is not None)
+        if as_json:
+            print(json.dumps({"endpoint": can, **found}, indent=1))
+            return
+        print("\n".join(lines({"endpoint": {n: ", ".join(v) if isinstance(v, tuple) else v for n, v in can.items()}})))
+    else:
+        found = ask(study_of(own, device, dtype, limit, offline=offline), list(adapter or []))
     if as_json:
         print(json.dumps(found, indent=1))
         return
