@@ -13,7 +13,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from holdfast.store import HOST, canonical, digest, writable
+from holdfast.locks import HOST
+from holdfast.store import canonical, digest, writable
 
 
 class ReplyLog:
