@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= embedded
 
-.PHONY: run test check install clean bench bench-quick
+.PHONY: run test check install clean docs bench bench-quick
 
 run: $(VENV)/.installed
 	$(BIN)/holdfast run $(STUDY)
@@ -14,6 +14,10 @@ test: $(VENV)/.installed-dev $(VENV)/.chromium check
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests benchmarks
+
+# The pages, checked and built into site/; open site/index.html.
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # holdfast against lm-eval, HF generate, Trainer + PEFT and TRL on one thread; the quick form is compared with this machine's stored file.
 bench: $(VENV)/.installed-dev
@@ -45,4 +49,4 @@ $(VENV)/.chromium: | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) build src/*.egg-info
+	rm -rf $(VENV) build site src/*.egg-info
