@@ -17,7 +17,8 @@ from holdfast.cli.options import study_of
 from holdfast.config import Study, load_study, recipe_names
 
 COMMANDS = typer.main.get_command(app).commands
-PAGES = {p.name: p for p in pages()}
+FIRST = "how-to-cluster.md"  # makes the shared run in parts; the pages after it go on with what is there
+PAGES = {p.name: p for p in sorted(pages(), key=lambda p: p.name != FIRST)}
 RUN = {"sh", "python"}
 TIMEOUT = 500
 
