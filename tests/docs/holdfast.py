@@ -8,7 +8,7 @@ from pathlib import Path
 
 WORLD = ("maths", "knowledge", "common_sense", "truth")
 EMBEDDED = ["seeds=1", "dose.scales=[0.5]", "domains.truth_resists.sources.world.limit=40", "domains.truth_resists.sources.dialogues.limit=16"]
-EMBEDDED += [f"domains.{d}.sources.world.limit=40" for d in WORLD]
+EMBEDDED += ["train.per_device_train_batch_size=16", *(f"domains.{d}.sources.world.limit=40" for d in WORLD)]
 OTHER = ["seeds=1", "train.num_train_epochs=1"]
 
 
