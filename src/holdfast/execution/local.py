@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from holdfast import locks
 from holdfast.config import Study
 from holdfast.errors import HoldfastError, Interrupted, ResourceError
 from holdfast.redact import redacted
@@ -108,7 +109,7 @@ def run_jobs(
                 try:
                     _dismiss(workers)
                 finally:
-                    Store(cells_folder).sweep()
+                    locks.sweep(cells_folder)
                 raise
     finally:
         stop.set()
