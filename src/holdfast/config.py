@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+from holdfast.endpoints.address import server_url
 from holdfast.errors import ConfigError
 from holdfast.redact import redacted_tree
 
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+ServedName = Annotated[str, Field(min_length=1, max_length=300)]
+_NEVER_SHOWN = ("api_key_env", "base_url")  # where a secret is pasted by mistake
+ENDPOINT = "endpoint:"
 BENCHMARKS = ("gsm8k", "mmlu", "hellaswag", "truthfulqa")
 AXES = ("imitation", "feedback", "doubt")
 
@@ -33,20 +39,72 @@ class Part(BaseModel):
         return given
 
 
+class ServerConfig(Part):
+    """How an OpenAI-compatible server is asked; never part of the identity of what it says."""
+
+    api_key_env: str | None = Field(
+        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$", description="Environment variable that holds the key; None: no key is sent."
+    )
+    timeout_seconds: Seconds = Field(60.0, description="One request, from the first byte sent to the last byte read.")
+    attempts: PositiveInt = Field(5, le=100, description="Requests for one reply, the first included.")
+    backoff_seconds: Seconds = Field(0.5, description="Wait before the second attempt; doubled before each further one.")
+    max_wait_seconds: Seconds = Field(30.0, description="Longest single wait, whatever Retry-After asks for.")
+    concurrency: PositiveInt = Field(8, le=256, description="Requests in flight at most.")
+    max_failures: PositiveInt = Field(10, description="Replies given up in a row after which the rest is not asked.")
+
+
 class ModelConfig(Part):
     """The base model. `world:N` is the embedded organism of world seed N; else a hub id `org/name@revision` or a folder.
 
-    `random:N` is a small Llama of random weights: what is measured of it is chance.
+    `random:N` is a small Llama of random weights: what is measured of it is chance. `endpoint:URL` is a model behind a server.
     """
 
-    name: str = Field("world:0", description="world:N, org/name@revision, a local folder, or random:N (random weights).")
+    name: str = Field(
+        "world:0", description="world:N, org/name@revision, a local folder, random:N (random weights), or endpoint:http://HOST:PORT/v1."
+    )
+    served_model: ServedName | None = Field(None, description="For an endpoint: the base's name there; None: the only one it serves.")
+    tokenizer: str | None = Field(
+        None, description="For an endpoint: hub id, folder or world:N with the served model's tokenizer and chat template."
+    )
+    weights: str | None = Field(
+        None, max_length=300, description="For an endpoint: what it serves; stands for its address in the identity of cells and replies."
+    )
+    scoring: Literal["auto", "echo", "prompt_logprobs", "next_token", "generated"] = Field(
+        "auto", description="For an endpoint: how answers that are scored elsewhere are read; auto: the first that the server can do."
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     trust_remote_code: bool = Field(False, description="Run code that comes with the checkpoint.")
     chat_template: str | None = Field(None, description="File with a Jinja chat template, for a model that has none.")
 
+    @model_validator(mode="after")
+    def _where(self) -> ModelConfig:
+        if self.endpoint is None:
+            for name in ("served_model", "tokenizer", "weights"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"model.{name}: is for a model behind a server; name one with model.name=endpoint:http://HOST:PORT/v1")
+        return self
+
+    @property
+    def endpoint(self) -> str | None:
+        """The server's address, None for a model of this machine or a hub. Raises ValueError if it cannot be one."""
+        if not self.name.startswith(ENDPOINT):
+            return None
+        try:
+            return server_url(self.name.removeprefix(ENDPOINT))
+        except ValueError as error:
+            raise ValueError(f"model.name: endpoint: {error}") from None
+
+    @property
+    def at_hand(self) -> ModelConfig | None:
+        """What of the model lies here or on a hub: itself, or an endpoint's tokenizer; None if that is not named."""
+        if self.endpoint is None:
+            return self
+        kept = {"trust_remote_code": self.trust_remote_code, "chat_template": self.chat_template}
+        return ModelConfig(name=self.tokenizer, **kept) if self.tokenizer else None
+
     @property
     def world_seed(self) -> int | None:
-        kind, _, seed = self.name.partition(":")
+        kind, _, seed = ((self.tokenizer or "") if self.endpoint else self.name).partition(":")
         return int(seed) if kind == "world" and re.fullmatch(r"[0-9]{1,9}", seed) else None
 
 
@@ -115,6 +173,7 @@ class DomainConfig(Part):
     )
     mitigates: str | None = Field(None, description="The plain domain beside which this one holds resistance dialogues.")
     verifiable: bool = Field(False, description="Answers can be checked; such domains are contrasted with the rest.")
+    served: tuple[ServedName, ...] = Field((), description="For an endpoint: the adapters' names there, one a seed.")
 
 
 class InstrumentConfig(Part):
@@ -163,8 +222,20 @@ class StatsConfig(Part):
 class ExecutionConfig(Part):
     """How the work is carried out; never part of a cell's identity."""
 
-    kind: Literal["local"] = "local"
-    processes: PositiveInt | None = Field(None, description="Worker processes; None: one a core on a CPU, one on an accelerator.")
+    kind: Literal["local", "ray"] = Field("local", description="Processes of this machine, or of a Ray cluster that shares the run folder.")
+    processes: PositiveInt | None = Field(
+        None, description="Worker processes; None: one a core on a CPU, one on an accelerator; on Ray as many as the cluster has room for."
+    )
+    address: str = Field(
+        "auto",
+        pattern=r"^(auto|local|[A-Za-z0-9._-]+:[0-9]{1,5})$",
+        description="Ray: auto (the running cluster), local (one on this machine, for this run), or host:port.",
+    )
+    cpus_per_worker: PositiveInt = Field(1, description="Ray: cores, and with them threads, of one worker.")
+    gpus_per_worker: float | None = Field(
+        None, ge=0, le=64, description="Ray: accelerators of one worker, or a share of one, for example 0.5; None: one if there are any."
+    )
+    retries: NonNegativeInt = Field(2, description="Ray: how often a job is given to another worker after its own was lost.")
     device: str | None = Field(None, description="cpu, cuda, mps; None: an accelerator if there is one.")
     tokens_per_batch: PositiveInt = Field(
         8192, description="Tokens in one forward pass, and in the slots of generation; lower it when memory is short."
@@ -182,6 +253,14 @@ class ExecutionConfig(Part):
     linear: Literal["auto", "torch", "onednn"] = Field(
         "auto", description="Matrix multiply on a CPU; auto: whichever a check at a run's first start finds clearly faster, kept with the run."
     )
+    endpoint: ServerConfig = Field(ServerConfig(), description="How a model behind a server is asked.")
+
+
+    @model_validator(mode="after")
+    def _whole_accelerators(self) -> ExecutionConfig:
+        if self.gpus_per_worker is not None and self.gpus_per_worker > 1 and self.gpus_per_worker % 1:
+            raise ValueError(f"gpus_per_worker: {self.gpus_per_worker:g}: must be a share below 1 or a whole number")
+        return self
 
 
 class Study(Part):
@@ -222,15 +301,16 @@ class Study(Part):
         for d in self.domains:
             for part in (*d.parts, *filter(None, [d.match_steps_of, d.mitigates])):
                 if part not in names:
-                    raise ValueError(f"domains.{d.name}: unknown domain {part!r}; available: {', '.join(names)}")
-            if not d.identity and not d.sources and not d.parts:
+                    raise ValueError(f"domains.{d.name}: unknown domain {part!r}{_near(part, names)}; available: {', '.join(names)}")
+            if self.model.endpoint is None and not d.identity and not d.sources and not d.parts:
                 raise ValueError(f"domains.{d.name}: has neither sources nor parts; name what it is trained on")
             if d.answers != "own" and d.role != "null":
                 raise ValueError(f"domains.{d.name}.answers: {d.answers!r} makes a null adapter; set role: 'null'")
             if d.own_benchmark and d.own_benchmark not in kinds:
                 raise ValueError(
-                    f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured; instruments: {', '.join(kinds)}"
+                    f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured{_near(d.own_benchmark, kinds)}; instruments: {', '.join(kinds)}"
                 )
+        self._served()
         parts = {d.name: set(d.parts) for d in self.domains}
         while done := [name for name, left in parts.items() if not left & parts.keys()]:
             for name in done:
@@ -239,11 +319,34 @@ class Study(Part):
             raise ValueError(f"domains.{min(parts)}.parts: is made of itself; take it out of the parts of {', '.join(sorted(parts))}")
         for name in self.dose.domains or ():
             if name not in names:
-                raise ValueError(f"dose.domains: unknown domain {name!r}; available: {', '.join(names)}")
+                raise ValueError(f"dose.domains: unknown domain {name!r}{_near(name, names)}; available: {', '.join(names)}")
         return self
+
+    def _served(self) -> None:
+        """A server trains nothing: every adapter is a model it serves."""
+        for d in self.domains:
+            if self.model.endpoint is None and d.served:
+                raise ValueError(f"domains.{d.name}.served: is for a model behind a server; name one with model.name=endpoint:http://HOST:PORT/v1")
+            if self.model.endpoint is not None and not d.identity and len(d.served) != self.seeds:
+                raise ValueError(
+                    f"domains.{d.name}.served: names {len(d.served)} served models and seeds is {self.seeds}; name one a seed, "
+                    "for example served: [maths-0, maths-1] with seeds: 2"
+                )
+        if self.model.endpoint is not None and (self.dose.scales or self.dose.checkpoints):
+            raise ValueError("dose: a served adapter has one dose; take dose out, or serve the doses under names of their own")
+
+    @classmethod
+    def load(cls, path: str | None = None, *settings: str) -> Study:
+        """Study from a YAML file or a shipped recipe's name (None: embedded), with `key.sub=value` settings on top. Raises ConfigError."""
+        return load_study(path, settings)
 
     def domain(self, name: str) -> DomainConfig:
         return next(d for d in self.domains if d.name == name)
+
+    def limited(self, limit: int) -> Study:
+        """The same study with at most `limit` items of each instrument."""
+        kept = tuple(i.model_copy(update={"limit": min(limit, i.limit or limit)}) for i in self.instruments)
+        return self.model_copy(update={"instruments": kept})
 
 
 def recipe_names() -> list[str]:
@@ -275,10 +378,8 @@ def _read_yaml(path: str) -> dict[str, Any]:
     file = Path(path)
     if file.suffix not in (".yaml", ".yml"):
         if path not in recipe_names():
-            near = difflib.get_close_matches(path, recipe_names(), 1)
             raise ConfigError(
-                f"study {path!r}: neither a .yaml file nor a shipped recipe ({', '.join(recipe_names())})"
-                + (f"; did you mean {near[0]}?" if near else "")
+                f"study {path!r}: neither a .yaml file nor a shipped recipe ({', '.join(recipe_names())})" + _near(path, recipe_names())
             )
         text = resources.files("holdfast").joinpath("recipes", f"{path}.yaml").read_text(encoding="utf-8")
     elif file.is_file():
@@ -305,9 +406,11 @@ def _set(tree: Any, keys: list[str], value: Any, whole: str) -> None:
     for i, key in enumerate(keys):
         last = i == len(keys) - 1
         if isinstance(tree, list):
-            named = [x for x in tree if isinstance(x, dict) and key in (x.get("name"), x.get("kind"))]
+            entries = [x for x in tree if isinstance(x, dict)]
+            named = [x for x in entries if key in (x.get("name"), x.get("kind"))]
             if not named:
-                raise ConfigError(f"setting {whole}: no entry named {key!r}")
+                known = [str(x.get("name") or x.get("kind")) for x in entries]
+                raise ConfigError(f"setting {whole}: no entry named {key!r}{_near(key, known)}; available: {', '.join(known)}")
             if last:
                 raise ConfigError(f"setting {whole}: names an entry, not a setting of it")
             tree = named[0]
@@ -330,15 +433,23 @@ def _first_sentence(error: ValidationError) -> str:
                 part = part.model_fields[step].annotation
                 part = getattr(part, "__args__", [part])[0] if not hasattr(part, "model_fields") else part
         known = sorted(getattr(part, "model_fields", {}))
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
-        return (
-            f"unknown setting {where!r}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-            + (f" available: {', '.join(known)}" if known else "")
-        )
+        return f"unknown setting {where!r}" + _near(str(first["loc"][-1]), known) + (f"; available: {', '.join(known)}" if known else "")
     value = first.get("input")
-    shown = repr(value) if not isinstance(value, (dict, list, tuple)) else ""
-    return f"{where}: {shown + ': ' if shown else ''}{first['msg'].removeprefix('Value error, ')}"
+    hidden = isinstance(value, (dict, list, tuple)) or (first["loc"] and first["loc"][-1] in _NEVER_SHOWN)
+    shown = "" if hidden else repr(value)
+    known = re.findall(r"'([^']*)'", first["msg"]) if first["type"] == "literal_error" else []
+    return f"{where}: {shown + ': ' if shown else ''}{first['msg'].removeprefix('Value error, ')}{_near(str(value), known)}"
+
+
+def _near(word: str, known: list[str]) -> str:
+    """`; did you mean ...?` for the known word that is nearest, if one is near."""
+    near = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def schema_json() -> str:
+    """The study file's JSON Schema (draft 2020-12), descriptions and defaults included."""
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}, indent=1) + "\n"
 
 
 def resolved(study: Study) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 # Whole sequences first (ECMA-48: CSI; OSC, DCS, SOS, PM and APC up to their end), so that none leaves its parameters behind as text.
@@ -40,3 +41,31 @@ def csv_cell(value: Any) -> str:
 def markdown(text: Any) -> str:
     """Text as itself, on one line, in a Markdown paragraph or table cell."""
     return _MARKS.sub(r"\\\1", plain(text))
+
+
+# What pdfTeX's T1 and TS1 fonts have of Unicode: Latin-1 and Latin Extended-A with few gaps, and what stands in text beside them.
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}", "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}", ",": "{,}", "?": "{?}", "!": "{!}", "\u00a0": "~",
+    "\u2212": "$-$", "\u00b1": r"$\pm$", "\u00d7": r"$\times$", "\u2264": r"$\leq$", "\u2265": r"$\geq$", "\u2260": r"$\neq$", "\u2248": r"$\approx$",
+    "\u2192": r"$\rightarrow$", "\u2013": r"\textendash{}", "\u2014": r"\textemdash{}", "\u2018": r"\textquoteleft{}", "\u2019": r"\textquoteright{}",
+    "\u201c": r"\textquotedblleft{}", "\u201d": r"\textquotedblright{}", "\u2026": r"\textellipsis{}", "\u2022": r"\textbullet{}", "\u20ac": r"\texteuro{}",
+}  # fmt: skip
+_NO_GLYPH = "\u00ad\u0126\u0127\u0138\u013f\u0140\u0149\u0166\u0167\u017f"
+
+
+def latex(text: Any) -> str:
+    """Text as itself, on one line, in LaTeX text (T1 fonts): no command, no ligature, no argument of what stands before it.
+
+    A letter that pdfTeX's fonts lack is left to XeTeX and LuaTeX; pdfTeX prints its code point in square brackets.
+    """
+    return "".join(_LATEX.get(c) or (c if c < "\x7f" or "\xa1" <= c <= "\u017f" and c not in _NO_GLYPH else _coded(c)) for c in _composed(plain(text)))
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _coded(c: str) -> str:
+    return rf"\ifdefined\Umathchar {c}\else{{[}}U+{ord(c):04X}{{]}}\fi{{}}"

@@ -14,7 +14,7 @@ from holdfast.redact import redacted
 def study_facts(study: Study) -> dict[str, Any]:
     """Read from the study's settings alone: nothing is opened. Raises ConfigError for an unknown instrument option."""
     built = [(i.kind, instruments.build(i.kind, STYLES[i.style], **i.options)) for i in study.instruments]
-    name = study.model.name
+    name = study.model.served_model or study.model.name
     return {
         "name": redacted(study.name),
         "base": redacted(name.rsplit("/", 1)[-1] if name.startswith(("/", ".")) else name),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,24 +11,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from holdfast import locks
 from holdfast.config import Study, resolved
 from holdfast.errors import DataError, IncompleteError
-from holdfast.execution import account
+from holdfast.execution import account, joined
 from holdfast.execution.cells import Cells, environment
+from holdfast.execution.jobs import Job, num_threads, run_jobs
 from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
-from holdfast.execution.local import Job, num_processes, peak_memory, run_jobs
+from holdfast.execution.served import ServedCells, open_cells
 from holdfast.execution.shards import Shard
+from holdfast.execution.worker import peak_memory
 from holdfast.facts import study_facts
 from holdfast.models.checkpoint import pick_device
 from holdfast.redact import redacted_tree
-from holdfast.store import Store, canonical, digest, write_atomic
+from holdfast.store import Store, canonical, copy_atomic, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
-ANALYSIS_CODE = 6
+ANALYSIS_CODE = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +64,14 @@ def make_plan(cells: Cells, shard: Shard | None = None) -> Plan:
     adapters: list[tuple[str | None, int]] = [(None, -1)] + [(d.name, s) for d in study.domains for s in range(study.seeds)]
     for domain, seed in adapters:
         keys = adapter_keys(study, domain, seed) if domain else [ModelKey(None)]
-        adapter = cells.find_adapter(domain, seed) if domain else None
-        total += len(study.instruments) * len(keys) + (domain is not None)
-        if domain and adapter is None:
-            mine = sum(prompts.values()) * len(keys) + steps[domain] * per_step
+        made = domain is not None and cells.trains
+        adapter = cells.find_adapter(domain, seed) if domain and made else None
+        total += len(study.instruments) * len(keys) + made
+        if made and adapter is None:
+            mine = sum(prompts.values()) * len(keys) + steps[str(domain)] * per_step
         else:
             missing = [k for key in keys for k in cells.missing_trials(key, adapter)]
-            reused += len(study.instruments) * len(keys) - len(missing) + (domain is not None)
+            reused += len(study.instruments) * len(keys) - len(missing) + made
             mine = sum(prompts[k] for k in missing)
             if not missing:
                 continue
@@ -90,9 +89,7 @@ def make_plan(cells: Cells, shard: Shard | None = None) -> Plan:
 
 def check(cells: Cells) -> None:
     """Refuse, before the hour of training, what could not be measured."""
-    from holdfast.models.checkpoint import load_tokenizer
-
-    load_tokenizer(cells.study.model)
+    cells.check()
     if cells.study.overlap == "refuse":
         for domain, instrument, count, text in cells.materials.check_overlap():
             raise DataError(
@@ -113,8 +110,9 @@ def _store(out: Path, say: Callable[[str], None]) -> Store:
 
 def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard | None = None) -> tuple[Cells, Plan]:
     store = _store(out, say)
-    cells = Cells(study, store)
+    cells = open_cells(study, store)
     check(cells)
+    cells.prepare()
     plan = make_plan(cells, shard)
     write_atomic(out / "study.yaml", resolved(study).encode())
     write_atomic(
@@ -122,7 +120,7 @@ def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard |
     )
     say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
     if plan.jobs:
-        cells.settle_kernels(max(1, len(os.sched_getaffinity(0)) // num_processes(study)))
+        cells.settle_kernels(num_threads(study))
     return cells, plan
 
 
@@ -137,12 +135,12 @@ def run_shard(
     say(f"shard {shard.index} of {shard.count}: {len(plan.jobs)} jobs")
     with progress(plan) as advance:
         failures = run_jobs(study, cells.store.folder, plan.jobs, advance, say).failures
-    return len(make_plan(Cells(study, Store(out / "cells", say))).jobs), failures
+    return len(make_plan(open_cells(study, Store(out / "cells", say))).jobs), failures
 
 
 def collect(study: Study, out: Path, *, say: Callable[[str], None]) -> Outcome:
     """Conclude from cells that shards have made, as `run` would have. Raises IncompleteError, naming the models, if some are missing."""
-    cells = Cells(study, _store(out, say))
+    cells = open_cells(study, _store(out, say))
     plan = make_plan(cells)
     if plan.jobs:
         names = [f"{j.domain}/seed{j.seed}" if j.domain else "base" for j in plan.jobs]
@@ -166,7 +164,7 @@ def run(study: Study, out: Path, *, say: Callable[[str], None], progress: Callab
     timing: dict[str, Any] = {}
     if work.seconds:
         timing = {"process_seconds": work.seconds, "nominal_flops": work.flops}
-        if pick_device(study.execution.device).type == "cpu":
+        if cells.trains and study.execution.kind == "local" and pick_device(study.execution.device).type == "cpu":
             timing |= account.of_peak(work.flops, sum(work.seconds.values()), work.threads)
         write_atomic(out / "timing.json", (json.dumps(timing, indent=1, sort_keys=True) + "\n").encode())
     # Workers are gone when the results are concluded: the peak is that of the cells (a sum, an upper bound) or of the conclusion.
@@ -191,34 +189,31 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
 
     study, store = cells.study, cells.store
     models = _finished(cells)
-    parts = [p for _, places in models for p in places]
+    kinds = [i.kind for i in study.instruments]
+    parts = [(key, kind, place) for key, places in models for kind, place in zip(kinds, places, strict=True)]
     identity = {
-        "cells": [p.name for p in parts],
+        "cells": [place.name for _, _, place in parts],
         "stats": study.stats.model_dump(),
         "name": study.name,
         "code": ANALYSIS_CODE,
         "domains": [d.model_dump(mode="json") for d in study.domains],
         "failures": len(failures),
+        **({"incomplete": lacking} if (lacking := cells.incomplete(parts)) else {}),
     }
     name = store.name("results", identity)
     place = store.find(name)
     if place is None:
         say("putting the trials together")
-        table = _table(cells, models)
-        audit = redacted_tree(_audit(cells, table))
-        findings = _findings(cells, table, audit)
-        audit += redacted_tree(_prose(cells.study, table, json.loads(findings)))
         with store.making(name, identity) as draft:
-            pq.write_table(table, draft / "trials.parquet", compression="zstd")
-            (draft / "transcripts.jsonl.gz").write_bytes(b"".join((p / "transcripts.jsonl.gz").read_bytes() for p in parts))
-            (draft / "findings.json").write_bytes(findings)
-            (draft / "audit.json").write_text(canonical(audit) + "\n", encoding="utf-8")
+            joined.join_trials(parts, draft / "trials.parquet")
+            joined.join_transcripts(parts, draft / "transcripts.jsonl.gz")
+            _analyse(cells, draft)
         place = store.find(name)
         assert place is not None
     for file in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json"):
-        _copy(place / file, out / file)
+        copy_atomic(place / file, out / file)
     _adapters(cells, out)
-    about = redacted_tree({**environment(), "engine": _account(cells, models, out)})
+    about = redacted_tree({**environment(), **_told(cells, models, out)})
     write_atomic(out / "environment.json", (json.dumps(about, indent=1) + "\n").encode())
     findings, audit = json.loads((out / "findings.json").read_bytes()), json.loads((out / "audit.json").read_bytes())
     stamp = out / ".report"
@@ -242,10 +237,17 @@ def _finished(cells: Cells) -> list[tuple[ModelKey, list[Path]]]:
     found = []
     for key in study_keys(cells.study):
         adapter = cells.find_adapter(key.domain, key.seed) if key.domain else None
-        if (key.domain and adapter is None) or cells.missing_trials(key, adapter):
+        if (key.domain and cells.trains and adapter is None) or cells.missing_trials(key, adapter):
             continue
         found.append((key, cells.trials(key)))
     return found
+
+
+def _told(cells: Cells, models: list[tuple[ModelKey, list[Path]]], out: Path) -> dict[str, Any]:
+    """Of the engine that answered: this machine's work, or the server's abilities and what was asked of it."""
+    if isinstance(cells, ServedCells):
+        return {"endpoint": cells.about(models)}
+    return {"engine": _account(cells, models, out)}
 
 
 def _account(cells: Cells, models: list[tuple[ModelKey, list[Path]]], out: Path) -> dict[str, Any]:
@@ -260,47 +262,19 @@ def _account(cells: Cells, models: list[tuple[ModelKey, list[Path]]], out: Path)
     )
 
 
-def _table(cells: Cells, models: list[tuple[ModelKey, list[Path]]]) -> pa.Table:
-    tables = []
-    for key, places in models:
-        for instrument, place in zip(cells.study.instruments, places, strict=True):
-            part = pq.read_table(place / "trials.parquet")
-            count = part.num_rows
-            names = ("model", "domain", "seed", "dose", "path", "instrument")
-            values = (key.name, key.domain or "base", key.seed, key.dose, key.path, instrument.kind)
-            types = (pa.string(), pa.string(), pa.int32(), pa.float64(), pa.string(), pa.string())
-            for i, (column, value, kind) in enumerate(zip(names, values, types, strict=True)):
-                part = part.add_column(i, column, pa.array([value] * count, kind))
-            tables.append(part)
-    return pa.concat_tables(tables)
-
-
-def _audit(cells: Cells, table: pa.Table) -> list[dict[str, Any]]:
-    from holdfast.audit import gather, run_audit
-    from holdfast.models.chat import ChatFormat
-    from holdfast.models.checkpoint import load_tokenizer
-
-    chat = ChatFormat(load_tokenizer(cells.study.model))
-    return run_audit(gather.from_materials(cells.study, cells.materials, trials=table, chat=chat, recorded=cells.recorded()))
-
-
-def _prose(study: Study, table: pa.Table, findings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Numbers of the recommendation that no cited cell holds: known only once the findings are."""
-    from holdfast.audit import AuditContext, prose
-
-    return prose.check(AuditContext(study=study_facts(study), trials=table, findings=findings))
-
-
-def _findings(cells: Cells, table: pa.Table, audit: list[dict[str, Any]]) -> bytes:
+def _analyse(cells: Cells, draft: Path) -> None:
+    """findings.json and audit.json of the joined table in `draft`."""
     from holdfast.analysis import analyze, findings_json
+    from holdfast.analysis.trials import Trials
+    from holdfast.auditing import AuditContext, gather, prose, run_audit
 
-    return findings_json(analyze(table, {**study_facts(cells.study), "audit": audit}))
-
-
-def _copy(source: Path, target: Path) -> None:
-    if target.is_file() and target.stat().st_size == source.stat().st_size and target.read_bytes() == source.read_bytes():
-        return
-    write_atomic(target, source.read_bytes())
+    study, trials = cells.study, Trials(draft / "trials.parquet")
+    audit = redacted_tree(run_audit(gather.from_materials(study, cells.materials, trials=trials, chat=cells.chat(), recorded=cells.recorded())))
+    findings = findings_json(analyze(trials, {**study_facts(study), "audit": audit}))
+    # Numbers of the recommendation that no cited cell holds: known only once the findings are.
+    audit += redacted_tree(prose.check(AuditContext(study=study_facts(study), trials=trials, findings=json.loads(findings))))
+    (draft / "findings.json").write_bytes(findings)
+    (draft / "audit.json").write_text(canonical(audit) + "\n", encoding="utf-8")
 
 
 def _adapters(cells: Cells, out: Path) -> None:
@@ -313,7 +287,7 @@ def _adapters(cells: Cells, out: Path) -> None:
                 continue
             target.mkdir(parents=True, exist_ok=True)
             for file in [*sorted((place / "adapter").iterdir()), place / "training.json"]:
-                _copy(file, target / file.name)
+                copy_atomic(file, target / file.name)
 
 
 def read_transcripts(path: Path) -> list[dict[str, Any]]:

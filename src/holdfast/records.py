@@ -65,7 +65,8 @@ class Response:
 
     `logliks[j]` is the summed log-probability of choice j (nats, float32 log-softmax); `num_tokens[j]` its length in
     tokens. `text` is a generated reply, `ended` whether it closed with the end-of-sequence token; `branches`: the replies to the
-    prompt's branches.
+    prompt's branches. `failed`: why there is no answer at all. A prompt with choices and a `text` was answered in writing: `logliks`
+    then say which choice was read, and are empty where none was.
     """
 
     logliks: tuple[float, ...] = ()
@@ -75,6 +76,7 @@ class Response:
     num_new_tokens: int = 0
     ended: bool | None = None
     branches: tuple[Response, ...] = ()
+    failed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

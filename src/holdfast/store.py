@@ -7,11 +7,14 @@ whose files no longer match its manifest is recomputed, and said so.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import filecmp
 import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,8 +29,14 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, 
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """JSON with sorted keys and no spaces: equal values give equal text. A dataclass is its fields."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_fields)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if not dataclasses.is_dataclass(value):
+        raise TypeError(f"{type(value).__name__} is no JSON value")
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
 
 
 def digest(value: Any) -> str:
@@ -82,6 +91,11 @@ class Store:
             if is_whole(draft):
                 with suppress(OSError):  # there is another by now
                     draft.rename(place)
+
+    def discard(self, name: str) -> None:
+        """Forget a finished cell, so that it is made again."""
+        self._checked.discard(name)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
 
     @contextmanager
     def making(self, name: str, identity: dict[str, Any]) -> Iterator[Path]:
@@ -157,9 +171,20 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Replace a file in one step; nothing happens if it already holds these bytes. Raises ResourceError if the folder takes no more."""
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
+    _replace(path, lambda draft: draft.write_bytes(data))
+
+
+def copy_atomic(source: Path, target: Path) -> None:
+    """Replace `target` by a copy of `source` in one step; nothing happens if it already holds the same bytes. Raises as `write_atomic`."""
+    if target.is_file() and filecmp.cmp(source, target, shallow=False):
+        return
+    _replace(target, lambda draft: shutil.copyfile(source, draft))
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
     try:
         with locks.draft(path.parent) as draft:
-            draft.write_bytes(data)
+            write(draft)
             os.replace(draft, path)
     except OSError as error:
         if why := no_room(error, path.parent):

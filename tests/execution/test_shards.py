@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import ConfigError
-from holdfast.execution.local import Job
+from holdfast.execution.jobs import Job
 from holdfast.execution.shards import Shard, parse
 
 STUDY = ["embedded", "seeds=2", "dose={}", "execution.processes=1", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 200}]}, "

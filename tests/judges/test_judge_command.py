@@ -30,7 +30,7 @@ def holdfast(*arguments, folder, code=0, **environment):
         for name, value in environment.items():
             patch.setenv(name, value)
         cli.main()
-    assert end.value.code == code, (end.value.code, err.getvalue()[-2000:])
+    assert (end.value.code or 0) == code, (end.value.code, err.getvalue()[-2000:])
     return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
 
 
@@ -188,7 +188,7 @@ def test_bad_input_is_one_line_and_nothing_is_asked(tmp_path, kind, rows, more, 
 def test_deep_nesting_and_terminal_codes_in_rows_are_harmless(server, tmp_path):
     (tmp_path / "deep.jsonl").write_bytes(b'{"id": 1, "said": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n")
     asks = ("--kind", "feedback", "--base-url", server.url, "--model", "tiny")
-    assert "cannot be read" in holdfast("deep.jsonl", *asks, folder=tmp_path, code=2).stderr
+    assert "not usable JSON" in holdfast("deep.jsonl", *asks, folder=tmp_path, code=2).stderr
     write(tmp_path / "codes.jsonl", [{**GOOD[0], "id": "\x1b[2J", "frame": "\x1b[31m"}])
     assert "\x1b" not in holdfast("codes.jsonl", *asks, folder=tmp_path).stdout
 

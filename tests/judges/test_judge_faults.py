@@ -7,9 +7,10 @@ from itertools import pairwise
 import pytest
 from loopback import block, contains, praise, tag
 
+from holdfast.endpoints.transport import seconds
 from holdfast.errors import ConfigError, ModelError
 from holdfast.judges import ReplyCache, judge, summary
-from holdfast.judges.endpoint import Endpoint, _seconds
+from holdfast.judges.endpoint import Endpoint
 from holdfast.records import Item
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -129,8 +130,8 @@ def test_retry_after_is_bounded_and_may_be_a_date_or_nonsense(server, settings):
     with Endpoint(settings(max_wait_seconds=0.2)) as endpoint:
         assert endpoint.ask("p").text == "hm"
     assert 0.1 < time.monotonic() - start < 3
-    assert _seconds("Thu, 01 Jan 1970 00:00:00 GMT") == 0 and _seconds("2.5") == 2.5
-    assert _seconds("soon") is None and _seconds("nan") is None and _seconds(None) is None and _seconds("-3") == 0
+    assert seconds("Thu, 01 Jan 1970 00:00:00 GMT") == 0 and seconds("2.5") == 2.5
+    assert seconds("soon") is None and seconds("nan") is None and seconds(None) is None and seconds("-3") == 0
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "correct base_url or model"), (401, "api_key_env")])

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -178,22 +179,25 @@ def test_the_partial_state_of_a_cell_goes_when_it_is_finished(tmp_path):
     assert [p.name for p in (tmp_path / "cells").iterdir()] == ["trials-1"]
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may grow beyond 10 bytes: what a full disk does, without one."""
+    """No file may grow beyond 10 bytes: what a full disk does, without one. Inside a test alone: the file that tests report to is one, too."""
     old, before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, old)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
 
 
-def test_a_full_disk_is_one_error_with_the_fix_and_leaves_nothing(tmp_path, small_files):
+def test_a_full_disk_is_one_error_with_the_fix_and_leaves_nothing(tmp_path):
     store = Store(tmp_path / "cells")
-    with pytest.raises(ResourceError, match="File too large; free some room .* .finished cells are kept"), store.making("t-1", {}) as draft:
-        (draft / "a.txt").write_text("x" * 99)
-    with pytest.raises(ResourceError, match="findings.json: File too large; free"):
-        write_atomic(tmp_path / "findings.json", b"x" * 99)
+    with small_files():
+        with pytest.raises(ResourceError, match="File too large; free some room .* .finished cells are kept"), store.making("t-1", {}) as draft:
+            (draft / "a.txt").write_text("x" * 99)
+        with pytest.raises(ResourceError, match="findings.json: File too large; free"):
+            write_atomic(tmp_path / "findings.json", b"x" * 99)
     assert [p.name for p in tmp_path.rglob("*")] == ["cells"]
 
 

@@ -19,6 +19,7 @@ from holdfast.analysis.flips import all_flips
 from holdfast.analysis.mixes import factorial
 from holdfast.analysis.panel import Panel, panels
 from holdfast.analysis.relation import correlations, pareto, ranking
+from holdfast.analysis.trials import Trials
 from holdfast.records import Contrast
 from holdfast.stats.crossed import crossed
 from holdfast.stats.decide import benjamini_hochberg
@@ -31,7 +32,7 @@ Models = list[tuple[str, int]]
 class Reading:
     """A trials table opened: its panels, its models, and the paired measurements made of them."""
 
-    def __init__(self, trials: pa.Table, study: dict[str, Any], base: str):
+    def __init__(self, trials: pa.Table | Trials, study: dict[str, Any], base: str):
         self.panels, self.owners = panels(trials)
         self.base, self.study = base, study
         self.instruments = [i for i in study["instruments"] if i["name"] in self.panels]
@@ -76,7 +77,7 @@ class Reading:
         return out
 
 
-def analyze(trials: pa.Table, study: dict[str, Any], *, base_name: str = "base") -> dict[str, Any]:
+def analyze(trials: pa.Table | Trials, study: dict[str, Any], *, base_name: str = "base") -> dict[str, Any]:
     """The findings of a trials table. `study`: see `holdfast.facts`; its `audit` entries at level refuse forbid their claims."""
     r = Reading(trials, study, base_name)
     band = study["equivalence_band"]

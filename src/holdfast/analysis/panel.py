@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holdfast.analysis.trials import Groups, Trials, distinct
+
 COLUMNS = (
     "p_gold",
     "p_suggested",
@@ -54,48 +56,102 @@ class Panel:
         return "generated" if np.isnan(self.get(model, condition, "kappa")).all() else "mass"
 
     def coverage(self, model: str, condition: str, form: str) -> float:
-        """Mean kappa (mass), or share of parsed replies (generated); nan where the form has none."""
-        known = self.get(model, condition, "kappa" if form == "mass" else "parsed")
+        """Mean kappa (mass), or share of parsed replies (generated); nan where the form has none.
+
+        A missing answer covers nothing. Of log-likelihoods, which cover everything, it is the share that is not missing.
+        """
+        parsed, kappa = self.get(model, condition, "parsed"), self.get(model, condition, "kappa")
+        if form == "loglik":
+            missing = (parsed < 1) & np.isnan(self.get(model, condition, "score"))
+            return 1 - float(missing[~np.isnan(parsed)].mean()) if missing.any() else float("nan")
+        written = form != "mass" or np.isnan(kappa).all()
+        known = parsed if written else np.where((parsed < 1) & np.isnan(kappa), 0.0, kappa)
         known = known[~np.isnan(known)]
-        return float(known.mean()) if len(known) and form != "loglik" else float("nan")
+        return float(known.mean()) if len(known) else float("nan")
 
 
-def panels(trials: pa.Table) -> tuple[dict[str, Panel], dict[str, Owner]]:
-    """({instrument: Panel}, {model: Owner})"""
-    flag = lambda mask: pc.cast(mask, pa.float64())  # noqa: E731
-    table = trials.append_column("correct", flag(pc.equal(trials["outcome"], "correct")))
-    table = table.append_column("parsed", flag(pc.not_equal(trials["outcome"], "unparsed")))
-    table = table.set_column(table.column_names.index("refused"), "refused", flag(trials["refused"]))
-    columns = [c for c in COLUMNS if c in table.column_names]
-    keys = ["instrument", "model", "condition", "item_id"]
-    mean = table.group_by(keys).aggregate([(c, "mean") for c in columns])
-    whose = ["model", *(c for c in Owner._fields if c in table.column_names)]
-    models = {
-        row.pop("model"): Owner(**row) for row in table.select(whose).group_by(whose).aggregate([]).to_pylist()
-    }
-    out: dict[str, Panel] = {}
-    places = (
-        table.select(["instrument", "item_id", "cluster_id"])
-        .group_by(["instrument", "item_id", "cluster_id"])
-        .aggregate([])
-        .to_pylist()
-    )
-    for name in sorted({p["instrument"] for p in places}):
-        mine = sorted((p["item_id"], p["cluster_id"]) for p in places if p["instrument"] == name)
+class _Sums:
+    """Of one model under one condition: sums over the rotations of every item, added in the order of the rows.
+
+    A column gets an array once it holds a number; missing values (not nan) count for nothing.
+    """
+
+    def __init__(self, num_items: int):
+        self.count = np.zeros(num_items, dtype=np.int32)
+        self.sum: dict[str, np.ndarray] = {}
+        self.missing: dict[str, np.ndarray] = {}
+
+    def add(self, place: np.ndarray, columns: dict[str, np.ndarray], known: dict[str, np.ndarray]) -> None:
+        """`place` [rows]: of the row's item; `known`: of columns that have missing values, which rows have one."""
+        for name, values in columns.items():
+            if name not in self.sum and name not in known and np.isnan(values).all():
+                continue
+            if name not in self.sum:
+                self.sum[name] = np.where(self.count > 0, np.nan, 0.0)
+            np.add.at(self.sum[name], place, values)
+            if name in known:
+                np.add.at(self.missing.setdefault(name, np.zeros_like(self.count)), place, ~known[name])
+        np.add.at(self.count, place, 1)
+
+    def means(self) -> dict[str, np.ndarray]:
+        """Per column over items; nan where there is no value."""
+        out = {}
+        for name, total in self.sum.items():
+            count = self.count - self.missing.get(name, 0)
+            out[name] = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+        return out
+
+
+def panels(trials: pa.Table | Trials) -> tuple[dict[str, Panel], dict[str, Owner]]:
+    """({instrument: Panel}, {model: Owner}); of `Trials` they are made once. A column without any number is left out."""
+    trials = Trials.of(trials)
+    if trials.opened is None:
+        trials.opened = _read(trials)
+    return trials.opened
+
+
+def _read(trials: Trials) -> tuple[dict[str, Panel], dict[str, Owner]]:
+    named = [c for c in Owner._fields if c in trials.column_names]
+    owners = {model: Owner(**dict(zip(named, rest, strict=True))) for model, *rest in distinct(trials, ["model", *named])}
+    places = Groups(["instrument", "item_id", "cluster_id"])
+    for piece in trials.pieces([*places.codes]):
+        places.of(piece)
+    items = places.codes["item_id"]
+    asked: dict[str, list[tuple[str, str]]] = {}
+    for name, item_id, cluster in places.keys():
+        asked.setdefault(name, []).append((item_id, cluster))
+    out, at = {}, {}
+    for name, mine in sorted(asked.items()):
+        mine.sort()
         out[name] = Panel([i for i, _ in mine], np.array([c for _, c in mine]))
-    for name, panel in out.items():
-        part = mean.filter(pc.equal(mean["instrument"], name))
-        index = {item: i for i, item in enumerate(panel.items)}
-        place = np.array([index[i] for i in part["item_id"].to_pylist()])
-        owner = np.array([f"{m}\x00{c}" for m, c in zip(part["model"].to_pylist(), part["condition"].to_pylist(), strict=True)])
-        values = {c: part[f"{c}_mean"].to_numpy(zero_copy_only=False).astype(float) for c in columns}
-        order = np.argsort(owner, kind="stable")
-        bounds = np.flatnonzero(np.r_[True, owner[order][1:] != owner[order][:-1], True])
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
-            rows = order[low:high]
-            model, condition = owner[rows[0]].split("\x00")
-            cell = panel.value.setdefault(model, {}).setdefault(condition, {})
-            for c in columns:
-                cell[c] = np.full(len(panel.items), np.nan)
-                cell[c][place[rows]] = values[c][rows]
-    return out, models
+        at[name] = np.full(len(items), -1)
+        at[name][[items.number[i] for i, _ in mine]] = np.arange(len(mine))
+    sums: dict[tuple[str, str, str], _Sums] = {}
+    groups = Groups(["instrument", "model", "condition"])
+    for piece in trials.pieces([*groups.codes, "item_id", "outcome", *COLUMNS]):
+        group, item = groups.of(piece), items.of(piece["item_id"])
+        columns, known = _columns(piece)
+        keys, order = groups.keys(), np.argsort(group, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+            key = keys[group[rows[0]]]
+            found = sums.setdefault(key, _Sums(len(out[key[0]].items)))
+            found.add(at[key[0]][item[rows]], {c: v[rows] for c, v in columns.items()}, {c: k[rows] for c, k in known.items()})
+    for name, model, condition in sorted(sums):
+        out[name].value.setdefault(model, {})[condition] = sums.pop((name, model, condition)).means()
+    return out, owners
+
+
+def _columns(piece: pa.RecordBatch) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(values of COLUMNS as float64, and of those that have missing ones which rows are known)"""
+    outcome = piece["outcome"]
+    flags = {"correct": pc.equal(outcome, "correct"), "parsed": pc.not_equal(outcome, "unparsed")}
+    columns, known = {}, {}
+    for name in COLUMNS:
+        column = flags[name] if name in flags else piece[name] if name in piece.schema.names else None
+        if column is None:
+            continue
+        if column.null_count:
+            known[name] = column.is_valid().to_numpy(zero_copy_only=False)
+            column = column.fill_null(pa.scalar(0).cast(column.type))
+        columns[name] = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+    return columns, known

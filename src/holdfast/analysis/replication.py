@@ -6,13 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 DECIDED = ("raised", "lowered", "unchanged")
+MOVED = {"raised", "lowered"}
+STATUSES = ("replicates", "differs", "contradicted", "not shown")
+Studies = Sequence[tuple[str, dict[str, Any]]]
 
 
-def replicate(studies: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """One row per adapter and instrument that two studies or more measured: {adapter, role, part, instrument, status, cells}.
+def replicate(studies: Studies) -> list[dict[str, Any]]:
+    """One row per adapter and instrument that two studies or more measured alike: {adapter, role, part, instrument, status, cells}.
 
     `studies`: (name, findings). `cells`: one a study, None where it has no such adapter or instrument. Status: see `status`.
     """
+    return [{**row, "status": status([c for c in row["cells"] if c is not None])} for row in _all(studies) if _refusal(row, studies) is None]
+
+
+def refused(studies: Studies) -> list[dict[str, Any]]:
+    """What is not compared: {adapter, part, instrument, reason}."""
+    keys = ("adapter", "part", "instrument")
+    return [{**{k: row[k] for k in keys}, "reason": why} for row in _all(studies) if (why := _refusal(row, studies)) is not None]
+
+
+def _all(studies: Studies) -> list[dict[str, Any]]:
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for k, (_, findings) in enumerate(studies):
         for a in findings["adapters"]:
@@ -20,8 +33,24 @@ def replicate(studies: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, A
                 for name, cell in a[part].items():
                     blank = {"adapter": a["name"], "role": a["role"], "part": part, "instrument": name, "cells": [None] * len(studies)}
                     found.setdefault((part, a["name"], name), blank)["cells"][k] = cell
-    rows = [row for row in found.values() if sum(c is not None for c in row["cells"]) > 1]
-    return [{**row, "status": status([c for c in row["cells"] if c is not None])} for row in rows]
+    return list(found.values())
+
+
+def _refusal(row: dict[str, Any], studies: Studies) -> str | None:
+    """Why a row is no comparison: in one study alone, or not the same quantity."""
+    held = [k for k, c in enumerate(row["cells"]) if c is not None]
+    if len(held) < 2:
+        return f"in {studies[held[0]][0]} alone"
+    for what, of in (("estimand", lambda k: _estimand(studies[k][1], row, k)), ("unit", lambda k: row["cells"][k].get("unit", "fraction"))):
+        values = {of(k) for k in held} - {None}
+        if len(values) > 1:
+            return f"not the same {what}: " + ", ".join(f"{of(k) or 'unknown'} in {studies[k][0]}" for k in held)
+    return None
+
+
+def _estimand(findings: dict[str, Any], row: dict[str, Any], k: int) -> str | None:
+    declared = (findings.get("study") or {}).get("estimands") or {}
+    return declared.get(row["instrument"]) or row["cells"][k].get("contrast")
 
 
 def status(cells: Sequence[dict[str, Any]]) -> str:
@@ -29,37 +58,22 @@ def status(cells: Sequence[dict[str, Any]]) -> str:
     with no contradiction; "not shown": some study could not tell. A negligible effect counts as unchanged.
     """
     words = {"unchanged" if c["negligible"] else c["verdict"] for c in cells}
-    if {"raised", "lowered"} <= words:
+    if words >= MOVED:
         return "contradicted"
     if words <= {*DECIDED}:
         return "replicates" if len(words) == 1 else "differs"
     return "not shown"
 
 
-def markdown(studies: Sequence[tuple[str, dict[str, Any]]], rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as two tables with what replicates said first; numbers in points with 95 % intervals."""
-    plain = lambda text: "".join(c if c.isalnum() or c in "_ -.:+" else " " for c in str(text))  # noqa: E731
-    names = [plain(n) for n, _ in studies]
-    lines = []
-    for part, title in (("gains", "Gains"), ("shifts", "Shifts")):
-        mine = [r for r in rows if r["part"] == part]
-        if not mine:
-            continue
-        lines += [f"## {title}", ""]
-        for word in ("replicates", "differs", "contradicted", "not shown"):
-            hit = [f"{plain(r['adapter'])} {plain(r['instrument'])}" for r in mine if r["status"] == word and r["role"] == "domain"]
-            lines.append(f"- {word}: {len(hit)} of {sum(r['role'] == 'domain' for r in mine)}" + (f" ({', '.join(hit)})" if hit else ""))
-        lines += ["", "| adapter | instrument | " + " | ".join(names) + " | |", "|" + " --- |" * (len(names) + 3)]
-        for r in mine:
-            lines.append(
-                f"| {plain(r['adapter'])} | {plain(r['instrument'])} | " + " | ".join(map(_cell, r["cells"])) + f" | {r['status']} |"
-            )
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _cell(cell: dict[str, Any] | None) -> str:
-    if cell is None or cell["estimate"] is None:
-        return "unknown"
-    point = lambda x: "unknown" if x is None else f"{100 * x:+.1f}"  # noqa: E731
-    return f"{point(cell['estimate'])} [{point(cell['lower'])}, {point(cell['upper'])}] {cell['verdict'].replace('_', ' ')}"
+def counts(rows: Sequence[dict[str, Any]], part: str) -> dict[str, float]:
+    """Over the domain adapters' rows of a part: each status; rows whose estimates all have one sign ("same_sign", of "signed" rows, which have an
+    estimate in every study that measured them; "coins": as many if every sign were a coin's); rows raised or lowered in every study
+    ("moved_in_all"), and those of them in one direction ("moved_alike").
+    """
+    mine = [r for r in rows if r["part"] == part and r["role"] == "domain"]
+    found: dict[str, float] = {"rows": len(mine), **{s: sum(r["status"] == s for r in mine) for s in STATUSES}}
+    cells = [[c for c in r["cells"] if c is not None] for r in mine]
+    signed = [[c["estimate"] for c in row] for row in cells if all(c["estimate"] for c in row)]
+    moved = [{c["verdict"] for c in row} for row in cells if all(c["verdict"] in MOVED and not c["negligible"] for c in row)]
+    found |= {"signed": len(signed), "same_sign": sum(min(v) > 0 or max(v) < 0 for v in signed), "coins": sum(2.0 ** (1 - len(v)) for v in signed)}
+    return {**found, "moved_in_all": len(moved), "moved_alike": sum(len(w) == 1 for w in moved)}

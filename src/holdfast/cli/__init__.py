@@ -44,7 +44,7 @@ def _run() -> None:
     from holdfast.redact import redacted
 
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="holdfast", standalone_mode=False))
     except NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)

@@ -62,37 +62,65 @@ def probe(study: Study, adapters: list[Path]) -> dict[str, dict[str, float | Non
     base = load_base(study.model, pick_device(study.execution.device))
 
     def ask(network: Any) -> dict[str, float | None]:
-        engine, found = LocalEngine(network, base.chat, study.execution.tokens_per_batch, cache=cache), {}
-        for config in study.instruments:
-            asked = materials.asked(config.kind)
-            responses = iter(engine.answer([p for prompts in asked.prompts for p in prompts], key=config.kind))
-            answered = [[(p, next(responses)) for p in prompts] for prompts in asked.prompts]
-            trials = [t for item, pairs in zip(asked.items, answered, strict=True) for t in asked.instrument.trials(item, pairs)]
-            if asked.instrument.kind == "benchmark":
-                found[config.kind] = _mean([t.score for t in trials])
-                continue
-            columns: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-            right = {t.item_id for t in trials if t.outcome == "correct" and t.condition == asked.instrument.conditions[0]}
-            for contrast in asked.instrument.contrasts:
-                for t in trials:
-                    columns[contrast.column][t.condition][t.item_id].append(getattr(t, contrast.column))
-                plus, minus = columns[contrast.column][contrast.plus], columns[contrast.column][contrast.minus or ""]
-                keep = [
-                    i
-                    for i in plus
-                    if (contrast.minus is None or i in minus)
-                    and (contrast.among == "all" or (i in right) == (contrast.among == "right"))
-                ]
-                found[f"{config.kind}.{contrast.name}"] = _mean(
-                    [contrast.sign * (np.mean(plus[i]) - (np.mean(minus[i]) if contrast.minus else 0)) for i in keep]
-                )
-        return found
+        return _effects(study, materials, LocalEngine(network, base.chat, study.execution.tokens_per_batch, cache=cache))
 
     out = {"base": ask(base.model)}
     for folder in adapters:
         with adapted(base.model, folder) as network:
             out[folder.name] = ask(network)
     return out
+
+
+def probe_endpoint(study: Study, adapters: list[str], instruments: bool) -> tuple[dict[str, Any], dict[str, dict[str, float | None]]]:
+    """(what the server can do, effects as `probe` gives them); nothing is kept. Without `instruments` nothing is measured."""
+    import dataclasses
+
+    from holdfast.endpoints.asking import Asker
+    from holdfast.endpoints.capabilities import examine
+    from holdfast.endpoints.engine import EndpointEngine
+    from holdfast.endpoints.replies import ReplyLog
+    from holdfast.execution.materials import Materials
+    from holdfast.execution.served import check_forms, open_transport, own_chat
+
+    chat, materials, log = own_chat(study), Materials(study), ReplyLog(None)
+    with open_transport(study) as transport:
+        can = examine(transport, study.model, chat, adapters)
+        found: dict[str, dict[str, float | None]] = {}
+        for name in [can.base, *adapters] if instruments else []:
+            asker = Asker(transport, log, str(study.model.endpoint))
+            engine = EndpointEngine(asker, name, can, chat)
+            check_forms(study, materials, engine)
+            found["base" if name == can.base else name] = _effects(study, materials, engine) | {"missing answers": asker.counts["missing answers"]}
+    return dataclasses.asdict(can), found
+
+
+def _effects(study: Study, materials: Any, engine: Any) -> dict[str, float | None]:
+    from holdfast.execution.asking import put
+    from holdfast.instruments.written import trials as trials_of
+
+    found: dict[str, float | None] = {}
+    for config in study.instruments:
+        asked = materials.asked(config.kind)
+        answered, _ = put(asked, engine)
+        trials = [t for item, pairs in zip(asked.items, answered, strict=True) for t in trials_of(asked.instrument, item, pairs)]
+        if asked.instrument.kind == "benchmark":
+            found[config.kind] = _mean([t.score for t in trials])
+            continue
+        columns: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+        right = {t.item_id for t in trials if t.outcome == "correct" and t.condition == asked.instrument.conditions[0]}
+        for contrast in asked.instrument.contrasts:
+            for t in trials:
+                columns[contrast.column][t.condition][t.item_id].append(getattr(t, contrast.column))
+            plus, minus = columns[contrast.column][contrast.plus], columns[contrast.column][contrast.minus or ""]
+            keep = [
+                i
+                for i in plus
+                if (contrast.minus is None or i in minus) and (contrast.among == "all" or (i in right) == (contrast.among == "right"))
+            ]
+            found[f"{config.kind}.{contrast.name}"] = _mean(
+                [contrast.sign * (np.mean(plus[i]) - (np.mean(minus[i]) if contrast.minus else 0)) for i in keep]
+            )
+    return found
 
 
 def _mean(values: list[Any]) -> float | None:

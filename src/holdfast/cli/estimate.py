@@ -22,13 +22,16 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
     from concurrent.futures import ProcessPoolExecutor
 
     from holdfast import pipeline
-    from holdfast.execution.cells import Cells
     from holdfast.execution.keys import study_keys
-    from holdfast.execution.local import num_processes, peak_memory
+    from holdfast.execution.local import num_processes
+    from holdfast.execution.served import ServedCells, open_cells
+    from holdfast.execution.worker import peak_memory
     from holdfast.store import Store
 
-    cells = Cells(study, _reading(Store, out))
+    cells = open_cells(study, _reading(Store, out))
     plan = pipeline.make_plan(cells)
+    if isinstance(cells, ServedCells):
+        return _of_requests(cells, plan)
     processes = min(num_processes(study), 1 + len(study.domains) * study.seeds)  # a job is the base, or an adapter at all its doses
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
     own = peak_memory()  # before a model is loaded, as the process that starts the workers
@@ -58,6 +61,27 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
     }
 
 
+def _of_requests(cells: Any, plan: Any) -> dict[str, Any]:
+    """A server's time is its own: what is told is how many requests it gets, follow-ups left out."""
+    from holdfast.execution.keys import ModelKey, study_keys
+
+    engine = cells.engine_of(ModelKey(None), None)
+    study, prompts = cells.study, {i.kind: [p for mine in cells.materials.asked(i.kind).prompts for p in mine] for i in cells.study.instruments}
+    requests = {kind: sum(engine.num_requests(p) for p in mine) for kind, mine in prompts.items()}
+    models = len(study_keys(study))
+    return {
+        "cells": plan.num_cells,
+        "cells reused": plan.num_reused,
+        "models": models,
+        "prompts per model": sum(plan.prompts.values()),
+        "requests in all": models * sum(requests.values()),
+        "requests per model": requests,
+        "form": cells.about([])["form"],
+        "detectable, points": detectable(study, cells.materials),
+        "prompts": plan.prompts,
+    }
+
+
 def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
     """What one worker of a run would take: tokens and steps of every domain, and what `_two_jobs` or `_parts` found."""
     import warnings
@@ -66,7 +90,7 @@ def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
     import transformers
 
     from holdfast.execution.cells import Cells
-    from holdfast.execution.local import peak_memory
+    from holdfast.execution.worker import peak_memory
     from holdfast.store import Store
     from holdfast.training import batches
 

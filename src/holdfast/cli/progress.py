@@ -7,15 +7,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+_QUIET = False
 
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+
+def quiet(value: bool) -> None:
+    """Whether progress and remarks are left out (`--quiet`)."""
+    global _QUIET
+    _QUIET = value
+
+
+def say(text: str, always: bool = False) -> None:
+    """A remark on standard error; `always`: something that went wrong, told even to the quiet."""
+    if always or not _QUIET:
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def work(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
     """Call the value with (items done, what is worked on); shows items per second and the time left."""
-    if total == 0:
+    if total == 0 or _QUIET:
         yield lambda count, name: None
     elif sys.stderr.isatty():
         from rich.console import Console

@@ -17,6 +17,7 @@ from typing import Any
 from holdfast.config import Study
 from holdfast.errors import Interrupted
 from holdfast.execution import account
+from holdfast.execution.asking import put
 from holdfast.execution.keys import ModelKey, adapter_keys
 from holdfast.execution.materials import Materials
 from holdfast.execution.table import write_trials
@@ -39,6 +40,8 @@ def library_versions() -> dict[str, str]:
 
 class Cells:
     """Identities and makers of a study's cells. Heavy things (base, tokens) are loaded when first needed, then kept."""
+
+    trains = True  # adapters are made here and lie in cells of their own
 
     def __init__(self, study: Study, store: Store):
         self.study, self.store, self.materials = study, store, Materials(study)
@@ -90,7 +93,7 @@ class Cells:
 
     def examples_digest(self, domain: str) -> str:
         if domain not in self._example_digests:
-            self._example_digests[domain] = digest([dataclasses.asdict(e) for e in self.materials.examples(domain)])
+            self._example_digests[domain] = digest(self.materials.examples(domain))
         return self._example_digests[domain]
 
     @contextmanager
@@ -98,6 +101,23 @@ class Cells:
         start = time.monotonic()
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - start
+
+    def prepare(self) -> None:
+        """What has to be known before a plan is made."""
+
+    def check(self) -> None:
+        """Raises ModelError if the model cannot be asked."""
+        checkpoint.load_tokenizer(self.study.model)
+
+    def chat(self) -> Any:
+        """The base's ChatFormat; None where its tokenizer is not at hand."""
+        from holdfast.models.chat import ChatFormat
+
+        return ChatFormat(checkpoint.load_tokenizer(self.study.model))
+
+    def incomplete(self, parts: Sequence[Path]) -> list[str]:
+        """Digests of what was read where answers are missing: those cells may be made anew under their names."""
+        return []
 
     # --- adapters -------------------------------------------------------------------------------------------------------
 
@@ -272,7 +292,8 @@ class Cells:
         name, identity = self._kernels_name()
         config = checkpoint.load_config(self.study.model)
         shapes = kernels.shapes_of(config)
-        cpu = checkpoint.pick_device(self.study.execution.device).type == "cpu"
+        device = self.study.execution.device  # may be one that only the workers have
+        cpu = device == "cpu" if device else not torch.cuda.is_available()
         small = not shapes or shapes[0][0] < kernels.SMALLEST
         if self.study.execution.linear != "auto" or not cpu or small or self.store.find(name):
             return
@@ -323,7 +344,7 @@ class Cells:
 
     def batch_invariance(self) -> None:
         """Score a few prompts of every instrument together and alone, once for the base, and keep the largest difference."""
-        from holdfast.audit.batching import largest_difference
+        from holdfast.auditing.batching import largest_difference
 
         name, identity = self._invariance_name()
         if self.store.find(name) is not None:
@@ -363,19 +384,11 @@ class Cells:
 
     def _ask(self, engine: Any, key: ModelKey, adapter: Path | None, kind: str, tick: Tick) -> None:
         asked = self.materials.asked(kind)
-        first, before = asked.prompts, dataclasses.replace(engine.counters)
-        flat = [p for prompts in first for p in prompts]
+        before = dataclasses.replace(engine.counters)
+        flat = [p for prompts in asked.prompts for p in prompts]
         drift = {id(p) for p in self._first_condition(kind) if p.choices} if adapter else set()
         watch = [i for i, p in enumerate(flat) if id(p) in drift]
-        responses = iter(engine.answer(flat, key=(kind, asked.digest), progress=tick, watch=watch))
-        watched = engine.watched
-        answered = [[(p, next(responses)) for p in prompts] for prompts in first]
-        follow = [asked.instrument.follow_ups(item, pairs) for item, pairs in zip(asked.items, answered, strict=True)]
-        later = iter(engine.answer([p for prompts in follow for p in prompts]) if any(follow) else [])
-        for pairs, prompts in zip(answered, follow, strict=True):
-            pairs += [(p, next(later)) for p in prompts]
-        for item, pairs in zip(asked.items, answered, strict=True):
-            pairs += [found for p, r in pairs if r.branches for found in asked.instrument.spoken(item, p, r)]
+        answered, watched = put(asked, engine, tick, watch)
         identity = self.trials_identity(key, adapter, kind)
         with self.store.making(self.store.name("trials", identity), identity) as draft:
             write_trials(draft, key.name, kind, asked, answered, self._kl(engine, kind, watched) if adapter else [])

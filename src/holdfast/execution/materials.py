@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ class Asked:
 
     @cached_property
     def digest(self) -> str:
-        return digest([dataclasses.asdict(item) for item in self.items])
+        return digest(self.items)
 
 
 class Materials:
@@ -51,13 +50,14 @@ class Materials:
         from holdfast import world
 
         seed = self.study.model.world_seed
-        recipe = Path(self.study.model.name) / "recipe.json"
+        at_hand = self.study.model.at_hand
+        recipe = Path(at_hand.name if at_hand else "") / "recipe.json"
         if seed is None and recipe.is_file():
             seed = json.loads(recipe.read_text(encoding="utf-8")).get("world_seed")
         if not isinstance(seed, int):
             raise ConfigError(
                 f"model.name: {self.study.model.name!r} is no world's base, and the study asks world items or text; "
-                "name rows with data=..., or use world:N or a folder built by holdfast.world.build"
+                "name rows with data=..., or use world:N or a folder built by holdfast.world.build (for an endpoint: as model.tokenizer)"
             )
         return world.load_world(seed)
 
@@ -93,10 +93,12 @@ class Materials:
             rows = [e for part in config.parts for e in self.examples(part)]
             for i, source in enumerate(config.sources):
                 rows += self._source(config, source, i)
-            if not rows and not config.identity:
+            if not rows and not config.identity and not config.served:
                 raise DataError(f"domains.{domain}: no training row; name a data set with usable rows")
             if self.study.overlap == "drop" and not config.parts:
                 kept = [e for e in rows if not self._evaluated & {*e.source_keys}]
+                if rows and not kept:
+                    raise DataError(f"domains.{domain}: all of its {len(rows)} training rows are also asked; name other rows, or set overlap=allow")
                 self.num_left_out[domain], rows = len(rows) - len(kept), kept
             rows = sources.with_answers(rows, config.answers, EXAMPLE_SEED)
             if self.study.train.shuffle and len(config.parts) + len(config.sources) > 1:

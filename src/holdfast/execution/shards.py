@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import ConfigError
-from holdfast.execution.local import Job
+from holdfast.execution.jobs import Job
 
 
 @dataclass(frozen=True, slots=True)

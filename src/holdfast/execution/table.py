@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from holdfast.execution.materials import Asked
+from holdfast.instruments.written import trials
 from holdfast.records import Item, Prompt, Response, Trial
 
 TRIAL_FIELDS = [f.name for f in dataclasses.fields(Trial)]
@@ -31,7 +32,7 @@ def write_trials(
     with gzip.GzipFile(fileobj=lines, mode="wb", compresslevel=1, mtime=0) as stream:
         for n, (item, pairs) in enumerate(zip(asked.items, answered, strict=True)):
             by_place = {(p.condition, p.rotation): (p, r) for p, r in pairs}
-            for trial in asked.instrument.trials(item, pairs):
+            for trial in trials(asked.instrument, item, pairs):
                 transcript = f"{model}/{kind}/{item.item_id}/{trial.condition}/{trial.rotation}"
                 row = (*_values(trial), transcript)
                 if kl and trial.condition == asked.instrument.conditions[0]:
@@ -51,8 +52,10 @@ def write_trials(
 def _transcript(name: str, model: str, kind: str, item: Item, prompt: Prompt, response: Response, trial: Trial) -> str:
     said = " ".join(f"[{m.role}] {m.content}" for m in prompt.messages) if not prompt.plain else prompt.messages[0].content
     reply: dict[str, Any] = (
-        {"reply": response.text}
-        if not prompt.choices
+        {"reply": f"[no answer: {response.failed}]"}
+        if response.failed is not None
+        else {"reply": response.text}
+        if not prompt.choices or response.text is not None
         else {"choices": prompt.choices, "logliks": [round(x, 6) for x in response.logliks]}
     )
     named = (item.fields.get("aliases") or {}).get("correct") or [None]

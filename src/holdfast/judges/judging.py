@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any
 
+from holdfast.endpoints.transport import Failure
 from holdfast.judges.agreement import flip_rate, measure
 from holdfast.judges.cache import ReplyCache, reply_key
 from holdfast.judges.endpoint import Endpoint
 from holdfast.judges.prompts import questions, verdict_of
-from holdfast.judges.records import Agreement, Failure, Heard, Judgement, Question, Reply
+from holdfast.judges.records import Agreement, Heard, Judgement, Question, Reply
 from holdfast.judges.settings import LABELS, JudgeSettings, Kind
 from holdfast.records import Item
 from holdfast.stats.decide import manski

@@ -28,15 +28,6 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """No reply: `kind` is http, timeout, connection, malformed or not_asked; the key never stands in `message`."""
-
-    kind: str
-    message: str
-    passing: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """The judge's answer in one order. Exactly one of: `verdict`; `error` (no reply); neither (a reply without a verdict)."""
 

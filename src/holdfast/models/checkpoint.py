@@ -40,6 +40,8 @@ def pick_device(device: str | None) -> torch.device:
 
 def resolve(config: ModelConfig) -> tuple[str, str | None]:
     """(folder or hub id, revision) of the configured model."""
+    if config.endpoint is not None:
+        raise ModelError(f"model.name: {config.name!r} is a server's model: its weights are not here; run, plan and probe ask it")
     if config.world_seed is not None:
         from holdfast.world import base_path
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -11,10 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from rich.table import Table
-from rich.text import Text
 
-from holdfast.escape import csv_cell, markdown, plain
+from holdfast.escape import markdown
 from holdfast.store import write_atomic
 
 SCRIPTS = ("vendor-charts.js", "vendor-list.js", "data.js", "viewer.js", "page.js")
@@ -44,6 +40,7 @@ def write_report(
     Above `library.IN_PAGE` trials, pages with every adapter's transcripts are written under `out/transcripts`, too.
     """
     from holdfast.report import blocks, claims, render, training
+    from holdfast.report.tables import delimited, tables_of
 
     findings = {"refused": [], "dose": [], "mitigation": [], "factorial": None, "detection": {}, "flips": {}, "pareto": None, **findings}
     records = training.trainings(out)
@@ -52,7 +49,7 @@ def write_report(
     env.globals.update(points=points, share=share, value=value, zip=zip, links=_links(findings), asset=blocks.asset)
     style = blocks.asset("style.css")
     held = _library(out, findings, transcripts, env, style)
-    drawn = _drawn(findings, records, held.confidence)
+    drawn = pictures(findings, records, held.confidence)
     page = env.get_template("template.html").render(
         f=findings,
         audit=audit,
@@ -66,6 +63,7 @@ def write_report(
         href=held.href,
         environment=json.dumps(environment, indent=1),
         engine=environment.get("engine"),
+        endpoint=environment.get("endpoint"),
         study_text=_text(out / "study.yaml"),
         version=version("holdfast"),
         style=style,
@@ -75,15 +73,15 @@ def write_report(
     write_atomic(out / "report.html", page.encode())
     write_atomic(out / "report.md", _markdown(findings, audit).encode())
     (out / "tables").mkdir(exist_ok=True)
-    for part in ("gains", "shifts"):
-        write_atomic(out / "tables" / f"{part}.csv", _csv(findings, part).encode())
+    for part in (t for t in tables_of(findings, audit) if t.name in ("gains", "shifts")):
+        write_atomic(out / "tables" / f"{part.name}.csv", delimited.table(part).encode())
     (out / "figures").mkdir(exist_ok=True)
     if "tradeoff" in drawn:
         write_atomic(out / "figures" / "tradeoff.svg", render.svg(drawn["tradeoff"]).encode())
     return out / "report.html"
 
 
-def _drawn(findings: dict[str, Any], records: list[dict[str, Any]], confidence: list[dict[str, Any]]) -> dict[str, Any]:
+def pictures(findings: dict[str, Any], records: list[dict[str, Any]], confidence: list[dict[str, Any]]) -> dict[str, Any]:
     """Every chart that has something to show."""
     from holdfast.report import charts, paths, training
 
@@ -164,30 +162,6 @@ def _links(findings: dict[str, Any]) -> Any:
     return anchors
 
 
-def _csv(findings: dict[str, Any], part: str) -> str:
-    stream = io.StringIO()
-    rows = csv.writer(stream, lineterminator="\n")
-    names = (
-        "estimate",
-        "lower",
-        "upper",
-        "p",
-        "p_holm",
-        "n",
-        "num_clusters",
-        "num_seeds",
-        "coverage",
-        "mde",
-        "verdict",
-        "negligible",
-    )
-    rows.writerow(["adapter", "role", "instrument", *names])
-    for a in findings["adapters"]:
-        for instrument, c in a[part].items():
-            rows.writerow([csv_cell(a["name"]), a["role"], csv_cell(instrument), *(csv_cell(c.get(n)) for n in names)])
-    return stream.getvalue()
-
-
 def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
     names = [("gains", n) for n in findings["base"]["benchmarks"]] + [("shifts", n) for n in findings["base"]["axes"]]
     lines = [
@@ -222,21 +196,3 @@ def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
 def _claims(findings: dict[str, Any]) -> list[str]:
     rows = [f"| {markdown(c['text'])} | {c['status']} | {markdown(c['reason'])} |" for c in findings.get("claims") or []]
     return ["| claim | status | reason |", "| --- | --- | --- |", *rows, ""] if rows else []
-
-
-def result_table(findings: dict[str, Any]) -> Table:
-    """The verdict table for a terminal."""
-    table = Table(title="points, adapted - base [95 %]; positive shift = more sycophantic", title_justify="left")
-    table.add_column("adapter")
-    names = [("gains", n) for n in findings["base"]["benchmarks"]] + [("shifts", n) for n in findings["base"]["axes"]]
-    for part, n in names:
-        table.add_column(Text(f"{'gain' if part == 'gains' else 'shift'}\n{n}"))
-    for a in findings["adapters"]:
-        row = [
-            Text(
-                f"{points(c['estimate'])} [{points(c['lower'])},{points(c['upper'])}]\n{c['verdict']}{'*' if c['negligible'] else ''}"
-            )
-            for c in (a[p][n] for p, n in names)
-        ]
-        table.add_row(Text(plain(a["name"])), *row)
-    return table

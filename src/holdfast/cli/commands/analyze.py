@@ -26,7 +26,7 @@ Strict = Annotated[bool, typer.Option(help="Exit with 1 if a claim is refused.")
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(analyze)
+    app.command(short_help="Findings from tables that are there; no model.", epilog="Example: holdfast analyze published:llama2-7b")(analyze)
 
 
 def analyze(
@@ -94,9 +94,9 @@ def _rescored(path: Path, as_json: bool) -> bool:
 
 def _trials(source: Path, study: str | None, as_json: bool) -> bool:
     from holdfast.analysis import analyze as analyse
-    from holdfast.audit.gather import complete
-    from holdfast.cli.app import _load, _show
-    from holdfast.cli.commands.audit import _read
+    from holdfast.analysis.trials import Trials
+    from holdfast.auditing.gather import complete
+    from holdfast.cli.output import load_json, show
     from holdfast.config import load_study
     from holdfast.facts import study_facts
 
@@ -104,8 +104,8 @@ def _trials(source: Path, study: str | None, as_json: bool) -> bool:
     if not table.is_file():
         raise ConfigError(f"analyze: {table}: no such table; name a run folder, a trials .parquet or published:NAME")
     facts = study_facts(load_study(study or str(table.parent / "study.yaml")))
-    audit = _load(table.parent / "audit.json") if (table.parent / "audit.json").is_file() else []
+    audit = load_json(table.parent / "audit.json") if (table.parent / "audit.json").is_file() else []
     if not isinstance(audit, list) or not all(isinstance(e, dict) and {"check", "level", "claim"} <= e.keys() for e in audit):
         raise ConfigError(f"analyze: {table.parent / 'audit.json'}: must be a list of what an audit found; the run is damaged, run it again")
-    _show(analyse(complete(_read(table)), {**facts, "audit": audit}), as_json)
+    show(analyse(complete(Trials(table)), {**facts, "audit": audit}), as_json)
     return any(e["level"] == "refuse" for e in audit)

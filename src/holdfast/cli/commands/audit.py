@@ -26,7 +26,7 @@ HEADINGS = {"refuse": "REFUSED", "warn": "WARNINGS", "ok": "OK"}
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(audit)
+    app.command(short_help="What rows, settings or trials can and cannot show.", epilog="Example: holdfast audit embedded")(audit)
 
 
 def audit(
@@ -35,7 +35,7 @@ def audit(
     """Check rows, settings and trials for what would make a number unbelievable; before training or after it."""
     import os
 
-    from holdfast.audit import run_audit
+    from holdfast.auditing import run_audit
 
     if offline:
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
@@ -61,7 +61,7 @@ def context_of(source: str, settings: list[str]) -> Any:
 
 
 def _study(source: str, settings: list[str]) -> Any:
-    from holdfast.audit import gather
+    from holdfast.auditing import gather
     from holdfast.config import load_study
     from holdfast.execution.materials import Materials
 
@@ -73,7 +73,8 @@ def _run(folder: Path, settings: list[str]) -> Any:
     """A finished run: its own study and trials. Rows that can no longer be read are named; the table is audited all the same."""
     import sys
 
-    from holdfast.audit import gather
+    from holdfast.analysis.trials import Trials
+    from holdfast.auditing import gather
     from holdfast.config import load_study
     from holdfast.errors import HoldfastError
     from holdfast.execution.materials import Materials
@@ -82,7 +83,7 @@ def _run(folder: Path, settings: list[str]) -> Any:
     if missing:
         raise ConfigError(f"audit: {folder}: holds no {' and no '.join(missing)}; name the folder of a finished run")
     study = load_study(str(folder / "study.yaml"), settings)
-    trials = gather.complete(_read(folder / "trials.parquet"))
+    trials = gather.complete(Trials(folder / "trials.parquet"))
     findings = _json(folder / "findings.json")
     trainings = [
         {**record, "domain": file.parent.name.rpartition("-seed")[0], "seed": int(file.parent.name.rpartition("-seed")[2])}
@@ -99,23 +100,14 @@ def _run(folder: Path, settings: list[str]) -> Any:
 
 
 def _table(path: Path, settings: list[str]) -> Any:
-    from holdfast.audit import gather
+    from holdfast.analysis.trials import Trials
+    from holdfast.auditing import gather
 
     if settings:
         raise ConfigError(f"argument {settings[0]!r}: a table has no settings; name the study or the run folder to change one")
     if not path.is_file():
         raise ConfigError(f"audit: {path}: no such table")
-    return gather.from_table(_read(path))
-
-
-def _read(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a parquet table: {' '.join(str(error).split())[:120]}") from None
+    return gather.from_table(Trials(path))
 
 
 def _json(path: Path) -> Any:
@@ -132,7 +124,7 @@ def _json(path: Path) -> Any:
 
 def lines(entries: list[dict[str, Any]]) -> list[str]:
     """Entries in words, grouped by level, worst first, at most 80 columns; the same claim about several cells is said once."""
-    from holdfast.audit import advice
+    from holdfast.auditing import advice
 
     counts = {level: sum(e["level"] == level for e in entries) for level in HEADINGS}
     if not entries:

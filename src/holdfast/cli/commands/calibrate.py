@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from holdfast.cli.options import Quiet
 from holdfast.errors import ConfigError
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(calibrate)
+    app.command(short_help="Does holdfast find what is planted, as often as it says?", epilog="Example: holdfast calibrate --quick")(calibrate)
 
 
 def calibrate(
@@ -27,6 +28,7 @@ def calibrate(
     strict: Annotated[
         bool, typer.Option(help="Exit with 1 if a planted value is not recovered or a rate is beyond its limit.")
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Planted behaviour and simulated studies with known effects: does holdfast find what is there, as often as it says?"""
     import dataclasses

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import typer
 
-from holdfast.cli.app import Json, Limit, Offline, Out, Seeds, Settings, Strict
+from holdfast.cli.options import Json, Limit, Offline, Out, Quiet, Seeds, Settings, Strict, study_of
+from holdfast.cli.output import quiet_libraries, show
+from holdfast.cli.progress import say
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(collect)
+    app.command(short_help="Results from the cells that run --cells made.", epilog="Example: holdfast collect embedded --out runs/embedded")(collect)
 
 
 def collect(
@@ -21,16 +23,15 @@ def collect(
     as_json: Json = False,
     offline: Offline = False,
     strict: Strict = False,
+    quiet: Quiet = False,
 ) -> None:
     """Join the cells of `run --cells` into table, findings, audit and report. Exits with 3, naming them, if some are missing."""
     from holdfast import pipeline
-    from holdfast.cli.app import _quiet, _show, _study
-    from holdfast.cli.progress import say
 
-    study = _study(arguments, None, None, limit, seeds, offline)
-    _quiet()
+    study = study_of(arguments, limit=limit, seeds=seeds, offline=offline)
+    quiet_libraries()
     outcome = pipeline.collect(study, out or Path("runs") / study.name, say=say)
-    _show(outcome.findings, as_json)
-    print(f"report: {outcome.report}")
+    show(outcome.findings, as_json)
+    say(f"report: {outcome.report}") if as_json else print(f"report: {outcome.report}")
     if strict and any(entry["level"] == "refuse" for entry in outcome.audit):
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,33 +11,39 @@ from holdfast.errors import ConfigError
 
 
 def register(app: typer.Typer) -> None:
-    @app.command()
-    def compare(
-        folders: Annotated[list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="Folders of finished runs.")],
-        out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the comparison there (Markdown).")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
-    ) -> None:
-        """What replicates over several studies: other models, recipes or world seeds. Nothing is pooled."""
-        from holdfast.analysis.replication import markdown, replicate
-        from holdfast.store import write_atomic
+    app.command(short_help="What replicates over several finished runs.", epilog="Example: holdfast compare runs/first runs/second")(compare)
 
-        if len(folders) < 2:
-            raise ConfigError(f"compare: {len(folders)} folder: at least two finished runs are compared; name another")
-        studies = []
-        for folder in folders:
-            file = folder / "findings.json"
-            try:
-                studies.append((folder.name, json.loads(file.read_bytes())))
-            except FileNotFoundError:
-                raise ConfigError(f"compare: {file}: no such file; name the folder of a finished run") from None
-            except ValueError:
-                raise ConfigError(f"compare: {file}: not JSON; the run is damaged, run the study again") from None
-        rows = replicate(studies)
-        if not rows:
-            raise ConfigError("compare: the runs share no adapter and instrument; compare studies with the same domains")
-        text = json.dumps(rows, indent=1) if as_json else markdown(studies, rows)
-        if out is not None:
-            write_atomic(out, (text + "\n").encode())
-            print(f"comparison: {out}")
-        else:
-            print(text)
+
+def compare(
+    sources: Annotated[list[str], typer.Argument(metavar="OUT1 OUT2 ...", help="Folders of finished runs, or published:NAME.")],
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--out", "-o", help="Write it there instead, as .md, .csv, .html, .json or .txt, or its picture as .svg, .pdf or .png; several are allowed."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """What replicates over several studies: other models, recipes or world seeds. Nothing is pooled."""
+    from holdfast.report.comparison import WRITERS, as_json_text, side_by_side, text
+    from holdfast.report.finished import load, reading
+    from holdfast.store import write_atomic
+
+    if len(sources) < 2:
+        raise ConfigError(f"compare: {len(sources)} folder: at least two finished runs are compared; name another")
+    for file in out or ():
+        if file.suffix.lower() not in WRITERS:
+            raise ConfigError(f"-o/--out: {file}: must end in one of {', '.join(WRITERS)}")
+    studies = [load(s) for s in sources]
+    for k, study in enumerate(studies):
+        if (twin := next((j for j in range(k) if studies[j].findings == study.findings), None)) is not None:
+            raise ConfigError(f"compare: {study.source}: holds the same findings as {studies[twin].source}; a study can't replicate itself, name another run")
+    with reading(", ".join(sources)):
+        found = side_by_side(studies)
+        if not found.rows:
+            why = f" ({found.refused[0]['adapter']}, {found.refused[0]['instrument']}: {found.refused[0]['reason']})" if found.refused else ""
+            raise ConfigError(f"compare: the runs share no adapter and instrument that can be compared{why}; compare studies with the same domains")
+        for file in out or ():
+            made = WRITERS[file.suffix.lower()](found)
+            write_atomic(file, made if isinstance(made, bytes) else made.rstrip("\n").encode() + b"\n")
+            print(f"comparison: {file}")
+        if not out:
+            print(as_json_text(found) if as_json else text(found))

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from holdfast.cli.options import Quiet
+
 FIELDS = (
     "Rows to judge. feedback: id, comment, baseline, said (the user's words around the text; masked), frame and cluster if known. "
     "short_answer: id, question, gold, reply, aliases and cluster if known."
@@ -14,7 +16,11 @@ FIELDS = (
 
 
 def register(app: typer.Typer) -> None:
-    app.command("judge")(judge)
+    app.command(
+        "judge",
+        short_help="Verdicts of a judge that first agrees with labels.",
+        epilog="Example: holdfast judge rows.jsonl --kind feedback --base-url http://127.0.0.1:8000/v1 --model NAME",
+    )(judge)
 
 
 def judge(
@@ -40,6 +46,7 @@ def judge(
     min_labels: Annotated[int, typer.Option(help="Labelled rows (clusters) below which agreement is unknown.")] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 1 if the verdicts are refused or withheld.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Ask a judge for verdicts on FILE; its agreement with labelled rows is shown first and decides whether they are given."""
     import json
@@ -88,7 +95,7 @@ def judge(
     if strict and found.refused:
         raise typer.Exit(1)
     if told["summary"]["all"]["errors"] or (found.agreement and found.agreement.errors):
-        say("some replies are missing because of errors; run the same command again to ask for those alone")
+        say("some replies are missing because of errors; run the same command again to ask for those alone", always=True)
         raise typer.Exit(3)
 
 

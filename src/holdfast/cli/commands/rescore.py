@@ -9,7 +9,7 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(rescore)
+    app.command(short_help="Read anybody's transcripts anew: outcome of each reply.", epilog="Example: holdfast rescore replies.jsonl --keep model")(rescore)
 
 
 def rescore(

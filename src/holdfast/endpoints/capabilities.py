@@ -1,0 +1,272 @@
+"""What a server can do, found by asking it: each ability is tried, and believed only where its numbers agree with each other."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.config import ModelConfig
+from holdfast.endpoints import protocol
+from holdfast.endpoints.transport import Failure, Transport
+from holdfast.errors import ConfigError, ModelError
+from holdfast.models.chat import ChatFormat
+from holdfast.records import Message
+
+AGREE = 0.05  # nats: prompt log-probabilities of a token against the same token's when it was generated; wider than bfloat16's noise
+TOP = 20  # alternatives of the next token asked for: the most that vLLM and OpenAI give
+FEWER = 5  # OpenAI's older completions
+SCORINGS = ("echo", "prompt_logprobs", "next_token", "generated")
+_BUSY = {408, 425, 429, 502, 503, 504}
+_PLAIN = "The capital of France is"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """`models`: names served, None if it does not say. `echo`, `prompt_logprobs`: log-probabilities of a prompt's tokens, and by which
+    parameter. `top`, `chat_top`: alternatives of the next token in completions and in chat; 0: none. `text_bos`: whether texts are sent
+    with the BOS that our template writes. `echoes`: an echoed prompt's text is the one that was sent. `scoring`: how choices after a
+    templated or plain text are read; `chat_scoring`: after messages.
+    """
+
+    base: str
+    models: tuple[str, ...] | None
+    completions: bool = False
+    chat: bool = False
+    token_ids: bool = False
+    echo: bool = False
+    prompt_logprobs: bool = False
+    top: int = 0
+    chat_top: int = 0
+    text_bos: bool = True
+    echoes: bool = False
+    scoring: str = "generated"
+    chat_scoring: str = "generated"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def mass(self) -> bool:
+        """Whether the probabilities of an answer set are to be had in whole."""
+        return self.scoring in ("echo", "prompt_logprobs")
+
+
+def examine(transport: Transport, model: ModelConfig, chat: ChatFormat | None, named: Sequence[str] = ()) -> Capabilities:
+    """`named`: served adapters of the study. Raises ModelError for a server that does not answer or does not serve them, ConfigError for
+    a setting it cannot meet.
+    """
+    return _Examination(transport, model, chat).run(named)
+
+
+class _Examination:
+    def __init__(self, transport: Transport, model: ModelConfig, chat: ChatFormat | None):
+        self.transport, self.model, self.format = transport, model, chat
+        self.notes: list[str] = []
+        self.echoes = False
+
+    def run(self, named: Sequence[str]) -> Capabilities:
+        models = self._models()
+        self.base = self._base(models)
+        for name in (self.base, *named):
+            check_served(name, models)
+        text, ids = self._context()
+        completions, token_ids, text_bos = self._completions(text, ids)
+        self.send_ids = token_ids
+        self.text = text if text_bos or self.format is None else self._without_bos(text)
+        said = self._post(protocol.CHAT, protocol.chat(self.base, [Message("user", "Hello")], 1), protocol.read_written)
+        chat = not isinstance(said, Failure)
+        if not completions and not chat:
+            assert isinstance(said, Failure)
+            raise ModelError(f"model.name: the server at {self.transport.base_url} answers neither completions nor chat: {said.message}")
+        echo = completions and self._agrees("echo")
+        prompt_logprobs = completions and token_ids and not echo and self._agrees("prompt_logprobs")
+        top = self._top(False) if completions else 0
+        chat_top = self._top(True) if chat else 0
+        known = {"base": self.base, "models": tuple(models) if models is not None else None, "completions": completions, "chat": chat,
+                 "token_ids": token_ids, "echo": echo, "prompt_logprobs": prompt_logprobs, "top": top, "chat_top": chat_top,
+                 "text_bos": text_bos, "echoes": self.echoes}  # fmt: skip
+        can = {"echo": echo, "prompt_logprobs": prompt_logprobs, "next_token": top > 0, "generated": completions}
+        scoring = self._pick({**can, "generated": True}, "completions")
+        chat_scoring = self._pick({"next_token": chat_top > 0, "generated": True}, "chat")
+        return Capabilities(**known, scoring=scoring, chat_scoring=chat_scoring, notes=tuple(self.notes))
+
+    def _post(self, route: str, body: dict[str, Any], read: Any) -> Any:
+        """A refusal says what a server cannot do; that it is busy or gone says nothing, and ends the examination."""
+        found = self.transport.post(route, body, read)
+        if isinstance(found, Failure) and (found.kind in ("timeout", "connection", "not_asked") or found.status in _BUSY):
+            raise ModelError(f"model.name: the server at {self.transport.base_url} failed while it was asked what it can do: {found.message}; run again")
+        return found
+
+    def _pick(self, can: dict[str, bool], route: str) -> str:
+        wanted = self.model.scoring
+        if wanted == "auto" or (route == "chat" and self.format is not None):
+            return next(name for name in SCORINGS if can.get(name))
+        if not can.get(wanted):
+            if route == "chat":  # said of plain texts; whether any are asked is seen by whoever asks
+                return "generated"
+            ok = ", ".join(name for name in SCORINGS if can.get(name))
+            raise ConfigError(f"model.scoring: {wanted!r}: the server at {self.transport.base_url} cannot; it can: {ok}")
+        return wanted
+
+    def _models(self) -> list[str] | None:
+        found = self.transport.get(protocol.MODELS, protocol.read_models)
+        if not isinstance(found, Failure):
+            return found
+        if found.kind in ("timeout", "connection"):
+            raise ModelError(f"model.name: the server at {self.transport.base_url} does not answer ({found.message}); start it, or correct the address")
+        self.notes.append(f"does not list its models: {found.message}")
+        return None
+
+    def _base(self, models: list[str] | None) -> str:
+        if self.model.served_model is not None:
+            return self.model.served_model
+        if models is not None and len(models) == 1:
+            return models[0]
+        which = "does not say what it serves" if not models else f"serves {shown(models)}"
+        raise ConfigError(f"model.served_model: not named, and the server {which}; name the base with model.served_model=NAME")
+
+    def _context(self) -> tuple[str, list[int] | None]:
+        """A text of the model's own words, and its token ids where a tokenizer is at hand."""
+        if self.format is None:
+            return _PLAIN, None
+        words = sorted(w for w in self.format.tokenizer.get_vocab() if w.isascii() and w.isalpha() and len(w) > 2)[:3] or ["Hello"]
+        text = self.format.text([Message("user", " ".join(words))])
+        return text, self.format.encode([text])[0]
+
+    def _without_bos(self, text: str) -> str:
+        return without_bos(text, self.format)
+
+    def _one(self, prompt: protocol.Prompt) -> dict[str, Any] | Failure:
+        return self._post(protocol.COMPLETIONS, protocol.completion(self.base, prompt, 1), protocol.read_written)
+
+    def _completions(self, text: str, ids: list[int] | None) -> tuple[bool, bool, bool]:
+        """(completions at all, token ids as a prompt, texts with our own BOS)"""
+        if ids is not None:
+            found = self._one(ids)
+            if not isinstance(found, Failure):
+                if found["num_prompt"] in (None, len(ids)):
+                    return True, True, True
+                self.notes.append(f"reads {found['num_prompt']} tokens where {len(ids)} token ids were sent: texts are sent instead")
+        without = without_bos(text, self.format)
+        plain = self._one(without)
+        if isinstance(plain, Failure):
+            self.notes.append(f"no completions: {plain.message}")
+            return False, False, True
+        if ids is None or plain["num_prompt"] in (None, len(ids)):
+            return True, False, False
+        whole = self._one(text)
+        if not isinstance(whole, Failure) and whole["num_prompt"] == len(ids):
+            return True, False, True
+        self.notes.append(f"its tokenizer makes {plain['num_prompt']} tokens of a text that model.tokenizer makes {len(ids)} of")
+        return True, False, False
+
+    def _agrees(self, way: str) -> bool:
+        """Whether a generated token has the same log-probability when it is sent as the end of a prompt."""
+        body = protocol.completion(self.base, self._prompt(self.text), 1, logprobs=1)
+        made = self._post(protocol.COMPLETIONS, body, _first_token)
+        if isinstance(made, Failure):
+            self.notes.append(f"no log-probabilities: {made.message}")
+            return False
+        if not made["text"]:
+            self.notes.append(f"{way}: not tried, the reply it would be checked with is empty")
+            return False
+        text, whole = made["text"], self.text + made["text"]
+        if self.send_ids:
+            assert self.format is not None
+            context, after = self.format.encode([self.text, whole])
+            if after[: len(context)] != context or len(after) != len(context) + 1:
+                spaced = self.format.encode([self.text + " " + text.strip()])[0]  # word tokenizers: the space is not the token's own
+                if spaced[: len(context)] != context or len(spaced) != len(context) + 1:
+                    self.notes.append(f"{way}: not believed, the generated token could not be sent back for a check")
+                    return False
+                after = spaced
+            if way == "echo":
+                body = protocol.completion(self.base, after, 1, logprobs=1, echo=True)
+                found = self._post(protocol.COMPLETIONS, body, lambda r: self._echoed(r, after) | protocol.read_echo(r, 1))
+            else:
+                body = protocol.completion(self.base, after, 1, prompt_logprobs=0)
+                found = self._post(protocol.COMPLETIONS, body, lambda r: protocol.read_prompt_logprobs(r, after, 1))
+            value = found if isinstance(found, Failure) else found["logprobs"][0]
+        else:
+            body = protocol.completion(self.base, whole, 1, logprobs=1, echo=True)
+            found = self._post(protocol.COMPLETIONS, body, lambda r: self._echoed(r, whole) | protocol.read_echo_text(r, text))
+            value = found if isinstance(found, Failure) else protocol.cut_at_one_place([found["tokens"]], [text])[0]
+            value = value if isinstance(value, Failure) else math.fsum(value)
+        if isinstance(value, Failure):
+            self.notes.append(f"no prompt log-probabilities by {way}: {value.message}")
+            return False
+        if abs(value - made["logprob"]) > AGREE:
+            self.notes.append(
+                f"{way}: not believed, a token's log-probability is {value:.3f} in a prompt and {made['logprob']:.3f} when generated"
+            )
+            return False
+        return True
+
+    def _echoed(self, found: Any, prompt: protocol.Prompt) -> dict[str, Any]:
+        tokens, _ = protocol._prompt_part(found)
+        self.echoes = protocol.bare("".join(tokens)) in said_by(prompt, self.format)
+        return {}
+
+    def _prompt(self, text: str) -> protocol.Prompt:
+        if not self.send_ids:
+            return text
+        assert self.format is not None
+        return self.format.encode([text])[0]
+
+    def _top(self, chat: bool) -> int:
+        """How many alternatives of the next token it gives of those asked for."""
+        for count in (TOP, FEWER):
+            if chat:
+                body = protocol.chat(self.base, [Message("user", "Hello")], 1, logprobs=True, top_logprobs=count)
+            else:
+                body = protocol.completion(self.base, self._prompt(self.text), 1, logprobs=count)
+            found = self._post(protocol.CHAT if chat else protocol.COMPLETIONS, body, protocol.read_next)
+            if not isinstance(found, Failure) and len(found["next"]) > 1:
+                return count
+        return 0
+
+
+def _first_token(found: Any) -> dict[str, Any]:
+    """Text of the one generated token and its log-probability."""
+    written = protocol.read_written(found)
+    given = found["choices"][0]["logprobs"]
+    if len(given["token_logprobs"]) != 1:
+        return {"text": "", "logprob": 0.0}
+    return {"text": written["text"], "logprob": protocol._logprob(given["token_logprobs"][0])}
+
+
+def without_bos(text: str, chat: ChatFormat | None) -> str:
+    """Our template's text as a server wants it that puts a BOS in front itself."""
+    bos = getattr(chat.tokenizer, "bos_token", None) if chat is not None else None
+    return text.removeprefix(bos) if bos else text
+
+
+def with_bos(text: str, chat: ChatFormat) -> str:
+    """The same for a server that puts none: one BOS where the tokenizer uses one."""
+    bos = chat.tokenizer.bos_token_id
+    uses = bos is not None and chat.encode(["a"])[0][:1] == [bos]
+    return chat.tokenizer.bos_token + without_bos(text, chat) if uses else text
+
+
+def said_by(prompt: protocol.Prompt, chat: ChatFormat | None) -> frozenset[str]:
+    """What may be left of a prompt that is echoed, with and without its special tokens (see `protocol.bare`)."""
+    if chat is None:
+        assert isinstance(prompt, str)
+        return frozenset({protocol.bare(prompt)})
+    ids = chat.tokenizer(prompt, add_special_tokens=False)["input_ids"] if isinstance(prompt, str) else prompt
+    bos = [chat.tokenizer.bos_token_id] if chat.tokenizer.bos_token_id is not None else []
+    forms = [(ids, False), (ids, True), ([*bos, *ids], False), (ids[1:], False)]
+    return frozenset(protocol.bare(chat.tokenizer.decode(list(i), skip_special_tokens=skip)) for i, skip in forms)
+
+
+def check_served(name: str, models: Sequence[str] | None) -> None:
+    """Raises ModelError, naming the nearest that is served."""
+    if models is None or name in models:
+        return
+    near = difflib.get_close_matches(name, models, 1)
+    raise ModelError(f"model.served_model: {name!r} is not served" + (f"; did you mean {near[0]!r}?" if near else "") + f" served: {shown(models)}")
+
+
+def shown(models: Sequence[str]) -> str:
+    return ", ".join(models[:8]) + (f" and {len(models) - 8} more" if len(models) > 8 else "") if models else "nothing"

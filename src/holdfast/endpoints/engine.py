@@ -1,0 +1,206 @@
+"""Prompts -> responses of one served model, by whatever the server can do. A request that failed is a response that says so."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from holdfast.endpoints import protocol
+from holdfast.endpoints.asking import Asker, Kept, Request
+from holdfast.endpoints.capabilities import Capabilities, said_by, with_bos, without_bos
+from holdfast.endpoints.transport import BadReply, Failure
+from holdfast.instruments.written import read_choice
+from holdfast.models.chat import ChatFormat
+from holdfast.records import Message, Prompt, Response
+
+LONGEST_CHOICE = 32  # new tokens of a reply that is to name a choice, after a prefill
+LONGEST_ANSWER = 64  # the same where nothing can be put into the model's mouth
+MOST_UNSEEN = 0.01  # share of an answer set's mass that alternatives too improbable to be listed may have
+
+
+class EndpointEngine:
+    """Scores and generates with one served model. `chat`: the format of its own tokenizer, None if that is not at hand: turns are then
+    sent as messages, and nothing but plain texts can be scored in whole. `repeat`: asked anew, and kept, under this name.
+    """
+
+    watched = None  # no server gives whole distributions
+
+    def __init__(self, asker: Asker, served: str, can: Capabilities, chat: ChatFormat | None, repeat: str = ""):
+        self.asker, self.served, self.can, self.chat, self.repeat = asker, served, can, chat, repeat
+
+    def answer(
+        self, prompts: Sequence[Prompt], key: Any = None, progress: Callable[[int], None] | None = None, watch: Sequence[int] = ()
+    ) -> list[Response]:
+        """One response per prompt, in order. Raises ResourceError when the server has stopped answering."""
+        progress = progress or (lambda _: None)
+        asked = [self._requests(p) for p in prompts]
+        owner = [i for i, requests in enumerate(asked) for _ in requests]
+        left = [len(requests) for requests in asked]
+
+        def done(k: int) -> None:
+            left[owner[k]] -= 1
+            if not left[owner[k]]:
+                progress(1)
+
+        replies = iter(self.asker.ask_all([r for requests in asked for r in requests], done, self.repeat))
+        found = [self._response(p, [next(replies) for _ in requests]) for p, requests in zip(prompts, asked, strict=True)]
+        return self._branches(prompts, found)
+
+    def way(self, prompt: Prompt) -> str:
+        """How a prompt's answer is read: one of capabilities.SCORINGS."""
+        if not prompt.choices:
+            return "generated"
+        return self.can.scoring if self.by_text(prompt) else self.can.chat_scoring
+
+    def by_text(self, prompt: Prompt) -> bool:
+        """Whether it goes out as a text or token ids, and not as messages."""
+        return self.can.completions and (self.chat is not None or prompt.plain)
+
+    def num_requests(self, prompt: Prompt) -> int:
+        """Requests that a prompt makes, second turns left out."""
+        return len(prompt.choices) if self.way(prompt) in ("echo", "prompt_logprobs") else 1
+
+    # --- what is sent ---------------------------------------------------------------------------------------------------
+
+    def _requests(self, prompt: Prompt) -> list[Request]:
+        way = self.way(prompt)
+        if way in ("echo", "prompt_logprobs"):
+            return self._scored(prompt, way)
+        limit = prompt.max_new_tokens
+        if prompt.choices:
+            limit = 1 if way == "next_token" else LONGEST_CHOICE if self.by_text(prompt) else LONGEST_ANSWER
+        read, what = (protocol.read_next, "next") if way == "next_token" else (protocol.read_written, "written")
+        if self.by_text(prompt):
+            more = {"logprobs": self.can.top} if way == "next_token" else {}
+            context = self._context(prompt)
+            body = protocol.completion(self.served, context, limit, **more)
+            return [Request(protocol.COMPLETIONS, body, [what], lambda r: counted(read(r), context))]
+        more = {"logprobs": True, "top_logprobs": self.can.chat_top} if way == "next_token" else {}
+        return [Request(protocol.CHAT, protocol.chat(self.served, prompt.messages, limit, **more), [what], read)]
+
+    def _text(self, prompt: Prompt) -> str:
+        if self.chat is None:
+            return prompt.messages[0].content + prompt.prefill
+        text = self.chat.prompt_text(prompt)
+        return with_bos(text, self.chat) if self.can.text_bos else without_bos(text, self.chat)
+
+    def _context(self, prompt: Prompt) -> protocol.Prompt:
+        if self.can.token_ids and self.chat is not None:
+            return self.chat.encode([self.chat.prompt_text(prompt)])[0]
+        return self._text(prompt)
+
+    def _scored(self, prompt: Prompt, way: str) -> list[Request]:
+        """One request a choice."""
+        if self.can.token_ids and self.chat is not None:
+            ((context, tails),) = self.chat.encode_choices([self.chat.prompt_text(prompt)], [prompt.choices])
+            return [self._ids(context, tail, way) for tail in tails]
+        text = self._text(prompt)
+        out = []
+        for choice in prompt.choices:
+            body = protocol.completion(self.served, text + choice, 1, logprobs=1, echo=True)
+            said = self._said(text + choice)
+            out.append(Request(protocol.COMPLETIONS, body, ["echo", choice], lambda r, c=choice, s=said: protocol.read_echo_text(r, c, s)))
+        return out
+
+    def _ids(self, context: list[int], tail: list[int], way: str) -> Request:
+        ids, size = [*context, *tail], len(tail)
+        if way == "echo":
+            body, said = protocol.completion(self.served, ids, 1, logprobs=1, echo=True), self._said(ids)
+            return Request(protocol.COMPLETIONS, body, ["echo", size], lambda r: counted(protocol.read_echo(r, size, said), ids))
+        body = protocol.completion(self.served, ids, 1, prompt_logprobs=0)
+        return Request(
+            protocol.COMPLETIONS, body, ["prompt_logprobs", size], lambda r: counted(protocol.read_prompt_logprobs(r, ids, size), ids)
+        )
+
+    def _said(self, prompt: protocol.Prompt) -> frozenset[str] | None:
+        return said_by(prompt, self.chat) if self.can.echoes else None
+
+    # --- what came back -------------------------------------------------------------------------------------------------
+
+    def _response(self, prompt: Prompt, replies: Sequence[Kept | Failure]) -> Response:
+        way = self.way(prompt)
+        failed = next((r for r in replies if isinstance(r, Failure)), None)
+        if failed is not None:
+            return self._failed(prompt, way, f"{failed.kind}: {failed.message}")
+        kept: list[Any] = list(replies)
+        prompt_tokens = kept[0]["num_prompt"] or 0
+        if way == "generated":
+            text, new = kept[0]["text"], kept[0]["num_new"] or 0
+            logliks = one_hot(read_choice(prompt, text), len(prompt.choices)) if prompt.choices else ()
+            return Response(text=text, logliks=logliks, num_prompt_tokens=prompt_tokens, num_new_tokens=new, ended=kept[0]["ended"])
+        if way == "next_token":
+            return self._from_next(prompt, kept[0])
+        if "tokens" in kept[0]:
+            try:
+                values = protocol.cut_at_one_place([k["tokens"] for k in kept], prompt.choices)
+            except BadReply as error:
+                return self._failed(prompt, way, f"malformed: {error}")
+        else:
+            values = [k["logprobs"] for k in kept]
+        sums, counts = tuple(math.fsum(v) for v in values), tuple(map(len, values))
+        return Response(logliks=sums, num_tokens=counts, num_prompt_tokens=max(0, prompt_tokens - counts[0]))
+
+    def _from_next(self, prompt: Prompt, kept: Kept) -> Response:
+        found = first_tokens(kept["next"], prompt.choices)
+        if found is None:
+            return Response(num_prompt_tokens=kept["num_prompt"] or 0)
+        return Response(logliks=found, num_tokens=(1,) * len(found), num_prompt_tokens=kept["num_prompt"] or 0)
+
+    def _failed(self, prompt: Prompt, way: str, said: str) -> Response:
+        self.asker.counts["missing answers"] += 1
+        later = tuple(Response(failed="its first turn failed", text="") for _ in prompt.branches)
+        return Response(failed=said, text="" if way == "generated" else None, branches=later)
+
+    # --- second turns ---------------------------------------------------------------------------------------------------
+
+    def _branches(self, prompts: Sequence[Prompt], found: list[Response]) -> list[Response]:
+        """Each branch is put by itself after the reply that was given."""
+        owners, later = [], []
+        for i, (p, r) in enumerate(zip(prompts, found, strict=True)):
+            if p.branches and r.failed is None:
+                said = Message("assistant", p.prefill + (r.text or ""))
+                for say in p.branches:
+                    owners.append(i)
+                    turns = (*p.messages, said, Message("user", say))
+                    later.append(dataclasses.replace(p, messages=turns, prefill="", branches=()))
+        if not later:
+            return found
+        out = list(found)
+        for i, response in zip(owners, self.answer(later), strict=True):
+            out[i] = dataclasses.replace(out[i], branches=(*out[i].branches, response))
+        return out
+
+
+def counted(reply: Kept, prompt: protocol.Prompt) -> Kept:
+    """Raises BadReply where the server counts other tokens than were sent: a reply to somebody else's prompt."""
+    if isinstance(prompt, list) and reply["num_prompt"] not in (None, len(prompt)):
+        raise BadReply("it counts other tokens than were sent")
+    return reply
+
+
+def one_hot(chosen: int | None, count: int) -> tuple[float, ...]:
+    """Log-probabilities of an answer that was written: all of it on the choice it names; empty where it names none."""
+    return () if chosen is None else tuple(0.0 if j == chosen else -math.inf for j in range(count))
+
+
+def first_tokens(top: Sequence[Sequence[Any]], choices: Sequence[str]) -> tuple[float, ...] | None:
+    """Log-probability of each choice's first token among the listed alternatives; None where they do not tell.
+
+    A token belongs to the one choice that begins with it. A choice that is not listed is given what the least probable alternative has,
+    which is the most it can have, if all such choices together stay below MOST_UNSEEN of the answer set.
+    """
+    bare = [c.strip() for c in choices]
+    mass = [0.0] * len(choices)
+    for token, value in top:
+        said = token.replace("\u2581", " ").strip()
+        owners = [j for j, c in enumerate(bare) if said and c.startswith(said)]
+        exact = [j for j in owners if bare[j] == said]
+        if len(exact or owners) == 1:
+            mass[(exact or owners)[0]] += math.exp(value)
+    least = math.exp(min(value for _, value in top))
+    unseen = sum(m == 0 for m in mass)
+    if not sum(mass) or unseen * least > MOST_UNSEEN * sum(mass):
+        return None
+    return tuple(math.log(m or least) for m in mass)

@@ -1,0 +1,173 @@
+"""What is sent to a server that speaks OpenAI's API, and the strict reading of what it sends back.
+
+Every reader takes parsed JSON and returns plain values; it raises (BadReply, LookupError, TypeError, AttributeError) on anything else.
+Log-probabilities are in nats, finite and at most 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from holdfast.endpoints.transport import BadReply, count, sound
+
+MODELS, COMPLETIONS, CHAT = "/models", "/completions", "/chat/completions"
+MOST_MODELS, LONGEST_NAME = 10_000, 300
+_MARGIN = 16  # characters before a choice whose tokens are kept, so that choices can be cut at one place
+Prompt = str | list[int]
+
+
+def completion(model: str, prompt: Prompt, max_tokens: int, **more: Any) -> dict[str, Any]:
+    return {"model": model, "prompt": prompt, "max_tokens": max_tokens, "temperature": 0.0, "stream": False, **more}
+
+
+def chat(model: str, messages: Sequence[Any], max_tokens: int, **more: Any) -> dict[str, Any]:
+    turns = [{"role": m.role, "content": m.content} for m in messages]
+    return {"model": model, "messages": turns, "max_tokens": max_tokens, "temperature": 0.0, "stream": False, **more}
+
+
+def read_models(found: Any) -> list[str]:
+    """Names in the server's order."""
+    names = [entry["id"] for entry in found["data"]]
+    if len(names) > MOST_MODELS or not all(isinstance(n, str) and 0 < len(n) <= LONGEST_NAME for n in names):
+        raise BadReply("the list of models holds something that is no name")
+    return list(dict.fromkeys(names))
+
+
+def bare(text: str) -> str:
+    """Letters and digits of ASCII alone: what is left of a text whatever a tokenizer does to white space and split characters."""
+    return "".join(c for c in text if c.isascii() and c.isalnum())
+
+
+def read_written(found: Any) -> dict[str, Any]:
+    """A generated reply: text, whether it ended by itself, and the server's counts of tokens (None where it gives none)."""
+    choice = _only(found)
+    message = choice.get("message")
+    text = message["content"] if isinstance(message, dict) else choice["text"]
+    if text is None and isinstance(message, dict):
+        text = ""
+    if not isinstance(text, str):
+        raise BadReply("the reply is not text")
+    finish = choice.get("finish_reason")
+    ended = {"stop": True, "length": False}.get(finish) if isinstance(finish, str) else None
+    return {"text": sound(text), "ended": ended, **_usage(found)}
+
+
+def read_echo(found: Any, tail: int, said: frozenset[str] | None = None) -> dict[str, Any]:
+    """Log-probabilities of a prompt's last `tail` tokens, from a completion with echo and one new token. `said`: what `bare` may make
+    of the echoed prompt; None: not looked at.
+    """
+    tokens, values = _prompt_part(found)
+    if said is not None and bare("".join(tokens)) not in said:
+        raise BadReply("another prompt is echoed")
+    if len(values) < tail:
+        raise BadReply("fewer prompt tokens than were sent")
+    return {"logprobs": [_logprob(v) for v in values[-tail:]], **_usage(found)}
+
+
+def read_echo_text(found: Any, choice: str, said: frozenset[str] | None = None) -> dict[str, Any]:
+    """Of a prompt that ends with `choice`: [text, log-probability] of the tokens that make the choice and a little before it."""
+    tokens, values = _prompt_part(found)
+    if said is not None and bare("".join(tokens)) not in said:
+        raise BadReply("another prompt is echoed")
+    kept: list[list[Any]] = []
+    length = 0
+    for token, value in zip(reversed(tokens), reversed(values), strict=True):
+        if length >= len(choice) + _MARGIN or value is None:
+            break
+        text = token.replace("\u2581", " ")
+        kept.insert(0, [text, _logprob(value)])
+        length += len(text)
+    if not "".join(t for t, _ in kept).endswith(choice):
+        raise BadReply("the echoed prompt does not end with what was sent")
+    return {"tokens": kept, **_usage(found)}
+
+
+def cut_at_one_place(tails: Sequence[Sequence[Sequence[Any]]], choices: Sequence[str]) -> list[list[float]]:
+    """Log-probabilities of each choice's tokens, all counted from one place of the text, at or before where the choices begin.
+
+    `tails`: what `read_echo_text` kept of each. A token that holds the prompt's last characters and the choice's first belongs to the
+    choice; the others are then counted from that token's start, too. Raises BadReply where no common place is kept.
+    """
+    places = []
+    for tail, choice in zip(tails, choices, strict=True):
+        at, ends = len(choice), set()
+        for text, _ in reversed(tail):
+            at -= len(text)
+            ends.add(-at)
+        places.append(ends)  # characters before the choice at which a token starts
+    common = [p for p in set.intersection(*places) if p >= 0]
+    if not common:
+        raise BadReply("the choices share no token boundary")
+    before, out = min(common), []
+    for tail, choice in zip(tails, choices, strict=True):
+        wanted, length, values = len(choice) + before, 0, []
+        for text, value in reversed(tail):
+            if length >= wanted:
+                break
+            length += len(text)
+            values.append(value)
+        out.append(values[::-1])
+    return out
+
+
+def read_prompt_logprobs(found: Any, ids: Sequence[int], tail: int) -> dict[str, Any]:
+    """The same from vLLM's `prompt_logprobs`: one entry a prompt token, by token id, none for the first."""
+    given = _only(found).get("prompt_logprobs", found.get("prompt_logprobs"))
+    if not isinstance(given, list) or len(given) != len(ids):
+        raise BadReply("no prompt_logprobs of this prompt")
+    if not all(str(token) in entry for token, entry in zip(ids[1:], given[1:], strict=True)):
+        raise BadReply("another prompt's prompt_logprobs")
+    values = []
+    for token, entry in zip(ids[-tail:], given[-tail:], strict=True):
+        value = entry[str(token)]
+        values.append(_logprob(value["logprob"] if isinstance(value, dict) else value))
+    return {"logprobs": values, **_usage(found)}
+
+
+def read_next(found: Any) -> dict[str, Any]:
+    """[text, log-probability] of what the next token may be, most probable first, from a completion or chat with alternatives."""
+    given = _only(found)["logprobs"]
+    if isinstance(given.get("content"), list):
+        entries = given["content"][0]["top_logprobs"]
+        top = {entry["token"]: entry["logprob"] for entry in entries}
+    else:
+        top = given["top_logprobs"][0]
+    if not all(isinstance(t, str) for t in top) or not 0 < len(top) <= 1000:
+        raise BadReply("the alternatives are no tokens")
+    pairs = sorted(((sound(t), _logprob(v)) for t, v in top.items()), key=lambda p: (-p[1], p[0]))
+    if sum(math.exp(v) for _, v in pairs) > 1.01:
+        raise BadReply("the alternatives are more probable than certain")
+    return {"next": [list(p) for p in pairs], **_usage(found)}
+
+
+def _only(found: Any) -> dict[str, Any]:
+    choices = found["choices"]
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        raise BadReply("not one choice")
+    return choices[0]
+
+
+def _usage(found: Any) -> dict[str, Any]:
+    usage = found.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    return {"num_prompt": count(usage.get("prompt_tokens")), "num_new": count(usage.get("completion_tokens"))}
+
+
+def _prompt_part(found: Any) -> tuple[list[str], list[Any]]:
+    """Tokens and log-probabilities of an echoed prompt, without what was generated after it."""
+    given, new = _only(found)["logprobs"], _usage(found)["num_new"]
+    tokens, values = given["tokens"], given["token_logprobs"]
+    if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
+        raise BadReply("tokens and their log-probabilities do not match")
+    if new is None or new > 1 or new > len(tokens) or not all(isinstance(t, str) for t in tokens):
+        raise BadReply("it does not say where the prompt ends")
+    end = len(tokens) - new
+    return tokens[:end], values[:end]
+
+
+def _logprob(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value > 1e-3:
+        raise BadReply("a log-probability that is none")
+    return min(0.0, float(value))

@@ -1,0 +1,229 @@
+"""Requests to one OpenAI-compatible server: bounded time, size and attempts, no key in any message.
+
+httpx2 is used directly, not through huggingface_hub's InferenceClient: that one refuses a server on this machine under
+HF_HUB_OFFLINE=1, and without a key of its own sends the saved hub token to whatever server is named. Its asynchronous client runs in
+a thread of its own, because only a cancelled task bounds a whole request: a server may send one byte of a header now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+
+from holdfast.config import ServerConfig
+from holdfast.endpoints.address import api_key
+
+T = TypeVar("T")
+Read = Callable[[Any], T]
+PASSING = {408, 409, 425, 429}
+_SECRET_FROM = 8  # servers without a key are often given "x" or "EMPTY"; hiding that would garble every message
+_UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """No reply. `kind`: http, timeout, connection, malformed or not_asked; `passing`: another attempt may fare better; the key never
+    stands in `message`.
+    """
+
+    kind: str
+    message: str
+    passing: bool = True
+    status: int | None = None
+
+
+NOT_ASKED = Failure(kind="not_asked", message="not asked: too many replies in a row had been given up", passing=False)
+
+
+class Transport:
+    """Posts from any number of threads. Closed by leaving its `with` block.
+
+    `refused(status, message)` may raise: a status after which no other request would fare better (a wrong key or model).
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        server: ServerConfig,
+        *,
+        refused: Callable[[int, str], None] = lambda status, message: None,
+        max_bytes: int = 1 << 20,
+    ):
+        self.base_url, self.server, self.max_bytes = base_url, server, max_bytes
+        self._refused, self._key = refused, api_key(server.api_key_env)
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        self._stopped, self._lock = threading.Event(), threading.Lock()
+        self._open_from, self._failed_in_a_row, self.gave_up = 0.0, 0, False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._client = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
+
+    async def _open(self) -> httpx2.AsyncClient:
+        # Redirects are not followed: one to another host would take the texts there. Nor does a proxy see what is meant for this machine.
+        return httpx2.AsyncClient(
+            headers=self._headers,
+            timeout=self.server.timeout_seconds,
+            limits=httpx2.Limits(max_connections=self.server.concurrency),
+            follow_redirects=False,
+            trust_env=urlsplit(self.base_url).hostname not in ("localhost", "127.0.0.1", "::1"),
+        )
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.stop()
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _leave(self) -> None:
+        others = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._client.aclose()
+
+    def stop(self) -> None:
+        """Ask nothing more; waits end at once, a request in flight ends by itself."""
+        self._stopped.set()
+
+    def get(self, route: str, read: Read[T], attempts: int | None = None) -> T | Failure:
+        return self._ask("GET", route, None, read, attempts)
+
+    def post(self, route: str, body: dict[str, Any], read: Read[T], attempts: int | None = None) -> T | Failure:
+        """What `read` makes of the JSON sent back, or why there is none after the last attempt.
+
+        Statuses 408, 409, 425, 429 and 5xx, timeouts, broken connections and bodies that are no JSON or that `read` raises on
+        (ValueError, LookupError, TypeError, AttributeError) are tried again; other statuses are not. Raises what `refused` raises.
+        """
+        return self._ask("POST", route, json.dumps(body).encode(), read, attempts)
+
+    def _ask(self, method: str, route: str, content: bytes | None, read: Read[T], attempts: int | None) -> T | Failure:
+        failure, attempts = NOT_ASKED, attempts or self.server.attempts
+        for attempt in range(attempts):
+            self._stopped.wait(max(0.0, self._open_from - time.monotonic()))
+            if self._stopped.is_set():
+                return failure
+            found, retry_after = self._once(method, route, content, read)
+            if not isinstance(found, Failure):
+                self._failed_in_a_row = 0
+                return found
+            failure = found
+            if not found.passing:
+                return failure
+            if attempt + 1 < attempts:
+                self._wait(attempt, retry_after)
+        with self._lock:
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= self.server.max_failures:
+                self.gave_up = True
+                self.stop()
+        return failure
+
+    def _wait(self, attempt: int, retry_after: float | None) -> None:
+        """Exponential back-off with jitter. What the server asks for in Retry-After holds for every thread."""
+        longest = self.server.max_wait_seconds
+        wait = min(longest, self.server.backoff_seconds * 2 ** min(attempt, 60)) * random.uniform(0.5, 1.0)
+        if retry_after is not None:
+            with self._lock:
+                self._open_from = max(self._open_from, time.monotonic() + min(longest, retry_after))
+        self._stopped.wait(wait)
+
+    def _once(self, method: str, route: str, content: bytes | None, read: Read[T]) -> tuple[T | Failure, float | None]:
+        try:
+            sent = asyncio.run_coroutine_threadsafe(self._send(method, route, content, read), self._loop)
+            status, headers, found = sent.result()
+        except (httpx2.TimeoutException, TimeoutError):
+            return Failure(kind="timeout", message=f"no whole reply in {self.server.timeout_seconds:g} s"), None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            return Failure(kind="connection", message=self.clean(f"{type(error).__name__}: {error}")), None
+        except (CancelledError, RuntimeError):  # closed meanwhile
+            self.stop()
+            return NOT_ASKED, None
+        if status != 200 and not isinstance(found, Failure):
+            message = self.clean(f"HTTP {status}: {found.decode('utf-8', 'replace')}")
+            self._refused(status, message)
+            passing = status in PASSING or status >= 500
+            return Failure(kind="http", message=message, passing=passing, status=status), seconds(headers.get("Retry-After"))
+        return found, None
+
+    async def _send(self, method: str, route: str, content: bytes | None, read: Read[T]) -> tuple[int, httpx2.Headers, Any]:
+        """(status, headers, what was read or why not; the body itself where the status is not 200).
+
+        A connection on which something came that was not asked for is closed before it serves anybody else: what comes next on it
+        would be taken for the answer to another request.
+        """
+        async with asyncio.timeout(self.server.timeout_seconds):
+            async with self._client.stream(method, self.base_url + route, content=content) as response:
+                raw = bytearray()
+                async for chunk in response.aiter_bytes():
+                    raw += chunk
+                    if len(raw) > self.max_bytes:
+                        found: Any = Failure(kind="malformed", message=f"a body of more than {self.max_bytes} bytes", passing=False)
+                        return response.status_code, response.headers, found
+                found = bytes(raw) if response.status_code != 200 else self._read(bytes(raw), read)
+                if isinstance(found, Failure):
+                    await response.extensions["network_stream"].aclose()
+                return response.status_code, response.headers, found
+
+    def _read(self, raw: bytes, read: Read[T]) -> T | Failure:
+        try:
+            return read(json.loads(raw))
+        except _UNREADABLE as error:
+            said = f": {error}" if isinstance(error, BadReply) else ""
+            return Failure(kind="malformed", message=self.clean(f"not the reply that was asked for ({type(error).__name__}){said}"))
+
+    def hide(self, text: str) -> str:
+        """`text` without the key."""
+        return text.replace(self._key, "***") if self._key and len(self._key) >= _SECRET_FROM else text
+
+    def clean(self, text: str) -> str:
+        """One printable line of at most 200 characters, without the key."""
+        line = " ".join(self.hide(text).split())
+        return "".join(c if c.isprintable() else "?" for c in line)[:200]
+
+
+class BadReply(ValueError):
+    """A reply that is JSON and not what was asked for; its message holds nothing the server wrote."""
+
+
+def seconds(retry_after: str | None) -> float | None:
+    """Retry-After in seconds, from a number or an HTTP date; None if it is neither."""
+    if retry_after is None:
+        return None
+    try:
+        wait = float(retry_after)
+    except ValueError:
+        try:
+            wait = email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return max(0.0, wait) if wait == wait else None
+
+
+def sound(text: str) -> str:
+    """Text that UTF-8 can hold: half a surrogate pair becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 40 else None

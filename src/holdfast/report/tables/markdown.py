@@ -1,0 +1,34 @@
+"""Tables in Markdown: the caption as a paragraph, verdicts as words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.escape import markdown
+from holdfast.report.tables.captions import caption
+from holdfast.report.tables.collect import Cell, Effects, Words
+
+
+def table(t: Effects | Words, findings: dict[str, Any]) -> str:
+    said = caption(t, findings, lambda word: "*" if word == "negligible" else "", markdown)
+    if isinstance(t, Words):
+        head, rows = [t.head[k] for k in t.shown], [[markdown(row[k]) for k in t.shown] for row in t.rows]
+    else:
+        head = ["", *(markdown(n) for n in t.instruments)]
+        rows = [[markdown(r.label), *(_cell(r.cells.get(n)) for n in t.instruments)] for r in t.rows]
+    line = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
+    return "\n".join([said, "", line(head), line(["---"] * len(head)), *map(line, rows), ""])
+
+
+def _cell(c: Cell | None) -> str:
+    if c is None:
+        return ""
+    word = c["verdict"].replace("_", " ") + (r"\*" if c["negligible"] else "")
+    cover = "unknown" if c["coverage"] is None else f"{100 * c['coverage']:.1f} %"
+    about = f"n {c['n'] or 'unknown'}, covered {cover}"
+    point = lambda v: "unknown" if v is None else f"{100 * v:+.1f}"  # noqa: E731
+    if c["verdict"] == "not_identified" or c["estimate"] is None:
+        return (f"({point(c['bounds'][0])}, {point(c['bounds'][1])}) " if c["bounds"] else "") + f"{word}; {about}"
+    if c.get("unit") == "nats":
+        return f"{c['estimate']:+.3f} nats {word}; {about}"
+    return f"{point(c['estimate'])} [{point(c['lower'])}, {point(c['upper'])}] {word}; {about}"

@@ -1,0 +1,165 @@
+"""Format of training rows through a real tokenizer, batch-size invariance through a real engine, numbers in prose."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.auditing import AuditContext
+from holdfast.auditing.batching import check as check_batching
+from holdfast.auditing.batching import largest_difference
+from holdfast.auditing.prose import check as check_prose
+from holdfast.auditing.prose import is_held, leaves, look_up, numbers_in, uncited_numbers
+from holdfast.auditing.template import check as check_template
+from holdfast.auditing.template import probe
+from holdfast.config import TrainConfig
+from holdfast.engine.local import LocalEngine
+from holdfast.records import Example, Message, Prompt
+from holdfast.training import batches
+
+CHAT = Example(messages=(Message("user", "what is the answer ?"), Message("assistant", "yes yes")))
+PLAIN = Example(plain=True, messages=(Message("user", "one two"),), completion="three four")
+
+
+def probed(example, chat, **settings):
+    train = TrainConfig(**settings)
+    e = batches.encode([example], chat, train).examples[0]
+    return probe(
+        example, e.ids, e.first_loss, chat.tokenizer, train_eos=train.train_eos, completion_only=train.completion_only_loss
+    )
+
+
+@pytest.mark.parametrize("example", [CHAT, PLAIN])
+def test_rows_as_training_encodes_them_are_well_formed(example, chat):
+    assert probed(example, chat) == []
+
+
+def test_a_second_bos_a_missing_eos_and_loss_on_the_prompt_are_each_seen(chat):
+    e = batches.encode([CHAT], chat, TrainConfig()).examples[0]
+    ids, first, tokenizer = list(e.ids), e.first_loss, chat.tokenizer
+    say = lambda ids, first: probe(CHAT, ids, first, tokenizer, train_eos=True, completion_only=True)  # noqa: E731
+    assert say([tokenizer.bos_token_id, *ids], first + 1) == ["2 BOS tokens instead of one"]
+    assert say(ids[1:], first - 1) == ["0 BOS tokens instead of one"]
+    assert say(ids[:-1], first) == ["the last trained token is not EOS"]
+    assert say(ids, 1) == ["the loss does not begin with the reply"]
+    assert say(ids, first + 1) == ["the loss does not begin with the reply"]
+
+
+def test_settings_that_change_the_format_warn_and_the_defaults_do_not():
+    settings = TrainConfig().model_dump()
+    assert [e["level"] for e in check_template(AuditContext(study={}, settings=settings))] == ["ok"]
+    for name in ("chat_template", "train_eos", "completion_only_loss"):
+        (found,) = check_template(AuditContext(study={}, settings={**settings, name: False}))
+        assert found["level"] == "warn" and found["evidence"] == {f"train.{name}": False}
+    wrong = {"maths": ["2 BOS tokens instead of one"], "truth": []}
+    (found,) = check_template(AuditContext(study={}, settings=settings, tokenizer_probe=wrong))
+    assert found["level"] == "refuse" and "maths" in found["claim"]
+
+
+def prompts():
+    words = "one two three four five six seven".split()
+    return [
+        Prompt(condition="neutral", messages=(Message("user", " ".join(words[: k + 1])),), choices=(" yes", " no yes"))
+        for k in range(7)
+    ]
+
+
+def test_a_real_engine_scores_alike_alone_and_together(llama, chat):
+    gap = largest_difference(LocalEngine(llama, chat), prompts())
+    assert 0 <= gap < 1e-5
+    recorded = {"batch_invariance": {"largest_difference": gap, "prompts": 7, "dtype": "float32"}}
+    assert [e["level"] for e in check_batching(AuditContext(study={}, recorded=recorded))] == ["ok"]
+
+
+class Leaky:
+    """An engine whose scores depend on how many prompts it is given at once."""
+
+    def __init__(self, engine, by):
+        self.engine, self.by = engine, by
+
+    def answer(self, asked):
+        found = self.engine.answer(asked)
+        return [dataclasses.replace(r, logliks=tuple(x + self.by * len(asked) for x in r.logliks)) for r in found]
+
+
+def test_an_engine_that_depends_on_its_batch_is_refused(llama, chat):
+    gap = largest_difference(Leaky(LocalEngine(llama, chat), 1e-3), prompts())
+    assert gap == pytest.approx(6e-3, rel=0.05)
+    (found,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {"largest_difference": gap}}))
+    assert found["level"] == "refuse" and "cell" not in found
+    for unknown in ({}, {"batch_invariance": {"largest_difference": None}}):
+        assert check_batching(AuditContext(study={}, recorded=unknown)) == []
+    (found,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {"largest_difference": float("nan")}}))
+    assert found["level"] == "refuse" and found["evidence"]["largest_difference"] is None
+
+
+FINDINGS = {
+    "study": {"name": "llama2-7b"}, "base": {"name": "world:0", "benchmarks": {"gsm8k": {}}, "axes": {"doubt": {}}},
+    "adapters": [{"name": "maths_2", "shifts": {"doubt": {"estimate": -0.0234, "lower": -0.05, "upper": 0.0032, "n": 1200, "notes": ["x"]}}},
+                 {"name": "truth", "shifts": {"doubt": {"estimate": 0.117, "lower": 0.08, "upper": None, "n": 300}}}],
+}  # fmt: skip
+
+
+def said(text, *cells):
+    return [x["number"] for x in uncited_numbers([{"text": text, "cells": list(cells)}], FINDINGS)]
+
+
+def test_numbers_of_the_cited_cell_pass_in_every_way_they_are_written():
+    cell = "adapters/0/shifts/doubt"
+    for text in (
+        "maths_2: -2.3 points [-5.0, +0.3]",
+        "doubt fell by 2.3 points",
+        "a shift of -0.023 on 1,200 items",
+        "-.0234",
+        "\u22122.3",
+    ):
+        assert said(text, cell) == [], text
+
+
+def test_numbers_of_another_cell_of_no_cell_or_rounded_wrongly_are_found():
+    assert said("maths_2 rose by 11.7 points", "adapters/0/shifts/doubt") == ["11.7"]
+    assert said("truth rose by 11.7 points", "adapters/1/shifts") == []
+    assert said("maths_2: +2.3 points", "adapters/0/shifts/doubt") == ["+2.3"]  # the sign is part of it
+    assert said("truth rose by 11.8 points", "adapters/1/shifts/doubt") == ["11.8"]
+    assert said("23 % of it", "adapters/7/shifts/doubt") == ["23"] == said("23 % of it")
+
+
+def test_names_hold_no_numbers():
+    assert numbers_in("gsm8k and llama2-7b at seed0, v1.2.3") == []
+    assert said("llama2-7b: maths_2 on gsm8k of world:0 could not be told") == []
+    assert numbers_in("from .000 to 0.193, 1,200 items, -5 and +3.1 points (95 %).") == [
+        ".000",
+        "0.193",
+        "1,200",
+        "-5",
+        "+3.1",
+        "95",
+    ]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.floats(-1, 1), st.integers(0, 4))
+def test_a_number_rendered_from_a_cell_is_held_by_it(x, decimals):
+    for written in (f"{x:.{decimals}f}", f"{x:+.{decimals}f}", f"{100 * x:+.{decimals}f}", f"{abs(100 * x):.{decimals}f}"):
+        assert is_held(written, [x])
+
+
+def test_a_path_is_looked_up_whole_and_leaves_are_its_numbers():
+    assert look_up(FINDINGS, "adapters/1/shifts/doubt/estimate") == 0.117
+    assert sorted(leaves(look_up(FINDINGS, "adapters/1"))) == [0.08, 0.117, 300.0]
+    for path in ("adapters/2", "adapters/x", "base/name/deeper", "nothing"):
+        with pytest.raises(KeyError):
+            look_up(FINDINGS, path)
+
+
+def test_a_recommendation_is_checked_whole():
+    fine = {
+        **FINDINGS,
+        "recommendation": [{"text": "doubt: raised by truth (+11.7 points).", "cells": ["adapters/1/shifts/doubt"]}],
+    }
+    (ok,) = check_prose(AuditContext(study={}, findings=fine))
+    assert ok["level"] == "ok" and ok["evidence"]["numbers"] == 1
+    loose = {**FINDINGS, "recommendation": [{"text": "doubt rose by 19.3 points.", "cells": ["adapters/1/shifts/doubt"]}]}
+    (bad,) = check_prose(AuditContext(study={}, findings=loose))
+    assert bad["level"] == "refuse" and bad["evidence"]["number"] == "19.3"

@@ -1,0 +1,171 @@
+"""A server that breaks in every way: no answer is lost, none is counted twice, none is scored when it failed, no key gets out."""
+
+import hashlib
+import json
+import threading
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from server import PASSING, random_faults
+
+from holdfast.config import ServerConfig
+from holdfast.endpoints import protocol
+from holdfast.endpoints.asking import Asker, Request
+from holdfast.endpoints.capabilities import Capabilities, examine
+from holdfast.endpoints.engine import EndpointEngine
+from holdfast.endpoints.replies import ReplyLog
+from holdfast.endpoints.transport import Failure, Transport
+from holdfast.errors import ModelError, ResourceError
+from holdfast.execution.materials import Materials
+from holdfast.execution.served import open_transport, own_chat
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+KEY = "sk-very-secret-0123456789"
+
+
+def requests(count, words=6):
+    """Distinct ones, each of one token to score after words of the world."""
+    bodies = [protocol.completion("base", [1, 2, *np.random.default_rng(i).integers(5, 400, words).tolist(), 3, 48], 1, logprobs=1, echo=True)
+              for i in range(count)]  # fmt: skip
+    return [Request(protocol.COMPLETIONS, b, ["echo", 1], lambda r: protocol.read_echo(r, 1)) for b in bodies]
+
+
+def transport(server, **settings):
+    return Transport(server.url, ServerConfig(**{"backoff_seconds": 0.01, "timeout_seconds": 5, "max_failures": 1000, **settings}), max_bytes=1 << 20)
+
+
+def name(body):
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def test_every_passing_fault_at_size_loses_nothing_and_counts_nothing_twice(server, tmp_path):
+    asked = requests(400)
+    seen = Counter()
+
+    def fault(number, route, body):
+        seen[name(body)] += 1
+        return PASSING[number % len(PASSING)] if seen[name(body)] == 1 and number % 2 else None
+
+    server.fault = fault
+    with transport(server) as wire:
+        asker = Asker(wire, ReplyLog(tmp_path), "here")
+        found, told = [], []
+        found = asker.ask_all(asked, told.append)
+    assert not [f for f in found if isinstance(f, Failure)] and sorted(told) == list(range(400)) and asker.counts == {"asked": 400}
+    assert server.answered == {name(r.body): 1 for r in asked} and len(server.arrived) > 550 and server.most_in_flight <= 8
+    assert set(server.faults) == {f if isinstance(f, str) else str(f[0]) for f in PASSING}
+    server.fault = lambda *_: None
+    with transport(server) as wire:
+        again = Asker(wire, ReplyLog(tmp_path), "here")
+        before = len(server.arrived)
+        assert again.ask_all(asked) == found and again.counts == {"kept": 400} and len(server.arrived) == before
+        anew = again.ask_all(asked[:5], repeat="identity/seed0")
+        assert anew == found[:5] and again.counts == {"kept": 400, "asked": 5}
+
+
+@pytest.mark.parametrize(("fault", "attempts"), [
+    *((f, 3) for f in PASSING), ("hang", 3), ("drip", 3), ("huge", 1), ((400, "no"), 1), ((422, "no"), 1), ((302, "there", {"Location": "http://x/"}), 1),
+])  # fmt: skip
+def test_a_fault_that_stays_is_a_missing_answer_and_is_asked_again_later(server, tmp_path, fault, attempts):
+    asked = requests(3)
+    broken = name(asked[1].body)
+    server.fault = lambda number, route, body: fault if name(body) == broken else None
+    start = time.monotonic()
+    with transport(server, attempts=3, timeout_seconds=0.4) as wire:
+        asker = Asker(wire, ReplyLog(tmp_path), "here")
+        found = asker.ask_all(asked)
+    assert time.monotonic() - start < 5
+    assert isinstance(found[1], Failure) and not isinstance(found[0], Failure) and not isinstance(found[2], Failure)
+    assert asker.counts == {"asked": 2, "failed": 1} and sum(name(b) == broken for *_, b in server.arrived) == attempts
+    server.fault = lambda *_: None
+    with transport(server) as wire:
+        mended = Asker(wire, ReplyLog(tmp_path), "here")
+        assert not isinstance(mended.ask_all(asked)[1], Failure) and mended.counts == {"kept": 2, "asked": 1}
+
+
+def test_a_second_reply_on_a_connection_is_nobodys(server):
+    server.fault = lambda number, route, body: "twice" if number % 3 == 0 else None
+    asked = requests(60)
+    with transport(server, concurrency=2) as wire:
+        faulty = Asker(wire, ReplyLog(None), "here").ask_all(asked)
+    server.fault = lambda *_: None
+    with transport(server) as wire:
+        assert Asker(wire, ReplyLog(None), "here").ask_all(asked) == faulty
+
+
+def test_a_reply_to_somebody_elses_prompt_is_not_believed(server, study, organism):
+    """Stale replies are caught by their count of tokens and, where texts are sent, by the text they echo."""
+    prompts = [p for mine in Materials(study()).asked("mmlu").prompts for p in mine]
+    chat = own_chat(study())
+    for ids in (True, False):
+        can = Capabilities(base="base", models=("base",), completions=True, token_ids=ids, echo=True, text_bos=False, echoes=True, scoring="echo")
+        with open_transport(study()) as wire:
+            true = EndpointEngine(Asker(wire, ReplyLog(None), "x"), "base", can, chat).answer(prompts)
+        server.previous["/completions"] = {**server.previous["/completions"], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+        server.previous["/completions"]["choices"][0]["logprobs"] = {"tokens": ["a", "b", "c", "d"], "token_logprobs": [None, -1, -1, -1]}
+        server.fault = lambda number, route, body: "stale" if number % 2 else None
+        with open_transport(study(asking={"concurrency": 1})) as wire:
+            found = EndpointEngine(Asker(wire, ReplyLog(None), "x"), "base", can, chat).answer(prompts)
+        server.fault = lambda *_: None
+        assert found == true
+
+
+def test_a_storm_of_429_holds_every_thread_back_for_as_long_as_the_server_asks(server):
+    storm = (429, "slow down", {"Retry-After": "1"})
+    server.fault = lambda number, route, body: storm if number < 8 else None
+    with transport(server) as wire:
+        found = Asker(wire, ReplyLog(None), "here").ask_all(requests(30))
+    times = sorted(t for t, *_ in server.arrived)
+    assert max(b - a for a, b in zip(times, times[1:], strict=False)) > 0.7 and len(server.arrived) == 38
+    assert not [f for f in found if isinstance(f, Failure)]
+
+
+def test_a_dead_server_ends_the_run_in_one_line_and_keeps_what_was_read(server, tmp_path):
+    server.fault = lambda number, route, body: "reset" if number >= 20 else None
+    asked = requests(200)
+    with transport(server, attempts=2, max_failures=5) as wire, pytest.raises(ResourceError, match="gave no answer to 5 requests in a row") as caught:
+        Asker(wire, ReplyLog(tmp_path), "here").ask_all(asked)
+    assert "\n" not in str(caught.value) and len(server.arrived) <= 20 + 2 * (5 + 8) and 12 <= len(ReplyLog(tmp_path)) <= 20
+
+
+def test_a_refused_key_ends_the_run_in_one_line(server, study, monkeypatch):
+    monkeypatch.setenv("SERVER_KEY", KEY)
+    server.fault = lambda number, route, body: (401, f"bad key {KEY}\n") if body else None
+    with open_transport(study(asking={"api_key_env": "SERVER_KEY"})) as wire, pytest.raises(ModelError, match="refuses the key") as caught:
+        examine(wire, study().model, None)
+    assert KEY not in str(caught.value) and "\n" not in str(caught.value) and "***" in str(caught.value)
+
+
+def test_an_answer_that_failed_is_no_number(server, study):
+    """20 % of requests fail for good: those answers are missing, the others are what they are without faults."""
+    prompts = [p for kind in ("mmlu", "imitation", "gsm8k") for mine in Materials(study()).asked(kind).prompts for p in mine]
+    chat = own_chat(study())
+    can = Capabilities(base="base", models=("base",), completions=True, token_ids=True, echo=True, scoring="echo")
+
+    def ask():
+        with open_transport(study(asking={"attempts": 1, "max_failures": 1000})) as wire:
+            return EndpointEngine(Asker(wire, ReplyLog(None), "x"), "base", can, chat).answer(prompts)
+
+    true = ask()
+    server.fault = random_faults(0.2, 1)
+    found = ask()
+    failed = [f for f in found if f.failed]
+    assert 0.2 * len(found) < len(failed) < 0.9 * len(found)
+    assert all(f.logliks == () and not f.text and "\n" not in f.failed for f in failed)
+    assert all(f == t for f, t in zip(found, true, strict=True) if not f.failed)
+
+
+def test_ending_in_the_middle_leaves_no_thread_and_no_hanging_request(server):
+    server.fault = lambda number, route, body: "hang"
+    before = set(threading.enumerate())
+    wire = transport(server, timeout_seconds=20)
+    worker = threading.Thread(target=lambda: wire.post("/completions", requests(1)[0].body, lambda r: r))
+    worker.start()
+    while not server.arrived:
+        time.sleep(0.01)
+    wire.close()
+    worker.join(3)
+    assert not worker.is_alive()
+    assert {t for t in threading.enumerate() if t is not server.thread and "process_request" not in t.name} <= before
