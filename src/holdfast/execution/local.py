@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from holdfast import locks
 from holdfast.config import Study
 from holdfast.errors import HoldfastError, Interrupted, ResourceError
 from holdfast.execution.jobs import Done, Job, Progress, Say, Work, longest_first
-from holdfast.store import Store
 
 GRACE = 25.0  # seconds in which a worker that trains may keep its state; Slurm and Kubernetes wait 30 before they kill
 _worker: dict[str, Any] = {}
@@ -75,7 +75,7 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Pr
                 try:
                     _dismiss(workers)
                 finally:
-                    Store(cells_folder).sweep()
+                    locks.sweep(cells_folder)
                 raise
     finally:
         stop.set()
