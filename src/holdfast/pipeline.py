@@ -286,8 +286,9 @@ def _adapters(cells: Cells, out: Path) -> None:
             if place is None:
                 continue
             target.mkdir(parents=True, exist_ok=True)
-            for file in [*sorted((place / "adapter").iterdir()), place / "training.json"]:
-                copy_atomic(file, target / file.name)
+            for file in cells.store.files(place):
+                if file.startswith("adapter/") or file == "training.json":
+                    copy_atomic(place / file, target / Path(file).name)
 
 
 def read_transcripts(path: Path) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from holdfast.execution.materials import Materials
 from holdfast.execution.table import write_trials
 from holdfast.models import checkpoint
 from holdfast.records import Example, Prompt
-from holdfast.store import Store, canonical, digest, file_digest
+from holdfast.store import Store, canonical, digest
 from holdfast.training import batches
 
 # Raised when a change of code changes the numbers of a cell of that kind.
@@ -229,12 +229,12 @@ class Cells:
 
     def trials_identity(self, key: ModelKey, adapter: Path | None, kind: str) -> dict[str, Any]:
         asked = self.materials.asked(kind)
-        files = sorted(self.weights(key, adapter).iterdir()) if adapter else []
+        weights = f"{self.weights(key, adapter).relative_to(adapter).as_posix()}/" if adapter else ""
         return {
             "model": key.name,
             "base": self.base_digest,
             "dtype": self.study.model.dtype,
-            "adapter": {p.name: file_digest(p) for p in files} if adapter else None,
+            "adapter": {f.removeprefix(weights): d for f, d in self.store.files(adapter).items() if f.startswith(weights)} if adapter else None,
             "kind": kind,
             "style": asked.config.style,
             "options": asked.config.options,
