@@ -81,7 +81,7 @@ def test_a_killed_worker_and_a_lost_machine_change_no_byte_of_the_findings(clust
 
 
 @installed
-@pytest.mark.parametrize("notice", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("notice", [signal.SIGTERM, signal.SIGKILL])
 def test_a_driver_that_goes_frees_its_workers(cluster, tmp_path, notice):
     out = tmp_path / "out"
     run = on(cluster, out)

@@ -53,7 +53,8 @@ class Cells:
 
     @cached_property
     def base(self) -> checkpoint.Base:
-        return checkpoint.load_base(self.study.model, checkpoint.pick_device(self.study.execution.device))
+        asked = self.study.execution
+        return checkpoint.load_base(self.study.model, checkpoint.pick_device(asked.device), asked.device_map, asked.max_memory)
 
     def engine(self, network: Any, cache: dict[Any, Any] | None = None) -> Any:
         from holdfast.engine.local import LocalEngine
@@ -363,7 +364,8 @@ class Cells:
         with self.store.making(self.store.name("trials", identity), identity) as draft:
             write_trials(draft, key.name, kind, asked, answered, self._kl(engine, kind, watched) if adapter else [])
             spent = {name: getattr(engine.counters, name) - getattr(before, name) for name in ("asked", "computed", "read", "flops")}
-            (draft / account.FILE).write_text(canonical(spent) + "\n", encoding="utf-8")
+            why = {"ordinary_calls": engine.fit.why_not} if engine.fit.why_not else {}
+            (draft / account.FILE).write_text(canonical({**spent, **why}) + "\n", encoding="utf-8")
         self.flops += spent["flops"]
 
 

@@ -17,6 +17,7 @@ from holdfast.config import TrainConfig
 from holdfast.engine import adapter, kernels, memory, packed, plans
 from holdfast.engine.fit import Fit, check_fit
 from holdfast.errors import ModelError
+from holdfast.models import placement
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.head import row_loss
 
@@ -41,16 +42,19 @@ def with_adapter(base: nn.Module, config: TrainConfig, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     target = config.target_modules if isinstance(config.target_modules, str) else list(config.target_modules)
     try:
-        return get_peft_model(
-            base,
-            LoraConfig(
-                r=config.r,
-                lora_alpha=config.lora_alpha,
-                lora_dropout=config.lora_dropout,
-                target_modules=target,
-                task_type="CAUSAL_LM",
-            ),
-        )
+        with placement.standing_in(base):
+            model = get_peft_model(
+                base,
+                LoraConfig(
+                    r=config.r,
+                    lora_alpha=config.lora_alpha,
+                    lora_dropout=config.lora_dropout,
+                    target_modules=target,
+                    task_type="CAUSAL_LM",
+                ),
+            )
+        placement.settle(model)
+        return model
     except ValueError as error:
         raise ModelError(f"train.target_modules: {target!r}: {' '.join(str(error).split())[:200]}") from None
 
@@ -118,7 +122,7 @@ def _loop(
     torch.manual_seed(seed)
     use_packed = fit.why_not is None
     weights = [p for p in model.parameters() if p.requires_grad]
-    device = weights[0].device
+    device = placement.entry(model)
     optimizer = torch.optim.AdamW(
         weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
     )
@@ -126,7 +130,8 @@ def _loop(
     model.train()
     within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1, checkpointing)
     prune = fit.prune and not checkpointing  # a layer that is computed again must be what it was
-    with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel), _recomputing(model, checkpointing, use_packed):
+    merged = nullcontext() if placement.spread(model) else adapter.merged_in_passing(model, kernel)
+    with merged, kernels.using(model, kernel), _recomputing(model, checkpointing, use_packed):
         for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
             batch = [examples[i] for i in indices]
             rate = config.learning_rate * learning_rate_factor(step, max_steps, config)
@@ -219,7 +224,7 @@ def _padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device)
 
 
 def _small(base: nn.Module) -> bool:
-    return sum(p.numel() for p in base.parameters()) < 200_000_000
+    return not placement.spread(base) and sum(p.numel() for p in base.parameters()) < 200_000_000
 
 
 def identity(base: nn.Module, config: TrainConfig, seed: int, out: Path) -> None:
