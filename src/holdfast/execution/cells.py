@@ -88,9 +88,15 @@ class Cells:
 
     @property
     def memory_bytes(self) -> int | None:
-        """What one process may hold, where the study says it."""
-        stated = self.study.execution.memory_gb
-        return int(stated * 2**30) if stated is not None else None
+        """What one process may hold, where the study says it or gives it a share of an accelerator."""
+        asked = self.study.execution
+        if asked.memory_gb is not None:
+            return int(asked.memory_gb * 2**30)
+        if asked.kind == "ray" and 0 < (asked.gpus_per_worker or 0) < 1 and checkpoint.pick_device(asked.device).type == "cuda":
+            import torch
+
+            return int(torch.cuda.get_device_properties(0).total_memory * asked.gpus_per_worker)
+        return None
 
     @cached_property
     def _example_digests(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -54,6 +55,7 @@ def quieten(threads: int) -> None:
     import transformers
     from tqdm import tqdm
 
+    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it says of a device map what was asked for
     tqdm.set_lock(threading.RLock())  # its own kind of lock outlives a killed process
     warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
     transformers.utils.logging.set_verbosity_error()
