@@ -34,7 +34,10 @@ def of_session(*leaders: int) -> dict[int, str]:
 
 
 class Cluster:
-    """`nodes` machines of `cpus` cores and `gpus` accelerators, which need not be there to be counted; `folder`: logs of all. Its token is its own, so that no other cluster of this machine is met."""
+    """`nodes` machines of `cpus` cores and `gpus` accelerators, which need not be there to be counted; `folder`: logs of all.
+
+    Its token is its own, so that no other cluster of this machine is met.
+    """
 
     def __init__(self, nodes: int = 2, cpus: int = 1, gpus: int = 0, env: dict[str, str] | None = None):
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
