@@ -211,6 +211,8 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
         _copy(place / file, out / file)
     _adapters(cells, out)
     about = {**environment(), "engine": _account(cells, models, out)}
+    for why in about["engine"].get("ordinary_calls", ()):
+        say(f"asked by ordinary calls, not packed rows: {why}")
     write_atomic(out / "environment.json", (json.dumps(about, indent=1) + "\n").encode())
     findings, audit = json.loads((out / "findings.json").read_bytes()), json.loads((out / "audit.json").read_bytes())
     stamp = out / ".report"

@@ -30,6 +30,11 @@ TRIALS_CODE = 3
 Tick = Callable[[int], None]
 
 
+def fsdp_settings(processes: int) -> dict[str, Any]:
+    """What a sharded adapter's numbers hang on besides its training settings."""
+    return {"processes": processes, "fsdp_version": 2, "wrapped": "decoder layers", "accelerate": version("accelerate")}
+
+
 @cache
 def library_versions() -> dict[str, str]:
     """Read once a process: every identity of every cell holds them."""
@@ -53,7 +58,13 @@ class Cells:
 
     @cached_property
     def base(self) -> checkpoint.Base:
-        return checkpoint.load_base(self.study.model, checkpoint.pick_device(self.study.execution.device))
+        asked = self.study.execution
+        return checkpoint.load_base(self.study.model, checkpoint.pick_device(asked.device), asked.device_map, asked.max_memory)
+
+    @cached_property
+    def chat(self) -> Any:
+        """The base's tokenizer and template, without its weights."""
+        return self.base.chat if "base" in self.__dict__ else checkpoint.ChatFormat(checkpoint.load_tokenizer(self.study.model))
 
     def engine(self, network: Any, cache: dict[Any, Any] | None = None) -> Any:
         from holdfast.engine.local import LocalEngine
@@ -77,9 +88,15 @@ class Cells:
 
     @property
     def memory_bytes(self) -> int | None:
-        """What one process may hold, where the study says it."""
-        stated = self.study.execution.memory_gb
-        return int(stated * 2**30) if stated is not None else None
+        """What one process may hold, where the study says it or gives it a share of an accelerator."""
+        asked = self.study.execution
+        if asked.memory_gb is not None:
+            return int(asked.memory_gb * 2**30)
+        if asked.kind == "ray" and 0 < (asked.gpus_per_worker or 0) < 1 and checkpoint.pick_device(asked.device).type == "cuda":
+            import torch
+
+            return int(torch.cuda.get_device_properties(0).total_memory * asked.gpus_per_worker)
+        return None
 
     @cached_property
     def _example_digests(self) -> dict[str, str]:
@@ -121,6 +138,7 @@ class Cells:
             "examples": self.examples_digest(domain),
             "max_steps": self.max_steps(domain),
             **({"checkpoints": kept} if kept else {}),
+            **({"fsdp": fsdp_settings(self.study.execution.fsdp)} if self.study.execution.fsdp else {}),
         }
 
     def _checkpoints(self, domain: str, seed: int) -> dict[str, int]:
@@ -152,15 +170,18 @@ class Cells:
             lora.identity(self.base.model, train, seed, draft / "adapter")
             (draft / "training.json").write_text(canonical({"num_steps": 0, "identity": True}) + "\n", encoding="utf-8")
             return
-        encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self.encoded)
-        trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit,
-                          checkpointing=self.study.execution.gradient_checkpointing)  # fmt: skip
+        encoding = batches.encode(self.materials.examples(domain), self.chat, train, self.encoded)
         if train.trainer == "trl":
             from holdfast.training import reference
 
-            trainer = reference.train
+            trainer: Any = reference.train
+        elif self.study.execution.fsdp:
+            trainer = self._sharded()
+        else:
+            trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit,
+                              checkpointing=self.study.execution.gradient_checkpointing)  # fmt: skip
         record = trainer(
-            self.base.model,
+            self.study.model if self.study.execution.fsdp else self.base.model,
             encoding.examples,
             train,
             seed=seed,
@@ -182,6 +203,20 @@ class Cells:
             "num_truncated": encoding.num_truncated,
         }
         (draft / "training.json").write_text(canonical(summary) + "\n", encoding="utf-8")
+
+    def _sharded(self) -> Any:
+        """A trainer over several processes, for which this one's base makes room."""
+        import torch
+
+        from holdfast.training import sharded
+
+        processes, device = self.study.execution.fsdp, checkpoint.pick_device(self.study.execution.device)
+        self.__dict__.pop("base", None)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        threads = max(1, torch.get_num_threads() // processes)
+        return partial(sharded.train, processes=processes, device=device.type, threads=threads,
+                       checkpointing=self.study.execution.gradient_checkpointing)  # fmt: skip
 
     # --- trials ---------------------------------------------------------------------------------------------------------
 
@@ -363,7 +398,8 @@ class Cells:
         with self.store.making(self.store.name("trials", identity), identity) as draft:
             write_trials(draft, key.name, kind, asked, answered, self._kl(engine, kind, watched) if adapter else [])
             spent = {name: getattr(engine.counters, name) - getattr(before, name) for name in ("asked", "computed", "read", "flops")}
-            (draft / account.FILE).write_text(canonical(spent) + "\n", encoding="utf-8")
+            why = {"ordinary_calls": engine.fit.why_not} if engine.fit.why_not else {}
+            (draft / account.FILE).write_text(canonical({**spent, **why}) + "\n", encoding="utf-8")
         self.flops += spent["flops"]
 
 

@@ -7,7 +7,6 @@ import os
 import queue
 import signal
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -91,17 +90,10 @@ def _drain(events: Any, progress: Progress, stop: threading.Event) -> None:
 def _start(study_json: str, folder: str, threads: int, events: Any, parent: int) -> None:
     for notice in (signal.SIGINT, signal.SIGTERM):
         signal.signal(notice, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
-    from holdfast.execution.worker import Worker
+    from holdfast.execution.worker import Worker, leave_with
 
+    leave_with(parent)
     _worker.update(worker=Worker(Study.model_validate_json(study_json), Path(folder), threads), events=events)
-
-
-def _leave_with_parent(parent: int) -> None:
-    """A killed parent must not leave workers behind."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _job(job: Job) -> Done:

@@ -17,6 +17,7 @@ from holdfast.config import TrainConfig
 from holdfast.engine import adapter, kernels, memory, packed, plans
 from holdfast.engine.fit import Fit, check_fit
 from holdfast.errors import ModelError
+from holdfast.models import placement
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.head import row_loss
 
@@ -41,16 +42,19 @@ def with_adapter(base: nn.Module, config: TrainConfig, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     target = config.target_modules if isinstance(config.target_modules, str) else list(config.target_modules)
     try:
-        return get_peft_model(
-            base,
-            LoraConfig(
-                r=config.r,
-                lora_alpha=config.lora_alpha,
-                lora_dropout=config.lora_dropout,
-                target_modules=target,
-                task_type="CAUSAL_LM",
-            ),
-        )
+        with placement.standing_in(base):
+            model = get_peft_model(
+                base,
+                LoraConfig(
+                    r=config.r,
+                    lora_alpha=config.lora_alpha,
+                    lora_dropout=config.lora_dropout,
+                    target_modules=target,
+                    task_type="CAUSAL_LM",
+                ),
+            )
+        placement.settle(model)
+        return model
     except ValueError as error:
         raise ModelError(f"train.target_modules: {target!r}: {' '.join(str(error).split())[:200]}") from None
 
@@ -102,10 +106,10 @@ def train(
     return record
 
 
-def save(model: nn.Module, out: Path) -> None:
-    """PEFT's own format, without a machine's path in it."""
+def save(model: nn.Module, out: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+    """PEFT's own format, without a machine's path in it. `weights`: the adapter's, where the model holds parts of them alone."""
     model.peft_config["default"].base_model_name_or_path = ""
-    model.eval().save_pretrained(out, safe_serialization=True)
+    model.eval().save_pretrained(out, safe_serialization=True, **({"state_dict": weights} if weights else {}))
     readme = out / "README.md"
     if readme.exists():
         readme.unlink()
@@ -118,7 +122,7 @@ def _loop(
     torch.manual_seed(seed)
     use_packed = fit.why_not is None
     weights = [p for p in model.parameters() if p.requires_grad]
-    device = weights[0].device
+    device = placement.entry(model)
     optimizer = torch.optim.AdamW(
         weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
     )
@@ -126,7 +130,8 @@ def _loop(
     model.train()
     within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1, checkpointing)
     prune = fit.prune and not checkpointing  # a layer that is computed again must be what it was
-    with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel), _recomputing(model, checkpointing, use_packed):
+    merged = nullcontext() if placement.spread(model) else adapter.merged_in_passing(model, kernel)
+    with merged, kernels.using(model, kernel), recomputing(model, checkpointing, use_packed):
         for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
             batch = [examples[i] for i in indices]
             rate = config.learning_rate * learning_rate_factor(step, max_steps, config)
@@ -137,9 +142,9 @@ def _loop(
             def gradients(most: memory.Bounds, batch: list[Encoded] = batch, total: int = total) -> float:
                 optimizer.zero_grad(set_to_none=True)
                 loss = 0.0
-                for row in _rows(batch, most.pass_tokens):
+                for row in rows_of(batch, most.pass_tokens):
                     part = (
-                        _packed_loss(model, row, device, prune, kernel) if use_packed else _padded_loss(model, row, device)
+                        _packed_loss(model, row, device, prune, kernel) if use_packed else padded_loss(model, row, device)
                     ) / total
                     part.backward()
                     loss += float(part.detach())
@@ -166,7 +171,7 @@ def _loop(
 
 
 @contextmanager
-def _recomputing(model: nn.Module, checkpointing: bool, use_packed: bool) -> Iterator[None]:
+def recomputing(model: nn.Module, checkpointing: bool, use_packed: bool) -> Iterator[None]:
     """Activation checkpointing for as long as the block lasts, which holds the backward passes: packed attention stays on in them, too."""
     if not checkpointing:
         yield
@@ -182,7 +187,7 @@ def _recomputing(model: nn.Module, checkpointing: bool, use_packed: bool) -> Ite
         lm.activation_checkpointing_disable()
 
 
-def _rows(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
+def rows_of(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
     """Examples of similar length together, so that each pass's padded attention tile stays within the budget."""
     rows: list[list[Encoded]] = []
     for example in sorted(batch, key=lambda e: (len(e.ids), e.ids)):
@@ -207,7 +212,7 @@ def _packed_loss(
     return row_loss(model, tokens, plan, at, want, prune=prune, kernel=kernel)
 
 
-def _padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device) -> torch.Tensor:
+def padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device) -> torch.Tensor:
     """The same through an ordinary padded call, for models that packed rows do not fit."""
     wide = max(len(e.ids) for e in row)
     ids, seen, labels = (torch.full((len(row), wide), fill) for fill in (0, 0, -100))
@@ -219,7 +224,7 @@ def _padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device)
 
 
 def _small(base: nn.Module) -> bool:
-    return sum(p.numel() for p in base.parameters()) < 200_000_000
+    return not placement.spread(base) and sum(p.numel() for p in base.parameters()) < 200_000_000
 
 
 def identity(base: nn.Module, config: TrainConfig, seed: int, out: Path) -> None:
