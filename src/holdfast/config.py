@@ -237,6 +237,15 @@ class ExecutionConfig(Part):
     )
     retries: NonNegativeInt = Field(2, description="Ray: how often a job is given to another worker after its own was lost.")
     device: str | None = Field(None, description="cpu, cuda, mps; None: an accelerator if there is one.")
+    device_map: Literal["auto", "balanced", "sequential"] | dict[str, int | str] | None = Field(
+        None, description="Layers over several accelerators, memory and disk, as transformers reads it; asked by ordinary calls, not packed rows."
+    )
+    max_memory: dict[int | str, int | str] | None = Field(
+        None, description="For device_map: what a device may hold, for example {0: 20GiB, cpu: 64GiB}; the rest lies on disk."
+    )
+    fsdp: int | None = Field(
+        None, ge=2, le=1024, description="Training shards the base over this many processes, one an accelerator (accelerate, FSDP2)."
+    )
     tokens_per_batch: PositiveInt = Field(
         8192, description="Tokens in one forward pass, and in the slots of generation; lower it when memory is short."
     )
@@ -257,9 +266,15 @@ class ExecutionConfig(Part):
 
 
     @model_validator(mode="after")
-    def _whole_accelerators(self) -> ExecutionConfig:
+    def _meant(self) -> ExecutionConfig:
         if self.gpus_per_worker is not None and self.gpus_per_worker > 1 and self.gpus_per_worker % 1:
             raise ValueError(f"gpus_per_worker: {self.gpus_per_worker:g}: must be a share below 1 or a whole number")
+        if self.max_memory is not None and self.device_map is None:
+            raise ValueError("max_memory: is read with a device_map; set device_map: auto")
+        if self.fsdp is not None and self.kind == "ray" and self.gpus_per_worker and self.gpus_per_worker < self.fsdp:
+            raise ValueError(f"fsdp: {self.fsdp} processes on gpus_per_worker={self.gpus_per_worker:g}; give a worker as many accelerators")
+        if self.device_map is not None and self.compile:
+            raise ValueError("device_map: layers that are moved are not compiled; set compile: false")
         return self
 
 
@@ -284,6 +299,8 @@ class Study(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
+        if self.execution.fsdp is not None and self.train.trainer != "holdfast":
+            raise ValueError(f"execution.fsdp: does not go with train.trainer={self.train.trainer}; leave one of them out")
         names = [d.name for d in self.domains]
         if len(set(names)) != len(names):
             raise ValueError(f"domains: a name occurs twice in {names}; names must differ")

@@ -214,6 +214,8 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
         copy_atomic(place / file, out / file)
     _adapters(cells, out)
     about = redacted_tree({**environment(), **_told(cells, models, out)})
+    for why in about.get("engine", {}).get("ordinary_calls", ()):
+        say(f"asked by ordinary calls, not packed rows: {why}")
     write_atomic(out / "environment.json", (json.dumps(about, indent=1) + "\n").encode())
     findings, audit = json.loads((out / "findings.json").read_bytes()), json.loads((out / "audit.json").read_bytes())
     stamp = out / ".report"

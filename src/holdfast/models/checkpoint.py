@@ -119,8 +119,10 @@ def load_config(config: ModelConfig) -> Any:
         raise ModelError(f"model.name: no configuration could be loaded from {where!r}: {_line(error)}{_gated(where, error)}") from None
 
 
-def load_base(config: ModelConfig, device: torch.device | str = "cpu") -> Base:
-    """Weights in the configured dtype on `device`, in eval mode.
+def load_base(
+    config: ModelConfig, device: torch.device | str = "cpu", device_map: str | dict[str, Any] | None = None, max_memory: dict[Any, Any] | None = None
+) -> Base:
+    """Weights in the configured dtype on `device`, in eval mode; or where `device_map` puts them, as transformers reads it.
 
     Raises ModelError if the checkpoint is missing, gated, not in safetensors, or needs code of its own.
     """
@@ -135,10 +137,11 @@ def load_base(config: ModelConfig, device: torch.device | str = "cpu") -> Base:
             dtype=getattr(torch, config.dtype),
             use_safetensors=True,
             trust_remote_code=config.trust_remote_code,
+            **({"device_map": device_map, "max_memory": max_memory} if device_map else {}),
         )
     except Exception as error:
         raise ModelError(f"model.name: {where!r} could not be loaded: {_line(error)}{_gated(where, error)}") from None
-    return Base(model.to(device).eval(), ChatFormat(tokenizer), where, revision)
+    return Base((model if device_map else model.to(device)).eval(), ChatFormat(tokenizer), where, revision)
 
 
 def _line(error: Exception) -> str:
