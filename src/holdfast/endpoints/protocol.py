@@ -14,6 +14,7 @@ from holdfast.endpoints.transport import BadReply, count, sound
 
 MODELS, COMPLETIONS, CHAT = "/models", "/completions", "/chat/completions"
 MOST_MODELS, LONGEST_NAME = 10_000, 300
+_MOST_NEW = 8  # one is asked for; llama.cpp writes on to the end of a split character
 _MARGIN = 16  # characters before a choice whose tokens are kept, so that choices can be cut at one place
 Prompt = str | list[int]
 
@@ -161,7 +162,7 @@ def _prompt_part(found: Any) -> tuple[list[str], list[Any]]:
     tokens, values = given["tokens"], given["token_logprobs"]
     if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
         raise BadReply("tokens and their log-probabilities do not match")
-    if new is None or new > 1 or new > len(tokens) or not all(isinstance(t, str) for t in tokens):
+    if new is None or new > _MOST_NEW or new > len(tokens) or not all(isinstance(t, str) for t in tokens):
         raise BadReply("it does not say where the prompt ends")
     end = len(tokens) - new
     return tokens[:end], values[:end]
