@@ -223,6 +223,15 @@ class ServedCells(Cells):
     def settle_kernels(self, threads: int) -> None:
         pass
 
+    def lacking(self, models: Sequence[tuple[ModelKey, Sequence[Path]]]) -> list[str]:
+        kinds = [i.kind for i in self.study.instruments]
+        return [
+            f"{key.name}, {kind}: {count} answers are missing, their requests failed; run again to ask for those alone"
+            for key, places in models
+            for kind, place in zip(kinds, places, strict=True)
+            if (count := _missing(place))
+        ]
+
     def incomplete(self, parts: Sequence[Path]) -> list[str]:
         return [file_digest(p / "trials.parquet") for p in parts if _missing(p)]
 
