@@ -208,7 +208,7 @@ class ServedCells(Cells):
         return [self.store.folder / self._trials_name(key, None, i.kind) for i in self.study.instruments]
 
     def batch_invariance(self) -> None:
-        """A few prompts of every instrument asked all at once and one at a time; nothing is kept of it but the largest difference."""
+        """A few prompts of every instrument asked all at once, then one at a time."""
         name, identity = self._invariance_name()
         if self.store.find(name) is not None or self.can.scoring not in ("echo", "prompt_logprobs"):
             return
@@ -259,13 +259,15 @@ class ServedCells(Cells):
 
 
 class _Anew:
-    """Every call is asked for again: nothing is kept between two."""
+    """Every call is asked for again, and kept under the call's own number."""
 
     def __init__(self, cells: ServedCells):
-        self.cells = cells
+        self.cells, self.calls = cells, 0
 
     def answer(self, prompts: Sequence[Any]) -> list[Any]:
-        return self.cells.engine_of(ModelKey(None), None).answer(prompts)
+        engine = self.cells.engine_of(ModelKey(None), self.cells.log)
+        engine.repeat, self.calls = f"batching/{self.calls}", self.calls + 1
+        return engine.answer(prompts)
 
 
 def _missing(place: Path) -> int:
