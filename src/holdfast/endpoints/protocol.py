@@ -169,6 +169,6 @@ def _prompt_part(found: Any) -> tuple[list[str], list[Any]]:
 
 
 def _logprob(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value > 1e-3:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e6 <= value <= 1e-3:
         raise BadReply("a log-probability that is none")
     return min(0.0, float(value))
