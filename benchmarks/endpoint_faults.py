@@ -113,7 +113,7 @@ def main() -> int:
     print(f"broken off with {kept_first:,} replies kept; the second session found {asker.counts['kept']:,} and asked for {asker.counts['asked']:,}")
     print(f"failed for good: {len(doomed):,} requests meant to, {asker.counts['failed']:,} recorded; {sum(fails):,} answers missing")
     again = sum(n - 1 for n in server.answered.values())
-    print(f"asked again after a whole reply had been sent (it was in flight when the first session was broken off): {again:,}")
+    print(f"asked again after a whole reply had been sent (too late, or in flight when the first session was broken off): {again:,}")
     print(f"lost {lost}, duplicated {doubled}, scored when failed {scored}, wrong {wrong}")
     return int(bool(lost or doubled or scored or wrong or asker.counts["failed"] != len(doomed)))
 
