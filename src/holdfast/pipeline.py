@@ -230,7 +230,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
         report=out / "report.html",
         reused=plan.num_reused,
         made=plan.num_cells - plan.num_reused - len(failures),
-        failures=failures,
+        failures=[*failures, *cells.lacking(models)],
     )
 
 

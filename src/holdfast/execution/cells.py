@@ -129,6 +129,10 @@ class Cells:
         """The base's tokenizer and template, without its weights; None where they are not at hand."""
         return self._chat
 
+    def lacking(self, models: Sequence[tuple[ModelKey, Sequence[Path]]]) -> list[str]:
+        """One line for each cell in which answers are missing because requests failed."""
+        return []
+
     def incomplete(self, parts: Sequence[Path]) -> list[str]:
         """Digests of what was read where answers are missing: those cells may be made anew under their names."""
         return []
