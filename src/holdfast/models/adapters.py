@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from holdfast.errors import ModelError
+from holdfast.models.quantized import is_quantized
 
 _MERGE_BELOW = 200_000_000
 
@@ -37,7 +38,7 @@ def adapted(base: nn.Module, folder: str | Path, scale: float = 1.0, merge: bool
     from peft.tuners.lora import LoraLayer
 
     small = sum(p.numel() for p in base.parameters()) < _MERGE_BELOW and next(base.parameters()).dtype.itemsize == 4
-    merge = small if merge is None else merge
+    merge = small and not is_quantized(base) if merge is None else merge
     if not (Path(folder) / "adapter_model.safetensors").is_file():
         raise ModelError(f"adapter: {folder} holds no adapter_model.safetensors; name a folder in PEFT's format")
     before = fingerprint(base)

@@ -13,6 +13,7 @@ from torch import nn
 
 from holdfast.config import ModelConfig
 from holdfast.errors import ModelError
+from holdfast.models import quantized
 from holdfast.models.chat import ChatFormat
 
 
@@ -122,12 +123,13 @@ def load_config(config: ModelConfig) -> Any:
 def load_base(config: ModelConfig, device: torch.device | str = "cpu") -> Base:
     """Weights in the configured dtype on `device`, in eval mode.
 
-    Raises ModelError if the checkpoint is missing, gated, not in safetensors, or needs code of its own.
+    Raises ModelError if the checkpoint is missing, gated, not in safetensors, or needs code of its own; ConfigError if it cannot be quantised.
     """
     from transformers import AutoModelForCausalLM
 
     where, revision = resolve(config)
     tokenizer = load_tokenizer(config)
+    fewer_bits = quantized.loading(config.dtype, torch.device(device)) if config.quantization else {}
     try:
         model = AutoModelForCausalLM.from_pretrained(
             where,
@@ -135,10 +137,11 @@ def load_base(config: ModelConfig, device: torch.device | str = "cpu") -> Base:
             dtype=getattr(torch, config.dtype),
             use_safetensors=True,
             trust_remote_code=config.trust_remote_code,
+            **fewer_bits,
         )
     except Exception as error:
         raise ModelError(f"model.name: {where!r} could not be loaded: {_line(error)}{_gated(where, error)}") from None
-    return Base(model.to(device).eval(), ChatFormat(tokenizer), where, revision)
+    return Base((quantized.steady(model) if fewer_bits else model.to(device)).eval(), ChatFormat(tokenizer), where, revision)
 
 
 def _line(error: Exception) -> str:
