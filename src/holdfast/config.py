@@ -73,6 +73,7 @@ class ModelConfig(Part):
         "auto", description="For an endpoint: how answers that are scored elsewhere are read; auto: the first that the server can do."
     )
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    quantization: Literal["nf4"] | None = Field(None, description="nf4: the frozen base in 4 bits (bitsandbytes); adapters stay as they are.")
     trust_remote_code: bool = Field(False, description="Run code that comes with the checkpoint.")
     chat_template: str | None = Field(None, description="File with a Jinja chat template, for a model that has none.")
 
@@ -82,6 +83,8 @@ class ModelConfig(Part):
             for name in ("served_model", "tokenizer", "weights"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"model.{name}: is for a model behind a server; name one with model.name=endpoint:http://HOST:PORT/v1")
+        elif self.quantization is not None:
+            raise ValueError("model.quantization: is the server's own for a model behind one; leave it out")
         return self
 
     @property

@@ -21,7 +21,7 @@ from holdfast.execution.asking import put
 from holdfast.execution.keys import ModelKey, adapter_keys
 from holdfast.execution.materials import Materials
 from holdfast.execution.table import write_trials
-from holdfast.models import checkpoint
+from holdfast.models import checkpoint, quantized
 from holdfast.records import Example, Prompt
 from holdfast.store import Store, canonical, digest
 from holdfast.training import batches
@@ -61,6 +61,11 @@ class Cells:
     @cached_property
     def base_digest(self) -> str:
         return checkpoint.digest(self.study.model)
+
+    @cached_property
+    def _precision(self) -> dict[str, str]:
+        """In what numbers the base computes, for identities."""
+        return {"dtype": self.study.model.dtype, **quantized.identity(self.study.model.quantization)}
 
     @cached_property
     def base(self) -> checkpoint.Base:
@@ -148,7 +153,7 @@ class Cells:
         config = self.study.domain(domain)
         shared = {
             "base": self.base_digest,
-            "dtype": self.study.model.dtype,
+            **self._precision,
             "seed": seed,
             "versions": library_versions(),
             "code": TRAINING_CODE,
@@ -270,7 +275,7 @@ class Cells:
         return {
             "model": key.name,
             "base": self.base_digest,
-            "dtype": self.study.model.dtype,
+            **self._precision,
             "adapter": {f.removeprefix(weights): d for f, d in self.store.files(adapter).items() if f.startswith(weights)} if adapter else None,
             "kind": kind,
             "style": asked.config.style,
@@ -317,7 +322,7 @@ class Cells:
     # --- which matrix multiply ------------------------------------------------------------------------------------------
 
     def _kernels_name(self) -> tuple[str, dict[str, Any]]:
-        identity = {"base": self.base_digest, "dtype": self.study.model.dtype, "versions": library_versions()}
+        identity = {"base": self.base_digest, **self._precision, "versions": library_versions()}
         return self.store.name("kernels", identity), identity
 
     def settle_kernels(self, threads: int) -> None:
@@ -372,7 +377,7 @@ class Cells:
     def _invariance_name(self) -> tuple[str, dict[str, Any]]:
         identity = {
             "base": self.base_digest,
-            "dtype": self.study.model.dtype,
+            **self._precision,
             "items": {i.kind: self.materials.asked(i.kind).digest for i in self.study.instruments},
             "code": TRIALS_CODE,
             "versions": library_versions(),

@@ -16,6 +16,7 @@ from torch import nn
 
 from holdfast.errors import ModelError
 from holdfast.models import placement
+from holdfast.models.quantized import is_quantized
 
 _MERGE_BELOW = 200_000_000
 
@@ -42,7 +43,7 @@ def adapted(base: nn.Module, folder: str | Path, scale: float = 1.0, merge: bool
 
     small = sum(p.numel() for p in base.parameters()) < _MERGE_BELOW and next(base.parameters()).dtype.itemsize == 4
     spread = placement.spread(base)
-    merge = small and not spread if merge is None else merge
+    merge = small and not spread and not is_quantized(base) if merge is None else merge
     if not (Path(folder) / "adapter_model.safetensors").is_file():
         raise ModelError(f"adapter: {folder} holds no adapter_model.safetensors; name a folder in PEFT's format")
     before = fingerprint(base)
