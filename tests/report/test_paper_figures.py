@@ -50,7 +50,7 @@ def test_text_is_7_to_9_points_on_paper(drawn):
 
 def test_no_text_leaves_the_canvas_or_lies_on_another(drawn):
     """Boxes from where each text stands and how wide its letters are at most."""
-    for (name, k), (svg, height) in drawn.items():
+    for (name, k), (svg, _) in drawn.items():
         boxes = list(_boxes(ElementTree.fromstring(svg), 0.0, 0.0))
         assert len(boxes) > 6
         left, _, width, tall = map(float, ElementTree.fromstring(svg).get("viewBox").split())

@@ -48,7 +48,8 @@ def test_captions_explain_the_marks_in_use_and_no_others(found):
 
 def test_captions_say_what_may_not_be_concluded(found):
     shifts = said(found["shifts"])
-    assert "Not to be concluded: a direction where an effect is not identified and its bounds hold 0; anything from a refused cell; that gain and shift go together (two points" in shifts
+    assert "Not to be concluded: a direction where an effect is not identified and its bounds hold 0; anything from a refused cell; " in shifts
+    assert "that gain and shift go together (two points, no claim: at least 8 domain mixes are needed)" in shifts
     assert "that an inconclusive effect is absent" in said(found["gains"])
 
 
