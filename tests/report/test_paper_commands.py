@@ -1,13 +1,20 @@
 """`holdfast figures`, `tables` and `compare`: what they write, and one line for what cannot be meant."""
 
 import json
+import re
+from pathlib import Path
 
 import made_findings as made
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from holdfast.cli.app import app
 from holdfast.errors import HoldfastError
+from holdfast.report.figures import CAPTIONS
+from holdfast.report.tables import tables_of
+
+HOW_TO = (Path(__file__).parents[2] / "docs" / "how-to-paper.md").read_text(encoding="utf-8")
 
 
 def call(*arguments):
@@ -102,3 +109,13 @@ def test_what_cannot_be_meant_is_one_line(run, tmp_path, monkeypatch, arguments,
     with pytest.raises(HoldfastError) as caught:
         call(*(a.format(**places) for a in arguments))
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_how_to_names_the_pictures_the_tables_and_commands_that_can_be_parsed():
+    pictures, tables = (re.findall(r"`([a-z-]+)`", HOW_TO.split(head)[1].split(end)[0]) for head, end in (("6.75 inches):", " - those"), ("**Tables.**", ", and `claims`")))
+    assert pictures == list(CAPTIONS) and tables == [t.name for t in tables_of(made.findings(), made.AUDIT)]
+    lines = re.findall(r"^holdfast (.+?)(?: +#.*)?$", HOW_TO, re.MULTILINE)
+    assert len(lines) == 5
+    for line in lines:
+        name, *arguments = line.split()
+        get_command(app).commands[name].make_context(name, arguments)
