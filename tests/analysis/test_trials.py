@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from holdfast.audit import gather, run_audit
 
 from holdfast.analysis import trials as reading
 from holdfast.analysis.panel import panels
 from holdfast.analysis.trials import Groups, Trials, distinct
+from holdfast.auditing import gather, run_audit
 from holdfast.errors import DataError
 
 NUMBERS = ("p_gold", "p_suggested", "margin", "rating", "score", "kappa")
