@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= embedded
 
-.PHONY: run test test-endpoint check install clean bench bench-quick
+.PHONY: run test test-endpoint check install clean docs bench bench-quick
 
 run: $(VENV)/.installed
 	$(BIN)/holdfast run $(STUDY)
@@ -18,6 +18,10 @@ test-endpoint: $(VENV)/.installed-endpoint
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests benchmarks
+
+# The pages, checked and built into site/; open site/index.html.
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # holdfast against lm-eval, HF generate, Trainer + PEFT and TRL on one thread; the quick form is compared with this machine's stored file.
 bench: $(VENV)/.installed-dev
@@ -53,4 +57,4 @@ $(VENV)/.chromium: | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) build src/*.egg-info
+	rm -rf $(VENV) build site src/*.egg-info

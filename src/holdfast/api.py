@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(study: Study | str, out: str | Path | None = None, *, quiet: bool = False) -> Findings:
-    """Train what is missing of a study under `out` (default runs/<name>), measure it, conclude and draw the report.
+    """Train what is missing of a study under `out` (default `runs/NAME`), measure it, conclude and draw the report.
 
     `study`: a Study, a YAML file or a shipped recipe's name. Called again it goes on where it was, or reads what is there.
     Raises IncompleteError, after everything else has been made, if some cells failed; HoldfastError for bad input.

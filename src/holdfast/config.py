@@ -112,7 +112,7 @@ class ModelConfig(Part):
 
 
 class DataConfig(Part):
-    root: str | None = Field(None, description="Folder with local rows, laid out as DATA.md says; without it hub ids are loaded.")
+    root: str | None = Field(None, description="Folder with local rows, laid out as docs/how-to-real-benchmarks.md says; without it hub ids are loaded.")
 
 
 class TrainConfig(Part):

@@ -141,7 +141,9 @@ PAGE = """# How well written answers are read
 
 The parser (`holdfast.parsing`, used by the instruments and by `holdfast rescore`) against people and sources. This page is printed by
 
-    HOLDFAST_DATA_ROOT=DIR python tests/parsing/agreement.py > docs/parsing.md
+```sh title="in the checkout, DIR holding the sources' transcripts"
+HOLDFAST_DATA_ROOT=DIR python tests/parsing/agreement.py > docs/parsing.md
+```
 
 ## What counts
 

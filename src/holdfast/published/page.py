@@ -18,7 +18,9 @@ HEAD = """# {title}
 A published study of what fine-tuning does to sycophancy, analysed again from its own result files: source {source}. This page is made
 by `python -m holdfast.published.page`; the same, with every interval and pointer, comes from
 
-    holdfast analyze published:{name}
+```sh
+holdfast analyze published:{name}
+```
 
 Fractions are the study's own scale. A positive change of an axis is more sycophantic. One training run an adapter and no answers item by
 item: intervals are over items alone, with the two models taken as unpaired, and no change is called raised or lowered.

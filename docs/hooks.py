@@ -1,0 +1,242 @@
+"""What the reference says of the code is written from the code when the pages are built: `<!-- generated: NAME -->` stands for it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import pkgutil
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+DOCS = Path(__file__).parent
+MARK = re.compile(r"<!-- generated: ([a-z_]+) -->")
+COMING = {"how-to-endpoint.md", "how-to-paper.md", "robustness.md"}  # in the menu once they are there
+
+
+def on_config(config: Any) -> Any:
+    config.nav = _there(config.nav)
+    return config
+
+
+def _there(nav: list[Any]) -> list[Any]:
+    out = []
+    for entry in nav:
+        name, target = next(iter(entry.items()))
+        if isinstance(target, list):
+            out.append({name: _there(target)})
+        elif target not in COMING or (DOCS / target).is_file():
+            out.append(entry)
+    return out
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Raises KeyError for a mark that nothing is generated for."""
+    return MARK.sub(lambda found: GENERATED[found[1]](), markdown)
+
+
+def commands() -> str:
+    """Every command: what it does, its usage, arguments, options and example, in the order of `holdfast --help`."""
+    import typer
+
+    from holdfast.cli.app import app
+
+    group = typer.main.get_command(app)
+    context = group.make_context("holdfast", [], resilient_parsing=True)
+    out = []
+    for name in group.list_commands(context):
+        command = group.commands[name]
+        with command.make_context(name, [], parent=context, resilient_parsing=True) as own:
+            usage = " ".join(["holdfast", name, *command.collect_usage_pieces(own)]).replace("{", "").replace("}", "")
+            rows = [_parameter(p, own) for p in command.params]
+        out += [f"## holdfast {name}", "", _text(inspect.cleandoc(command.help or "")), "", "```text", usage, "```", ""]
+        for kind, title in (("argument", "argument"), ("option", "option")):
+            mine = [row for what, *row in rows if what == kind]
+            if mine:
+                out += [*_table([title, "what it is", "default"], mine), ""]
+        out += ["```text", command.epilog.removeprefix("Example: "), "```", ""]
+    return "\n".join(out)
+
+
+def _parameter(p: Any, context: Any) -> list[str]:
+    shown = "required" if p.required else "" if p.default in (None, False, (), []) or callable(p.default) else f"`{p.default}`"
+    named = re.sub(r" <[^>]+>$", "", p.get_help_record(context)[0]) if p.param_type_name == "argument" else p.get_help_record(context)[0]
+    return [p.param_type_name, f"`{named}`", _text(p.help or ""), shown]
+
+
+def study() -> str:
+    """Every key of a study file with type, default and description, a section a part."""
+    from holdfast.config import Study
+
+    out: list[str] = []
+    for key, model in _parts(Study):
+        out += [f"## {key}" if key else "## The study itself", "", *filter(None, [_text(inspect.cleandoc(model.__doc__ or ""))]), ""]
+        rows = []
+        for name, field in model.model_fields.items():
+            part = _part_of(field.annotation)
+            told = field.description or (f"See [{_section(key, name, field)}](#{_anchor(_section(key, name, field))})." if part else _PLAIN[model.__name__][name])
+            default = "required" if field.is_required() else "" if part else f"`{_yaml(field.default if field.default_factory is None else field.default_factory())}`"
+            rows.append([f"`{name}`", _type(field), default, _text(told)])
+        out += [*_table(["key", "type", "default", "what it is"], rows), ""]
+    return "\n".join(out)
+
+
+def _section(key: str, name: str, field: Any) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _anchor(title: str) -> str:
+    return title.replace(".", "").lower()
+
+
+def _parts(model: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    yield key, model
+    for name, field in model.model_fields.items():
+        if part := _part_of(field.annotation):
+            yield from _parts(part, _section(key, name, field))
+
+
+def _part_of(annotation: Any) -> Any:
+    """The model a key holds, one or a list of them; None for a plain value."""
+    from pydantic import BaseModel
+
+    kinds = [annotation, *get_args(annotation)]
+    return next((k for k in kinds if inspect.isclass(k) and issubclass(k, BaseModel)), None)
+
+
+def _type(field: Any) -> str:
+    limits = [_LIMITS[n].format(getattr(m, n)) for m in field.metadata for n in _LIMITS if getattr(m, n, None) is not None]
+    return _text(", ".join([_name(field.annotation), *limits]))
+
+
+_LIMITS = {"gt": "> {}", "ge": ">= {}", "lt": "< {}", "le": "<= {}", "max_length": "at most {} characters"}
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", Any: "anything", type(None): "none"}
+_YAML = {None: "none", True: "true", False: "false", (): "[]"}
+
+
+def _yaml(value: Any) -> str:
+    return _YAML.get(value, str(value)) if value is None or isinstance(value, (bool, tuple)) and value in _YAML else json.dumps(value) if isinstance(value, (tuple, dict)) else f"{value}"
+
+
+def _name(kind: Any) -> str:
+    if kind in _WORDS:
+        return _WORDS[kind]
+    origin, inside = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " or ".join(f"`{v}`" for v in inside)
+    if origin is tuple:
+        return "list of " + ("entries" if _part_of(kind) else _name(inside[0]) + "s" if inside[-1] is Ellipsis else f"{len(inside)} numbers")
+    if origin is dict:
+        return "mapping"
+    if origin is not None and hasattr(kind, "__metadata__"):
+        limits = [_LIMITS[n].format(getattr(m, n)) for m in kind.__metadata__ for n in _LIMITS if getattr(m, n, None) is not None]
+        return ", ".join([_name(inside[0]), *limits])
+    if inside:
+        return " or ".join(_name(i) for i in inside if i is not type(None)) + (", or none" if type(None) in inside else "")
+    return "mapping" if _part_of(kind) else str(kind)
+
+
+# What names and defaults do not say of keys that have no description of their own.
+_PLAIN = {
+    "Study": {
+        "name": "Names the run folder (`runs/NAME`) and the report.",
+        "seeds": "Adapters trained of every domain, with seeds 0, 1, ...; at least 3 for a verdict.",
+    },
+    "ModelConfig": {"dtype": "In which the base is loaded."},
+    "TrainConfig": {
+        "r": "Rank of the update.", "lora_alpha": "The update is added with weight lora_alpha / r.", "lora_dropout": "Dropout before the update.",
+        "target_modules": "Modules that get an update, by name; all-linear: every linear layer but the head.",
+        "learning_rate": "Peak of AdamW's.", "num_train_epochs": "Passes over a domain's rows.", "lr_scheduler_type": "How the rate falls after the warm-up.",
+        "warmup_ratio": "Share of the steps at a rising rate.", "weight_decay": "AdamW's.", "max_grad_norm": "Norm to which gradients are clipped.",
+        "gradient_accumulation_steps": "Batches whose gradients make one step.", "max_length": "Tokens at which a training row is cut.",
+        "completion_only_loss": "Loss on the reply alone; off: on the prompt too (a published defect).",
+        "train_eos": "The end token is trained; off: it is not (a published defect).", "shuffle": "Rows are shuffled before every epoch, and parts with one another.",
+        "trainer": "Own trainer, or TRL's SFTTrainer (`holdfast[trl]`).",
+    },
+    "SourceConfig": {
+        "kind": "What the rows are: the world's own text, rows of a benchmark, or dialogues under pressure.",
+        "limit": "At most this many rows, drawn with a fixed seed; none: 4000.", "shuffle_choices": "Options of lettered rows are shown in a seeded random order.",
+    },
+    "DomainConfig": {
+        "name": "Names the adapter everywhere.",
+        "role": "domain: in the families that carry claims; control and null: exploratory.", "own_benchmark": "The instrument this domain should raise.",
+        "sources": "See [domains.sources](#domainssources).",
+    },
+    "InstrumentConfig": {
+        "kind": "Benchmark or axis.", "style": "Words in which lettered questions are put: the world's, a chat's, or lm-eval's.",
+        "limit": "At most this many items, drawn with item_seed; none: all (400 of the world's).", "options": "Options of the instrument itself, such as `rotations` of mmlu.",
+    },
+    "StatsConfig": {
+        "equivalence_band": "Fractions; an effect whose 90 % interval lies inside is called unchanged.", "level": "Level of the printed intervals.",
+    },
+}  # fmt: skip
+
+
+def instruments() -> str:
+    """Every instrument: what it is, its conditions, its contrasts."""
+    from holdfast.instruments import available
+
+    out = []
+    for name, made in sorted(available().items(), key=lambda kv: (kv[1].kind != "axis", kv[0])):
+        about = inspect.cleandoc(inspect.getmodule(made).__doc__ or "")
+        own = inspect.cleandoc(made.__dict__.get("__doc__") or "")
+        out += [f"## {name}", "", f"{made.kind.capitalize()}. {_text(about)}", "", _text(own), "", "Conditions: " + ", ".join(f"`{c}`" for c in made.conditions) + ".", ""]
+        if made.contrasts:
+            out += [*_table(["contrast", "mean of", "among", "in"], [_contrast(c) for c in made.contrasts]), ""]
+    return "\n".join(out)
+
+
+def _contrast(c: Any) -> list[str]:
+    value = f"1 - {c.column}" if c.sign < 0 and c.column.startswith("p_") else c.column
+    term = f"{value} under `{c.plus}`" + (f", less the same under `{c.minus}`" if c.minus else "")
+    if c.sign < 0 and not c.column.startswith("p_"):
+        term = f"{c.column} under `{c.minus}`, less the same under `{c.plus}`"
+    among = "all items" if c.among == "all" else f"items {c.among} under `{c.anchor}`"
+    return [f"`{c.name}`" + (" (headline)" if c.headline else " (must be equivalent to 0)" if c.placebo else ""), term, among, c.unit + "s" * (c.unit == "fraction")]
+
+
+def audit() -> str:
+    """Every audit check: what it looks for and what to do about it, from its module."""
+    import holdfast.auditing as package
+
+    rows = []
+    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+        made = import_module(f"holdfast.auditing.{module}")
+        if hasattr(made, "check"):
+            tree = ast.parse(inspect.getsource(made))
+            levels = sorted({n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value in ("ok", "warn", "refuse")} | ({"refuse"} if "refusals(" in inspect.getsource(made) else set()))
+            rows.append([f"`{module}`", _text(made.__doc__ or ""), ", ".join(levels), _text(made.NEXT)])
+    return "\n".join(_table(["check", "what it looks for", "levels", "what to do"], rows))
+
+
+def recipes() -> str:
+    """Every shipped recipe, by the comment it begins with."""
+    from importlib import resources
+
+    from holdfast.config import load_study, recipe_names
+
+    rows = []
+    for name in recipe_names():
+        text = resources.files("holdfast").joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
+        about = " ".join(line.lstrip("# ").strip() for line in text[: text.index("\nname:") + 1].splitlines() if line.startswith("#"))
+        found = load_study(name)
+        rows.append([f"`{name}`", f"`{found.model.name}`", str(len(found.domains)), str(found.seeds), _text(about)])
+    return "\n".join(_table(["recipe", "base", "adapters", "seeds", "what it is"], rows))
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    line = lambda cells: "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"  # noqa: E731
+    return [line(head), line(["---"] * len(head)), *map(line, rows)]
+
+
+def _text(said: str) -> str:
+    """One paragraph without pointers to the metrics' sections; what Markdown or HTML would read as markup stays text."""
+    said = re.sub(r" \(METRICS[^;)]*\)|METRICS[^;)]*; ", "", " ".join(said.split()))
+    parts = re.split(r"(`[^`]*`|\]\([^)]*\))", said)
+    return "".join(p if k % 2 else p.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_") for k, p in enumerate(parts))
+
+
+GENERATED = {f.__name__: f for f in (commands, study, instruments, audit, recipes)}

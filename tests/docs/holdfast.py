@@ -1,0 +1,29 @@
+"""What pages call `holdfast`: the real command, with studies made small enough for a test. The folder of this shim stands first on PATH."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+WORLD = ("maths", "knowledge", "common_sense", "truth")
+EMBEDDED = ["seeds=1", "dose.scales=[0.5]", "domains.truth_resists.sources.world.limit=40", "domains.truth_resists.sources.dialogues.limit=16"]
+EMBEDDED += [f"domains.{d}.sources.world.limit=40" for d in WORLD]
+OTHER = ["seeds=1", "train.num_train_epochs=1"]
+
+
+def small(arguments: list[str]) -> list[str]:
+    """The same command line; `run` and `collect` ask four items of one seed, and an audit is of that study."""
+    if not arguments or arguments[0] not in ("run", "collect", "audit") or Path(arguments[-1]).is_dir() or arguments[-1].endswith(".parquet"):
+        return arguments
+    command, *rest = arguments
+    named = next((a for a in rest if not a.startswith("-")), "embedded")
+    settings = EMBEDDED if named == "embedded" else OTHER
+    place = rest.index(named) + 1 if named in rest else 0
+    limit = ["--limit", "4" if named == "embedded" else "2"] if command != "audit" else []
+    return [command, *rest[:place], *([] if named in rest else [named]), *settings, *rest[place:], *limit]
+
+
+if __name__ == "__main__":
+    arguments = small(sys.argv[1:])
+    os.execv(sys.executable, [sys.executable, "-m", "holdfast", *arguments])
