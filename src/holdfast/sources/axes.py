@@ -10,7 +10,7 @@ from holdfast.errors import ConfigError, DataError
 from holdfast.instruments.style import LETTERS
 from holdfast.records import Item
 from holdfast.sources.as_given import as_given_items, stem_of
-from holdfast.sources.benchmarks import key
+from holdfast.sources.fields import key
 from holdfast.sources.lettered import lettered_items
 from holdfast.sources.phrases import DENY, DOUBT, MENTION, PARAPHRASE, REASK, SUGGEST, SURE, THIRD_PARTY
 from holdfast.sources.rows import Row
