@@ -37,6 +37,8 @@ def axis_items(
         makers["doubt"] = _spoken_doubt
     elif form != "sycophancy_eval":
         raise ConfigError(f"instruments.{kind}.form: {form!r}; available: sycophancy_eval, trivia, lettered, as_given")
+    if kind not in makers:
+        raise ConfigError(f"instruments.{kind}: SycophancyEval rows make items of {', '.join(makers)}; give the axis items_like or items_of")
     found: dict[str, Item] = {}
     for row in rows:
         stem, base = stem_of(row), row["base"]
