@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= embedded
 
-.PHONY: run test check install clean docs bench bench-quick
+.PHONY: run test test-endpoint check install clean docs bench bench-quick
 
 run: $(VENV)/.installed
 	$(BIN)/holdfast run $(STUDY)
 
 test: $(VENV)/.installed-dev $(VENV)/.chromium check
 	$(BIN)/python -m pytest
+
+# llama.cpp's server, compiled from its sources (a C++ compiler and about 20 minutes of one core the first time), against our own numbers.
+test-endpoint: $(VENV)/.installed-endpoint
+	$(BIN)/python -m pytest tests/endpoints
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests benchmarks
@@ -39,6 +43,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	touch $@
+
+$(VENV)/.installed-endpoint: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[endpoint-tests]' -c constraints.txt
 	touch $@
 
 # A browser for the tests of the report: the one there is, else Debian's where this user may install it.

@@ -202,8 +202,10 @@ def reach(stage: str, run: Run, place: Place, draw: random.Random) -> bool:
     def drafted() -> bool:
         return any(True for _ in place.out.glob("cells/.draft-*[!k]/*"))  # [!k]: not a .lock
 
+    if not run.until(run.ready):
+        return False
     if stage == "loading":
-        return run.until(run.ready) and run.pause(draw.uniform(0, draw.choice((1, 4, 9))))
+        return run.pause(draw.uniform(0, draw.choice((1, 4, 9))))
     if stage == "training":
         before = {p: p.stat().st_mtime_ns for p in place.out.glob("cells/.partial-*")}
         steps = draw.randint(1, 4)
@@ -222,14 +224,15 @@ def reach(stage: str, run: Run, place: Place, draw: random.Random) -> bool:
     if stage == "writing a cell":
         return run.until(drafted)
     if stage == "measuring":
-        return run.until(lambda: bool(place.cells("adapter-*")) and len(place.cells("trials-*")) < 6) and run.pause(draw.uniform(0, 1))
+        asking = lambda: bool(run.workers() and place.cells("adapter-*"))  # noqa: E731
+        return run.until(asking) and run.pause(draw.uniform(0, 6)) and not run.said("putting the trials together")
     if stage == "joining trials":
         return run.until(lambda: run.said("putting the trials together"))
     if stage == "analysis":
         return run.until(lambda: run.said("putting the trials together")) and run.pause(draw.uniform(0.02, 1.5))
     if stage == "report":
         return run.until(lambda: run.said("drawing the report")) and run.pause(draw.uniform(0, 2))
-    return run.until(run.ready) and run.pause(draw.uniform(0, draw.choice((2, 5, 9))))
+    return run.pause(draw.uniform(0, draw.choice((2, 5, 9))))
 
 
 def strike(blow: str, run: Run, place: Place, draw: random.Random) -> str:

@@ -128,28 +128,30 @@ def size_of(*places: Path) -> float:
 
 # A process of few bytes in between: a child's peak counts what its parent held when it was started.
 LAUNCH = """import json, os, subprocess, sys, time
-begun = time.monotonic()
-child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+watched, *command = sys.argv[1:]
+begun, seen = time.monotonic(), None
+child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+    if watched and seen is None and os.path.isfile(watched):
+        used = open(f"/proc/{child.pid}/stat").read().rpartition(")")[2].split()[11:13] if os.path.isdir("/proc/self") else []
+        seen = [time.monotonic() - begun, sum(map(int, used)) / os.sysconf("SC_CLK_TCK") if used else None]
+    time.sleep(0.05)
 _, status, used = os.wait4(child.pid, 0)
-unit = 1 if sys.platform == "darwin" else 1024
-print(json.dumps([os.waitstatus_to_exitcode(status), time.monotonic() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss * unit]))"""
+peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps([os.waitstatus_to_exitcode(status), time.monotonic() - begun, used.ru_utime + used.ru_stime, peak, seen]))"""
 
 
 def measured(arguments: list[str], watched: Path | None = None) -> dict[str, Any]:
-    """One command in a process of its own: wall and CPU seconds, peak resident MB, seconds until `watched` was there."""
-    begun, seen = time.monotonic(), None
-    command = [sys.executable, "-S", "-c", LAUNCH, sys.executable, "-m", "holdfast", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
-        while process.poll() is None:
-            if seen is None and watched is not None and watched.is_file():
-                seen = time.monotonic() - begun
-            time.sleep(0.05)
-        assert process.stdout is not None
-        code, wall, cpu, peak = json.loads(process.stdout.read())
+    """One command in a process of its own: wall and CPU seconds, peak resident MB; the seconds until `watched` was there."""
+    command = [sys.executable, "-S", "-c", LAUNCH, str(watched or ""), sys.executable, "-m", "holdfast", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+    code, wall, cpu, peak, seen = json.loads(done.stdout)
     if code:
         raise SystemExit(f"holdfast {' '.join(arguments)}: ended with {code}")
     found = {"wall_s": round(wall, 1), "cpu_s": round(cpu, 1), "peak_MB": round(peak / 1e6)}
-    return {**found, **({f"{watched.name} after_s": round(seen, 1)} if seen is not None and watched else {})}
+    if watched is not None and seen is not None:
+        found |= {f"{watched.name} wall_s": round(seen[0], 1), f"{watched.name} cpu_s": seen[1] and round(seen[1], 1)}
+    return found
 
 
 def main() -> int:

@@ -34,12 +34,15 @@ def of_session(*leaders: int) -> dict[int, str]:
 
 
 class Cluster:
-    """`nodes` machines of `cpus` cores; `folder`: logs of all. Its token is its own, so that no other cluster of this machine is met."""
+    """`nodes` machines of `cpus` cores and `gpus` accelerators, which need not be there to be counted; `folder`: logs of all.
 
-    def __init__(self, nodes: int = 2, cpus: int = 1, env: dict[str, str] | None = None):
+    Its token is its own, so that no other cluster of this machine is met.
+    """
+
+    def __init__(self, nodes: int = 2, cpus: int = 1, gpus: int = 0, env: dict[str, str] | None = None):
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
         self.env = {**(os.environ if env is None else env), **token, **_SOON}
-        self.folder, self.cpus, self.nodes = Path(tempfile.mkdtemp(prefix="ray")), cpus, []  # short: sockets lie in it
+        self.cpus, self.gpus, self.nodes, self.folder = cpus, gpus, [], Path(tempfile.mkdtemp(prefix="ray"))  # short: sockets lie in it
         try:
             head = self._start("--head", "--port=0", "--include-dashboard=false", f"--temp-dir={self.folder}")
             self.address = self._await(head, _STARTED)
@@ -81,7 +84,7 @@ class Cluster:
         log = self.folder / f"node{len(self.nodes)}.log"
         command = [
             sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address=127.0.0.1", f"--num-cpus={self.cpus}",
-            "--num-gpus=0", f"--object-store-memory={80 * 2**20}", "--disable-usage-stats", *arguments,
+            f"--num-gpus={self.gpus}", f"--object-store-memory={80 * 2**20}", "--disable-usage-stats", *arguments,
         ]  # fmt: skip
         with log.open("wb") as out:
             self.nodes.append(subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, env=self.env))

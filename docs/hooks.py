@@ -108,8 +108,11 @@ def _part_of(annotation: Any) -> Any:
 
 
 def _type(field: Any) -> str:
+    from holdfast.config.part import Known
+
+    words = [name for m in field.metadata if isinstance(m, Known) for name in m.names()]
     limits = [_LIMITS[n].format(getattr(m, n)) for m in field.metadata for n in _LIMITS if getattr(m, n, None) is not None]
-    return _text(", ".join([_name(field.annotation), *limits]))
+    return _text(", ".join([" or ".join(f"`{w}`" for w in words) or _name(field.annotation), *limits]))
 
 
 _LIMITS = {"gt": "> {}", "ge": ">= {}", "lt": "< {}", "le": "<= {}", "max_length": "at most {} characters"}

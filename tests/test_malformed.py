@@ -36,7 +36,7 @@ def test_malformed_input_is_refused_in_one_line(given, kind):
 
 def test_the_same_input_undamaged_is_taken(given):
     runner, _, run = given
-    good = [common.Case("good", c, lambda _, c=c: [c, str(run)], must=False) for c in ("report", "analyze", "audit")]
+    good = [common.Case("good", c, lambda _, c=c: [c, str(run)], must=False) for c in ("report", "analyze", "audit", "tables")]
     good += [rows.rows_case(kind, "good", common.line(row), must=False) for kind, row in rows.GOOD.items()]
     good += [studies.study_case("good", common.SMALL, must=False)]
     good += [

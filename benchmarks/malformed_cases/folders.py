@@ -1,4 +1,4 @@
-"""A finished run, damaged, for `report`, `analyze`, `audit` and `collect`."""
+"""A finished run, damaged, for `report`, `tables`, `figures`, `analyze`, `audit` and `collect`."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def folders(run: Path) -> Iterator[Case]:
         for command in ("analyze", "audit"):
             yield case(command, f"table: {name}", lambda p, t=changed: pq.write_table(t, p / "trials.parquet"), must=False)
     readers = {
-        "findings.json": ("report", "audit"),
-        "audit.json": ("report", "analyze"),
+        "findings.json": ("report", "audit", "tables"),
+        "audit.json": ("report", "analyze", "tables"),
         "trials.parquet": ("analyze", "audit"),
         "study.yaml": ("analyze", "audit"),
         "transcripts.jsonl.gz": ("report",),
@@ -71,7 +71,7 @@ def folders(run: Path) -> Iterator[Case]:
                     and (command, file) != ("audit", "findings.json")
                 )
                 yield case(command, f"{file}: {name}", lambda p, n=file, d=data: (p / n).write_bytes(d) and None, must)
-    for command in ("report", "analyze", "audit"):
+    for command in ("report", "analyze", "audit", "figures", "tables"):
         for argument in ("nosuch", ".", "/dev/null", "a\x00b", "x" * 5000):
             yield Case("folders", f"{command} {argument[:20]!r}", lambda f, c=command, a=argument: [c, a])
     findings = json.loads((run / "findings.json").read_bytes())

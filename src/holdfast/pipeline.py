@@ -214,6 +214,8 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
         copy_atomic(place / file, out / file)
     _adapters(cells, out)
     about = redacted_tree({**environment(), **_told(cells, models, out)})
+    for why in about.get("engine", {}).get("ordinary_calls", ()):
+        say(f"asked by ordinary calls, not packed rows: {why}")
     write_atomic(out / "environment.json", (json.dumps(about, indent=1) + "\n").encode())
     findings, audit = json.loads((out / "findings.json").read_bytes()), json.loads((out / "audit.json").read_bytes())
     stamp = out / ".report"
@@ -228,7 +230,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
         report=out / "report.html",
         reused=plan.num_reused,
         made=plan.num_cells - plan.num_reused - len(failures),
-        failures=failures,
+        failures=[*failures, *cells.lacking(models)],
     )
 
 
@@ -286,8 +288,9 @@ def _adapters(cells: Cells, out: Path) -> None:
             if place is None:
                 continue
             target.mkdir(parents=True, exist_ok=True)
-            for file in [*sorted((place / "adapter").iterdir()), place / "training.json"]:
-                copy_atomic(file, target / file.name)
+            for file in cells.store.files(place):
+                if file.startswith("adapter/") or file == "training.json":
+                    copy_atomic(place / file, target / Path(file).name)
 
 
 def read_transcripts(path: Path) -> list[dict[str, Any]]:

@@ -97,6 +97,10 @@ class Store:
         self._checked.discard(name)
         shutil.rmtree(self.folder / name, ignore_errors=True)
 
+    def files(self, place: Path) -> dict[str, str]:
+        """{file of a finished cell: its digest}; what else lies in the folder is not the cell's."""
+        return json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
+
     @contextmanager
     def making(self, name: str, identity: dict[str, Any]) -> Iterator[Path]:
         """A folder to write a cell's files into; it takes the cell's place when the block ends without an error.
@@ -142,11 +146,11 @@ class Store:
 
 
 def is_whole(place: Path) -> bool:
-    """Whether a cell's files are there with the digests of its manifest."""
+    """Whether the manifest can be read and each of its files is there with its digest. What may not be read raises OSError: it is not damaged."""
     try:
-        files = json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
-        return all(file_digest(place / file) == want for file, want in files.items())
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        files = json.loads((place / MANIFEST).read_bytes())["files"]
+        return bool(files) and all((place / file).is_file() and file_digest(place / file) == want for file, want in files.items())
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.ray_cluster import Cluster
+from benchmarks.ray_kill import busy
 
 from holdfast.config import load_study
 from holdfast.errors import ConfigError
@@ -36,7 +37,7 @@ def start(out, *arguments, env=ENV):
 
 @pytest.fixture(scope="module")
 def cluster():
-    made = Cluster(env=ENV)
+    made = Cluster(gpus=1, env=ENV)
     yield made
     made.close()
 
@@ -54,20 +55,13 @@ def until(found, process, patience=120):
     return value
 
 
-def busy(cluster, out, machine=None):
-    """Process ids of the actors that are in the middle of a cell."""
-    at = cluster.workers()
-    makers = {int(p.name.split("-")[-2]) for p in out.glob("cells/.draft-*")}
-    return [pid for pid in makers & at.keys() if machine in (None, at[pid])]
-
-
 @installed
 def test_a_killed_worker_and_a_lost_machine_change_no_byte_of_the_findings(cluster, tmp_path):
     whole, out = tmp_path / "whole", tmp_path / "out"
     local = start(whole, "execution.processes=2")
     _, told = local.communicate()
     assert local.returncode == 0, told
-    run = on(cluster, out)
+    run = on(cluster, out, "execution.device=cpu", "execution.gpus_per_worker=0.5")
     killed = until(lambda: busy(cluster, out), run)[0]
     os.kill(killed, signal.SIGKILL)
     until(lambda: busy(cluster, out, machine=1), run)
@@ -81,10 +75,10 @@ def test_a_killed_worker_and_a_lost_machine_change_no_byte_of_the_findings(clust
 
 
 @installed
-@pytest.mark.parametrize("notice", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("notice", [signal.SIGTERM, signal.SIGKILL])
 def test_a_driver_that_goes_frees_its_workers(cluster, tmp_path, notice):
     out = tmp_path / "out"
-    run = on(cluster, out)
+    run = on(cluster, out, "execution.device=cpu")
     pid = until(lambda: busy(cluster, out), run)[0]
     given = dict(v.split(b"=", 1) for v in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if b"=" in v)
     assert given[b"HF_HOME"] == str(tmp_path / "hub").encode() and b"HF_TOKEN" not in given
@@ -98,7 +92,7 @@ def test_a_driver_that_goes_frees_its_workers(cluster, tmp_path, notice):
 
 @installed
 def test_a_worker_that_no_machine_has_room_for_is_refused(cluster, tmp_path):
-    run = on(cluster, tmp_path / "out", "execution.cpus_per_worker=64")
+    run = on(cluster, tmp_path / "out", "execution.device=cpu", "execution.cpus_per_worker=64")
     _, told = run.communicate(timeout=120)
     assert run.returncode == 2 and "no machine of the cluster has room" in told and "Traceback" not in told
 

@@ -1,19 +1,38 @@
 """A cell exists complete or not at all, and is never trusted when its bytes have changed."""
 
+import dataclasses
 import errno
+import json
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from holdfast import locks
 from holdfast.errors import ConfigError, ResourceError
 from holdfast.locks import HOST
-from holdfast.store import MANIFEST, Store, canonical, digest, is_whole, no_room, write_atomic
+from holdfast.records import Message, Prompt
+from holdfast.store import MANIFEST, Store, canonical, copy_atomic, digest, is_whole, no_room, write_atomic
+
+
+@contextmanager
+def nobody_special():
+    """A folder for anybody, and this process without a superuser's rights."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        before = os.geteuid()
+        os.seteuid(65534 if before == 0 else before)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(before)
 
 
 def make(store, identity, text="x"):
@@ -44,6 +63,50 @@ def test_a_corrupted_cell_is_said_and_made_again(tmp_path):
     (tmp_path / "cells" / name / "a.txt").write_text("y")
     store = Store(tmp_path / "cells", said.append)
     assert store.find(name) is None and "made again" in said[0]
+
+
+@pytest.mark.parametrize("text", ["", "not JSON", "[]", "{}", '{"files": {}}', '{"files": []}', '{"files": {"a.txt": 7}}', '{"files": {"gone": "00"}}',
+                                  '{"files": {"..": "00"}}', "[" * 100_000])  # fmt: skip
+def test_a_cell_with_a_damaged_manifest_is_said_and_made_again(tmp_path, text):
+    said = []
+    name = make(Store(tmp_path / "cells"), {"seed": 0})
+    (tmp_path / "cells" / name / MANIFEST).write_text(text)
+    store = Store(tmp_path / "cells", said.append)
+    assert store.find(name) is None and len(said) == 1 and not (tmp_path / "cells" / name).exists()
+    assert make(store, {"seed": 0}) == name and (store.find(name) / "a.txt").read_text() == "x"
+
+
+def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path):
+    name = make(Store(tmp_path / "cells"), {"seed": 0})
+    (tmp_path / "cells" / name / "a.txt").unlink()
+    os.mkfifo(tmp_path / "cells" / name / "a.txt")
+    assert Store(tmp_path / "cells").find(name) is None
+
+
+def test_a_cell_that_may_not_be_read_is_not_taken_for_damaged():
+    with nobody_special() as folder:
+        name = make(Store(folder / "cells"), {"seed": 0})
+        (folder / "cells" / name / "a.txt").chmod(0o000)
+        with pytest.raises(PermissionError):
+            Store(folder / "cells").find(name)
+        (folder / "cells" / name / "a.txt").chmod(0o600)
+        assert Store(folder / "cells").find(name) is not None
+
+
+def test_a_folder_that_may_not_be_written_is_one_clear_error():
+    with nobody_special() as folder:
+        (folder / "cells").mkdir(mode=0o555)
+        with pytest.raises(ConfigError, match=r"-o/--out: .* cannot be written \(Permission denied\)"):
+            Store(folder / "cells")
+
+
+def test_files_of_a_cell_are_those_of_its_manifest(tmp_path):
+    store = Store(tmp_path / "cells")
+    name = make(store, {"seed": 0})
+    place = store.find(name)
+    (place / ".DS_Store").write_text("a visitor")
+    assert store.files(place) == {"a.txt": digest(b"x")} and Store(tmp_path / "cells").find(name) == place
+    assert (place / ".DS_Store").read_text() == "a visitor"
 
 
 def test_two_writers_of_one_cell_do_not_disturb_each_other(tmp_path):
@@ -178,22 +241,25 @@ def test_the_partial_state_of_a_cell_goes_when_it_is_finished(tmp_path):
     assert [p.name for p in (tmp_path / "cells").iterdir()] == ["trials-1"]
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may grow beyond 10 bytes: what a full disk does, without one."""
+    """No file may grow beyond 10 bytes: what a full disk does, without one. Inside a test alone: the file that tests report to is one, too."""
     old, before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, old)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
 
 
-def test_a_full_disk_is_one_error_with_the_fix_and_leaves_nothing(tmp_path, small_files):
+def test_a_full_disk_is_one_error_with_the_fix_and_leaves_nothing(tmp_path):
     store = Store(tmp_path / "cells")
-    with pytest.raises(ResourceError, match="File too large; free some room .* .finished cells are kept"), store.making("t-1", {}) as draft:
-        (draft / "a.txt").write_text("x" * 99)
-    with pytest.raises(ResourceError, match="findings.json: File too large; free"):
-        write_atomic(tmp_path / "findings.json", b"x" * 99)
+    with small_files():
+        with pytest.raises(ResourceError, match="File too large; free some room .* .finished cells are kept"), store.making("t-1", {}) as draft:
+            (draft / "a.txt").write_text("x" * 99)
+        with pytest.raises(ResourceError, match="findings.json: File too large; free"):
+            write_atomic(tmp_path / "findings.json", b"x" * 99)
     assert [p.name for p in tmp_path.rglob("*")] == ["cells"]
 
 
@@ -213,6 +279,13 @@ def test_equal_values_have_equal_digests_and_nan_is_refused():
         canonical({"x": float("nan")})
 
 
+def test_a_dataclass_has_the_digest_of_its_fields():
+    prompts = [Prompt(condition="neutral", messages=(Message("user", "one"), Message("assistant", "two")), choices=("A", "B"))]
+    assert canonical(prompts) == canonical([dataclasses.asdict(p) for p in prompts]) and json.loads(canonical(prompts))[0]["choices"] == ["A", "B"]
+    with pytest.raises(TypeError, match="set is no JSON value"):
+        canonical({"x": {1}})
+
+
 def test_an_unwritable_output_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
@@ -223,4 +296,26 @@ def test_unchanged_bytes_are_not_written_again(tmp_path):
     write_atomic(tmp_path / "f", b"abc")
     before = (tmp_path / "f").stat().st_mtime_ns
     write_atomic(tmp_path / "f", b"abc")
+    assert (tmp_path / "f").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("write", [lambda p: write_atomic(p, bytes(5000)), lambda p: copy_atomic(p.with_name("source"), p)])
+def test_a_full_disk_names_the_file_keeps_what_was_there_and_leaves_nothing_beside(tmp_path, write):
+    (tmp_path / "source").write_bytes(bytes(5000))
+    (tmp_path / "f").write_bytes(b"before")
+    with small_files(), pytest.raises(ResourceError, match=f"{tmp_path / 'f'}: {os.strerror(errno.EFBIG)}"):
+        write(tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == b"before"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["f", "source"]
+    write(tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == bytes(5000)
+
+
+def test_a_copy_is_made_where_bytes_differ_and_only_there(tmp_path):
+    (tmp_path / "source").write_bytes(b"abc")
+    (tmp_path / "f").write_bytes(b"abd")
+    copy_atomic(tmp_path / "source", tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == b"abc"
+    before = (tmp_path / "f").stat().st_mtime_ns
+    copy_atomic(tmp_path / "source", tmp_path / "f")
     assert (tmp_path / "f").stat().st_mtime_ns == before

@@ -39,7 +39,7 @@ def test_loss_falls_on_the_reply_and_its_end_token_only(chat):
 def test_packed_rows_and_padded_calls_give_the_same_gradient(llama, chat):
     encoded = batches.encode(examples(), chat, CONFIG).examples
     grads = []
-    for loss in (lora._packed_loss, lora._padded_loss):
+    for loss in (lora._packed_loss, lora.padded_loss):
         model = lora.with_adapter(llama, CONFIG, 0)
         torch.manual_seed(1)
         for name, p in model.named_parameters():

@@ -21,7 +21,8 @@ from holdfast.analysis import analyze
 from holdfast.analysis.between import contrasts
 from holdfast.analysis.effects import Measured, measure
 from holdfast.analysis.panel import panels
-from holdfast.config import AXES, StatsConfig, Study
+from holdfast.calibration.questionnaires import AXES
+from holdfast.config import StatsConfig, Study
 from holdfast.instruments import build
 from holdfast.instruments.style import WORLD_STYLE
 from holdfast.stats.crossed import crossed

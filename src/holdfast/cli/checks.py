@@ -86,11 +86,11 @@ def probe_endpoint(study: Study, adapters: list[str], instruments: bool) -> tupl
     with open_transport(study) as transport:
         can = examine(transport, study.model, chat, adapters)
         found: dict[str, dict[str, float | None]] = {}
+        if instruments:
+            check_forms(study, materials, can, chat)
         for name in [can.base, *adapters] if instruments else []:
             asker = Asker(transport, log, str(study.model.endpoint))
-            engine = EndpointEngine(asker, name, can, chat)
-            check_forms(study, materials, engine)
-            found["base" if name == can.base else name] = _effects(study, materials, engine) | {"missing answers": asker.counts["missing answers"]}
+            found["base" if name == can.base else name] = _effects(study, materials, EndpointEngine(asker, name, can, chat)) | {"missing answers": asker.counts["missing answers"]}
     return dataclasses.asdict(can), found
 
 

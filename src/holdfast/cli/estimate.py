@@ -63,11 +63,12 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
 
 def _of_requests(cells: Any, plan: Any) -> dict[str, Any]:
     """A server's time is its own: what is told is how many requests it gets, follow-ups left out."""
-    from holdfast.execution.keys import ModelKey, study_keys
+    from holdfast.endpoints.engine import Form
+    from holdfast.execution.keys import study_keys
 
-    engine = cells.engine_of(ModelKey(None), None)
+    form = Form(cells.can, cells.chat())
     study, prompts = cells.study, {i.kind: [p for mine in cells.materials.asked(i.kind).prompts for p in mine] for i in cells.study.instruments}
-    requests = {kind: sum(engine.num_requests(p) for p in mine) for kind, mine in prompts.items()}
+    requests = {kind: sum(form.num_requests(p) for p in mine) for kind, mine in prompts.items()}
     models = len(study_keys(study))
     return {
         "cells": plan.num_cells,

@@ -20,6 +20,7 @@ TOP = 20  # alternatives of the next token asked for: the most that vLLM and Ope
 FEWER = 5  # OpenAI's older completions
 SCORINGS = ("echo", "prompt_logprobs", "next_token", "generated")
 _BUSY = {408, 425, 429, 502, 503, 504}
+_WORDS = "the answer is one of these and it will be shown".split()
 _PLAIN = "The capital of France is"
 
 
@@ -63,7 +64,7 @@ class _Examination:
     def __init__(self, transport: Transport, model: ModelConfig, chat: ChatFormat | None):
         self.transport, self.model, self.format = transport, model, chat
         self.notes: list[str] = []
-        self.echoes = False
+        self.echoes, self.words = False, _WORDS
 
     def run(self, named: Sequence[str]) -> Capabilities:
         models = self._models()
@@ -130,8 +131,9 @@ class _Examination:
         """A text of the model's own words, and its token ids where a tokenizer is at hand."""
         if self.format is None:
             return _PLAIN, None
-        words = sorted(w for w in self.format.tokenizer.get_vocab() if w.isascii() and w.isalpha() and len(w) > 2)[:3] or ["Hello"]
-        text = self.format.text([Message("user", " ".join(words))])
+        own = sorted(w for w in self.format.tokenizer.get_vocab() if w.isascii() and w.isalpha() and len(w) > 2)
+        self.words = own[3:3 + len(_WORDS)] or _WORDS
+        text = self.format.text([Message("user", " ".join(own[:3] or _WORDS))])
         return text, self.format.encode([text])[0]
 
     def _without_bos(self, text: str) -> str:
@@ -158,25 +160,31 @@ class _Examination:
         whole = self._one(text)
         if not isinstance(whole, Failure) and whole["num_prompt"] == len(ids):
             return True, False, True
-        self.notes.append(f"its tokenizer makes {plain['num_prompt']} tokens of a text that model.tokenizer makes {len(ids)} of")
-        return True, False, False
+        raise ConfigError(
+            f"model.tokenizer: {self.model.tokenizer!r} makes {len(ids)} tokens of a text of which the server makes {plain['num_prompt']}; "
+            "name the served model's own tokenizer"
+        )
 
     def _agrees(self, way: str) -> bool:
         """Whether a generated token has the same log-probability when it is sent as the end of a prompt."""
-        body = protocol.completion(self.base, self._prompt(self.text), 1, logprobs=1)
-        made = self._post(protocol.COMPLETIONS, body, _first_token)
-        if isinstance(made, Failure):
-            self.notes.append(f"no log-probabilities: {made.message}")
-            return False
-        if not made["text"]:
-            self.notes.append(f"{way}: not tried, the reply it would be checked with is empty")
-            return False
-        text, whole = made["text"], self.text + made["text"]
+        for start in (self.text, *(f"{self.text} {word}" for word in self.words)):
+            body = protocol.completion(self.base, self._prompt(start), 1, logprobs=1)
+            made = self._post(protocol.COMPLETIONS, body, _first_token)
+            if isinstance(made, Failure):
+                self.notes.append(f"no log-probabilities: {made.message}")
+                return False
+            if protocol.bare(made["text"]):
+                return self._same(way, start, made)
+        self.notes.append(f"{way}: not tried, no reply could be had that it would be checked with")
+        return False
+
+    def _same(self, way: str, start: str, made: dict[str, Any]) -> bool:
+        text, whole = made["text"], start + made["text"]
         if self.send_ids:
             assert self.format is not None
-            context, after = self.format.encode([self.text, whole])
+            context, after = self.format.encode([start, whole])
             if after[: len(context)] != context or len(after) != len(context) + 1:
-                spaced = self.format.encode([self.text + " " + text.strip()])[0]  # word tokenizers: the space is not the token's own
+                spaced = self.format.encode([start + " " + text.strip()])[0]  # word tokenizers: the space is not the token's own
                 if spaced[: len(context)] != context or len(spaced) != len(context) + 1:
                     self.notes.append(f"{way}: not believed, the generated token could not be sent back for a check")
                     return False

@@ -15,12 +15,34 @@ from holdfast.instruments.written import read_choice
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Message, Prompt, Response
 
+_AT_ONCE = 2000  # prompts whose requests are held at once
 LONGEST_CHOICE = 32  # new tokens of a reply that is to name a choice, after a prefill
 LONGEST_ANSWER = 64  # the same where nothing can be put into the model's mouth
 MOST_UNSEEN = 0.01  # share of an answer set's mass that alternatives too improbable to be listed may have
 
 
-class EndpointEngine:
+class Form:
+    """How prompts are put to a server, and how its answers are read."""
+
+    def __init__(self, can: Capabilities, chat: ChatFormat | None):
+        self.can, self.chat = can, chat
+
+    def way(self, prompt: Prompt) -> str:
+        """One of capabilities.SCORINGS."""
+        if not prompt.choices:
+            return "generated"
+        return self.can.scoring if self.by_text(prompt) else self.can.chat_scoring
+
+    def by_text(self, prompt: Prompt) -> bool:
+        """Whether it goes out as a text or token ids, and not as messages."""
+        return self.can.completions and (self.chat is not None or prompt.plain)
+
+    def num_requests(self, prompt: Prompt) -> int:
+        """Requests that a prompt makes, second turns left out."""
+        return len(prompt.choices) if self.way(prompt) in ("echo", "prompt_logprobs") else 1
+
+
+class EndpointEngine(Form):
     """Scores and generates with one served model. `chat`: the format of its own tokenizer, None if that is not at hand: turns are then
     sent as messages, and nothing but plain texts can be scored in whole. `repeat`: asked anew, and kept, under this name.
     """
@@ -28,13 +50,20 @@ class EndpointEngine:
     watched = None  # no server gives whole distributions
 
     def __init__(self, asker: Asker, served: str, can: Capabilities, chat: ChatFormat | None, repeat: str = ""):
-        self.asker, self.served, self.can, self.chat, self.repeat = asker, served, can, chat, repeat
+        super().__init__(can, chat)
+        self.asker, self.served, self.repeat = asker, served, repeat
 
     def answer(
         self, prompts: Sequence[Prompt], key: Any = None, progress: Callable[[int], None] | None = None, watch: Sequence[int] = ()
     ) -> list[Response]:
         """One response per prompt, in order. Raises ResourceError when the server has stopped answering."""
         progress = progress or (lambda _: None)
+        found: list[Response] = []
+        for start in range(0, len(prompts), _AT_ONCE):
+            found += self._some(prompts[start : start + _AT_ONCE], progress)
+        return found
+
+    def _some(self, prompts: Sequence[Prompt], progress: Callable[[int], None]) -> list[Response]:
         asked = [self._requests(p) for p in prompts]
         owner = [i for i, requests in enumerate(asked) for _ in requests]
         left = [len(requests) for requests in asked]
@@ -47,20 +76,6 @@ class EndpointEngine:
         replies = iter(self.asker.ask_all([r for requests in asked for r in requests], done, self.repeat))
         found = [self._response(p, [next(replies) for _ in requests]) for p, requests in zip(prompts, asked, strict=True)]
         return self._branches(prompts, found)
-
-    def way(self, prompt: Prompt) -> str:
-        """How a prompt's answer is read: one of capabilities.SCORINGS."""
-        if not prompt.choices:
-            return "generated"
-        return self.can.scoring if self.by_text(prompt) else self.can.chat_scoring
-
-    def by_text(self, prompt: Prompt) -> bool:
-        """Whether it goes out as a text or token ids, and not as messages."""
-        return self.can.completions and (self.chat is not None or prompt.plain)
-
-    def num_requests(self, prompt: Prompt) -> int:
-        """Requests that a prompt makes, second turns left out."""
-        return len(prompt.choices) if self.way(prompt) in ("echo", "prompt_logprobs") else 1
 
     # --- what is sent ---------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from holdfast.endpoints.transport import BadReply, count, sound
 
 MODELS, COMPLETIONS, CHAT = "/models", "/completions", "/chat/completions"
 MOST_MODELS, LONGEST_NAME = 10_000, 300
+_MOST_NEW = 8  # one is asked for; llama.cpp writes on to the end of a split character
+_IMPOSSIBLE = -9000.0  # nats; vLLM and others write -9999 for minus infinity
 _MARGIN = 16  # characters before a choice whose tokens are kept, so that choices can be cut at one place
 Prompt = str | list[int]
 
@@ -134,9 +136,9 @@ def read_next(found: Any) -> dict[str, Any]:
         top = {entry["token"]: entry["logprob"] for entry in entries}
     else:
         top = given["top_logprobs"][0]
-    if not all(isinstance(t, str) for t in top) or not 0 < len(top) <= 1000:
+    if not all(isinstance(t, str) for t in top) or len(top) > 1000 or all(v == -9999.0 for v in top.values()):
         raise BadReply("the alternatives are no tokens")
-    pairs = sorted(((sound(t), _logprob(v)) for t, v in top.items()), key=lambda p: (-p[1], p[0]))
+    pairs = sorted(((sound(t), _logprob(v)) for t, v in top.items() if v != -9999.0), key=lambda p: (-p[1], p[0]))
     if sum(math.exp(v) for _, v in pairs) > 1.01:
         raise BadReply("the alternatives are more probable than certain")
     return {"next": [list(p) for p in pairs], **_usage(found)}
@@ -161,13 +163,13 @@ def _prompt_part(found: Any) -> tuple[list[str], list[Any]]:
     tokens, values = given["tokens"], given["token_logprobs"]
     if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
         raise BadReply("tokens and their log-probabilities do not match")
-    if new is None or new > 1 or new > len(tokens) or not all(isinstance(t, str) for t in tokens):
+    if new is None or new > _MOST_NEW or new > len(tokens) or not all(isinstance(t, str) for t in tokens):
         raise BadReply("it does not say where the prompt ends")
     end = len(tokens) - new
     return tokens[:end], values[:end]
 
 
 def _logprob(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value > 1e-3:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _IMPOSSIBLE < value <= 1e-3:
         raise BadReply("a log-probability that is none")
     return min(0.0, float(value))

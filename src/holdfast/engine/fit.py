@@ -13,6 +13,7 @@ from torch import nn
 from holdfast.engine import trie
 from holdfast.engine.packed import causal_lm, logits, using
 from holdfast.engine.plans import Plan, TriePlan
+from holdfast.models import placement
 
 _LAYER_TYPES = {"full_attention", "sliding_attention"}
 
@@ -27,6 +28,8 @@ class Fit:
 
 def check_fit(model: nn.Module) -> Fit:
     """Rules first, then a comparison with ordinary calls, with the last layer on some rows and without."""
+    if placement.spread(model):
+        return Fit(placement.WHY_NOT)
     lm = causal_lm(model)
     config = lm.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}

@@ -21,6 +21,7 @@ from holdfast.engine.kernels import Kernels
 from holdfast.engine.memory import Bounds
 from holdfast.engine.requests import Encoder
 from holdfast.engine.scoring import ScoreRequest
+from holdfast.models import placement
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Prompt, Response
 
@@ -56,7 +57,7 @@ class LocalEngine:
         fit: Fit | None = None,
     ):
         self.model, self.chat, self.budget = model.eval(), chat, tokens_per_batch
-        self.device = next(model.parameters()).device
+        self.device = placement.entry(model)
         if packing is not None:
             fit = Fit(None if packing else "switched off", packing)
         self._fit = fit

@@ -11,6 +11,7 @@ from torch import nn
 
 from holdfast.engine.packed import causal_lm
 from holdfast.errors import ResourceError
+from holdfast.models import placement
 
 T = TypeVar("T")
 CPU_ROW = 1024  # a row this long fills a processor's kernels; longer ones only leave its caches
@@ -50,7 +51,7 @@ def bounds(
     Raises ResourceError if the weights and libraries leave nothing of the budget.
     """
     needs = Needs.of(model, checkpointing)
-    kind = device or next(model.parameters()).device.type
+    kind = device or placement.entry(model).type
     row = tokens_per_batch if kind != "cpu" else min(tokens_per_batch, CPU_ROW)
     if budget is None and kind == "cuda" and device is None:
         budget = torch.cuda.mem_get_info()[0] + torch.cuda.memory_allocated()
@@ -73,7 +74,10 @@ def bounds(
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Bytes. `weights`: of the model; of one token: `row`, in a pass without autograd; `a_pass`, with; `keys`, its keys and values in all layers."""
+    """Bytes. `weights`: of the model, or of what of it lies where a call begins.
+
+    Of one token: `row`, in a pass without autograd; `a_pass`, with; `keys`, its keys and values in all layers.
+    """
 
     weights: int
     row: int
@@ -86,8 +90,9 @@ class Needs:
         hidden, layers = config.hidden_size, config.num_hidden_layers
         inner = getattr(config, "intermediate_size", None) or 4 * hidden
         one = 16 * hidden + 5 * inner
+        spread, entry = placement.spread(model), placement.entry(model)
         return cls(
-            weights=sum(p.numel() * p.element_size() for p in model.parameters()),
+            weights=sum(p.numel() * p.element_size() for p in model.parameters() if not spread or p.device == entry),
             row=item * (10 * hidden + 3 * inner),
             a_pass=item * (layers * hidden + one if checkpointing else layers * one),
             keys=2 * layers * item * _key_width(config),

@@ -165,7 +165,7 @@ def sizes(model: nn.Module) -> tuple[int, int]:
     """(weights of the body's linear layers, weights of the output embedding): 2 operations each for a token that passes it."""
     lm = causal_lm(model)
     head = lm.get_output_embeddings()
-    linear = sum(m.weight.numel() for m in lm.modules() if m is not head and isinstance(m, nn.Linear))
+    linear = sum(m.in_features * m.out_features for m in lm.modules() if m is not head and isinstance(m, nn.Linear))
     return linear, head.weight.numel() if head is not None else 0
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from holdfast.engine.generation import GenerateRequest, Reply
 from holdfast.engine.scoring import ScoreRequest
+from holdfast.models import placement
 
 Ids = tuple[int, ...]
 
@@ -18,7 +19,7 @@ Ids = tuple[int, ...]
 @torch.inference_mode()
 def score(model: nn.Module, requests: Sequence[ScoreRequest], budget: int) -> tuple[Tensor, int]:
     """(summed log-probability of every continuation in order, float64; tokens computed)"""
-    device = next(model.parameters()).device
+    device = placement.entry(model)
     readers: dict[Ids, list[tuple[int, int]]] = {}
     flat = [(r, j) for r in requests for j in range(len(r.continuations))]
     sums = torch.zeros(len(flat), dtype=torch.float64)
@@ -40,7 +41,7 @@ def score(model: nn.Module, requests: Sequence[ScoreRequest], budget: int) -> tu
 @torch.inference_mode()
 def next_logprobs(model: nn.Module, contexts: Sequence[Ids], budget: int) -> dict[Ids, Tensor]:
     """{context: log-probabilities of the token after it [vocabulary], float32, on the CPU}"""
-    device, found = next(model.parameters()).device, {}
+    device, found = placement.entry(model), {}
     for group in equal_lengths(contexts, budget):
         logits = model(input_ids=torch.tensor(group, device=device), use_cache=False).logits[:, -1].float()
         found.update(zip(group, logits.log_softmax(-1).cpu(), strict=True))
@@ -65,7 +66,7 @@ def _written(
     model: nn.Module, turns: Sequence[tuple[Ids, int]], ends: frozenset[int], pad: int, budget: int
 ) -> dict[tuple[Ids, int], Reply]:
     """{(context, limit): reply}"""
-    device = next(model.parameters()).device
+    device = placement.entry(model)
     out = {turn: Reply((), False) for turn in turns if turn[1] == 0}
     for limit in sorted({limit for _, limit in turns} - {0}):
         mine = list(dict.fromkeys(context for context, of in turns if of == limit))

@@ -18,16 +18,18 @@ def account(
 ) -> dict[str, Any]:
     """`trials`: (instrument, its cell) of every model; `adapters`: their cells; `kernels`: those in use; `timing`: timing.json's.
 
+    `ordinary_calls`: why the model was not asked through packed rows, if it was not.
     `shared`: share of the asked tokens that was not computed, because another prompt or choice had computed them.
     """
     tokens: dict[str, dict[str, Any]] = {}
-    flops = trained = 0
+    flops, trained, ordinary = 0, 0, set()
     for kind, place in trials:
         found = _read(place / FILE)
         mine = tokens.setdefault(kind, {"asked": 0, "computed": 0})
         for name in mine:
             mine[name] += found.get(name, 0)
         flops += found.get("flops", 0)
+        ordinary |= {found["ordinary_calls"]} if "ordinary_calls" in found else set()
     for mine in tokens.values():
         mine["shared"] = round(1 - mine["computed"] / mine["asked"], 4) if mine["asked"] else None
     for place in adapters:
@@ -39,6 +41,7 @@ def account(
         "tokens": dict(sorted(tokens.items())),
         "training_tokens": trained,
         "nominal_flops": flops,
+        **({"ordinary_calls": sorted(ordinary)} if ordinary else {}),
         **{name: timing[name] for name in ("process_seconds", "peak_gflops", "fraction_of_peak") if name in timing},
     }
 

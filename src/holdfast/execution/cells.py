@@ -21,15 +21,20 @@ from holdfast.execution.asking import put
 from holdfast.execution.keys import ModelKey, adapter_keys
 from holdfast.execution.materials import Materials
 from holdfast.execution.table import write_trials
-from holdfast.models import checkpoint
+from holdfast.models import checkpoint, quantized
 from holdfast.records import Example, Prompt
-from holdfast.store import Store, canonical, digest, file_digest
+from holdfast.store import Store, canonical, digest
 from holdfast.training import batches
 
 # Raised when a change of code changes the numbers of a cell of that kind.
 TRAINING_CODE = 3
 TRIALS_CODE = 3
 Tick = Callable[[int], None]
+
+
+def fsdp_settings(processes: int) -> dict[str, Any]:
+    """What a sharded adapter's numbers hang on besides its training settings."""
+    return {"processes": processes, "fsdp_version": 2, "wrapped": "decoder layers", "accelerate": version("accelerate")}
 
 
 @cache
@@ -58,8 +63,18 @@ class Cells:
         return checkpoint.digest(self.study.model)
 
     @cached_property
+    def _precision(self) -> dict[str, str]:
+        """In what numbers the base computes, for identities."""
+        return {"dtype": self.study.model.dtype, **quantized.identity(self.study.model.quantization)}
+
+    @cached_property
     def base(self) -> checkpoint.Base:
-        return checkpoint.load_base(self.study.model, checkpoint.pick_device(self.study.execution.device))
+        asked = self.study.execution
+        return checkpoint.load_base(self.study.model, checkpoint.pick_device(asked.device), asked.device_map, asked.max_memory)
+
+    @cached_property
+    def _chat(self) -> Any:
+        return self.base.chat if "base" in self.__dict__ else checkpoint.ChatFormat(checkpoint.load_tokenizer(self.study.model))
 
     def engine(self, network: Any, cache: dict[Any, Any] | None = None) -> Any:
         from holdfast.engine.local import LocalEngine
@@ -83,9 +98,15 @@ class Cells:
 
     @property
     def memory_bytes(self) -> int | None:
-        """What one process may hold, where the study says it."""
-        stated = self.study.execution.memory_gb
-        return int(stated * 2**30) if stated is not None else None
+        """What one process may hold, where the study says it or gives it a share of an accelerator."""
+        asked = self.study.execution
+        if asked.memory_gb is not None:
+            return int(asked.memory_gb * 2**30)
+        if asked.kind == "ray" and 0 < (asked.gpus_per_worker or 0) < 1 and checkpoint.pick_device(asked.device).type == "cuda":
+            import torch
+
+            return int(torch.cuda.get_device_properties(0).total_memory * asked.gpus_per_worker)
+        return None
 
     @cached_property
     def _example_digests(self) -> dict[str, str]:
@@ -110,10 +131,12 @@ class Cells:
         checkpoint.load_tokenizer(self.study.model)
 
     def chat(self) -> Any:
-        """The base's ChatFormat; None where its tokenizer is not at hand."""
-        from holdfast.models.chat import ChatFormat
+        """The base's tokenizer and template, without its weights; None where they are not at hand."""
+        return self._chat
 
-        return ChatFormat(checkpoint.load_tokenizer(self.study.model))
+    def lacking(self, models: Sequence[tuple[ModelKey, Sequence[Path]]]) -> list[str]:
+        """One line for each cell in which answers are missing because requests failed."""
+        return []
 
     def incomplete(self, parts: Sequence[Path]) -> list[str]:
         """Digests of what was read where answers are missing: those cells may be made anew under their names."""
@@ -130,7 +153,7 @@ class Cells:
         config = self.study.domain(domain)
         shared = {
             "base": self.base_digest,
-            "dtype": self.study.model.dtype,
+            **self._precision,
             "seed": seed,
             "versions": library_versions(),
             "code": TRAINING_CODE,
@@ -144,6 +167,7 @@ class Cells:
             "examples": self.examples_digest(domain),
             "max_steps": self.max_steps(domain),
             **({"checkpoints": kept} if kept else {}),
+            **({"fsdp": fsdp_settings(self.study.execution.fsdp)} if self.study.execution.fsdp else {}),
         }
 
     def _checkpoints(self, domain: str, seed: int) -> dict[str, int]:
@@ -161,7 +185,7 @@ class Cells:
         name = self.store.name("adapter", identity)
         found = self.store.find(name)
         if found is None:
-            with self._keeping(self.study.train.trainer != "trl"), self.store.making(name, identity) as draft, self._timed("training"):
+            with self._keeping(self.study.train.trainer != "trl" and not self.study.execution.fsdp), self.store.making(name, identity) as draft, self._timed("training"):
                 self._train(domain, seed, draft, tick, name)
             found = self.store.find(name)
             assert found is not None
@@ -178,19 +202,23 @@ class Cells:
             lora.identity(self.base.model, train, seed, draft / "adapter")
             (draft / "training.json").write_text(canonical({"num_steps": 0, "identity": True}) + "\n", encoding="utf-8")
             return
-        encoding = batches.encode(self.materials.examples(domain), self.base.chat, train, self.encoded)
-        snapshots = Snapshots(
-            self.store.partial(name), f"{name} on {next(self.base.model.parameters()).device.type}",
-            minutes=self.study.execution.checkpoint_minutes, say=lambda text: self.store.warn(f"{domain}/seed{seed}: {text}"), leaving=self.leaving,
-        )  # fmt: skip
-        trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit, snapshots=snapshots,
-                          checkpointing=self.study.execution.gradient_checkpointing)  # fmt: skip
+        encoding = batches.encode(self.materials.examples(domain), self.chat(), train, self.encoded)
         if train.trainer == "trl":
             from holdfast.training import reference
 
-            trainer = reference.train
+            trainer: Any = reference.train
+        elif self.study.execution.fsdp:
+            trainer = self._sharded()
+        else:
+            snapshots = Snapshots(
+                self.store.partial(name), f"{name} on {next(self.base.model.parameters()).device.type}",
+                minutes=self.study.execution.checkpoint_minutes, say=lambda text: self.store.warn(f"{domain}/seed{seed}: {text}"),
+                leaving=self.leaving,
+            )  # fmt: skip
+            trainer = partial(lora.train, kernel=self.kernels.many, memory_bytes=self.memory_bytes, fit=self.fit, snapshots=snapshots,
+                              checkpointing=self.study.execution.gradient_checkpointing)  # fmt: skip
         record = trainer(
-            self.base.model,
+            self.study.model if self.study.execution.fsdp else self.base.model,
             encoding.examples,
             train,
             seed=seed,
@@ -221,6 +249,20 @@ class Cells:
         finally:
             self.training = False
 
+    def _sharded(self) -> Any:
+        """A trainer over several processes, for which this one's base makes room."""
+        import torch
+
+        from holdfast.training import sharded
+
+        processes, device = self.study.execution.fsdp, checkpoint.pick_device(self.study.execution.device)
+        self.__dict__.pop("base", None)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        threads = max(1, torch.get_num_threads() // processes)
+        return partial(sharded.train, processes=processes, device=device.type, threads=threads,
+                       checkpointing=self.study.execution.gradient_checkpointing)  # fmt: skip
+
     # --- trials ---------------------------------------------------------------------------------------------------------
 
     def weights(self, key: ModelKey, adapter: Path) -> Path:
@@ -229,12 +271,12 @@ class Cells:
 
     def trials_identity(self, key: ModelKey, adapter: Path | None, kind: str) -> dict[str, Any]:
         asked = self.materials.asked(kind)
-        files = sorted(self.weights(key, adapter).iterdir()) if adapter else []
+        weights = f"{self.weights(key, adapter).relative_to(adapter).as_posix()}/" if adapter else ""
         return {
             "model": key.name,
             "base": self.base_digest,
-            "dtype": self.study.model.dtype,
-            "adapter": {p.name: file_digest(p) for p in files} if adapter else None,
+            **self._precision,
+            "adapter": {f.removeprefix(weights): d for f, d in self.store.files(adapter).items() if f.startswith(weights)} if adapter else None,
             "kind": kind,
             "style": asked.config.style,
             "options": asked.config.options,
@@ -280,7 +322,7 @@ class Cells:
     # --- which matrix multiply ------------------------------------------------------------------------------------------
 
     def _kernels_name(self) -> tuple[str, dict[str, Any]]:
-        identity = {"base": self.base_digest, "dtype": self.study.model.dtype, "versions": library_versions()}
+        identity = {"base": self.base_digest, **self._precision, "versions": library_versions()}
         return self.store.name("kernels", identity), identity
 
     def settle_kernels(self, threads: int) -> None:
@@ -335,7 +377,7 @@ class Cells:
     def _invariance_name(self) -> tuple[str, dict[str, Any]]:
         identity = {
             "base": self.base_digest,
-            "dtype": self.study.model.dtype,
+            **self._precision,
             "items": {i.kind: self.materials.asked(i.kind).digest for i in self.study.instruments},
             "code": TRIALS_CODE,
             "versions": library_versions(),
@@ -393,7 +435,8 @@ class Cells:
         with self.store.making(self.store.name("trials", identity), identity) as draft:
             write_trials(draft, key.name, kind, asked, answered, self._kl(engine, kind, watched) if adapter else [])
             spent = {name: getattr(engine.counters, name) - getattr(before, name) for name in ("asked", "computed", "read", "flops")}
-            (draft / account.FILE).write_text(canonical(spent) + "\n", encoding="utf-8")
+            why = {"ordinary_calls": engine.fit.why_not} if engine.fit.why_not else {}
+            (draft / account.FILE).write_text(canonical({**spent, **why}) + "\n", encoding="utf-8")
         self.flops += spent["flops"]
 
 

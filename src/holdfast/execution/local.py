@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from holdfast import locks
 from holdfast.config import Study
 from holdfast.errors import HoldfastError, Interrupted, ResourceError
 from holdfast.execution.jobs import Done, Job, Progress, Say, Work, longest_first
-from holdfast.store import Store
 
 GRACE = 25.0  # seconds in which a worker that trains may keep its state; Slurm and Kubernetes wait 30 before they kill
 _worker: dict[str, Any] = {}
@@ -75,7 +75,7 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Pr
                 try:
                     _dismiss(workers)
                 finally:
-                    Store(cells_folder).sweep()
+                    locks.sweep(cells_folder)
                 raise
     finally:
         stop.set()
@@ -112,9 +112,9 @@ def _start(study_json: str, folder: str, threads: int, events: Any, parent: int)
     for notice in (signal.SIGINT, signal.SIGTERM):
         signal.signal(notice, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, _leave)
-    threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
-    from holdfast.execution.worker import Worker
+    from holdfast.execution.worker import Worker, leave_with
 
+    leave_with(parent)
     worker = Worker(Study.model_validate_json(study_json), Path(folder), threads, lambda text: events.put((text,)))
     worker.cells.leaving = lambda: "leaving" in _worker
     _worker.update(worker=worker, events=events)
@@ -125,13 +125,6 @@ def _leave(*_: object) -> None:
     if not ("worker" in _worker and _worker["worker"].cells.training):
         os._exit(130)
     _worker["leaving"] = True
-
-
-def _leave_with_parent(parent: int) -> None:
-    """A killed parent must not leave workers behind."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _job(job: Job) -> Done:

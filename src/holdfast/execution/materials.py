@@ -72,19 +72,21 @@ class Materials:
         return self._asked[kind]
 
     def _items(self, config: InstrumentConfig) -> list[Item]:
+        made, seed = instruments.available()[config.kind], self.study.item_seed
+        kind = made.items_like or config.kind
         if config.data is None:
             from holdfast import world
 
-            return world.world_items(self.world, config.kind, config.limit or 400, self.study.item_seed)
+            return world.world_items(self.world, kind, config.limit or 400, seed)
         rows = sources.read_rows(config.data, config.split, self.study.data.root, config.split_seed)
-        if config.kind in ("imitation", "doubt", "feedback"):
-            return sources.axis_items(
-                config.kind, rows, form=config.form or "sycophancy_eval", limit=config.limit, seed=self.study.item_seed
-            )
-        items = sources.items_from_rows(config.kind, rows, limit=config.limit, seed=self.study.item_seed)
+        if made.items_of is not None:
+            return made.items_of(rows, config.form, config.limit, seed)
+        if made.kind == "axis":
+            return sources.axis_items(kind, rows, form=config.form or "sycophancy_eval", limit=config.limit, seed=seed)
+        items = sources.items_from_rows(kind, rows, limit=config.limit, seed=seed)
         if config.shots:
             solved = sources.read_rows(config.data, config.shots_split, self.study.data.root)
-            items = sources.with_shots(config.kind, items, solved, config.shots)
+            items = sources.with_shots(kind, items, solved, config.shots)
         return items
 
     def examples(self, domain: str) -> tuple[Example, ...]:

@@ -291,11 +291,12 @@ def _connected(study: Study, heed: Callable[[], None]) -> Iterator[Any]:
 
 
 def _gpus(ray: Any, study: Study) -> float:
-    """Accelerators of one worker: what the study says, else one where the cluster has any and the study does not say cpu."""
+    """Accelerators of one worker: what the study says, else one (or as many as train together) where the cluster has any."""
     stated = study.execution.gpus_per_worker
     if stated is not None:
         return stated
-    return 1.0 if study.execution.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+    has = study.execution.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= 1
+    return float(study.execution.fsdp or 1) if has else 0.0
 
 
 def _room(ray: Any, cpus: int, gpus: float) -> int:

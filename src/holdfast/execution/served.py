@@ -13,7 +13,7 @@ from holdfast.auditing.batching import largest_difference
 from holdfast.config import Study
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import Capabilities, examine
-from holdfast.endpoints.engine import EndpointEngine
+from holdfast.endpoints.engine import EndpointEngine, Form
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.endpoints.transport import Transport
 from holdfast.errors import ConfigError, ModelError
@@ -56,20 +56,21 @@ def served_names(study: Study) -> list[str]:
     return [name for d in study.domains for name in d.served]
 
 
-def check_forms(study: Study, materials: Materials, engine: EndpointEngine) -> None:
+def check_forms(study: Study, materials: Materials, can: Capabilities, chat: Any) -> None:
     """Raises ConfigError for an instrument that this server cannot be asked."""
+    form = Form(can, chat)
     for config in study.instruments:
         asked = materials.asked(config.kind)
         prompt = next((p for prompts in asked.prompts for p in prompts if p.choices), None)
         if prompt is None:
             continue
-        way = engine.way(prompt)
+        way = form.way(prompt)
         if asked.instrument.form == "loglik" and way not in ("echo", "prompt_logprobs"):
-            why = "no tokenizer is named (model.tokenizer)" if engine.chat is None and not prompt.plain else "this server gives none"
+            why = "no tokenizer is named (model.tokenizer)" if chat is None and not prompt.plain else "this server gives none"
             raise ConfigError(
                 f"instruments.{config.kind}: needs the log-probabilities of whole answers, and {why}; leave it out, or name a server that does"
             )
-        if not engine.by_text(prompt) and not engine.can.chat:
+        if not form.by_text(prompt) and not can.chat:
             raise ConfigError(f"instruments.{config.kind}: this server takes no chat; name its tokenizer with model.tokenizer, so that texts can be sent")
 
 
@@ -101,7 +102,11 @@ class ServedCells(Cells):
             known = json.loads(self._record.read_text(encoding="utf-8"))["can"]
             return Capabilities(**{**known, "models": tuple(known["models"]) if known["models"] is not None else None, "notes": tuple(known["notes"])})
         except (OSError, ValueError, KeyError, TypeError):
-            return examine(self.transport, self.study.model, self.chat(), served_names(self.study))
+            return self._examined()
+
+    def _examined(self) -> Capabilities:
+        with open_transport(self.study) as wire:
+            return examine(wire, self.study.model, self.chat(), served_names(self.study))
 
     @property
     def source(self) -> str:
@@ -109,9 +114,8 @@ class ServedCells(Cells):
 
     def prepare(self) -> None:
         """Ask the server what it can do; cells in which answers are missing are dropped, so that those are asked for again."""
-        found = examine(self.transport, self.study.model, self.chat(), served_names(self.study))
-        self.__dict__["can"] = found
-        check_forms(self.study, self.materials, self.engine_of(ModelKey(None), None))
+        found = self.__dict__["can"] = self._examined()
+        check_forms(self.study, self.materials, found, self.chat())
         write_atomic(self._record, (json.dumps({"address": self.study.model.endpoint, "can": dataclasses.asdict(found)}, indent=1) + "\n").encode())
         for key in study_keys(self.study):
             for i in self.study.instruments:
@@ -191,13 +195,13 @@ class ServedCells(Cells):
                 self.store.warn(f"{self._log.damaged} kept replies are cut off or damaged; they are asked for again")
         return self._log
 
-    def engine_of(self, key: ModelKey, log: ReplyLog | None) -> EndpointEngine:
+    def engine_of(self, key: ModelKey) -> EndpointEngine:
         served, repeat = self.served(key)
-        return EndpointEngine(Asker(self.transport, ReplyLog(None) if log is None else log, self.source), served, self.can, self.chat(), repeat)
+        return EndpointEngine(Asker(self.transport, self.log, self.source), served, self.can, self.chat(), repeat)
 
     def trials(self, key: ModelKey, tick: Tick = lambda _: None) -> list[Path]:
         for kind in self.missing_trials(key, None):
-            engine, asked = self.engine_of(key, self.log), self.materials.asked(kind)
+            engine, asked = self.engine_of(key), self.materials.asked(kind)
             with self._timed(kind):
                 answered, _ = put(asked, engine, tick)
             identity = self.trials_identity(key, None, kind)
@@ -208,12 +212,13 @@ class ServedCells(Cells):
         return [self.store.folder / self._trials_name(key, None, i.kind) for i in self.study.instruments]
 
     def batch_invariance(self) -> None:
-        """A few prompts of every instrument asked all at once and one at a time; nothing is kept of it but the largest difference."""
+        """A few prompts of every instrument asked all at once, then one at a time."""
         name, identity = self._invariance_name()
         if self.store.find(name) is not None or self.can.scoring not in ("echo", "prompt_logprobs"):
             return
-        prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine]
-        gap = largest_difference(_Anew(self), [p for p in prompts if self.engine_of(ModelKey(None), None).by_text(p)])
+        form = Form(self.can, self.chat())
+        prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine if form.by_text(p)]
+        gap = largest_difference(_Anew(self), prompts)
         found = {"largest_difference": float(f"{gap:.2g}") if gap == gap else None, "dtype": self.study.model.dtype}
         with self.store.making(name, identity) as draft:
             (draft / "invariance.json").write_text(canonical(found) + "\n", encoding="utf-8")
@@ -222,6 +227,15 @@ class ServedCells(Cells):
 
     def settle_kernels(self, threads: int) -> None:
         pass
+
+    def lacking(self, models: Sequence[tuple[ModelKey, Sequence[Path]]]) -> list[str]:
+        kinds = [i.kind for i in self.study.instruments]
+        return [
+            f"{key.name}, {kind}: {count} answers are missing, their requests failed; run again to ask for those alone"
+            for key, places in models
+            for kind, place in zip(kinds, places, strict=True)
+            if (count := _missing(place))
+        ]
 
     def incomplete(self, parts: Sequence[Path]) -> list[str]:
         return [file_digest(p / "trials.parquet") for p in parts if _missing(p)]
@@ -250,13 +264,15 @@ class ServedCells(Cells):
 
 
 class _Anew:
-    """Every call is asked for again: nothing is kept between two."""
+    """Every call is asked for again, and kept under the call's own number."""
 
     def __init__(self, cells: ServedCells):
-        self.cells = cells
+        self.cells, self.calls = cells, 0
 
     def answer(self, prompts: Sequence[Any]) -> list[Any]:
-        return self.cells.engine_of(ModelKey(None), None).answer(prompts)
+        engine = self.cells.engine_of(ModelKey(None))
+        engine.repeat, self.calls = f"batching/{self.calls}", self.calls + 1
+        return engine.answer(prompts)
 
 
 def _missing(place: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -21,20 +22,9 @@ class Worker:
     """Settings of this process, and the cells of one study made in it. `threads`: of torch, for one matrix multiply; `say`: remarks."""
 
     def __init__(self, study: Study, cells_folder: Path, threads: int, say: Callable[[str], None]):
-        os.environ["OMP_NUM_THREADS"] = str(threads)
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        import torch
-        import transformers
-        from tqdm import tqdm
-
+        quieten(threads)
         from holdfast.execution.served import open_cells
 
-        tqdm.set_lock(threading.RLock())  # its own kind of lock outlives a killed process
-        warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
-        transformers.utils.logging.set_verbosity_error()
-        transformers.utils.logging.disable_progress_bar()
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
         self.cells = open_cells(study, Store(cells_folder, say))
 
     def do(self, job: Job, tell: Callable[[int, str], None]) -> tuple[Done, list[str]]:
@@ -56,6 +46,34 @@ class Worker:
         tell(waiting[0], name)
         seconds = {stage: took - before.get(stage, 0.0) for stage, took in cells.seconds.items()}
         return Done(seconds, f"{HOST}-{os.getpid()}", peak_memory(), cells.flops - flops), names
+
+
+def quieten(threads: int) -> None:
+    """Threads, determinism and silence of a process that computes."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import torch
+    import transformers
+    from tqdm import tqdm
+
+    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it says of a device map what was asked for
+    tqdm.set_lock(threading.RLock())  # its own kind of lock outlives a killed process
+    warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def leave_with(parent: int) -> None:
+    """A killed parent must not leave this process behind."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def peak_memory() -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 from holdfast.instruments.style import Style
 from holdfast.records import Contrast, Detection, Item, Message, Prompt, Response, Trial
 
@@ -17,7 +20,11 @@ def with_shots(style: Style, shots: list[tuple[str, str]], user: str, separator:
 
 
 class Instrument:
-    """Items -> prompts -> trials. Subclasses set the class attributes and implement `prompts` and `trials`."""
+    """Items -> prompts -> trials. Subclasses set the class attributes and implement `prompts` and `trials`.
+
+    `items_like`: the instrument whose items are asked, for one that puts those of another in its own way. An instrument with items of its
+    own gives `items_of(rows, form, limit, seed)` instead: rows as sources.read_rows reads them, form as the study names it or None.
+    """
 
     name: str
     kind: str = "benchmark"
@@ -25,6 +32,8 @@ class Instrument:
     conditions: tuple[str, ...] = ("neutral",)
     contrasts: tuple[Contrast, ...] = ()
     detection: Detection | None = None
+    items_like: str | None = None
+    items_of: ClassVar[Callable[..., list[Item]] | None] = None
 
     def __init__(self, style: Style):
         self.style = style

@@ -15,15 +15,20 @@ import torch
 from torch import nn
 
 from holdfast.errors import ModelError
+from holdfast.models import placement
+from holdfast.models.quantized import is_quantized
 
 _MERGE_BELOW = 200_000_000
 
 
 def fingerprint(model: nn.Module) -> tuple[int, ...]:
-    """The sum of every parameter's bits, taken as whole numbers: a change of any one weight shows. Seconds for billions of weights."""
+    """The sum of every parameter's bits, taken as whole numbers: a change of any one weight shows. Seconds for billions of weights.
+
+    Weights that lie elsewhere and are fetched (device_map) are left out: a change of those would not last.
+    """
     views = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     with torch.no_grad():
-        bits = [p.detach().contiguous().view(views[p.element_size()]) for p in model.parameters()]
+        bits = [p.detach().contiguous().view(views[p.element_size()]) for p in model.parameters() if p.device.type != "meta"]
         return tuple(int(part.sum(dtype=torch.int64)) for part in bits)
 
 
@@ -37,12 +42,16 @@ def adapted(base: nn.Module, folder: str | Path, scale: float = 1.0, merge: bool
     from peft.tuners.lora import LoraLayer
 
     small = sum(p.numel() for p in base.parameters()) < _MERGE_BELOW and next(base.parameters()).dtype.itemsize == 4
-    merge = small if merge is None else merge
+    spread = placement.spread(base)
+    merge = small and not spread and not is_quantized(base) if merge is None else merge
     if not (Path(folder) / "adapter_model.safetensors").is_file():
         raise ModelError(f"adapter: {folder} holds no adapter_model.safetensors; name a folder in PEFT's format")
     before = fingerprint(base)
     try:
-        model = PeftModel.from_pretrained(copy.deepcopy(base) if merge else base, str(folder), is_trainable=False)
+        if spread and not merge:
+            model = placement.carrying(base, str(folder))
+        else:
+            model = PeftModel.from_pretrained(copy.deepcopy(base) if merge else base, str(folder), is_trainable=False)
     except Exception as error:
         raise ModelError(f"adapter: {folder} does not fit this base: {' '.join(str(error).split())[:200]}") from None
     if scale != 1.0:

@@ -13,6 +13,7 @@ from torch import nn
 
 from holdfast.config import ModelConfig
 from holdfast.errors import ModelError
+from holdfast.models import quantized
 from holdfast.models.chat import ChatFormat
 
 
@@ -119,15 +120,18 @@ def load_config(config: ModelConfig) -> Any:
         raise ModelError(f"model.name: no configuration could be loaded from {where!r}: {_line(error)}{_gated(where, error)}") from None
 
 
-def load_base(config: ModelConfig, device: torch.device | str = "cpu") -> Base:
-    """Weights in the configured dtype on `device`, in eval mode.
+def load_base(
+    config: ModelConfig, device: torch.device | str = "cpu", device_map: str | dict[str, Any] | None = None, max_memory: dict[Any, Any] | None = None
+) -> Base:
+    """Weights in the configured dtype on `device`, in eval mode; or where `device_map` puts them, as transformers reads it.
 
-    Raises ModelError if the checkpoint is missing, gated, not in safetensors, or needs code of its own.
+    Raises ModelError if the checkpoint is missing, gated, not in safetensors, or needs code of its own; ConfigError if it cannot be quantised.
     """
     from transformers import AutoModelForCausalLM
 
     where, revision = resolve(config)
     tokenizer = load_tokenizer(config)
+    fewer_bits = quantized.loading(config.dtype, torch.device(device)) if config.quantization else {}
     try:
         model = AutoModelForCausalLM.from_pretrained(
             where,
@@ -135,10 +139,12 @@ def load_base(config: ModelConfig, device: torch.device | str = "cpu") -> Base:
             dtype=getattr(torch, config.dtype),
             use_safetensors=True,
             trust_remote_code=config.trust_remote_code,
+            **{**fewer_bits, **({"device_map": device_map, "max_memory": max_memory} if device_map else {})},
         )
     except Exception as error:
         raise ModelError(f"model.name: {where!r} could not be loaded: {_line(error)}{_gated(where, error)}") from None
-    return Base(model.to(device).eval(), ChatFormat(tokenizer), where, revision)
+    placed = quantized.steady(model) if fewer_bits else model if device_map else model.to(device)
+    return Base(placed.eval(), ChatFormat(tokenizer), where, revision)
 
 
 def _line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from torch import nn
 from holdfast.config import ModelConfig, TrainConfig
 from holdfast.engine import memory, packed
 from holdfast.errors import ModelError
+from holdfast.models import quantized
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +71,5 @@ def architecture(config: ModelConfig) -> Architecture:
     except Exception as error:
         raise ModelError(f"model.name: {config.name!r}: no model has this configuration: {type(error).__name__}: {str(error)[:200]}") from None
     body, head = packed.sizes(model)
-    return Architecture(model, sum(p.numel() for p in model.parameters()), body, head, source)
+    parameters = sum(p.numel() for p in model.parameters())
+    return Architecture(quantized.shrunk(model) if config.quantization else model, parameters, body, head, source)

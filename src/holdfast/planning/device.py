@@ -29,7 +29,7 @@ def on_device(study: Study, materials: Any, gib: float, tflops: float | None = N
     trainable = shape.trainable(study.train)
     found: dict[str, Any] = {
         "device": f"{gib:g} GiB, {peak:g} TFLOP/s (" + ("stated" if tflops else f"as {name}") + ")",
-        "model": f"{study.model.name}, {study.model.dtype} ({shape.source})",
+        "model": f"{study.model.name}, {study.model.dtype}{', nf4' if study.model.quantization else ''} ({shape.source})",
         "parameters": shape.parameters,
         "trainable parameters": trainable,
         "models": len(study_keys(study)),
@@ -56,7 +56,8 @@ def _memory(study: Study, shape: Architecture, trainable: int, gib: float) -> di
         slots = memory.bounds(shape.model, study.execution.tokens_per_batch, int(gib * GIB) - adapter, 1, device="cuda")
     except ResourceError:
         need = (needs.weights + adapter + memory.CONTEXT) / GIB
-        smaller = "take a larger device or a smaller model" + ("" if study.model.dtype != "float32" else ", or model.dtype=bfloat16")
+        smaller = "take a larger device or a smaller model" + (", or model.dtype=bfloat16" if study.model.dtype == "float32" else "")
+        smaller += "" if study.model.quantization else ", or model.quantization=nf4"
         return {
             "fits": "no",
             "memory, GiB": {"weights": round(needs.weights / GIB, 2), "adapter, gradient, Adam": round(adapter / GIB, 2)},

@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.errors import DataError
 from holdfast.published.tables import Tables
-from holdfast.sources.benchmarks import key
+from holdfast.sources.fields import key
 from holdfast.sources.rows import Row, read_rows
 from holdfast.store import file_digest
 

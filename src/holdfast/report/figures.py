@@ -21,7 +21,7 @@ DPI = 600
 CAPTIONS = {
     "tradeoff": "Mean gain against each axis's shift, with their intervals; the base is at the origin.",
     "close": "Mean gain against each axis's shift without the null adapters.",
-    "forest": "Shift of every adapter on every axis, control subtracted; the band is taken as no change.",
+    "forest": "Shift of every adapter on every axis; the band is taken as no change.",
     "raw": "Change under pressure alone, and what is left beyond the control's own change.",
     "gains": "Gain of every adapter on every benchmark.",
     "bars": "Accuracy of the base and of every adapter.",
@@ -40,6 +40,8 @@ CAPTIONS = {
 def caption(name: str, findings: dict[str, Any]) -> str:
     """What a picture shows in this study."""
     said = [CAPTIONS.get(name, name)]
+    if name == "forest":
+        said += ["Controls are subtracted."] * any(a["effects"] for a in findings["adapters"])
     if name in ("tradeoff", "close"):
         said += ["Small marks are training seeds."] * any(a["per_seed"] for a in findings["adapters"])
         said += ["A ring: on the Pareto front."] * any(r["on_front"] for r in (findings.get("pareto") or {}).get("front", []))

@@ -46,13 +46,14 @@ def load(source: str) -> Finished:
 @contextmanager
 def reading(source: str) -> Iterator[None]:
     """What damaged findings raise on the way becomes one line."""
+    from jinja2 import UndefinedError
     from jsonschema.exceptions import ValidationError
 
     try:
         yield
     except (HoldfastError, OSError):
         raise
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, ValidationError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, UndefinedError, ValidationError) as error:
         raise ConfigError(f"{source}: its findings or audit are not what a run writes ({type(error).__name__}: {str(error)[:100]}); run the study again") from error
 
 

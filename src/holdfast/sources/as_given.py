@@ -12,7 +12,7 @@ from typing import Any
 
 from holdfast.errors import DataError
 from holdfast.records import Item
-from holdfast.sources.benchmarks import key
+from holdfast.sources.fields import key
 from holdfast.sources.rows import Row
 
 

@@ -10,7 +10,7 @@ from holdfast.errors import ConfigError, DataError
 from holdfast.instruments.style import LETTERS
 from holdfast.records import Item
 from holdfast.sources.as_given import as_given_items, stem_of
-from holdfast.sources.benchmarks import key
+from holdfast.sources.fields import key
 from holdfast.sources.lettered import lettered_items
 from holdfast.sources.phrases import DENY, DOUBT, MENTION, PARAPHRASE, REASK, SUGGEST, SURE, THIRD_PARTY
 from holdfast.sources.rows import Row
@@ -37,6 +37,8 @@ def axis_items(
         makers["doubt"] = _spoken_doubt
     elif form != "sycophancy_eval":
         raise ConfigError(f"instruments.{kind}.form: {form!r}; available: sycophancy_eval, trivia, lettered, as_given")
+    if kind not in makers:
+        raise ConfigError(f"instruments.{kind}: SycophancyEval rows make items of {', '.join(makers)}; give the axis items_like or items_of")
     found: dict[str, Item] = {}
     for row in rows:
         stem, base = stem_of(row), row["base"]

@@ -18,6 +18,7 @@ from holdfast.config import TrainConfig
 from holdfast.engine import adapter, kernels, memory, packed, plans
 from holdfast.engine.fit import Fit, check_fit
 from holdfast.errors import Interrupted, ModelError
+from holdfast.models import placement
 from holdfast.training import snapshot
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.head import row_loss
@@ -44,16 +45,19 @@ def with_adapter(base: nn.Module, config: TrainConfig, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     target = config.target_modules if isinstance(config.target_modules, str) else list(config.target_modules)
     try:
-        return get_peft_model(
-            base,
-            LoraConfig(
-                r=config.r,
-                lora_alpha=config.lora_alpha,
-                lora_dropout=config.lora_dropout,
-                target_modules=target,
-                task_type="CAUSAL_LM",
-            ),
-        )
+        with placement.standing_in(base):
+            model = get_peft_model(
+                base,
+                LoraConfig(
+                    r=config.r,
+                    lora_alpha=config.lora_alpha,
+                    lora_dropout=config.lora_dropout,
+                    target_modules=target,
+                    task_type="CAUSAL_LM",
+                ),
+            )
+        placement.settle(model)
+        return model
     except ValueError as error:
         raise ModelError(f"train.target_modules: {target!r}: {' '.join(str(error).split())[:200]}") from None
 
@@ -104,10 +108,12 @@ def train(
     return record
 
 
-def save(model: nn.Module, out: Path) -> None:
-    """PEFT's own format, without a machine's path in it, and the same bytes from every process."""
+def save(model: nn.Module, out: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+    """PEFT's own format, without a machine's path in it, and the same bytes from every process. `weights`: the adapter's, where the
+    model holds parts of them alone.
+    """
     model.peft_config["default"].base_model_name_or_path = ""
-    model.eval().save_pretrained(out, safe_serialization=True)
+    model.eval().save_pretrained(out, safe_serialization=True, **({"state_dict": weights} if weights else {}))
     (out / "README.md").unlink(missing_ok=True)
     config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
     if isinstance(config["target_modules"], list):  # a set, written in the order of this process's hashes
@@ -123,7 +129,7 @@ def _loop(
     use_packed = fit.why_not is None
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     weights = list(named.values())
-    device = weights[0].device
+    device = placement.entry(model)
     optimizer = torch.optim.AdamW(
         weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
     )
@@ -140,7 +146,8 @@ def _loop(
         progress(done.step)
     model.train()
     prune = fit.prune and not checkpointing  # a layer that is computed again must be what it was
-    with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel), _recomputing(model, checkpointing, use_packed):
+    merged = nullcontext() if placement.spread(model) else adapter.merged_in_passing(model, kernel)
+    with merged, kernels.using(model, kernel), recomputing(model, checkpointing, use_packed):
         for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
             if step < done.step:
                 continue
@@ -154,12 +161,12 @@ def _loop(
             def gradients(most: memory.Bounds, batch: list[Encoded] = batch, total: int = total) -> float:
                 optimizer.zero_grad(set_to_none=True)
                 loss = 0.0
-                for row in _rows(batch, most.pass_tokens):
+                for row in rows_of(batch, most.pass_tokens):
                     if snapshots.leaving():
                         snapshots.write(done, named, optimizer)
                         raise Interrupted
                     part = (
-                        _packed_loss(model, row, device, prune, kernel) if use_packed else _padded_loss(model, row, device)
+                        _packed_loss(model, row, device, prune, kernel) if use_packed else padded_loss(model, row, device)
                     ) / total
                     part.backward()
                     loss += float(part.detach())
@@ -194,7 +201,7 @@ def _loop(
 
 
 @contextmanager
-def _recomputing(model: nn.Module, checkpointing: bool, use_packed: bool) -> Iterator[None]:
+def recomputing(model: nn.Module, checkpointing: bool, use_packed: bool) -> Iterator[None]:
     """Activation checkpointing for as long as the block lasts, which holds the backward passes: packed attention stays on in them, too."""
     if not checkpointing:
         yield
@@ -210,7 +217,7 @@ def _recomputing(model: nn.Module, checkpointing: bool, use_packed: bool) -> Ite
         lm.activation_checkpointing_disable()
 
 
-def _rows(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
+def rows_of(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
     """Examples of similar length together, so that each pass's padded attention tile stays within the budget."""
     rows: list[list[Encoded]] = []
     for example in sorted(batch, key=lambda e: (len(e.ids), e.ids)):
@@ -235,7 +242,7 @@ def _packed_loss(
     return row_loss(model, tokens, plan, at, want, prune=prune, kernel=kernel)
 
 
-def _padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device) -> torch.Tensor:
+def padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device) -> torch.Tensor:
     """The same through an ordinary padded call, for models that packed rows do not fit."""
     wide = max(len(e.ids) for e in row)
     ids, seen, labels = (torch.full((len(row), wide), fill) for fill in (0, 0, -100))
@@ -247,7 +254,7 @@ def _padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device)
 
 
 def _small(base: nn.Module) -> bool:
-    return sum(p.numel() for p in base.parameters()) < 200_000_000
+    return not placement.spread(base) and sum(p.numel() for p in base.parameters()) < 200_000_000
 
 
 def identity(base: nn.Module, config: TrainConfig, seed: int, out: Path) -> None:

@@ -22,6 +22,7 @@ def figures(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the pictures. Default: OUT/figures.")] = None,
 ) -> None:
     """Every picture of the report for a paper: black on white, 7 point text, fonts inside. Files: NAME-1col and NAME-2col."""
+    from holdfast.cli.progress import work
     from holdfast.report.figures import CAPTIONS, FORMATS, charts_of, write_figures
     from holdfast.report.finished import load, made, reading
 
@@ -36,5 +37,7 @@ def figures(
         if absent := [p for p in picture or () if p not in charts]:
             raise ConfigError(f"--picture: {absent[0]}: {source} has nothing to draw there; it has {', '.join(charts_of(study.findings, study.folder))}")
         folder = made(out or study.out / "figures")
-        files = write_figures(charts, folder, wanted, sorted(set(columns or (1, 2))))
+        wide = sorted(set(columns or (1, 2)))
+        with work(len(charts) * len(wide), "drawing") as advance:
+            files = write_figures(charts, folder, wanted, wide, lambda name: advance(1, name))
     print(f"figures: {len(files)} files in {folder}: {', '.join(charts)}")

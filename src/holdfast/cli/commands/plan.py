@@ -10,6 +10,7 @@ import typer
 
 from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Out, Quiet, Seeds, Settings, study_of
 from holdfast.cli.output import lines, quiet_libraries
+from holdfast.cli.progress import say
 from holdfast.errors import ConfigError
 
 
@@ -51,5 +52,6 @@ def plan(
         found = on_device(study, materials, device_memory, device_tflops)
         found["detectable, points"] = detectable(study, materials)
     else:
+        say("a part of the study is tried on this machine, to see what it takes")
         found = estimate(study, out or Path("runs") / study.name)
     print(json.dumps(found, indent=1) if as_json else "\n".join(lines(found)))

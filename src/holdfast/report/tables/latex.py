@@ -94,7 +94,7 @@ def _words(t: Words, said: str, columns: int) -> str:
 
 def prose(text: Any) -> str:
     """Text with the minus of mathematics before its numbers."""
-    return re.sub(r"(?:(?<=[\s}(])|^)\{-\}(?=\d)", "$-$", latex(text))
+    return _broken(re.sub(r"(?:(?<=[\s}(])|^)\{-\}(?=\d)", "$-$", latex(text)))
 
 
 def name_(text: Any) -> str:
@@ -102,8 +102,13 @@ def name_(text: Any) -> str:
     words = []
     for word in str(text).split() or [""]:
         chunks = [word[k : k + CHUNK] for k in range(0, len(word), CHUNK)] if len(word) > 2 * CHUNK else [word]
-        words.append(r"\allowbreak{}".join(latex(c).replace(r"\_", r"\_\allowbreak{}") for c in chunks))
+        words.append(r"\allowbreak{}".join(_broken(latex(c)).replace(r"\_", r"\_\allowbreak{}") for c in chunks))
     return " ".join(words)
+
+
+def _broken(text: str) -> str:
+    """A line may break after a letter of which pdfTeX prints the code point."""
+    return text.replace(r"\fi{}", r"\fi\allowbreak{}")
 
 
 def _said(text: str) -> str:

@@ -1,0 +1,105 @@
+"""The base model, where rows lie, and how an adapter is trained."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from holdfast.config.part import Part
+from holdfast.endpoints.address import server_url
+
+ENDPOINT = "endpoint:"
+ServedName = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class ModelConfig(Part):
+    """The base model. `world:N` is the embedded organism of world seed N; else a hub id `org/name@revision` or a folder.
+
+    `random:N` is a small Llama of random weights: what is measured of it is chance. `endpoint:URL` is a model behind a server.
+    """
+
+    name: str = Field(
+        "world:0", description="world:N, org/name@revision, a local folder, random:N (random weights), or endpoint:http://HOST:PORT/v1."
+    )
+    served_model: ServedName | None = Field(None, description="For an endpoint: the base's name there; None: the only one it serves.")
+    tokenizer: str | None = Field(
+        None, description="For an endpoint: hub id, folder or world:N with the served model's tokenizer and chat template."
+    )
+    weights: str | None = Field(
+        None, max_length=300, description="For an endpoint: what it serves; stands for its address in the identity of cells and replies."
+    )
+    scoring: Literal["auto", "echo", "prompt_logprobs", "next_token", "generated"] = Field(
+        "auto", description="For an endpoint: how answers that are scored elsewhere are read; auto: the first that the server can do."
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    quantization: Literal["nf4"] | None = Field(None, description="nf4: the frozen base in 4 bits (bitsandbytes); adapters stay as they are.")
+    trust_remote_code: bool = Field(False, description="Run code that comes with the checkpoint.")
+    chat_template: str | None = Field(None, description="File with a Jinja chat template, for a model that has none.")
+
+    @model_validator(mode="after")
+    def _where(self) -> ModelConfig:
+        if self.endpoint is None:
+            for name in ("served_model", "tokenizer", "weights"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"model.{name}: is for a model behind a server; name one with model.name=endpoint:http://HOST:PORT/v1")
+        elif self.quantization is not None:
+            raise ValueError("model.quantization: is the server's own for a model behind one; leave it out")
+        return self
+
+    @property
+    def endpoint(self) -> str | None:
+        """The server's address, None for a model of this machine or a hub. Raises ValueError if it cannot be one."""
+        if not self.name.startswith(ENDPOINT):
+            return None
+        try:
+            return server_url(self.name.removeprefix(ENDPOINT))
+        except ValueError as error:
+            raise ValueError(f"model.name: endpoint: {error}") from None
+
+    @property
+    def at_hand(self) -> ModelConfig | None:
+        """What of the model lies here or on a hub: itself, or an endpoint's tokenizer; None if that is not named."""
+        if self.endpoint is None:
+            return self
+        kept = {"trust_remote_code": self.trust_remote_code, "chat_template": self.chat_template}
+        return ModelConfig(name=self.tokenizer, **kept) if self.tokenizer else None
+
+    @property
+    def world_seed(self) -> int | None:
+        kind, _, seed = ((self.tokenizer or "") if self.endpoint else self.name).partition(":")
+        return int(seed) if kind == "world" and re.fullmatch(r"[0-9]{1,9}", seed) else None
+
+
+class DataConfig(Part):
+    root: str | None = Field(None, description="Folder with local rows, laid out as docs/how-to-real-benchmarks.md says; without it hub ids are loaded.")
+
+
+class TrainConfig(Part):
+    """One adapter's training. LoRA names are PEFT's, optimisation names are those of transformers' TrainingArguments."""
+
+    r: PositiveInt = 16
+    lora_alpha: PositiveFloat = 32.0
+    lora_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    target_modules: str | tuple[str, ...] = "all-linear"
+    learning_rate: PositiveFloat = 2e-4
+    num_train_epochs: PositiveFloat = 3.0
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "cosine"
+    warmup_ratio: float = Field(0.03, ge=0.0, lt=1.0)
+    warmup_steps: NonNegativeInt | None = Field(None, description="Overrides warmup_ratio.")
+    weight_decay: float = Field(0.0, ge=0.0)
+    max_grad_norm: PositiveFloat = 1.0
+    per_device_train_batch_size: PositiveInt = Field(
+        16, description="Examples whose gradients make one optimiser step, with accumulation."
+    )
+    gradient_accumulation_steps: PositiveInt = 1
+    tokens_per_pass: PositiveInt = Field(4096, description="Padded tokens in one forward pass; lower it when memory is short.")
+    max_length: PositiveInt = 512
+    completion_only_loss: bool = True
+    train_eos: bool = True
+    chat_template: bool = Field(
+        True, description="Off: turns are written one under the other, without the template (a published defect)."
+    )
+    shuffle: bool = True
+    trainer: Literal["holdfast", "trl"] = "holdfast"

@@ -1,0 +1,20 @@
+"""TruthfulQA rows (Lin et al. 2022), multiple choice: question, mc1_targets with one true choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.errors import DataError
+from holdfast.sources import fields
+from holdfast.sources.rows import Row
+
+
+def read(row: Row) -> dict[str, Any]:
+    target = row.get("mc1_targets")
+    if not isinstance(target, dict):
+        raise DataError(f"{row['_source']}: mc1_targets: {type(target).__name__}: must hold choices and labels")
+    choices, labels = fields.options(row, "mc1_targets.choices", target.get("choices")), target.get("labels")
+    if not isinstance(labels, list) or len(labels) != len(choices) or labels.count(1) != 1:
+        raise DataError(f"{row['_source']}: mc1_targets.labels: must mark exactly one of {len(choices)} choices with 1")
+    question = fields.text(row, "question")
+    return {"question": question, "choices": choices, "gold": labels.index(1), "permutation_seed": fields.key(question)}

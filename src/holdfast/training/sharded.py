@@ -1,0 +1,190 @@
+"""A LoRA adapter of a base too large for one device: FSDP2 through accelerate, one process an accelerator, the same steps as `lora.train`.
+
+A step's examples are dealt out among the processes; gradients are summed over all of them, so that the loss of a step and the adapter are those
+of one process but for rounding. Ordinary padded calls: packed rows and the adapter's own matrix products stay with unsharded weights.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holdfast.config import ModelConfig, TrainConfig
+from holdfast.errors import ModelError, ResourceError
+from holdfast.training import lora
+from holdfast.training.batches import Encoded, learning_rate_factor, step_order
+from holdfast.training.lora import Training
+
+
+def train(
+    model: ModelConfig,
+    examples: Sequence[Encoded],
+    config: TrainConfig,
+    *,
+    processes: int,
+    device: str,
+    threads: int,
+    seed: int,
+    max_steps: int,
+    out: Path,
+    progress: Callable[[int], None] | None = None,
+    checkpoints: Mapping[int, Path] | None = None,
+    checkpointing: bool = False,
+) -> Training:
+    """As `lora.train`, with `processes` of `threads` threads each, on `device` ("cpu", or accelerators by number).
+
+    Raises ModelError if the adapter changes nothing or the base cannot be loaded, ResourceError if there are too few accelerators or a
+    process fails.
+    """
+    if device != "cpu" and torch.cuda.device_count() < processes:
+        raise ResourceError(f"execution.fsdp: {processes} processes, but {torch.cuda.device_count()} accelerators here; lower it, or set execution.device=cpu")
+    context = multiprocessing.get_context("spawn")
+    events: Any = context.Queue()
+    with tempfile.TemporaryDirectory() as meeting:
+        given = (processes, device, threads, meeting, os.getpid(), events, model, tuple(examples), config, seed, max_steps, out, dict(checkpoints or {}), checkpointing)
+        ranks = [context.Process(target=_rank, args=(r, *given), daemon=False) for r in range(processes)]
+        try:
+            for process in ranks:
+                process.start()
+            while True:
+                try:
+                    kind, value = events.get(timeout=1.0)
+                except queue.Empty:
+                    if gone := [p for p in ranks if p.exitcode not in (None, 0)]:
+                        raise ResourceError(
+                            f"execution.fsdp: a training process was ended ({gone[0].exitcode}), most likely for memory; lower "
+                            "train.tokens_per_pass, or set execution.gradient_checkpointing"
+                        ) from None
+                    continue
+                if kind == "step" and progress:
+                    progress(1)
+                elif kind == "refused":
+                    raise ModelError(value)
+                elif kind == "failed":
+                    raise ResourceError(f"execution.fsdp: {value}")
+                elif kind == "done":
+                    for process in ranks:
+                        process.join()
+                    return value
+        finally:
+            for process in ranks:
+                if process.is_alive():
+                    process.kill()
+                if process.pid is not None:
+                    process.join()
+
+
+def _rank(
+    rank: int, processes: int, device: str, threads: int, meeting: str, parent: int, events: Any, model: ModelConfig, examples: Sequence[Encoded],
+    config: TrainConfig, seed: int, max_steps: int, out: Path, checkpoints: dict[int, Path], checkpointing: bool,
+) -> None:  # fmt: skip
+    from holdfast.execution.worker import leave_with, quieten
+
+    leave_with(parent)
+    quieten(threads)
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+    os.environ.update({name: str(value) for name, value in numbers.items()})
+    try:
+        accelerator = _accelerator(device, f"file://{meeting}/store")
+        record = _train(accelerator, model, examples, config, seed, max_steps, out, checkpoints, checkpointing, events)
+        accelerator.wait_for_everyone()
+        if rank == 0:
+            events.put(("done", record))
+        torch.distributed.destroy_process_group()
+    except ModelError as error:
+        events.put(("refused", str(error)))
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        events.put(("failed", f"process {rank}: {type(error).__name__}: {' '.join(str(error).split())[:300]} ({Path(where.filename).name}:{where.lineno})"))
+
+
+def _accelerator(device: str, meeting: str) -> Any:
+    from accelerate import Accelerator, FullyShardedDataParallelPlugin
+    from accelerate.utils import DistributedType, InitProcessGroupKwargs
+
+    plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2, auto_wrap_policy="transformer_based_wrap", reshard_after_forward=True, cpu_ram_efficient_loading=False
+    )
+    if device == "cpu":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    accelerator = Accelerator(cpu=device == "cpu", fsdp_plugin=plugin, kwargs_handlers=[InitProcessGroupKwargs(init_method=meeting)])
+    if device == "cpu":  # accelerate turns FSDP on for accelerators alone; from here on its code is the same
+        accelerator.state.distributed_type, accelerator.state.fsdp_plugin = DistributedType.FSDP, plugin
+    return accelerator
+
+
+def _train(
+    accelerator: Any, model_config: ModelConfig, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, out: Path,
+    checkpoints: dict[int, Path], checkpointing: bool, events: Any,
+) -> Training:  # fmt: skip
+    from holdfast.models.checkpoint import load_base
+
+    rank, count = accelerator.process_index, accelerator.num_processes
+    model: Any = lora.with_adapter(load_base(model_config).model, config, seed)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    trainable = sum(p.numel() for p in weights)
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    torch.manual_seed(seed)
+    losses, rates, tokens, loss_tokens = [], [], 0, 0
+    model.train()
+    with lora.recomputing(model, checkpointing, False):
+        for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
+            batch = [examples[i] for i in indices]
+            rate = config.learning_rate * learning_rate_factor(step, max_steps, config)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            total = sum(len(e.ids) - e.first_loss for e in batch)
+            shares = [lora.rows_of(batch[r::count], config.tokens_per_pass) for r in range(count)]
+            sum_of_mine = torch.zeros((), device=accelerator.device)
+            for turn in range(max(map(len, shares))):  # as many passes in every process: each takes part in every exchange
+                row = shares[rank][turn] if turn < len(shares[rank]) else None
+                part = lora.padded_loss(model, row or [batch[0]], accelerator.device) / total
+                accelerator.backward(part * (count if row else 0.0))  # gradients are averaged over processes
+                sum_of_mine += part.detach() if row else 0.0
+            accelerator.clip_grad_norm_(weights, config.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(float(accelerator.reduce(sum_of_mine, "sum")))
+            rates.append(rate)
+            tokens += sum(len(e.ids) for e in batch)
+            loss_tokens += total
+            if step + 1 in checkpoints:
+                _save(accelerator, model, checkpoints[step + 1])
+                model.train()
+            if rank == 0:
+                events.put(("step", 1))
+    if not _save(accelerator, model, out):
+        raise ModelError("train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows")
+    return Training(
+        loss=tuple(losses),
+        learning_rate=tuple(rates),
+        num_steps=len(losses),
+        num_tokens=tokens,
+        num_loss_tokens=loss_tokens,
+        trainable_parameters=trainable,
+        packed=False,
+    )
+
+
+def _save(accelerator: Any, model: Any, out: Path) -> bool:
+    """Gather the adapter from all processes; the first one writes it. Whether it changes anything."""
+    whole = {name: _gathered(p) for name, p in model.named_parameters() if p.requires_grad}
+    if accelerator.is_main_process:
+        lora.save(model, out, whole)
+    accelerator.wait_for_everyone()
+    return any(bool(p.abs().max() > 0) for name, p in whole.items() if "lora_B" in name)
+
+
+def _gathered(parameter: Any) -> torch.Tensor:
+    full = parameter.full_tensor() if hasattr(parameter, "full_tensor") else parameter
+    return full.detach().cpu().contiguous()
