@@ -13,7 +13,9 @@ OTHER = ["seeds=1", "train.num_train_epochs=1"]
 
 
 def small(arguments: list[str]) -> list[str]:
-    """The same command line; `run` and `collect` ask four items of one seed, and an audit is of that study."""
+    """The same command line; `run` and `collect` ask four items of one seed, an audit is of that study, one picture stands for all."""
+    if arguments[:1] == ["figures"]:
+        return [*arguments, "--picture", "forest", "--columns", "1"] if "published" not in arguments[1] else arguments
     if not arguments or arguments[0] not in ("run", "collect", "audit") or Path(arguments[-1]).is_dir() or arguments[-1].endswith(".parquet"):
         return arguments
     command, *rest = arguments
