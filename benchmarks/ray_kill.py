@@ -19,7 +19,12 @@ from pathlib import Path
 
 from benchmarks.ray_cluster import Cluster, of_session
 
-STUDY = ["embedded", "seeds=2", "dose={}", "--limit", "12"]
+STUDY = [
+    "embedded", "seeds=2", "dose={}", "--limit", "8",
+    "instruments=[{kind: gsm8k, style: world}, {kind: truthfulqa, style: world}, {kind: imitation, style: world}]",
+    "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 80}]}, "
+    "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 80}]}]",
+]  # fmt: skip
 
 
 def start(out: Path, env: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
