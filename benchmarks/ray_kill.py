@@ -28,10 +28,9 @@ STUDY = [
 
 
 def start(out: Path, env: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "holdfast", "run", *STUDY, "-o", str(out), *arguments],
-        stdout=subprocess.DEVNULL, stderr=(out.parent / f"{out.name}.log").open("wb"), start_new_session=True, env=env,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "holdfast", "run", *STUDY, "-o", str(out), *arguments]
+    with out.with_suffix(".log").open("wb") as log:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True, env=env)
 
 
 def busy(cluster: Cluster, out: Path, machine: int | None = None) -> list[int]:
