@@ -115,7 +115,7 @@ def test_the_how_to_names_the_pictures_the_tables_and_commands_that_can_be_parse
     pictures, tables = (re.findall(r"`([a-z-]+)`", HOW_TO.split(head)[1].split(end)[0]) for head, end in (("6.75 inches):", " - those"), ("**Tables.**", ", and `claims`")))
     assert pictures == list(CAPTIONS) and tables == [t.name for t in tables_of(made.findings(), made.AUDIT)]
     lines = re.findall(r"^holdfast (.+?)(?: +#.*)?$", HOW_TO, re.MULTILINE)
-    assert len(lines) == 5
+    assert len(lines) == 7
     for line in lines:
         name, *arguments = line.split()
         get_command(app).commands[name].make_context(name, arguments)
