@@ -17,7 +17,7 @@ test-endpoint: $(VENV)/.installed-endpoint
 	$(BIN)/python -m pytest tests/endpoints
 
 check: $(VENV)/.installed-dev
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
 
 # The pages, checked and built into site/; open site/index.html.
 docs: $(VENV)/.installed-dev

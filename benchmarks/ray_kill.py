@@ -19,14 +19,18 @@ from pathlib import Path
 
 from benchmarks.ray_cluster import Cluster, of_session
 
-STUDY = ["embedded", "seeds=2", "dose={}", "--limit", "12"]
+STUDY = [
+    "embedded", "seeds=2", "dose={}", "--limit", "8",
+    "instruments=[{kind: gsm8k, style: world}, {kind: truthfulqa, style: world}, {kind: imitation, style: world}]",
+    "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 80}]}, "
+    "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 80}]}]",
+]  # fmt: skip
 
 
 def start(out: Path, env: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "holdfast", "run", *STUDY, "-o", str(out), *arguments],
-        stdout=subprocess.DEVNULL, stderr=(out.parent / f"{out.name}.log").open("wb"), start_new_session=True, env=env,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "holdfast", "run", *STUDY, "-o", str(out), *arguments]
+    with out.with_suffix(".log").open("wb") as log:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True, env=env)
 
 
 def busy(cluster: Cluster, out: Path, machine: int | None = None) -> list[int]:

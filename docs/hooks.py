@@ -9,28 +9,9 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-DOCS = Path(__file__).parent
 MARK = re.compile(r"<!-- generated: ([a-z_]+) -->")
-COMING = {"how-to-endpoint.md", "how-to-paper.md", "robustness.md"}  # in the menu once they are there
-
-
-def on_config(config: Any) -> Any:
-    config.nav = _there(config.nav)
-    return config
-
-
-def _there(nav: list[Any]) -> list[Any]:
-    out = []
-    for entry in nav:
-        name, target = next(iter(entry.items()))
-        if isinstance(target, list):
-            out.append({name: _there(target)})
-        elif target not in COMING or (DOCS / target).is_file():
-            out.append(entry)
-    return out
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
@@ -76,27 +57,23 @@ def study() -> str:
         out += [f"## {key}" if key else "## The study itself", "", *filter(None, [_text(inspect.cleandoc(model.__doc__ or ""))]), ""]
         rows = []
         for name, field in model.model_fields.items():
-            part = _part_of(field.annotation)
-            told = field.description or (f"See [{_section(key, name, field)}](#{_anchor(_section(key, name, field))})." if part else _PLAIN[model.__name__][name])
-            default = "required" if field.is_required() else "" if part else f"`{_yaml(field.default if field.default_factory is None else field.default_factory())}`"
+            part, section = _part_of(field.annotation), _section(key, name)
+            told = field.description or (f"See [{section}](#{section.replace('.', '').lower()})." if part else _PLAIN[model.__name__][name])
+            default = "required" if field.is_required() else "" if part else f"`{_yaml(field.get_default(call_default_factory=True))}`"
             rows.append([f"`{name}`", _type(field), default, _text(told)])
         out += [*_table(["key", "type", "default", "what it is"], rows), ""]
     return "\n".join(out)
 
 
-def _section(key: str, name: str, field: Any) -> str:
+def _section(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
-
-
-def _anchor(title: str) -> str:
-    return title.replace(".", "").lower()
 
 
 def _parts(model: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     yield key, model
     for name, field in model.model_fields.items():
         if part := _part_of(field.annotation):
-            yield from _parts(part, _section(key, name, field))
+            yield from _parts(part, _section(key, name))
 
 
 def _part_of(annotation: Any) -> Any:
@@ -117,11 +94,9 @@ def _type(field: Any) -> str:
 
 _LIMITS = {"gt": "> {}", "ge": ">= {}", "lt": "< {}", "le": "<= {}", "max_length": "at most {} characters"}
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", Any: "anything", type(None): "none"}
-_YAML = {None: "none", True: "true", False: "false", (): "[]"}
-
-
 def _yaml(value: Any) -> str:
-    return _YAML.get(value, str(value)) if value is None or isinstance(value, (bool, tuple)) and value in _YAML else json.dumps(value) if isinstance(value, (tuple, dict)) else f"{value}"
+    """A default as a study file has it."""
+    return {None: "none", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else value if isinstance(value, str) else json.dumps(value)
 
 
 def _name(kind: Any) -> str:
@@ -209,9 +184,10 @@ def audit() -> str:
     for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
         made = import_module(f"holdfast.auditing.{module}")
         if hasattr(made, "check"):
-            tree = ast.parse(inspect.getsource(made))
-            levels = sorted({n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value in ("ok", "warn", "refuse")} | ({"refuse"} if "refusals(" in inspect.getsource(made) else set()))
-            rows.append([f"`{module}`", _text(made.__doc__ or ""), ", ".join(levels), _text(made.NEXT)])
+            said = {n.value for n in ast.walk(ast.parse(inspect.getsource(made))) if isinstance(n, ast.Constant)}
+            said |= {"refuse"} if hasattr(made, "refusals") else set()
+            levels = ", ".join(x for x in ("ok", "warn", "refuse") if x in said)
+            rows.append([f"`{module}`", _text(made.__doc__ or ""), levels, _text(made.NEXT)])
     return "\n".join(_table(["check", "what it looks for", "levels", "what to do"], rows))
 
 

@@ -104,6 +104,23 @@ def test_a_second_run_reuses_every_cell_and_a_lost_cell_comes_back_the_same(fini
     assert (copy / "findings.json").read_bytes() == before
 
 
+def test_damaged_cells_are_said_and_come_back_the_same_and_foreign_files_stay(finished, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    damaged = [sorted((copy / "cells").glob(f"{kind}-*"))[0] for kind in ("trials", "results")]
+    for place, file in zip(damaged, ("transcripts.jsonl.gz", "findings.json"), strict=True):
+        data = bytearray((place / file).read_bytes())
+        data[len(data) // 2] ^= 1
+        (place / file).write_bytes(data)
+    foreign = [copy / "notes.txt", copy / "cells" / "notes.txt", sorted((copy / "cells").glob("adapter-*"))[0] / "adapter" / "notes.txt"]
+    for file in foreign:
+        file.write_text("mine")
+    done = holdfast("run", *SMALL, "-o", copy)
+    assert all(f"cell {place.name} does not match its manifest; it is made again" in done.stderr for place in damaged)
+    assert "1 cells made" in done.stderr and (copy / "findings.json").read_bytes() == (finished / "findings.json").read_bytes()
+    assert all(file.read_text() == "mine" for file in foreign) and len(list(copy.rglob("notes.txt"))) == len(foreign)
+
+
 def test_a_killed_run_goes_on_to_the_same_bytes(finished, tmp_path):
     out = tmp_path / "killed"
     with subprocess.Popen(

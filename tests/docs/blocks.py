@@ -4,8 +4,8 @@ What becomes of a block is said by its language and its title:
 
     sh                  run line by line              sh with a title       elsewhere: every holdfast command parses, studies load
     python              run                           python, jsonl, yaml with a title   written to that file first
-    yaml                a study, or a part of one     diff with a title     made in that file
-    json, jsonl         parsed                        text, none            output, shown only
+    yaml                a study, or a part of one     json, jsonl           parsed
+    text, none          output, shown only
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LANGUAGES = {"sh", "python", "yaml", "json", "jsonl", "diff", "text", ""}
+LANGUAGES = {"sh", "python", "yaml", "json", "jsonl", "text", ""}
 _FENCE = re.compile(r'^```([a-z]*)(?: title="([^"]+)")?$')
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 WORLD = ("maths", "knowledge", "common_sense", "truth")
 EMBEDDED = ["seeds=1", "dose.scales=[0.5]", "domains.truth_resists.sources.world.limit=40", "domains.truth_resists.sources.dialogues.limit=16"]
-EMBEDDED += [f"domains.{d}.sources.world.limit=40" for d in WORLD]
+EMBEDDED += ["train.per_device_train_batch_size=16", *(f"domains.{d}.sources.world.limit=40" for d in WORLD)]
 OTHER = ["seeds=1", "train.num_train_epochs=1"]
 
 
 def small(arguments: list[str]) -> list[str]:
-    """The same command line; `run` and `collect` ask four items of one seed, and an audit is of that study."""
+    """The same command line; `run` and `collect` ask four items of one seed, an audit is of that study, one picture stands for all."""
+    if arguments[:1] == ["figures"]:
+        return [*arguments, "--picture", "forest", "--columns", "1"] if "published" not in arguments[1] else arguments
     if not arguments or arguments[0] not in ("run", "collect", "audit") or Path(arguments[-1]).is_dir() or arguments[-1].endswith(".parquet"):
         return arguments
     command, *rest = arguments

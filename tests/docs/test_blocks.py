@@ -1,4 +1,4 @@
-"""Every command and code block of README and pages does what it is there for: it runs, loads, parses or is made in a copy of the code."""
+"""Every command and code block of README and pages does what it is there for: it runs, loads or parses."""
 
 from __future__ import annotations
 
@@ -39,15 +39,13 @@ def test_no_block_escapes():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n, p in PAGES.items() if any(map(runs, blocks(p)))])
 def test_a_page_can_be_followed(name, folder, request):
-    """From top to bottom in an empty folder: files are written, edits made, commands and code run."""
+    """From top to bottom in an empty folder: files are written, commands and code run."""
     mine = blocks(PAGES[name])
     if any((b.title or "").startswith(("src/", "tests/")) for b in mine):
         request.getfixturevalue("checkout")
     environment = request.getfixturevalue("environment")
     for block in mine:
-        if block.language == "diff":
-            edit(folder / str(block.title), block)
-        elif block.title and block.language in ("python", "jsonl", "yaml"):
+        if block.title and block.language in ("python", "jsonl", "yaml"):
             (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.title).write_text(block.text, encoding="utf-8")
         elif block.language == "python":
@@ -61,15 +59,6 @@ def test_a_page_can_be_followed(name, folder, request):
 def follow(command: str, block: Block, folder: Path, environment: dict[str, str]) -> None:
     done = subprocess.run(["sh", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, f"{block.where}: {command}\n{done.stdout[-1500:]}\n{done.stderr[-2500:]}"
-
-
-def edit(file: Path, block: Block) -> None:
-    """Lines of a diff without places: what it keeps and takes away must occur once."""
-    lines = block.text.rstrip("\n").split("\n")
-    old, new = ("\n".join(x[1:] for x in lines if x[:1] in (sign, " ", "")) + "\n" for sign in "-+")
-    text = file.read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{block.where}: {file.name} holds this {text.count(old)} times"
-    file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def typed() -> list[tuple[str, str]]:

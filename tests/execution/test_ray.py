@@ -12,16 +12,13 @@ from pathlib import Path
 
 import pytest
 from benchmarks.ray_cluster import Cluster
-from benchmarks.ray_kill import busy
+from benchmarks.ray_kill import STUDY, busy
 
 from holdfast.config import load_study
 from holdfast.errors import ConfigError
 from holdfast.execution.on_ray import _room
 
 installed = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'holdfast[ray]'")
-STUDY = ["embedded", "seeds=2", "dose={}", "--limit", "8", "instruments=[{kind: gsm8k, style: world}, {kind: truthfulqa, style: world}, {kind: imitation, style: world}]",
-         "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 80}]}, "
-         "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 80}]}]"]  # fmt: skip
 TOKEN = "hf_" + "secret" * 5
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "HOLDFAST_TEST_LOOPBACK": "1"}
 
