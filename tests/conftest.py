@@ -68,6 +68,12 @@ def llama() -> LlamaForCausalLM:
 
 
 @pytest.fixture(scope="session")
+def make_llama():
+    """(seed, key-value heads) -> a toy Llama."""
+    return toy_llama
+
+
+@pytest.fixture(scope="session")
 def checkpoint_folder(tmp_path_factory) -> str:
     """A checkpoint written to disk in the hub's own layout."""
     folder = tmp_path_factory.mktemp("toy-llama")

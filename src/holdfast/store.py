@@ -93,9 +93,10 @@ class Store:
                     draft.rename(place)
 
     def discard(self, name: str) -> None:
-        """Forget a finished cell, so that it is made again."""
+        """Forget a finished cell, so that it is made again: out of its place in one step, then deleted."""
         self._checked.discard(name)
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+        with suppress(FileNotFoundError), locks.draft(self.folder) as draft:
+            (self.folder / name).rename(draft)
 
     def files(self, place: Path) -> dict[str, str]:
         """{file of a finished cell: its digest}; what else lies in the folder is not the cell's."""

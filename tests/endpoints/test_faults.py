@@ -127,7 +127,7 @@ def test_a_dead_server_ends_the_run_in_one_line_and_keeps_what_was_read(server, 
     asked = requests(200)
     with transport(server, attempts=2, max_failures=5) as wire, pytest.raises(ResourceError, match="gave no answer to 5 requests in a row") as caught:
         Asker(wire, ReplyLog(tmp_path), "here").ask_all(asked)
-    assert "\n" not in str(caught.value) and len(server.arrived) <= 20 + 2 * (5 + 8) and 12 <= len(ReplyLog(tmp_path)) <= 20
+    assert "\n" not in str(caught.value) and len(server.arrived) <= 20 + 2 * (5 + 8 + 8) and 12 <= len(ReplyLog(tmp_path)) <= 20
 
 
 def test_a_refused_key_ends_the_run_in_one_line(server, study, monkeypatch):

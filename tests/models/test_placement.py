@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 
-from conftest import toy_llama
 from holdfast.config import ModelConfig, TrainConfig, load_study
 from holdfast.engine.local import LocalEngine
 from holdfast.errors import ConfigError, ModelError
@@ -66,9 +65,9 @@ def test_an_adapter_is_trained_and_carried_on_a_spread_base(whole, spread, tmp_p
     assert answers(spread.model, spread.chat) == before
 
 
-def test_an_adapter_of_another_shape_is_refused_and_leaves_the_base_alone(spread, tmp_path):
+def test_an_adapter_of_another_shape_is_refused_and_leaves_the_base_alone(spread, make_llama, tmp_path):
     before = answers(spread.model, spread.chat)
-    lora.identity(toy_llama(kv_heads=4), TRAIN, 0, tmp_path / "adapter")
+    lora.identity(make_llama(kv_heads=4), TRAIN, 0, tmp_path / "adapter")
     with pytest.raises(ModelError, match="does not fit"), adapted(spread.model, tmp_path / "adapter"):
         pass
     assert answers(spread.model, spread.chat) == before

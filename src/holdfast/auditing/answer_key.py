@@ -112,4 +112,4 @@ def _reordered(context: AuditContext) -> set[str]:
     trials = Trials.of(context.trials) if context.trials is not None else None
     if trials is None or "rotation" not in trials.column_names:
         return set()
-    return {name for name, rotation in distinct(trials, ["instrument", "rotation"]) if rotation}
+    return {name for name, rotation in distinct(trials, ["instrument", "rotation"]) if rotation is not None and rotation > 0}

@@ -51,7 +51,8 @@ def choice_rates(trials: pa.Table | Trials) -> dict[str, tuple[dict[str, np.ndar
 def _lettered(trials: pa.Table | Trials) -> Iterator[pa.RecordBatch]:
     """Rows whose choice was one of several scored positions."""
     for piece in Trials.of(trials).pieces(["instrument", "model", "item_id", "cluster_id", "label", "form"]):
-        yield piece.filter(pc.and_(pc.greater_equal(piece["label"], 0), pc.equal(piece["form"], "mass")))
+        letter = pc.and_(pc.greater_equal(piece["label"], 0), pc.less(piece["label"], len(LETTERS)))
+        yield piece.filter(pc.and_(letter, pc.equal(piece["form"], "mass")))
 
 
 def _largest(piece: pa.RecordBatch) -> dict[str, int]:

@@ -34,17 +34,20 @@ def num_processes(study: Study) -> int:
     return 1 if pick_device(study.execution.device).type != "cpu" else max(1, len(os.sched_getaffinity(0)))
 
 
-def num_threads(study: Study, num_jobs: int | None = None) -> int:
-    """This process's cores, shared among the worker processes; no more of those than jobs, where that is known."""
-    processes = num_processes(study)
-    return max(1, len(os.sched_getaffinity(0)) // (processes if num_jobs is None else min(processes, num_jobs)))
+def num_threads(study: Study) -> int:
+    """This process's cores, shared among the worker processes; no more of those than the whole study has jobs.
+
+    The jobs that are left don't count: the last bits of an adapter depend on the threads, and a study that goes on is to end in the same bytes.
+    """
+    jobs = 1 + len(study.domains) * study.seeds
+    return max(1, len(os.sched_getaffinity(0)) // min(num_processes(study), jobs))
 
 
 def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say) -> Work:
     """When this process is interrupted, workers keep the state of an adapter in training, and end. Raises ResourceError if the system ends a worker."""
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
-    made = Work(threads=num_threads(study, len(jobs)))
+    made = Work(threads=num_threads(study))
     stop = threading.Event()
     drain = threading.Thread(target=_drain, args=(events, progress, say, stop), daemon=True)
     drain.start()

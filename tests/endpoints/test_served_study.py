@@ -14,7 +14,9 @@ import pytest
 import yaml
 from server import Abilities, Server, load, random_faults
 
-from holdfast import cli
+from holdfast import cli, pipeline
+from holdfast.config import Study
+from holdfast.execution.keys import study_keys
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 KEY = "sk-very-secret-0123456789"
@@ -122,12 +124,14 @@ def test_the_key_is_sent_and_stands_nowhere(server, whole):
     assert all(KEY.encode() not in p.read_bytes() for p in out.parent.rglob("*") if p.is_file()) and KEY not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_second_run_asks_nothing_but_what_the_server_can_do(server, whole):
     before = len(server.arrived)
     done = holdfast("run", whole[0] / "study.yaml", "-o", whole[0], HOLDFAST_API_KEY=KEY)
     assert "0 cells made" in done.stderr and len(server.arrived) - before < 12
 
 
+@pytest.mark.slow
 def test_a_killed_run_under_faults_asks_only_what_is_missing_and_ends_with_the_same_findings(server, whole, tmp_path):
     server.answered.clear()
     server.fault = random_faults(0.15, 3)
@@ -147,13 +151,25 @@ def test_a_killed_run_under_faults_asks_only_what_is_missing_and_ends_with_the_s
     assert len(kept) == len(set(kept)) and len(kept) <= sum(server.answered.values()) <= len(kept) + 2 * 12 + 8
 
 
+def here(study, out):
+    """The run without its worker process: what it says, and how it ends."""
+    study = Study.model_validate(study)
+    said = []
+    cells, plan = pipeline._prepare(study, out, said.append)
+    for key in study_keys(study):
+        cells.trials(key)
+    cells.transport.close()
+    return pipeline.conclude(cells, out, plan, [], said.append), said
+
+
 def test_requests_that_keep_failing_are_missing_answers_and_are_asked_for_again(server, tmp_path):
-    study = behind(server.url, domains=[])
+    study, out = behind(server.url, domains=[]), tmp_path / "out"
     study["execution"]["endpoint"] |= {"attempts": 2}
+    study["instruments"] = [{"kind": k, "style": "world", "limit": 4} for k in ("mmlu", "imitation")]
     broken = []
 
     def fault(number, route, body):
-        """Every reply to three requests of one token, whoever asks."""
+        """Three prompts that are never answered."""
         if body is None or not body.get("echo") or len(body["prompt"]) < 25:
             return None
         name = json.dumps(body["prompt"])
@@ -162,20 +178,42 @@ def test_requests_that_keep_failing_are_missing_answers_and_are_asked_for_again(
         return (500, "oh") if name in broken else None
 
     server.fault = fault
-    study["instruments"] = [{"kind": k, "style": "world", "limit": 4} for k in ("mmlu", "imitation")]
-    file, out = write(tmp_path, study), tmp_path / "out"
-    done = holdfast("run", file, "-o", out, code=3)
-    assert "answers are missing, their requests failed; run again to ask for those alone" in done.stderr
-    rows = trials(out).values()
-    missing = [r for r in rows if r["outcome"] == "unparsed"]
+    outcome, _ = here(study, out)
+    server.fault = lambda *_: None
+    assert outcome.failures and all("answers are missing, their requests failed; run again to ask for those alone" in f for f in outcome.failures)
+    missing = [r for r in trials(out).values() if r["outcome"] == "unparsed"]
     asked = json.loads((out / "environment.json").read_text())["endpoint"]["requests"]
     assert missing and sum(r["missing answers"] for r in asked.values()) >= 1 and sum(r.get("failed", 0) for r in asked.values()) == 3
     assert all(r[n] != r[n] for r in missing for n in ("p_gold", "p_suggested", "score", "margin", "kappa", "loglik_gold"))
-    server.fault = lambda *_: None
     before = len(server.arrived)
-    again = holdfast("run", file, "-o", out)
-    assert "they are asked for again" in again.stderr and len(server.arrived) - before < 20
+    again, said = here(study, out)
+    assert any("they are asked for again" in line for line in said) and not again.failures and len(server.arrived) - before < 20
     assert not [r for r in trials(out).values() if r["outcome"] == "unparsed"]
+
+
+def test_a_server_without_log_probabilities_is_measured_in_the_generated_form(server, tmp_path):
+    server.can = Abilities(echo=False, prompt_logprobs=False, top=0)
+    study = behind(server.url)
+    study["instruments"] = [{"kind": k, "style": "world", "limit": 4} for k in ("gsm8k", "mmlu", "imitation", "feedback", "doubt")]
+    outcome, _ = here(study, tmp_path / "out")
+    server.can = Abilities()
+    rows = list(trials(tmp_path / "out").values())
+    assert {r["form"] for r in rows} == {"generated"} and all(r["kappa"] != r["kappa"] and r["margin"] != r["margin"] for r in rows)
+    assert {r["p_gold"] for r in rows if r["p_gold"] == r["p_gold"]} <= {0.0, 1.0} and sum(r["outcome"] == "unparsed" for r in rows) < 0.3 * len(rows)
+    about = json.loads((tmp_path / "out" / "environment.json").read_text())["endpoint"]
+    assert (about["form"], about["scoring"]) == ("generated", "generated")
+    assert "they are in the <b>generated form</b>" in (tmp_path / "out" / "report.html").read_text()
+    identity = next(a for a in outcome.findings["adapters"] if a["name"] == "identity")
+    assert all(c["estimate"] in (0, None) for c in [*identity["gains"].values(), *identity["shifts"].values()])
+
+
+def test_plan_counts_the_requests(server, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["holdfast", "plan", str(write(tmp_path, behind(server.url))), "--json", "-o", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    found = json.loads(capsys.readouterr().out)
+    assert not end.value.code and found["form"] == "mass" and found["models"] == 3 and not (tmp_path / "out").exists()
+    assert found["requests per model"]["mmlu"] == 4 * found["prompts"]["mmlu"] and found["requests per model"]["gsm8k"] == 2
 
 
 @pytest.mark.parametrize(("change", "words"), [
