@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 WORLD = ("maths", "knowledge", "common_sense", "truth")
-EMBEDDED = ["seeds=1", "dose.scales=[0.5]", "domains.truth_resists.sources.world.limit=40", "domains.truth_resists.sources.dialogues.limit=16"]
+EMBEDDED = ["seeds=1", "dose.scales=[0.5]", "dose.domains=[maths]", "domains.truth_resists.sources.world.limit=40", "domains.truth_resists.sources.dialogues.limit=16"]
 EMBEDDED += ["train.per_device_train_batch_size=16", *(f"domains.{d}.sources.world.limit=40" for d in WORLD)]
 OTHER = ["seeds=1", "train.num_train_epochs=2"]
 INSIST = ["seeds=1", "domains.truth.sources.world.limit=130"]
