@@ -130,6 +130,7 @@ class Run:
         if self.left:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.reader.join(10)
+        self.process.stderr.close()
         return code
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -29,6 +30,7 @@ PASSED_ON = (
 )  # fmt: skip
 _OBJECT_STORE = 80 * 2**20  # bytes; Ray's least, as nothing is kept in it
 _POLL = 1.0  # seconds
+_ANSWER = 30.0  # seconds for a cluster to say that it is there
 _PATIENCE = 600.0  # seconds without any worker
 _VISIBLE = 120.0  # seconds until a folder's new entries are seen by every machine (NFS attribute caches: 60)
 
@@ -273,14 +275,14 @@ def _connected(study: Study, heed: Callable[[], None]) -> Iterator[Any]:
     given["runtime_env"] = {"env_vars": {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}}
     if address == "local":
         given |= {"num_cpus": len(os.sched_getaffinity(0)), "object_store_memory": _OBJECT_STORE, "include_dashboard": False}
+    else:
+        _answers(address)
+        heed()
     try:
         ray.init(**given)
         heed()
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"execution.address: {address}: no Ray cluster answers ({_first_line(error)}); start one with ray start --head, "
-            "or set execution.address=local for one on this machine"
-        ) from None
+        raise _silent(address, _first_line(error)) from None
     except BaseException:
         ray.shutdown()
         raise
@@ -288,6 +290,25 @@ def _connected(study: Study, heed: Callable[[], None]) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _answers(address: str) -> None:
+    """Raises ConfigError unless a cluster is there. Asked in a process that can be left: ray.init waits minutes for a dead one's address."""
+    where = [] if address == "auto" else ["--address", address]
+    try:
+        done = subprocess.run([sys.executable, "-m", "ray.scripts.scripts", "health-check", *where], capture_output=True, text=True, timeout=_ANSWER)
+    except subprocess.TimeoutExpired:
+        raise _silent(address, f"nothing within {_ANSWER:.0f} s") from None
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        raise _silent(address, said[-1][:200] if said else f"exit code {done.returncode}")
+
+
+def _silent(address: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"execution.address: {address}: no Ray cluster answers ({why}); start one with ray start --head, "
+        "or set execution.address=local for one on this machine"
+    )
 
 
 def _gpus(ray: Any, study: Study) -> float:
