@@ -9,8 +9,11 @@ from pathlib import Path
 WORLD = ("maths", "knowledge", "common_sense", "truth")
 EMBEDDED = ["seeds=1", "dose.scales=[0.5]", "dose.domains=[maths]", "domains.truth_resists.sources.world.limit=40", "domains.truth_resists.sources.dialogues.limit=16"]
 EMBEDDED += ["train.per_device_train_batch_size=16", *(f"domains.{d}.sources.world.limit=40" for d in WORLD)]
-OTHER = ["seeds=1", "train.num_train_epochs=2"]
-INSIST = ["seeds=1", "domains.truth.sources.world.limit=130"]
+EMBEDDED += ["execution.processes=1"]  # a worker more is a torch imported more
+OTHER = ["seeds=1", "train.num_train_epochs=2", "execution.processes=1"]
+INSIST = ["seeds=1", "domains.truth.sources.world.limit=130", "execution.processes=1"]
+WORLD1 = ["seeds=1", "dose={}", "execution.processes=1", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 40}]}, "
+          "{name: identity, role: 'null', identity: true}]"]  # fmt: skip
 
 
 def small(arguments: list[str]) -> list[str]:
@@ -21,7 +24,7 @@ def small(arguments: list[str]) -> list[str]:
         return arguments
     command, *rest = arguments
     named = next((a for a in rest if not a.startswith("-")), "embedded")
-    settings = EMBEDDED if named == "embedded" else INSIST if named == "insist.yaml" else OTHER
+    settings = WORLD1 if "model.name=world:1" in rest else EMBEDDED if named == "embedded" else INSIST if named == "insist.yaml" else OTHER
     place = rest.index(named) + 1 if named in rest else 0
     limit = ["--limit", "4" if named == "embedded" else "2"] if command != "audit" else []
     return [command, *rest[:place], *([] if named in rest else [named]), *settings, *rest[place:], *limit]
