@@ -10,7 +10,7 @@ run: $(VENV)/.installed
 	$(BIN)/holdfast run $(STUDY)
 
 test: $(VENV)/.installed-dev $(VENV)/.chromium check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 # llama.cpp's server, compiled from its sources (a C++ compiler and about 20 minutes of one core the first time), against our own numbers.
 test-endpoint: $(VENV)/.installed-endpoint

@@ -9,6 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -16,9 +17,18 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from holdfast.models.chat import ChatFormat
 
-# Every Python process a test starts loads tests/blocked/sitecustomize.py.
+hypothesis.settings.register_profile("tests", deadline=None)  # tests prove, they do not time
+hypothesis.settings.load_profile("tests")
+
 BLOCKED = str(Path(__file__).parent / "blocked")
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [BLOCKED, os.environ.get("PYTHONPATH")]))
+
+
+def pytest_configure(config):
+    """Every Python process a test starts loads tests/blocked/sitecustomize.py; pytest-xdist's own do not, what they reach is pytest-socket's to say."""
+    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [BLOCKED, os.environ.get("PYTHONPATH")]))
+
+
 WORDS = "one two three four five six seven eight nine ten what is the answer A B C D yes no . ?".split()
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{{ ' <|' + m.role + '|> ' + m.content + ' </s>' }}{% endfor %}"
