@@ -63,8 +63,8 @@ class _Hang(BaseException):
 class Runner:
     """Runs cases in this process; what is written to file descriptor 2 counts as well as what is written to sys.stderr."""
 
-    def __init__(self, scratch: Path):
-        self.scratch, self.number, self.err = scratch, 0, io.StringIO()
+    def __init__(self, scratch: Path, seconds: int = SECONDS):
+        self.scratch, self.seconds, self.number, self.err = scratch, seconds, 0, io.StringIO()
 
     def __call__(self, case: Case) -> Result:
         from holdfast import cli
@@ -77,10 +77,10 @@ class Runner:
         old = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
 
         def hang(*_: object) -> None:
-            raise _Hang(f"took more than {SECONDS} s")
+            raise _Hang(f"took more than {self.seconds} s")
 
         signal.signal(signal.SIGALRM, hang)
-        signal.alarm(SECONDS)
+        signal.alarm(self.seconds)
         began, argv, saved = self.err.tell(), sys.argv, os.dup(2)
         try:
             with tempfile.TemporaryFile() as raw:
@@ -115,7 +115,7 @@ class Runner:
 def finished_run(folder: Path) -> Path:
     """A small study run to its end, for the cases that damage one."""
     (folder / "small.yaml").write_text(SMALL)
-    result = Runner(folder)(
+    result = Runner(folder, 600)(
         Case("run", "good", lambda _: ["run", str(folder / "small.yaml"), "-o", str(folder / "run"), "--offline"], must=False)
     )
     assert result.code == 0, (result.lines, result.trace)
