@@ -198,7 +198,7 @@ def conclude(cells: Cells, out: Path, plan: Plan, failures: list[str], say: Call
         "code": ANALYSIS_CODE,
         "domains": [d.model_dump(mode="json") for d in study.domains],
         "failures": len(failures),
-        **({"incomplete": lacking} if (lacking := cells.incomplete(parts)) else {}),
+        **({"incomplete": lacking} if (lacking := cells.incomplete([place for _, _, place in parts])) else {}),
     }
     name = store.name("results", identity)
     place = store.find(name)

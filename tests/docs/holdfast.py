@@ -12,8 +12,8 @@ EMBEDDED += ["train.per_device_train_batch_size=16", *(f"domains.{d}.sources.wor
 EMBEDDED += ["execution.processes=1"]  # a worker more is a torch imported more
 OTHER = ["seeds=1", "train.num_train_epochs=2", "execution.processes=1"]
 INSIST = ["seeds=1", "domains.truth.sources.world.limit=130", "execution.processes=1"]
-WORLD1 = ["seeds=1", "dose={}", "execution.processes=1", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 40}]}, "
-          "{name: identity, role: 'null', identity: true}]"]  # fmt: skip
+TWO = "[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 40}]}, {name: identity, role: 'null', identity: true}]"
+WORLD1 = ["seeds=1", "dose={}", "execution.processes=1", "train.per_device_train_batch_size=16", f"domains={TWO}"]
 
 
 def small(arguments: list[str]) -> list[str]:
