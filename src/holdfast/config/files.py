@@ -108,7 +108,7 @@ def _first_sentence(error: ValidationError) -> str:
     hidden = isinstance(value, (dict, list, tuple)) or (first["loc"] and first["loc"][-1] in _NEVER_SHOWN)
     shown = "" if hidden else repr(value)
     known = re.findall(r"'([^']*)'", first["msg"]) if first["type"] == "literal_error" else []
-    return f"{where}: {shown + ': ' if shown else ''}{first['msg'].removeprefix('Value error, ')}{near(str(value), known)}"
+    return f"{where}: {shown + ': ' if shown else ''}{first['msg'].removeprefix('Value error, ')}{near(value, known) if isinstance(value, str) else ''}"
 
 
 def schema_json() -> str:

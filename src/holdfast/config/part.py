@@ -27,7 +27,7 @@ class Part(BaseModel):
 
 def near(word: str, known: list[str]) -> str:
     """`; did you mean ...?` for the known word that is nearest, if one is near."""
-    near = difflib.get_close_matches(word, known, 1)
+    near = difflib.get_close_matches(word[:100], known, 1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
