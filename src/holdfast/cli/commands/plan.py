@@ -52,6 +52,9 @@ def plan(
         found = on_device(study, materials, device_memory, device_tflops)
         found["detectable, points"] = detectable(study, materials)
     else:
+        from holdfast.models.checkpoint import pick_device
+
+        pick_device(study.execution.device)  # refused before anything is said
         say("a part of the study is tried on this machine, to see what it takes")
         found = estimate(study, out or Path("runs") / study.name)
     print(json.dumps(found, indent=1) if as_json else "\n".join(lines(found)))
