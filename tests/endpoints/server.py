@@ -6,6 +6,7 @@ In a test's own process (`Server`), or as one of its own: python tests/endpoints
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import json
 import random
@@ -254,6 +255,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _empty(self, *_):
         self._raw(b'{"choices": []}')
+
+    def _encoded(self, *_):
+        data = gzip.compress(b"{}")
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def _deep(self, *_):
         self._raw(b"[" * 100_000)

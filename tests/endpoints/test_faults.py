@@ -130,6 +130,34 @@ def test_a_dead_server_ends_the_run_in_one_line_and_keeps_what_was_read(server, 
     assert "\n" not in str(caught.value) and len(server.arrived) <= 20 + 2 * (5 + 8 + 8) and 12 <= len(ReplyLog(tmp_path)) <= 20
 
 
+def test_a_dead_server_is_asked_no_more_than_it_was_said(server, tmp_path):
+    """One request at a time: nothing is in flight beside it, and every number is known."""
+    server.fault = lambda number, route, body: "reset" if number >= 20 else None
+    with transport(server, attempts=2, max_failures=5, concurrency=1) as wire, pytest.raises(ResourceError, match="no answer to 5 requests in a row"):
+        Asker(wire, ReplyLog(tmp_path), "here").ask_all(requests(200))
+    assert len(server.arrived) == 20 + 2 * 5 and len(ReplyLog(tmp_path)) == 20
+
+
+def test_an_attempt_is_not_spent_on_a_connection_that_is_being_closed(server):
+    """A malformed reply closes its connection: others wait in the pool for one, and none of them is given that."""
+    asked = requests(240)
+    bad = {name(r.body) for r in asked[::2]}
+    server.fault = lambda number, route, body: "empty" if name(body) in bad else None
+    with transport(server, attempts=3) as wire:
+        found = Asker(wire, ReplyLog(None), "here").ask_all(asked)
+    came = Counter(name(body) for *_, body in server.arrived)
+    assert {came[b] for b in bad} == {3} and {came[name(r.body)] for r in asked[1::2]} == {1}
+    assert [isinstance(f, Failure) for f in found] == [name(r.body) in bad for r in asked]
+
+
+def test_a_body_in_an_encoding_that_was_not_asked_for_is_no_reply(server):
+    server.fault = lambda number, route, body: "encoded"
+    with transport(server, attempts=2) as wire:
+        (found,) = Asker(wire, ReplyLog(None), "here").ask_all(requests(1))
+    assert found.kind == "malformed" and "encoded as gzip" in found.message and len(server.arrived) == 1
+    assert server.arrived[0][2]["Accept-Encoding"] == "identity"
+
+
 def test_a_refused_key_ends_the_run_in_one_line(server, study, monkeypatch):
     monkeypatch.setenv("SERVER_KEY", KEY)
     server.fault = lambda number, route, body: (401, f"bad key {KEY}\n") if body else None

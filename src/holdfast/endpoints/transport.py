@@ -62,7 +62,7 @@ class Transport:
     ):
         self.base_url, self.server, self.max_bytes = base_url, server, max_bytes
         self._refused, self._key = refused, api_key(server.api_key_env)
-        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
         self._stopped, self._lock = threading.Event(), threading.Lock()
         self._open_from, self._failed_in_a_row, self.gave_up = 0.0, 0, False
         self._loop = asyncio.new_event_loop()
@@ -170,19 +170,23 @@ class Transport:
         """(status, headers, what was read or why not; the body itself where the status is not 200).
 
         A connection on which something came that was not asked for is closed before it serves anybody else: what comes next on it
-        would be taken for the answer to another request.
+        would be taken for the answer to another request. `response.aiter_bytes` would hand it back at the last byte, before that is known,
+        so the stream below it is read, whose bytes are not decoded.
         """
         async with asyncio.timeout(self.server.timeout_seconds):
             async with self._client.stream(method, self.base_url + route, content=content) as response:
                 raw = bytearray()
-                async for chunk in response.aiter_bytes():
+                if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
+                    found: Any = Failure(kind="malformed", message=self.clean(f"a body encoded as {encoding}, which was not asked for"), passing=False)
+                    return response.status_code, response.headers, found
+                async for chunk in response.stream:
                     raw += chunk
                     if len(raw) > self.max_bytes:
-                        found: Any = Failure(kind="malformed", message=f"a body of more than {self.max_bytes} bytes", passing=False)
+                        found = Failure(kind="malformed", message=f"a body of more than {self.max_bytes} bytes", passing=False)
                         return response.status_code, response.headers, found
                 found = bytes(raw) if response.status_code != 200 else self._read(bytes(raw), read)
                 if isinstance(found, Failure):
-                    await response.extensions["network_stream"].aclose()
+                    await _closed(response.extensions["network_stream"])
                 return response.status_code, response.headers, found
 
     def _read(self, raw: bytes, read: Read[T]) -> T | Failure:
@@ -200,6 +204,13 @@ class Transport:
         """One printable line of at most 200 characters, without the key."""
         line = " ".join(self.hide(text).split())
         return "".join(c if c.isprintable() else "?" for c in line)[:200]
+
+
+async def _closed(stream: Any) -> None:
+    """Close a connection, and wait until its pool can see that: the socket goes some turns of the loop later."""
+    await stream.aclose()
+    while not stream.get_extra_info("is_readable"):
+        await asyncio.sleep(0)
 
 
 class BadReply(ValueError):
