@@ -76,11 +76,20 @@ def test_a_command_for_elsewhere_parses_and_its_study_loads(where, command):
     name, *arguments = shlex.split(command)[1:]
     with COMMANDS[name].make_context(name, arguments) as context:
         given = context.params
+        assert not context.args, f"{where}: nothing reads {context.args}"
+    said = [a for a in arguments if not a.startswith("-")]
+    assert all(any(a in _words(value) for value in given.values()) for a in said), f"{where}: an argument is lost in {given}"
     if "arguments" in given:  # a study file of the reader's stands for any study
         words = ["embedded" if a.endswith(".yaml") else a for a in given["arguments"] or []]
         study = study_of(words, given.get("device"), given.get("dtype"), given["limit"], given["seeds"])
+        assert study.domains and study.instruments
         if words and words[0] in recipe_names() and study.model.world_seed is None and ":" not in study.model.name:
             planned(study)
+
+
+def _words(value: object) -> list[str]:
+    """What was typed for a parameter, as it was typed."""
+    return [str(v) for v in value] if isinstance(value, (list, tuple)) else [str(value).removesuffix(".0")]
 
 
 def planned(study: Study) -> None:
