@@ -22,6 +22,7 @@ from holdfast.escape import csv_cell, markdown, plain
 from holdfast.report import figures, paper
 from holdfast.report.charts import MUTED, PALETTE
 from holdfast.report.finished import Finished
+from holdfast.report.numbers import points
 
 WIDTH = 80
 PARTS = (("gains", "Gains"), ("shifts", "Shifts"))
@@ -149,10 +150,9 @@ def _said(cell: dict[str, Any] | None) -> str:
     if cell is None:
         return "not measured"
     word, bounds = cell["verdict"].replace("_", " ") + "*" * bool(cell["negligible"]), cell["bounds"] if "bounds" in cell else None
-    point = lambda x: "unknown" if x is None else f"{100 * x:+.1f}"  # noqa: E731
     if cell["verdict"] == "not_identified" or cell["estimate"] is None:
-        return (f"({point(bounds[0])}, {point(bounds[1])}) " if bounds else "") + word
-    return f"{point(cell['estimate'])} [{point(cell['lower'])}, {point(cell['upper'])}] {word}"
+        return (f"({points(bounds[0])}, {points(bounds[1])}) " if bounds else "") + word
+    return f"{points(cell['estimate'])} [{points(cell['lower'])}, {points(cell['upper'])}] {word}"
 
 
 def text(c: Comparison) -> str:

@@ -11,19 +11,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from holdfast.escape import markdown
+from holdfast.report.numbers import points, share
 from holdfast.store import write_atomic
 
 SCRIPTS = ("vendor-charts.js", "vendor-list.js", "data.js", "viewer.js", "page.js")
 LIST_SCRIPTS = ("vendor-list.js", "data.js", "viewer.js", "page.js")
-
-
-def points(value: float | None) -> str:
-    """A fraction as signed percentage points."""
-    return "unknown" if value is None else f"{100 * value:+.1f}"
-
-
-def share(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:.1f}\u00a0%"
 
 
 def value(cell: dict[str, Any], name: str) -> str:

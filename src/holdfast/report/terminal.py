@@ -11,15 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.escape import plain
+from holdfast.report.numbers import points
 
 WIDTH = 80  # of a pipe, and the narrowest terminal that is laid out for
 NAME, CELL = 16, 20
 STYLES = {"raised": "red", "lowered": "blue", "unchanged": "green", "not_identified": "magenta", "refused": "yellow"}
 TITLES = {"gains": "Gain in accuracy", "shifts": "Shift, positive = more sycophantic"}
-
-
-def points(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:+.1f}"
 
 
 def result_table(findings: dict[str, Any], width: int = WIDTH) -> Group:

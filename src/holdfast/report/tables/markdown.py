@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.escape import markdown
+from holdfast.report.numbers import points
 from holdfast.report.tables.captions import caption
 from holdfast.report.tables.collect import Cell, Effects, Words
 
@@ -26,9 +27,8 @@ def _cell(c: Cell | None) -> str:
     word = c["verdict"].replace("_", " ") + (r"\*" if c["negligible"] else "")
     cover = "unknown" if c["coverage"] is None else f"{100 * c['coverage']:.1f} %"
     about = f"n {c['n'] or 'unknown'}, covered {cover}"
-    point = lambda v: "unknown" if v is None else f"{100 * v:+.1f}"  # noqa: E731
     if c["verdict"] == "not_identified" or c["estimate"] is None:
-        return (f"({point(c['bounds'][0])}, {point(c['bounds'][1])}) " if c["bounds"] else "") + f"{word}; {about}"
+        return (f"({points(c['bounds'][0])}, {points(c['bounds'][1])}) " if c["bounds"] else "") + f"{word}; {about}"
     if c.get("unit") == "nats":
         return f"{c['estimate']:+.3f} nats {word}; {about}"
-    return f"{point(c['estimate'])} [{point(c['lower'])}, {point(c['upper'])}] {word}; {about}"
+    return f"{points(c['estimate'])} [{points(c['lower'])}, {points(c['upper'])}] {word}; {about}"
