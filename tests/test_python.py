@@ -102,6 +102,13 @@ def test_bad_calls_are_refused_in_a_line(tmp_path):
         holdfast.run("embeded")
 
 
+def test_a_published_study_is_analysed_as_the_command_does(tmp_path):
+    found = holdfast.analyze("published:llama2-7b")
+    assert found["adapters"] and found.audit and "Llama-2-7B-Chat" in found._repr_html_() and found.report is None
+    frame = found.to_pandas()
+    assert set(frame.adapter) == {"gsm8k", "mmlu", "truthfulqa", "hellaswag", "combined"} and not set(frame.verdict) & {"raised", "lowered"}
+
+
 def test_every_public_function_says_what_it_raises():
     tree = ast.parse((ROOT / "src" / "holdfast" / "api.py").read_text(encoding="utf-8"))
     public = [n for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]

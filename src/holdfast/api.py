@@ -56,7 +56,7 @@ def probe(
 def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) -> Findings:
     """Findings from trials, without any model.
 
-    `source`: the folder of a run, a trials .parquet, or a table with the columns of `trials.parquet`. `study`: what the trials belong to;
+    `source`: the folder of a run, a trials .parquet, a table with the columns of `trials.parquet`, or published:NAME. `study`: what the trials belong to;
     a run's own study.yaml if None. Raises ConfigError or DataError naming what is missing.
     """
     import pyarrow as pa
@@ -67,6 +67,12 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
     from holdfast.auditing.gather import complete
     from holdfast.facts import study_facts
 
+    if isinstance(source, str) and source.startswith("published:"):
+        from holdfast import published
+
+        name = source.removeprefix("published:")
+        outcome = published.analyse(published.shipped(name), name)
+        return Findings(outcome.findings, audit=outcome.audit)
     folder = None
     if isinstance(source, pa.Table):
         if study is None:
@@ -75,11 +81,11 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
     else:
         file = Path(source) / "trials.parquet" if Path(source).is_dir() else Path(source)
         if not file.is_file():
-            raise ConfigError(f"analyze: {file}: no such table; name a run folder, a trials .parquet or give a table")
-        trials, folder = Trials(file), file.parent
+            raise ConfigError(f"analyze: {file}: no such table; name a run folder, a trials .parquet or published:NAME")
+        folder = file.parent
         study = study if study is not None else str(folder / "study.yaml")
-    facts = study_facts(_study(study))
-    entries = _entries(folder)
+        trials = Trials(file)
+    facts, entries = study_facts(_study(study)), _entries(folder)
     found = analyse(complete(trials), {**facts, "audit": entries})
     return Findings(json.loads(findings_json(found)), audit=entries, folder=folder)
 
@@ -104,6 +110,13 @@ def _study(study: Study | str) -> Study:
 
 
 def _entries(folder: Path | None) -> list[dict[str, Any]]:
+    """What the audit of a run found. Raises ConfigError if its file holds something else."""
     from holdfast.cli.output import load_json
 
-    return load_json(folder / "audit.json") if folder is not None and (folder / "audit.json").is_file() else []
+    file = folder / "audit.json" if folder is not None else None
+    if file is None or not file.is_file():
+        return []
+    found = load_json(file)
+    if not isinstance(found, list) or not all(isinstance(e, dict) and {"check", "level", "claim"} <= e.keys() for e in found):
+        raise ConfigError(f"analyze: {file}: must be a list of what an audit found; the run is damaged, run it again")
+    return found

@@ -93,19 +93,9 @@ def _rescored(path: Path, as_json: bool) -> bool:
 
 
 def _trials(source: Path, study: str | None, as_json: bool) -> bool:
-    from holdfast.analysis import analyze as analyse
-    from holdfast.analysis.trials import Trials
-    from holdfast.auditing.gather import complete
-    from holdfast.cli.output import load_json, show
-    from holdfast.config import load_study
-    from holdfast.facts import study_facts
+    from holdfast import api
+    from holdfast.cli.output import show
 
-    table = source / "trials.parquet" if source.is_dir() else source
-    if not table.is_file():
-        raise ConfigError(f"analyze: {table}: no such table; name a run folder, a trials .parquet or published:NAME")
-    facts = study_facts(load_study(study or str(table.parent / "study.yaml")))
-    audit = load_json(table.parent / "audit.json") if (table.parent / "audit.json").is_file() else []
-    if not isinstance(audit, list) or not all(isinstance(e, dict) and {"check", "level", "claim"} <= e.keys() for e in audit):
-        raise ConfigError(f"analyze: {table.parent / 'audit.json'}: must be a list of what an audit found; the run is damaged, run it again")
-    show(analyse(complete(Trials(table)), {**facts, "audit": audit}), as_json)
-    return any(e["level"] == "refuse" for e in audit)
+    found = api.analyze(source, study=study)
+    show(dict(found), as_json)
+    return any(e["level"] == "refuse" for e in found.audit)
