@@ -58,7 +58,9 @@ def study() -> str:
         rows = []
         for name, field in model.model_fields.items():
             part, section = _part_of(field.annotation), _section(key, name)
-            told = field.description or (f"See [{section}](#{section.replace('.', '').lower()})." if part else _PLAIN[model.__name__][name])
+            told = " ".join(filter(None, [field.description, f"See [{section}](#{section.replace('.', '').lower()})." if part else None]))
+            if not told:
+                raise ValueError(f"{model.__name__}.{name}: a key without words; give its field a description")
             default = "required" if field.is_required() else "" if part else f"`{_yaml(field.get_default(call_default_factory=True))}`"
             rows.append([f"`{name}`", _type(field), default, _text(told)])
         out += [*_table(["key", "type", "default", "what it is"], rows), ""]
@@ -117,40 +119,6 @@ def _name(kind: Any) -> str:
     return "mapping" if _part_of(kind) else str(kind)
 
 
-# What names and defaults do not say of keys that have no description of their own.
-_PLAIN = {
-    "Study": {
-        "name": "Names the run folder (`runs/NAME`) and the report.",
-        "seeds": "Adapters trained of every domain, with seeds 0, 1, ...; at least 3 for a verdict.",
-    },
-    "ModelConfig": {"dtype": "In which the base is loaded."},
-    "TrainConfig": {
-        "r": "Rank of the update.", "lora_alpha": "The update is added with weight lora_alpha / r.", "lora_dropout": "Dropout before the update.",
-        "target_modules": "Modules that get an update, by name; all-linear: every linear layer but the head.",
-        "learning_rate": "Peak of AdamW's.", "num_train_epochs": "Passes over a domain's rows.", "lr_scheduler_type": "How the rate falls after the warm-up.",
-        "warmup_ratio": "Share of the steps at a rising rate.", "weight_decay": "AdamW's.", "max_grad_norm": "Norm to which gradients are clipped.",
-        "gradient_accumulation_steps": "Batches whose gradients make one step.", "max_length": "Tokens at which a training row is cut.",
-        "completion_only_loss": "Loss on the reply alone; off: on the prompt too (a published defect).",
-        "train_eos": "The end token is trained; off: it is not (a published defect).", "shuffle": "Rows are shuffled before every epoch, and parts with one another.",
-        "trainer": "Own trainer, or TRL's SFTTrainer (`holdfast[trl]`).",
-    },
-    "SourceConfig": {
-        "kind": "What the rows are: the world's own text, rows of a benchmark, or dialogues under pressure.",
-        "limit": "At most this many rows, drawn with a fixed seed; none: 4000.", "shuffle_choices": "Options of lettered rows are shown in a seeded random order.",
-    },
-    "DomainConfig": {
-        "name": "Names the adapter everywhere.",
-        "role": "domain: in the families that carry claims; control and null: exploratory.", "own_benchmark": "The instrument this domain should raise.",
-        "sources": "See [domains.sources](#domainssources).",
-    },
-    "InstrumentConfig": {
-        "kind": "Benchmark or axis.", "style": "Words in which lettered questions are put: the world's, a chat's, or lm-eval's.",
-        "limit": "At most this many items, drawn with item_seed; none: all (400 of the world's).", "options": "Options of the instrument itself, such as `rotations` of mmlu.",
-    },
-    "StatsConfig": {
-        "equivalence_band": "Fractions; an effect whose 90 % interval lies inside is called unchanged.", "level": "Level of the printed intervals.",
-    },
-}  # fmt: skip
 
 
 def instruments() -> str:

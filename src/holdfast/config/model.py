@@ -33,7 +33,7 @@ class ModelConfig(Part):
     scoring: Literal["auto", "echo", "prompt_logprobs", "next_token", "generated"] = Field(
         "auto", description="For an endpoint: how answers that are scored elsewhere are read; auto: the first that the server can do."
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="In which the base is loaded.")
     quantization: Literal["nf4"] | None = Field(None, description="nf4: the frozen base in 4 bits (bitsandbytes); adapters stay as they are.")
     trust_remote_code: bool = Field(False, description="Run code that comes with the checkpoint.")
     chat_template: str | None = Field(None, description="File with a Jinja chat template, for a model that has none.")
@@ -79,27 +79,27 @@ class DataConfig(Part):
 class TrainConfig(Part):
     """One adapter's training. LoRA names are PEFT's, optimisation names are those of transformers' TrainingArguments."""
 
-    r: PositiveInt = 16
-    lora_alpha: PositiveFloat = 32.0
-    lora_dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    target_modules: str | tuple[str, ...] = "all-linear"
-    learning_rate: PositiveFloat = 2e-4
-    num_train_epochs: PositiveFloat = 3.0
-    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "cosine"
-    warmup_ratio: float = Field(0.03, ge=0.0, lt=1.0)
+    r: PositiveInt = Field(16, description="Rank of the update.")
+    lora_alpha: PositiveFloat = Field(32.0, description="The update is added with weight lora_alpha / r.")
+    lora_dropout: float = Field(0.0, ge=0.0, lt=1.0, description="Dropout before the update.")
+    target_modules: str | tuple[str, ...] = Field("all-linear", description="Modules that get an update, by name; all-linear: every linear layer but the head.")
+    learning_rate: PositiveFloat = Field(2e-4, description="Peak of AdamW's.")
+    num_train_epochs: PositiveFloat = Field(3.0, description="Passes over a domain's rows.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field("cosine", description="How the rate falls after the warm-up.")
+    warmup_ratio: float = Field(0.03, ge=0.0, lt=1.0, description="Share of the steps at a rising rate.")
     warmup_steps: NonNegativeInt | None = Field(None, description="Overrides warmup_ratio.")
-    weight_decay: float = Field(0.0, ge=0.0)
-    max_grad_norm: PositiveFloat = 1.0
+    weight_decay: float = Field(0.0, ge=0.0, description="AdamW's.")
+    max_grad_norm: PositiveFloat = Field(1.0, description="Norm to which gradients are clipped.")
     per_device_train_batch_size: PositiveInt = Field(
         16, description="Examples whose gradients make one optimiser step, with accumulation."
     )
-    gradient_accumulation_steps: PositiveInt = 1
+    gradient_accumulation_steps: PositiveInt = Field(1, description="Batches whose gradients make one step.")
     tokens_per_pass: PositiveInt = Field(4096, description="Padded tokens in one forward pass; lower it when memory is short.")
-    max_length: PositiveInt = 512
-    completion_only_loss: bool = True
-    train_eos: bool = True
+    max_length: PositiveInt = Field(512, description="Tokens at which a training row is cut.")
+    completion_only_loss: bool = Field(True, description="Loss on the reply alone; off: on the prompt too (a published defect).")
+    train_eos: bool = Field(True, description="The end token is trained; off: it is not (a published defect).")
     chat_template: bool = Field(
         True, description="Off: turns are written one under the other, without the template (a published defect)."
     )
-    shuffle: bool = True
-    trainer: Literal["holdfast", "trl"] = "holdfast"
+    shuffle: bool = Field(True, description="Rows are shuffled before every epoch, and parts with one another.")
+    trainer: Literal["holdfast", "trl"] = Field("holdfast", description="Own trainer, or TRL's SFTTrainer (`holdfast[trl]`).")

@@ -31,8 +31,8 @@ class SourceConfig(Part):
     split: str | None = Field(None, description="Split name, a slice of it by rows, or both: validation[:600].")
     split_seed: NonNegativeInt | None = Field(None, description="Shuffle the split with this seed before the slice is cut.")
     domain: str | None = Field(None, description="World domain whose text is drawn.")
-    limit: PositiveInt | None = None
-    shuffle_choices: bool = True
+    limit: PositiveInt | None = Field(None, description="At most this many rows, drawn with a fixed seed; none: 4000.")
+    shuffle_choices: bool = Field(True, description="Options of lettered rows are shown in a seeded random order.")
     axis: Literal["imitation", "feedback", "doubt", "all"] | None = Field(
         None, description="For dialogues: the axis they are about; all: a third each."
     )
@@ -43,10 +43,10 @@ class SourceConfig(Part):
 
 
 class DomainConfig(Part):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)
-    role: Literal["domain", "control", "null"] = "domain"
-    own_benchmark: str | None = None
-    sources: tuple[SourceConfig, ...] = ()
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100, description="Names the adapter everywhere.")
+    role: Literal["domain", "control", "null"] = Field("domain", description="domain: in the families that carry claims; control and null: exploratory.")
+    own_benchmark: str | None = Field(None, description="The instrument this domain should raise.")
+    sources: tuple[SourceConfig, ...] = Field((), description="Rows it is trained on.")
     parts: tuple[str, ...] = Field((), description="Domains whose rows are joined (a combined domain).")
     match_steps_of: str | None = Field(None, description="Train for exactly as many steps as this domain.")
     identity: bool = Field(False, description="An adapter that is not trained at all (zero B).")
@@ -64,11 +64,11 @@ class InstrumentConfig(Part):
     split: str | None = Field(None, description="Split name, a slice of it by rows, or both: validation[600:].")
     split_seed: NonNegativeInt | None = Field(None, description="Shuffle the split with this seed before the slice is cut.")
     form: str | None = Field(None, description="Which items an axis makes of its rows: sycophancy_eval, trivia (open questions), lettered or as_given.")
-    style: Literal["world", "chat", "lm_eval"] = "chat"
+    style: Literal["world", "chat", "lm_eval"] = Field("chat", description="Words in which lettered questions are put: the world's, a chat's, or lm-eval's.")
     shots: NonNegativeInt = Field(0, description="Solved examples shown before each question (gsm8k, mmlu).")
     shots_split: str | None = Field(None, description="Split the solved examples come from, for example train or dev.")
-    limit: PositiveInt | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
+    limit: PositiveInt | None = Field(None, description="At most this many items, drawn with item_seed; none: all (400 of the world's).")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of the instrument itself, such as `rotations` of mmlu.")
 
 
 class DoseConfig(Part):
@@ -91,8 +91,8 @@ class DoseConfig(Part):
 
 
 class StatsConfig(Part):
-    equivalence_band: PositiveFloat = 0.03
-    level: float = Field(0.95, gt=0.5, lt=1)
+    equivalence_band: PositiveFloat = Field(0.03, description="Fractions; an effect whose 90 % interval lies inside is called unchanged.")
+    level: float = Field(0.95, gt=0.5, lt=1, description="Level of the printed intervals.")
     planned_gain_sd: tuple[float, float, float] = Field(
         (0.02, 0.3, 0.15), description="Assumed standard deviations of a gain between seeds, clusters, and of both together (plan)."
     )
@@ -104,13 +104,13 @@ class StatsConfig(Part):
 class Study(Part):
     """Everything that decides a study's numbers, and how it is carried out."""
 
-    name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, description="Names the run folder (`runs/NAME`) and the report.")
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     domains: tuple[DomainConfig, ...]
     instruments: tuple[InstrumentConfig, ...]
-    seeds: PositiveInt = 3
+    seeds: PositiveInt = Field(3, description="Adapters trained of every domain, with seeds 0, 1, ...; at least 3 for a verdict.")
     dose: DoseConfig = DoseConfig()
     item_seed: NonNegativeInt = Field(99, description="Seed from which evaluation items are drawn.")
     stats: StatsConfig = StatsConfig()
