@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import ConfigError
+from holdfast.sources import forms
 from holdfast.sources.rows import HUB, SUFFIXES
 
 DEPTH, MOST_FILES = 4, 2000
@@ -111,12 +112,4 @@ def _kind(row: dict[str, Any], file: Path) -> str | None:
         if stem in _AXES:
             return _AXES[stem]
         return "doubt" if "correct_letter" in base else "imitation" if "incorrect_answer" in base else "feedback" if "text" in base else None
-    if "mc1_targets" in row:
-        return "truthfulqa"
-    if "endings" in row and "label" in row:
-        return "hellaswag"
-    if {"question", "choices", "answer"} <= row.keys():
-        return "mmlu"
-    if "question" in row and "####" in str(row.get("answer", "")):
-        return "gsm8k"
-    return None
+    return forms.form_of(row)

@@ -2,7 +2,7 @@
 
 `read(row)` gives named fields, `question` or `context` among them, and raises DataError naming file, line and field. `example(fields, asked)`
 says what the user and the assistant say; a form without it has `choices` and `gold`, and is learnt as a lettered question. The instrument of the
-form's name, if there is one, makes its items of the same fields.
+form's name, if there is one, makes its items of the same fields. `knows(row)`, if it is there, tells rows of this form by their names of fields.
 """
 
 from __future__ import annotations
@@ -48,6 +48,15 @@ def form(name: str) -> Form:
         raise ConfigError(f"data: no reader for {name!r}; available: {', '.join(names())}")
     module = importlib.import_module(f"{__name__}.{name}")
     return Form(name, module.read, getattr(module, "example", lettered))
+
+
+def form_of(row: Row) -> str | None:
+    """The first form, by name, that knows a row."""
+    for name in names():
+        knows = getattr(importlib.import_module(f"{__name__}.{name}"), "knows", None)
+        if knows is not None and knows(row):
+            return name
+    return None
 
 
 def lettered(fields: dict[str, Any], asked: Asked) -> Example:

@@ -11,6 +11,10 @@ from holdfast.sources.forms import Asked
 from holdfast.sources.rows import Row
 
 
+def knows(row: Row) -> bool:
+    return "question" in row and "####" in str(row.get("answer", ""))
+
+
 def read(row: Row) -> dict[str, Any]:
     answer = fields.text(row, "answer")
     if "####" not in answer:

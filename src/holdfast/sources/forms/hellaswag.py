@@ -13,6 +13,10 @@ from holdfast.sources.rows import Row
 _TAG = re.compile(r"\[.*?\]")
 
 
+def knows(row: Row) -> bool:
+    return "endings" in row and "label" in row
+
+
 def read(row: Row) -> dict[str, Any]:
     # The published harness's preprocessing: titles become sentence ends, other tags vanish.
     clean = lambda text: _TAG.sub("", text.strip().replace(" [title]", ". ")).replace("  ", " ")  # noqa: E731

@@ -8,6 +8,10 @@ from holdfast.sources import fields
 from holdfast.sources.rows import Row
 
 
+def knows(row: Row) -> bool:
+    return {"question", "choices", "answer"} <= row.keys()
+
+
 def read(row: Row) -> dict[str, Any]:
     choices = fields.options(row, "choices", row.get("choices"))
     return {"question": fields.text(row, "question").strip(), "choices": choices, "gold": fields.label(row, "answer", len(choices)),

@@ -9,6 +9,10 @@ from holdfast.sources import fields
 from holdfast.sources.rows import Row
 
 
+def knows(row: Row) -> bool:
+    return "mc1_targets" in row
+
+
 def read(row: Row) -> dict[str, Any]:
     target = row.get("mc1_targets")
     if not isinstance(target, dict):
