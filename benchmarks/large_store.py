@@ -26,6 +26,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from holdfast.config import Study, load_study, resolved
+from holdfast.engine.fit import Fit
 from holdfast.engine.local import Counters
 from holdfast.execution.cells import Cells
 from holdfast.execution.keys import ModelKey, study_keys
@@ -39,7 +40,7 @@ class Drawn:
     """The engine's interface, with drawn answers: right more often than not, and pulled to the suggestion by some conditions."""
 
     def __init__(self, key: ModelKey, told: dict[str, str]):
-        self.told, self.counters, self.watched = told, Counters(), None
+        self.told, self.counters, self.fit, self.watched = told, Counters(), Fit(None), None
         named = ModelKey(None) if key.domain == "identity" else key  # which answers as the base does
         of = np.random.default_rng(zlib.crc32(f"{named.domain}".encode()))
         self.gain, self.pull = (named.dose * of.normal(0, 0.5, 2)) if named.domain else (0.0, 0.0)

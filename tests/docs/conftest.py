@@ -19,7 +19,7 @@ def bench(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("pages")
     (place / "bin").mkdir()
     (place / "runs").mkdir()
-    for name, told in (("holdfast", f'"{sys.executable}" "{ROOT / "tests/docs/holdfast.py"}"'), ("python", f'"{sys.executable}"')):
+    for name, told in (("holdfast", f'"{sys.executable}" "{ROOT / "tests/docs/command.py"}"'), ("python", f'"{sys.executable}"')):
         script = place / "bin" / name
         script.write_text(f'#!/bin/sh\nexec {told} "$@"\n')
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
