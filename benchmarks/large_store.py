@@ -78,7 +78,7 @@ class Drawn:
 class DrawnCells(Cells):
     """Cells of a study, their identities and files the true ones, their contents drawn."""
 
-    def _train(self, domain: str, seed: int, draft: Path, tick: Any) -> None:
+    def _train(self, domain: str, seed: int, draft: Path, tick: Any, name: str) -> None:
         rng, steps = np.random.default_rng([zlib.crc32(domain.encode()), seed]), self.max_steps(domain)
         (draft / "adapter").mkdir()
         (draft / "adapter" / "adapter_config.json").write_text(canonical({"peft_type": "LORA", "r": self.study.train.r}) + "\n")

@@ -96,6 +96,8 @@ def _type(field: Any) -> str:
 
 _LIMITS = {"gt": "> {}", "ge": ">= {}", "lt": "< {}", "le": "<= {}", "max_length": "at most {} characters"}
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", Any: "anything", type(None): "none"}
+
+
 def _yaml(value: Any) -> str:
     """A default as a study file has it."""
     return {None: "none", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else value if isinstance(value, str) else json.dumps(value)
