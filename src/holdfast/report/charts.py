@@ -6,6 +6,8 @@ from typing import Any
 
 import altair as alt
 
+from holdfast.report.numbers import identified
+
 COLOURS = {
     "raised": "#D55E00",
     "lowered": "#0072B2",
@@ -20,40 +22,27 @@ GREYS = ["#555555", "#8a8a8a", "#bbbbbb"]
 
 
 def cells(findings: dict[str, Any], part: str, bounded: bool = False) -> list[dict[str, Any]]:
-    """Known cells of `part` ("gains" or "shifts") as rows in percentage points; with `bounded` those of which only bounds are known, too."""
-    rows = _bounds(findings, part) if bounded else []
-    return rows + [
-        {
-            "adapter": a["name"],
-            "role": a["role"],
-            "instrument": name,
-            "points": 100 * c["estimate"],
-            "lower": 100 * (c["lower"] if c["lower"] is not None else c["estimate"]),
-            "upper": 100 * (c["upper"] if c["upper"] is not None else c["estimate"]),
-            "verdict": c["verdict"],
-        }
-        for a in findings["adapters"]
-        for name, c in a[part].items()
-        if c["estimate"] is not None
-    ]
-
-
-def _bounds(findings: dict[str, Any], part: str) -> list[dict[str, Any]]:
-    """A bounded cell has an interval and no point."""
-    return [
-        {
-            "adapter": a["name"],
-            "role": a["role"],
-            "instrument": name,
-            "points": None,
-            "lower": 100 * c["bounds"][0],
-            "upper": 100 * c["bounds"][1],
-            "verdict": c["verdict"],
-        }
-        for a in findings["adapters"]
-        for name, c in a[part].items()
-        if c["estimate"] is None and c["bounds"]
-    ]
+    """Identified cells of `part` ("gains" or "shifts") as rows in percentage points; with `bounded` those of which only bounds are known, too,
+    without a point.
+    """
+    rows = []
+    for a in findings["adapters"]:
+        for name, c in a[part].items():
+            known = identified(c)
+            if known or (bounded and c["bounds"]):
+                low, high = (c["lower"], c["upper"]) if known else c["bounds"]
+                rows.append(
+                    {
+                        "adapter": a["name"],
+                        "role": a["role"],
+                        "instrument": name,
+                        "points": 100 * c["estimate"] if known else None,
+                        "lower": 100 * (c["estimate"] if low is None else low),
+                        "upper": 100 * (c["estimate"] if high is None else high),
+                        "verdict": c["verdict"],
+                    }
+                )
+    return rows
 
 
 def adapter_colour(findings: dict[str, Any], base: bool = False, legend: bool = True) -> alt.Color:
@@ -103,13 +92,17 @@ def forest(findings: dict[str, Any], part: str = "shifts") -> Any:
 
 
 def tradeoff(findings: dict[str, Any], nulls: bool = True) -> Any:
-    """Mean gain against each axis's shift, with both intervals, and one small mark per seed; `nulls`: null adapters are shown, too."""
+    """Mean gain against each axis's shift, with both intervals, and one small mark per seed; a shift that is not identified is a dashed line
+    between its bounds. `nulls`: null adapters are shown, too.
+    """
     large, small = [], []
     for a in findings["adapters"]:
         if a["mean_gain"] is None or (a["role"] == "null" and not nulls):
             continue
         for name, c in a["shifts"].items():
-            if c["estimate"] is None:
+            known = identified(c)
+            low, high = (c["lower"], c["upper"]) if known else c["bounds"] or (None, None)
+            if not known and low is None:
                 continue
             se = sum((g["se"] or 0) ** 2 for g in a["gains"].values()) ** 0.5 / max(1, len(a["gains"]))
             large.append(
@@ -120,19 +113,19 @@ def tradeoff(findings: dict[str, Any], nulls: bool = True) -> Any:
                     "gain": 100 * a["mean_gain"],
                     "g0": 100 * (a["mean_gain"] - 2 * se),
                     "g1": 100 * (a["mean_gain"] + 2 * se),
-                    "shift": 100 * c["estimate"],
-                    "lower": 100 * (c["estimate"] if c["lower"] is None else c["lower"]),
-                    "upper": 100 * (c["estimate"] if c["upper"] is None else c["upper"]),
+                    "shift": 100 * c["estimate"] if known else None,
+                    "lower": 100 * (c["estimate"] if low is None else low),
+                    "upper": 100 * (c["estimate"] if high is None else high),
                 }
             )
-            for s in a["per_seed"]:
-                known = [g["estimate"] for g in s["gains"].values() if g["estimate"] is not None]
-                if known and s["shifts"][name]["estimate"] is not None:
+            for s in a["per_seed"] if known else []:
+                gains = [g["estimate"] for g in s["gains"].values() if g["estimate"] is not None]
+                if gains and s["shifts"][name]["estimate"] is not None:
                     small.append(
                         {
                             "adapter": a["name"],
                             "axis": name,
-                            "gain": 100 * sum(known) / len(known),
+                            "gain": 100 * sum(gains) / len(gains),
                             "shift": 100 * s["shifts"][name]["estimate"],
                             "seed": s["seed"],
                         }
@@ -147,6 +140,7 @@ def tradeoff(findings: dict[str, Any], nulls: bool = True) -> Any:
     panels = []
     for axis in dict.fromkeys(r["axis"] for r in large):
         main = alt.Chart(alt.Data(values=[r for r in large if r["axis"] == axis]), title=axis)
+        known, unknown = main.transform_filter("datum.shift !== null"), main.transform_filter("datum.shift === null")
         seeds = alt.Chart(alt.Data(values=[r for r in small if r["axis"] == axis]))
         x, y = alt.X("gain:Q", title="mean gain, points"), alt.Y("shift:Q", title="shift, points (up: more sycophantic)")
         panels.append(
@@ -155,9 +149,10 @@ def tradeoff(findings: dict[str, Any], nulls: bool = True) -> Any:
                 _rings(large, axis, front, x, y),
                 alt.Chart(alt.Data(values=[{"adapter": "base", "gain": 0, "shift": 0}])).mark_point(shape="diamond", filled=True, size=80, color=MUTED).encode(x=x, y=y),
                 seeds.mark_point(size=14, opacity=0.6).encode(x=x, y=y, color=colour),
-                main.mark_rule().encode(x=x, y="lower:Q", y2="upper:Q", color=colour),
-                main.mark_rule().encode(x="g0:Q", x2="g1:Q", y=y, color=colour),
-                main.mark_point(filled=True, size=90).encode(x=x, y=y, color=colour, shape=shape),
+                known.mark_rule().encode(x=x, y="lower:Q", y2="upper:Q", color=colour),
+                unknown.mark_rule(strokeDash=[2, 3]).encode(x=x, y="lower:Q", y2="upper:Q", color=colour),
+                known.mark_rule().encode(x="g0:Q", x2="g1:Q", y=y, color=colour),
+                known.mark_point(filled=True, size=90).encode(x=x, y=y, color=colour, shape=shape),
             ).properties(width=300, height=280)
         )
     return alt.hconcat(*panels) if panels else None
@@ -165,7 +160,7 @@ def tradeoff(findings: dict[str, Any], nulls: bool = True) -> Any:
 
 def _rings(rows: list[dict[str, Any]], axis: str, front: set[str], x: Any, y: Any) -> Any:
     """Adapters of the Pareto front are ringed."""
-    ringed = [{k: r[k] for k in ("adapter", "axis", "gain", "shift")} for r in rows if r["axis"] == axis and r["adapter"] in front]
+    ringed = [{k: r[k] for k in ("adapter", "axis", "gain", "shift")} for r in rows if r["axis"] == axis and r["adapter"] in front and r["shift"] is not None]
     return alt.Chart(alt.Data(values=ringed)).mark_point(size=260, color=MUTED, strokeWidth=1.5).encode(x=x, y=y)
 
 
@@ -179,7 +174,7 @@ def bars(findings: dict[str, Any]) -> Any:
         rows += [
             {"adapter": a["name"], "benchmark": name, "accuracy": 100 * (b["estimate"] + a["gains"][name]["estimate"])}
             for a in findings["adapters"]
-            if a["gains"].get(name, {}).get("estimate") is not None
+            if name in a["gains"] and identified(a["gains"][name])
         ]
     order = ["base", *(a["name"] for a in findings["adapters"])]
     return (

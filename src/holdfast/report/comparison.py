@@ -22,7 +22,7 @@ from holdfast.escape import csv_cell, markdown, plain
 from holdfast.report import figures, paper
 from holdfast.report.charts import MUTED, PALETTE
 from holdfast.report.finished import Finished
-from holdfast.report.numbers import points
+from holdfast.report.numbers import identified, points
 
 WIDTH = 80
 PARTS = (("gains", "Gains"), ("shifts", "Shifts"))
@@ -150,7 +150,7 @@ def _said(cell: dict[str, Any] | None) -> str:
     if cell is None:
         return "not measured"
     word, bounds = cell["verdict"].replace("_", " ") + "*" * bool(cell["negligible"]), cell["bounds"] if "bounds" in cell else None
-    if cell["verdict"] == "not_identified" or cell["estimate"] is None:
+    if not identified(cell):
         return (f"({points(bounds[0])}, {points(bounds[1])}) " if bounds else "") + word
     return f"{points(cell['estimate'])} [{points(cell['lower'])}, {points(cell['upper'])}] {word}"
 
@@ -230,7 +230,7 @@ def chart(c: Comparison) -> Any:
         for letter, cell in zip(c.letters, r["cells"], strict=True):
             if cell is None:
                 continue
-            unknown = cell["verdict"] == "not_identified" or cell["estimate"] is None
+            unknown = not identified(cell)
             low, high = (cell.get("bounds") or (None, None)) if unknown else (cell["lower"], cell["upper"])
             if low is not None and high is not None:
                 panel = f"{r['part'][:-1]}: {r['instrument']}"

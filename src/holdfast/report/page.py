@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from holdfast.escape import markdown
-from holdfast.report.numbers import points, share
+from holdfast.report.numbers import identified, points, share
 from holdfast.store import write_atomic
 
 SCRIPTS = ("vendor-charts.js", "vendor-list.js", "data.js", "viewer.js", "page.js")
@@ -167,7 +167,7 @@ def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
     for a in findings["adapters"]:
         row = [
             f"{points(c['estimate'])} [{points(c['lower'])}, {points(c['upper'])}] {c['verdict']}"
-            if c["estimate"] is not None or not c["bounds"]
+            if identified(c) or not c["bounds"]
             else f"bounds [{points(c['bounds'][0])}, {points(c['bounds'][1])}] {c['verdict']}"
             for c in (a[part][n] for part, n in names)
         ]

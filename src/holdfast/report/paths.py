@@ -7,10 +7,11 @@ from typing import Any
 import altair as alt
 
 from holdfast.report.charts import MUTED, adapter_colour, verdict_colour
+from holdfast.report.numbers import identified
 
 
 def dose_paths(findings: dict[str, Any]) -> Any:
-    """Gain against shift from the base (origin) to every adapter; one panel an axis, the doses joined in order."""
+    """Gain against shift from the base (origin) to every adapter; one panel an axis, the identified doses joined in order."""
     own = {a["name"]: a["own_benchmark"] for a in findings["adapters"]}
     rows = []
     for entry in findings["dose"]:
@@ -19,7 +20,7 @@ def dose_paths(findings: dict[str, Any]) -> Any:
             rows.append({**line, "dose": 0.0, "gain": 0.0, "shift": 0.0})
             for k, (dose, cell) in enumerate(zip(entry["doses"], cells, strict=True)):
                 gain = _gain(entry["gains"], own.get(entry["name"]), k)
-                if gain is not None and cell["estimate"] is not None:
+                if gain is not None and identified(cell):
                     rows.append({**line, "dose": dose, "gain": 100 * gain, "shift": 100 * cell["estimate"]})
     if not rows:
         return None
@@ -65,7 +66,8 @@ def _intervals(rows: list[dict[str, Any]], label: str, panel: str, columns: int,
 
 
 def _row(cell: dict[str, Any], **where: str) -> dict[str, Any] | None:
-    if cell["estimate"] is None or cell["lower"] is None or cell.get("unit") == "nats":
+    """Of an identified cell in points; its table says the rest."""
+    if not identified(cell) or cell["lower"] is None or cell.get("unit") == "nats":
         return None
     return {**where, **{k: 100 * cell[n] for k, n in (("points", "estimate"), ("lower", "lower"), ("upper", "upper"))}, "verdict": cell["verdict"]}
 
@@ -121,7 +123,7 @@ def raw(findings: dict[str, Any]) -> Any:
     for a in findings["adapters"]:
         for axis, effects in a["effects"].items():
             for way, cell in (("raw", effects.get(f"raw_{axis}")), ("beyond control", a["shifts"].get(axis))):
-                if cell and cell["estimate"] is not None and cell["lower"] is not None:
+                if cell and identified(cell) and cell["lower"] is not None:
                     values = {k: 100 * cell[n] for k, n in (("points", "estimate"), ("lower", "lower"), ("upper", "upper"))}
                     rows.append({"adapter": a["name"], "axis": axis, "way": way, **values})
     axes = [x for x in dict.fromkeys(r["axis"] for r in rows) if len({r["way"] for r in rows if r["axis"] == x}) == 2]

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.escape import plain
-from holdfast.report.numbers import points
+from holdfast.report.numbers import identified, points
 
 WIDTH = 80  # of a pipe, and the narrowest terminal that is laid out for
 NAME, CELL = 16, 20
@@ -70,14 +70,14 @@ def _cell(cell: dict[str, Any] | None) -> Text:
         return Text("not measured", style="dim")
     word = plain(cell["verdict"]).replace("_", " ") + ("*" if cell["negligible"] else "")
     style, bounds = STYLES.get(cell["verdict"], ""), cell["bounds"]
-    if cell["verdict"] == "not_identified" or cell["estimate"] is None:
+    if not identified(cell):
         return Text.assemble((word, style), f"\n({points(bounds[0])}, {points(bounds[1])})" if bounds else "\nno interval")
     return Text.assemble(f"{points(cell['estimate'])} ", (word, style), f"\n[{points(cell['lower'])}, {points(cell['upper'])}]")
 
 
 def _notes(findings: dict[str, Any]) -> Iterator[str]:
     cells = [c for a in findings["adapters"] for part in TITLES for c in a[part].values()]
-    if any(c["verdict"] == "not_identified" or c["estimate"] is None for c in cells):
+    if not all(map(identified, cells)):
         yield "( , ) worst-case bounds: too few answers were covered for an estimate."
     if any(c["negligible"] for c in cells):
         yield f"* inside +-{100 * findings['study']['equivalence_band']:g} points: too small to matter."

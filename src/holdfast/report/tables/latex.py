@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from holdfast.escape import latex
+from holdfast.report.numbers import identified
 from holdfast.report.tables.captions import caption
 from holdfast.report.tables.collect import Cell, Effects, Row, Words
 
@@ -131,7 +132,7 @@ def _effect(c: Cell | None) -> tuple[str, str]:
         return "", "---"
     mark = f"$^{{{MARKS.get(c['verdict'], '')}{MARKS['negligible'] if c['negligible'] else ''}}}$"
     bounds = c["bounds"]
-    if c["verdict"] == "not_identified" or c["estimate"] is None:
+    if not identified(c):
         return "", (f"({points(bounds[0])}, {points(bounds[1])}){mark}" if bounds else f"---{mark}")
     if c.get("unit") == "nats":
         return f"${c['estimate']:+.3f}$", f"nats{mark}"

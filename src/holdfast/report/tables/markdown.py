@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.escape import markdown
-from holdfast.report.numbers import points
+from holdfast.report.numbers import identified, points
 from holdfast.report.tables.captions import caption
 from holdfast.report.tables.collect import Cell, Effects, Words
 
@@ -27,7 +27,7 @@ def _cell(c: Cell | None) -> str:
     word = c["verdict"].replace("_", " ") + (r"\*" if c["negligible"] else "")
     cover = "unknown" if c["coverage"] is None else f"{100 * c['coverage']:.1f} %"
     about = f"n {c['n'] or 'unknown'}, covered {cover}"
-    if c["verdict"] == "not_identified" or c["estimate"] is None:
+    if not identified(c):
         return (f"({points(c['bounds'][0])}, {points(c['bounds'][1])}) " if c["bounds"] else "") + f"{word}; {about}"
     if c.get("unit") == "nats":
         return f"{c['estimate']:+.3f} nats {word}; {about}"
