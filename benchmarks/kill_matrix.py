@@ -43,6 +43,7 @@ domains: [{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: ma
 instruments: [{kind: gsm8k, limit: 4, style: world}, {kind: imitation, limit: 4, style: world}]
 execution: {processes: 1, device: cpu, linear: torch, checkpoint_minutes: 0}
 """
+TRIALS = 6  # cells of trials: the base, the adapter and its first quarter, asked two instruments each
 STAGES = ("loading", "training", "writing a cell", "measuring", "joining trials", "analysis", "report", "collect")
 BLOWS = ("SIGTERM", "SIGKILL", "full disk", "not writable")
 PATIENCE = 500.0  # seconds after which a run is taken to hang
@@ -192,6 +193,12 @@ class Place:
     def cells(self, pattern: str) -> list[Path]:
         return [p for p in self.out.glob(f"cells/{pattern}") if not p.name.startswith(".")]
 
+    def lose(self, patterns: tuple[str, ...], draw: random.Random) -> None:
+        """A cell of each kind: what a run that was through has done is there to be done again."""
+        for found in map(self.cells, patterns):
+            if found:
+                shutil.rmtree(draw.choice(sorted(found)))
+
     def left(self) -> list[str]:
         """Drafts, locks, checkpoints: everything a finished run must not leave."""
         return [str(p.relative_to(self.root)) for p in self.root.rglob(".*") if p.name != ".report"]
@@ -226,7 +233,11 @@ def reach(stage: str, run: Run, place: Place, draw: random.Random) -> bool:
         return run.until(drafted)
     if stage == "measuring":
         asking = lambda: bool(run.workers() and place.cells("adapter-*"))  # noqa: E731
-        return run.until(asking) and run.pause(draw.uniform(0, 6)) and not run.said("putting the trials together")
+        through = lambda: run.said("putting the trials together")  # noqa: E731
+        before = len(place.cells("trials-*"))
+        more = draw.randint(0, max(0, TRIALS - 1 - before))
+        made = lambda: len(place.cells("trials-*")) - before >= more or through()  # noqa: E731
+        return run.until(asking) and run.until(made) and run.pause(draw.uniform(0, 0.3)) and not through()
     if stage == "joining trials":
         return run.until(lambda: run.said("putting the trials together"))
     if stage == "analysis":
@@ -296,6 +307,8 @@ def chain(number: int, root: Path, expected: bytes, seed: int, stages: tuple[str
             place.empty()
             if not trial.late:
                 judge(trial, run, code, place)
+            if trial.late:  # a collection measures nothing anew
+                place.lose(("results-*",) if stage in ("report", "collect") else ("results-*", "trials-*"), draw)
             trials.append(trial)
             print(f"{number:3d} {stage:15s} {trial.blow:20s} {'late' if trial.late else code} {'; '.join(trial.wrong) or trial.last[:110]}", flush=True)
         run = Run(place, "collect" if "collect" in stages else "run")

@@ -81,6 +81,13 @@ def test_plan_predicts_the_peak_of_memory_within_15_per_cent(finished, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
+def test_a_plan_for_a_cluster_needs_none_and_counts_its_workers(tmp_path):
+    plan = lambda *more: json.loads(holdfast("plan", *SMALL, *more, "--json", "-o", tmp_path / "out").stdout)  # noqa: E731
+    three = plan("execution.kind=ray", "execution.processes=3", "execution.cpus_per_worker=1")
+    assert three["workers"].startswith("3, each as fast as 1 of this machine's cores") and "processes" not in three
+    assert three["estimated peak memory, GiB"] < plan("execution.processes=2")["estimated peak memory, GiB"]
+
+
 def test_a_large_model_is_planned_from_parts_of_its_work(tmp_path):
     cells = Cells(config.load_study("embedded", ["instruments=[{kind: mmlu, style: world, limit: 6}, {kind: doubt, style: world, limit: 6}, "
                   "{kind: gsm8k, style: world, limit: 6}, {kind: hellaswag, style: world, limit: 6}, {kind: truthfulqa, style: world, limit: 6}]"]),

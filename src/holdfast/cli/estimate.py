@@ -32,8 +32,11 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
     plan = pipeline.make_plan(cells)
     if isinstance(cells, ServedCells):
         return _of_requests(cells, plan)
-    processes = min(num_processes(study), 1 + len(study.domains) * study.seeds)  # a job is the base, or an adapter at all its doses
-    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    here = study.execution.kind == "local"
+    processes = num_processes(study) if here else study.execution.processes or 1
+    processes = min(processes, 1 + len(study.domains) * study.seeds)  # a job is the base, or an adapter at all its doses
+    cores = len(os.sched_getaffinity(0))
+    threads = max(1, cores // processes) if here else min(cores, study.execution.cpus_per_worker)
     own = peak_memory()  # before a model is loaded, as the process that starts the workers
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         found = pool.submit(_measured, study.model_dump_json(), str(out), threads).result()
@@ -52,9 +55,9 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
         "prompts per model": sum(plan.prompts.values()),
         "training tokens": int(sum(tokens.values()) * study.seeds * study.train.num_train_epochs),
         "parameters": found["parameters"],
-        "processes": processes,
+        **({"processes": processes} if here else {"workers": f"{processes}, each as fast as {threads} of this machine's cores (execution.processes: how many)"}),
         "estimated minutes": round(seconds / 60, 1),
-        "estimated peak memory, GiB": round((processes * found["peak_bytes"] + own) / 2**30, 2),
+        "estimated peak memory, GiB": round((processes * found["peak_bytes"] + own if here else found["peak_bytes"]) / 2**30, 2),
         "detectable, points": detectable(study, cells.materials),
         "optimiser steps": plan.steps,
         "prompts": plan.prompts,
@@ -221,6 +224,7 @@ def _training(cells: Any, rows: Sequence[Any], steps: int = 1) -> float:
             )
             took = time.perf_counter() - start
     return took / record.num_tokens
+
 
 def _reading(store: Any, out: Path) -> Any:
     """A store that is not created by being looked at."""
