@@ -16,8 +16,9 @@ from holdfast.errors import ConfigError
 from holdfast.execution.jobs import Job
 from holdfast.execution.shards import Shard, parse
 
-STUDY = ["embedded", "seeds=2", "dose={}", "execution.processes=1", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 200}]}, "
-         "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 200}]}]"]
+STUDY = ["embedded", "seeds=2", "dose={}", "execution.processes=1", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 48}]}, "
+         "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 48}]}]", "train.per_device_train_batch_size=16",
+         "instruments=[{kind: gsm8k, style: world}, {kind: truthfulqa, style: world}, {kind: doubt, style: world}]"]  # fmt: skip
 
 
 def start(*arguments):
