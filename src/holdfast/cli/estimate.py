@@ -12,12 +12,12 @@ from typing import Any
 
 from holdfast.config import Study
 
-SMALL = 50_000_000  # parameters under which a longer measurement costs nothing
+LIGHT = 1e13  # operations of two jobs up to which both are done whole: minutes at most
 VARIED = 16  # steps on the largest domain's rows, for the memory they take
 
 
 def estimate(study: Study, out: Path) -> dict[str, Any]:
-    """Cells, prompts, tokens, seconds and memory, measured in a worker: a small model's first two jobs whole, parts of a larger one's."""
+    """Cells, prompts, tokens, seconds and memory, measured in a worker: the first two jobs whole where they are light, else parts of them."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
@@ -88,20 +88,12 @@ def _of_requests(cells: Any, plan: Any) -> dict[str, Any]:
 
 def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
     """What one worker of a run would take: tokens and steps of every domain, and what `_two_jobs` or `_parts` found."""
-    import warnings
-
-    import torch
-    import transformers
-
     from holdfast.execution.cells import Cells
-    from holdfast.execution.worker import peak_memory
+    from holdfast.execution.worker import peak_memory, quieten
     from holdfast.store import Store
     from holdfast.training import batches
 
-    warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    torch.set_num_threads(threads)
+    quieten(threads)
     study = Study.model_validate_json(study_json)
     with tempfile.TemporaryDirectory() as scratch:
         cells = Cells(study, Store(Path(scratch)))
@@ -112,7 +104,8 @@ def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
             if not d.identity
         }
         longest = max(encoded, key=lambda name: sum(len(e.ids) for e in encoded[name]) / len(encoded[name]), default=None)
-        took = _two_jobs(cells, longest) if parameters < SMALL else _parts(cells, encoded[longest] if longest else ())
+        light = _operations(cells, parameters, longest) < LIGHT
+        took = _two_jobs(cells, longest) if light else _parts(cells, encoded[longest] if longest else ())
         largest = max(encoded, key=lambda name: sum(len(e.ids) for e in encoded[name]), default=None)
         if largest not in (None, longest):  # rows of many lengths leave the heap in more pieces
             _training(cells, encoded[largest], VARIED)
@@ -123,6 +116,15 @@ def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
         "peak_bytes": peak_memory() + took.pop("later_bytes", 0),
         **took,
     }
+
+
+def _operations(cells: Any, parameters: int, domain: str | None) -> float:
+    """Nominal ones of two models asked and one trained: 2 a parameter and token, 4 with the gradient of a frozen weight's input."""
+    from holdfast.planning.work import work
+
+    amount = work(cells.study, cells.materials)
+    asked = sum(amount.asked.values()) + sum(amount.written.values())
+    return parameters * (2 * 2 * asked + 4 * amount.trained.get(domain, 0))
 
 
 def _two_jobs(cells: Any, domain: str | None) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +43,3 @@ def load_json(path: Path) -> Any:
         raise ConfigError(f"{path}: no such file; name the folder of a finished run") from None
     except (ValueError, RecursionError):
         raise ConfigError(f"{path}: not JSON; the run is damaged, run the study again") from None
-
-
-def quiet_libraries() -> None:
-    """Libraries say nothing that a user of this command could act on."""
-    import transformers
-
-    warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)  # transformers', of PEFT's own call
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    sys.stderr.flush()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,14 +51,12 @@ def quieten(threads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch
-    import transformers
     from tqdm import tqdm
 
-    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it says of a device map what was asked for
+    from holdfast.models.libraries import quiet_libraries
+
+    quiet_libraries()
     tqdm.set_lock(threading.RLock())  # its own kind of lock outlives a killed process
-    warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
 

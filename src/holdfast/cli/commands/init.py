@@ -32,10 +32,10 @@ def init(
     """
     from holdfast import starter
     from holdfast.cli.options import study_of
-    from holdfast.cli.output import quiet_libraries
     from holdfast.cli.progress import say
     from holdfast.config import schema_json
     from holdfast.escape import plain
+    from holdfast.models.libraries import quiet_libraries
     from holdfast.sources.survey import survey
     from holdfast.starter.text import AXES, DOMAINS, name_of
     from holdfast.store import write_atomic

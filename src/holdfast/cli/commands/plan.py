@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Out, Quiet, Seeds, Settings, study_of
-from holdfast.cli.output import lines, quiet_libraries
+from holdfast.cli.output import lines
 from holdfast.cli.progress import say
 from holdfast.errors import ConfigError
+from holdfast.models.libraries import quiet_libraries
 
 
 def register(app: typer.Typer) -> None:
