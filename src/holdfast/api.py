@@ -26,7 +26,7 @@ def run(study: Study | str, out: str | Path | None = None, *, quiet: bool = Fals
     from holdfast import pipeline
     from holdfast.cli.progress import say, work
     from holdfast.errors import IncompleteError
-    from holdfast.models.libraries import quiet_libraries
+    from holdfast.processes import quiet_libraries
 
     study = _study(study)
     folder = Path(out) if out is not None else Path("runs") / study.name
@@ -44,7 +44,7 @@ def probe(
 ) -> dict[str, dict[str, float]]:
     """Accuracies and raw effects (fractions; nan: unknown) of a model and of PEFT adapters of it, by name; nothing is trained or kept."""
     from holdfast.cli.checks import probe as ask
-    from holdfast.models.libraries import quiet_libraries
+    from holdfast.processes import quiet_libraries
 
     settings = _study(study)
     quiet_libraries()

@@ -23,10 +23,15 @@ FOREIGN_SECONDS = 7 * 86400  # another machine's lock may be invisible here; wha
 _UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 
 
+def names(pid: int) -> str:
+    """The pattern of the names that a process of this machine writes under."""
+    return f"{PREFIX}{HOST}-{pid}-*"
+
+
 @contextmanager
 def draft(folder: Path) -> Iterator[Path]:
     """A new name in `folder` for a file or folder, locked; whatever is still there under it when the block ends is removed."""
-    place = folder / f"{PREFIX}{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    place = folder / names(os.getpid()).replace("*", uuid.uuid4().hex[:8])
     lock, handle = place.with_name(place.name + LOCK), None
     try:
         handle = _take(lock)

@@ -16,13 +16,14 @@ from holdfast.config import Study, resolved
 from holdfast.errors import DataError, IncompleteError
 from holdfast.execution import account, joined
 from holdfast.execution.cells import Cells, environment
-from holdfast.execution.jobs import Job, num_threads, run_jobs
+from holdfast.execution.dispatch import num_threads, run_jobs
+from holdfast.execution.jobs import Job
 from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
 from holdfast.execution.served import ServedCells, open_cells
 from holdfast.execution.shards import Shard
-from holdfast.execution.worker import peak_memory
 from holdfast.facts import study_facts
 from holdfast.models.checkpoint import pick_device
+from holdfast.processes import peak_memory
 from holdfast.redact import redacted_tree
 from holdfast.store import Store, canonical, copy_atomic, digest, write_atomic
 

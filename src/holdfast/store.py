@@ -138,6 +138,10 @@ class Store:
         """Where what is known of an unfinished cell is kept from one process to the next; it goes when the cell is finished."""
         return self.folder / f".partial-{name}.safetensors"
 
+    def drafts(self, pid: int) -> list[Path]:
+        """What a process of this machine has begun to write here."""
+        return [p for p in self.folder.glob(locks.names(pid)) if not p.name.endswith(locks.LOCK)]
+
     def sweep(self) -> None:
         """Remove what dead processes left: drafts, and partial states of cells that are finished."""
         locks.sweep(self.folder)

@@ -95,7 +95,8 @@ def test_a_worker_that_no_machine_has_room_for_is_refused(cluster, tmp_path):
 
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch, tmp_path):
-    from holdfast.execution.jobs import Job, run_jobs
+    from holdfast.execution.dispatch import run_jobs
+    from holdfast.execution.jobs import Job
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'holdfast\[ray\]'"):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from holdfast.cli.app import app
 from holdfast.errors import HoldfastError
-from holdfast.report.figures import CAPTIONS
+from holdfast.report.captions import PICTURES
 from holdfast.report.tables import tables_of
 
 HOW_TO = (Path(__file__).parents[2] / "docs" / "how-to-paper.md").read_text(encoding="utf-8")
@@ -113,7 +113,7 @@ def test_what_cannot_be_meant_is_one_line(run, tmp_path, monkeypatch, arguments,
 
 def test_the_how_to_names_the_pictures_the_tables_and_commands_that_can_be_parsed():
     pictures, tables = (re.findall(r"`([a-z-]+)`", HOW_TO.split(head)[1].split(end)[0]) for head, end in (("6.75 inches):", " - those"), ("**Tables.**", ", and `claims`")))
-    assert pictures == list(CAPTIONS) and tables == [t.name for t in tables_of(made.findings(), made.AUDIT)]
+    assert pictures == list(PICTURES) and tables == [t.name for t in tables_of(made.findings(), made.AUDIT)]
     lines = re.findall(r"^holdfast (.+?)(?: +#.*)?$", HOW_TO, re.MULTILINE)
     assert len(lines) == 7
     for line in lines:

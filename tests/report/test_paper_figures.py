@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import made_findings as made
 import pytest
 
-from holdfast.report import figures, paper
+from holdfast.report import captions, figures, paper
 from holdfast.report.finished import ABSENT, plain_texts
 from holdfast.report.page import pictures
 
@@ -29,7 +29,7 @@ def drawn():
 
 
 def test_every_picture_of_the_report_is_drawn_and_has_a_caption(drawn):
-    assert {name for name, _ in drawn} == set(figures.CAPTIONS)
+    assert {name for name, _ in drawn} == set(captions.PICTURES)
 
 
 def test_each_is_exactly_as_wide_as_its_columns_and_fits_a_page(drawn):

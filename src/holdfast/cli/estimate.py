@@ -25,7 +25,7 @@ def estimate(study: Study, out: Path) -> dict[str, Any]:
     from holdfast.execution.keys import study_keys
     from holdfast.execution.local import num_processes
     from holdfast.execution.served import ServedCells, open_cells
-    from holdfast.execution.worker import peak_memory
+    from holdfast.processes import peak_memory
     from holdfast.store import Store
 
     cells = open_cells(study, _reading(Store, out))
@@ -89,7 +89,7 @@ def _of_requests(cells: Any, plan: Any) -> dict[str, Any]:
 def _measured(study_json: str, out: str, threads: int) -> dict[str, Any]:
     """What one worker of a run would take: tokens and steps of every domain, and what `_two_jobs` or `_parts` found."""
     from holdfast.execution.cells import Cells
-    from holdfast.execution.worker import peak_memory, quieten
+    from holdfast.processes import peak_memory, quieten
     from holdfast.store import Store
     from holdfast.training import batches
 

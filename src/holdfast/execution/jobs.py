@@ -1,12 +1,10 @@
-"""The jobs of a study, one a base or adapter, carried out by the executor the study names."""
+"""The jobs of a study, one a base or adapter, and what they leave."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from holdfast.config import Study
 from holdfast.redact import redacted
 
 Progress = Callable[[int, str], None]
@@ -60,23 +58,3 @@ class Work:
 
 def longest_first(jobs: Sequence[Job]) -> list[Job]:
     return sorted(jobs, key=lambda j: -j.work)
-
-
-def num_threads(study: Study) -> int:
-    """Threads of one worker process."""
-    from holdfast.execution import local
-
-    return study.execution.cpus_per_worker if study.execution.kind == "ray" else local.num_threads(study)
-
-
-def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say = lambda _: None) -> Work:
-    """Make every job's cells; `failures` holds one line per job that failed. Finished cells survive whatever happens.
-
-    `progress` is called with (prompts and training examples done, model name), `say` with what a worker remarks.
-    """
-    if not jobs:
-        return Work()
-    from holdfast.execution import local, on_ray
-
-    run = on_ray.run_jobs if study.execution.kind == "ray" else local.run_jobs
-    return run(study, cells_folder, jobs, progress, say)

@@ -115,7 +115,8 @@ def _start(study_json: str, folder: str, threads: int, events: Any, parent: int)
     for notice in (signal.SIGINT, signal.SIGTERM):
         signal.signal(notice, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, _leave)
-    from holdfast.execution.worker import Worker, leave_with
+    from holdfast.execution.worker import Worker
+    from holdfast.processes import leave_with
 
     leave_with(parent)
     worker = Worker(Study.model_validate_json(study_json), Path(folder), threads, lambda text: events.put((text,)))

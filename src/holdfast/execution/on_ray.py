@@ -225,7 +225,12 @@ class _Run:
         while any(map(_running, self.pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
         (self.folder / self.beacon).unlink(missing_ok=True)
-        Store(self.folder).sweep()
+        store = Store(self.folder)
+        store.sweep()
+        # A killed process may hold its files a moment after the system calls it dead: its other threads end later.
+        while any(store.drafts(pid) for pid in self.pids) and time.monotonic() < deadline:
+            time.sleep(0.05)
+            store.sweep()
 
 
 # --- the cluster --------------------------------------------------------------------------------------------------------

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from holdfast.config import Study
 from holdfast.execution.jobs import Done, Job
 from holdfast.execution.keys import ModelKey, adapter_keys
 from holdfast.locks import HOST
+from holdfast.processes import peak_memory, quieten
 from holdfast.store import Store
 
 
@@ -44,36 +43,3 @@ class Worker:
         tell(waiting[0], name)
         seconds = {stage: took - before.get(stage, 0.0) for stage, took in cells.seconds.items()}
         return Done(seconds, f"{HOST}-{os.getpid()}", peak_memory(), cells.flops - flops), names
-
-
-def quieten(threads: int) -> None:
-    """Threads, determinism and silence of a process that computes."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import torch
-    from tqdm import tqdm
-
-    from holdfast.models.libraries import quiet_libraries
-
-    quiet_libraries()
-    tqdm.set_lock(threading.RLock())  # its own kind of lock outlives a killed process
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def leave_with(parent: int) -> None:
-    """A killed parent must not leave this process behind."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

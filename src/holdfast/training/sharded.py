@@ -86,7 +86,7 @@ def _rank(
     rank: int, processes: int, device: str, threads: int, meeting: str, parent: int, events: Any, model: ModelConfig, examples: Sequence[Encoded],
     config: TrainConfig, seed: int, max_steps: int, out: Path, checkpoints: dict[int, Path], checkpointing: bool,
 ) -> None:  # fmt: skip
-    from holdfast.execution.worker import leave_with, quieten
+    from holdfast.processes import leave_with, quieten
 
     leave_with(parent)
     quieten(threads)

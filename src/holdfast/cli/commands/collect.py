@@ -9,7 +9,7 @@ import typer
 from holdfast.cli.options import Json, Limit, Offline, Out, Quiet, Seeds, Settings, Strict, study_of
 from holdfast.cli.output import show
 from holdfast.cli.progress import say
-from holdfast.models.libraries import quiet_libraries
+from holdfast.processes import quiet_libraries
 
 
 def register(app: typer.Typer) -> None:

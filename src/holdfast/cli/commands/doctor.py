@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.options import Device, Json
-from holdfast.models.libraries import quiet_libraries
+from holdfast.processes import quiet_libraries
 
 
 def register(app: typer.Typer) -> None:

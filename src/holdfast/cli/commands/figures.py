@@ -23,14 +23,15 @@ def figures(
 ) -> None:
     """Every picture of the report for a paper: black on white, 7 point text, fonts inside. Files: NAME-1col and NAME-2col."""
     from holdfast.cli.progress import work
-    from holdfast.report.figures import CAPTIONS, FORMATS, charts_of, write_figures
+    from holdfast.report.captions import PICTURES
+    from holdfast.report.figures import FORMATS, charts_of, write_figures
     from holdfast.report.finished import load, made, reading
 
     wanted = list(dict.fromkeys(formats or ["pdf"]))
     if unknown := [f for f in wanted if f not in FORMATS]:
         raise ConfigError(f"--format: {unknown[0]!r}: must be one of {', '.join(FORMATS)}")
-    if unknown := [p for p in picture or () if p not in CAPTIONS]:
-        raise ConfigError(f"--picture: {unknown[0]!r}: must be one of {', '.join(CAPTIONS)}")
+    if unknown := [p for p in picture or () if p not in PICTURES]:
+        raise ConfigError(f"--picture: {unknown[0]!r}: must be one of {', '.join(PICTURES)}")
     study = load(source)
     with reading(source):
         charts = charts_of(study.findings, study.folder, picture)

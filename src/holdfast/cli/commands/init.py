@@ -35,7 +35,7 @@ def init(
     from holdfast.cli.progress import say
     from holdfast.config import schema_json
     from holdfast.escape import plain
-    from holdfast.models.libraries import quiet_libraries
+    from holdfast.processes import quiet_libraries
     from holdfast.sources.survey import survey
     from holdfast.starter.text import AXES, DOMAINS, name_of
     from holdfast.store import write_atomic

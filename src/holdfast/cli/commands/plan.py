@@ -12,7 +12,7 @@ from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Out, Quiet
 from holdfast.cli.output import lines
 from holdfast.cli.progress import say
 from holdfast.errors import ConfigError
-from holdfast.models.libraries import quiet_libraries
+from holdfast.processes import quiet_libraries
 
 
 def register(app: typer.Typer) -> None:

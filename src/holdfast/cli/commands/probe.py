@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Quiet, study_of
 from holdfast.cli.output import lines
-from holdfast.models.libraries import quiet_libraries
+from holdfast.processes import quiet_libraries
 
 
 def register(app: typer.Typer) -> None:

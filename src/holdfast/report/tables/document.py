@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdfast.escape import latex
-from holdfast.report.figures import caption
+from holdfast.report.captions import caption
 from holdfast.report.tables.latex import prose
 
 HEAD = r"""% Compile in this folder: pdflatex paper (or tectonic paper.tex). Pictures come from `holdfast figures`.

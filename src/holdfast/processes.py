@@ -1,0 +1,52 @@
+"""A process of ours: what its libraries say, its threads, its memory, and that it ends with the one that started it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import warnings
+
+
+def quiet_libraries() -> None:
+    """Libraries say nothing that a user of holdfast could act on."""
+    import transformers
+
+    warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)  # transformers', of PEFT's own call
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it says of a device map what was asked for
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # and this, wherever it is installed, which faster kernels it does without
+
+
+def quieten(threads: int) -> None:
+    """Threads, determinism and silence of a process that computes."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import torch
+    from tqdm import tqdm
+
+    quiet_libraries()
+    tqdm.set_lock(threading.RLock())  # its own kind of lock outlives a killed process
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def leave_with(parent: int) -> None:
+    """A killed parent must not leave this process behind."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
