@@ -59,7 +59,7 @@ def test_a_killed_worker_and_a_lost_machine_change_no_byte_of_the_findings(clust
     _, told = local.communicate()
     assert local.returncode == 0, told
     run = on(cluster, out, "execution.device=cpu", "execution.gpus_per_worker=0.5")
-    killed = until(lambda: busy(cluster, out), run)[0]
+    killed = until(lambda: busy(cluster, out, machine=0), run)[0]  # the other machine then has work left for sure
     os.kill(killed, signal.SIGKILL)
     until(lambda: busy(cluster, out, machine=1), run)
     cluster.kill(1)
