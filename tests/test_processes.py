@@ -1,0 +1,64 @@
+"""The collector is held for imports alone, and left as it was found."""
+
+import gc
+import subprocess
+import sys
+import weakref
+
+from holdfast.processes import collector_held
+
+
+class Knot:
+    def __init__(self):
+        self.itself = self
+
+
+def test_nothing_is_collected_inside_and_garbage_of_before_is_collected_after():
+    knot = Knot()
+    seen = weakref.ref(knot)
+    del knot
+    with collector_held():
+        assert not gc.isenabled()
+        made = [[] for _ in range(50_000)]  # many times the threshold of the youngest generation
+        assert seen() is not None
+    assert gc.isenabled() and gc.get_freeze_count() == 0 and len(made) == 50_000
+    gc.collect()
+    assert seen() is None
+
+
+def test_a_collector_that_is_off_or_frozen_stays_so():
+    gc.disable()
+    try:
+        with collector_held():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with collector_held():
+            assert gc.isenabled()
+        assert gc.get_freeze_count() == frozen > 0
+    finally:
+        gc.unfreeze()
+
+
+def test_an_error_inside_turns_it_on_again():
+    try:
+        with collector_held():
+            raise KeyError
+    except KeyError:
+        pass
+    assert gc.isenabled()
+
+
+def test_the_engine_is_imported_without_a_collection():
+    code = (
+        "import gc; ran = []; gc.callbacks.append(lambda phase, info: ran.append(info['generation']) if phase == 'start' else None);"
+        "import holdfast.processes, sys; before = len(ran); import holdfast.engine;"
+        "assert 'torch' in sys.modules and len(gc.get_objects()) > 200_000; print(len(ran) - before, gc.isenabled())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    collections, on = done.stdout.split()
+    assert on == "True" and int(collections) <= 3, done.stdout
