@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.report.numbers import identified
+
 # In the report's order.
 PICTURES = {
     "tradeoff": "Mean gain against each axis's shift, with their intervals; the base is at the origin.",
@@ -32,4 +34,8 @@ def caption(name: str, findings: dict[str, Any]) -> str:
     if name in ("tradeoff", "close"):
         said += ["Small marks are training seeds."] * any(a["per_seed"] for a in findings["adapters"])
         said += ["A ring: on the Pareto front."] * any(r["on_front"] for r in (findings.get("pareto") or {}).get("front", []))
+    if name in ("forest", "tradeoff", "close", "gains"):
+        part = "gains" if name == "gains" else "shifts"
+        shown = [a for a in findings["adapters"] if name != "close" or a["role"] != "null"]
+        said += ["A line without a mark: bounds, nothing more is identified."] * any(not identified(c) and c["bounds"] for a in shown for c in a[part].values())
     return " ".join(said)
