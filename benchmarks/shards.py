@@ -20,10 +20,12 @@ from pathlib import Path
 STUDY = ["embedded", "seeds=2", "dose={}", "execution.processes=1", "--limit", "12"]
 
 
-def start(*arguments: object) -> subprocess.Popen[bytes]:
+def start(*arguments: object, core: int = 0) -> subprocess.Popen[bytes]:
+    """On one core, and so with one thread: threads of many processes that wait for each other take the cores from all of them."""
+    cores = sorted(os.sched_getaffinity(0))
     return subprocess.Popen(
-        [sys.executable, "-m", "holdfast", "run", *STUDY, *map(str, arguments)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", "holdfast", "run", *STUDY, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, preexec_fn=lambda: os.sched_setaffinity(0, {cores[core % len(cores)]}),
     )  # fmt: skip
 
 
@@ -40,7 +42,7 @@ def main() -> int:
         same = 0
         for r in range(asked.rounds):
             out, begun = Path(scratch) / f"round{r}", time.monotonic()
-            parts = [start("-o", out, "--cells", f"{i}/{asked.parts}") for i in range(asked.parts)]
+            parts = [start("-o", out, "--cells", f"{i}/{asked.parts}", core=i) for i in range(asked.parts)]
             doomed = draw.sample(range(asked.parts), asked.killed)
             for i in doomed:
                 while not list(out.glob("cells/.draft-*")) and parts[i].poll() is None:
