@@ -119,7 +119,11 @@ def _start(study_json: str, folder: str, threads: int, events: Any, parent: int)
     from holdfast.processes import leave_with
 
     leave_with(parent)
-    worker = Worker(Study.model_validate_json(study_json), Path(folder), threads, lambda text: events.put((text,)))
+    try:
+        worker = Worker(Study.model_validate_json(study_json), Path(folder), threads, lambda text: events.put((text,)))
+    except HoldfastError as error:  # a pool does not tell why a process of it did not start: its first job does
+        _worker["not_started"] = error
+        return
     worker.cells.leaving = lambda: "leaving" in _worker
     _worker.update(worker=worker, events=events)
 
@@ -132,6 +136,8 @@ def _leave(*_: object) -> None:
 
 
 def _job(job: Job) -> Done:
+    if "not_started" in _worker:
+        raise _worker["not_started"]
     try:
         return _worker["worker"].do(job, lambda count, name: _worker["events"].put((count, name)))[0]
     except Interrupted:
