@@ -28,7 +28,7 @@ from holdfast.redact import redacted_tree
 from holdfast.store import Store, canonical, copy_atomic, digest, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
-ANALYSIS_CODE = 7
+ANALYSIS_CODE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

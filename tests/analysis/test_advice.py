@@ -41,3 +41,22 @@ def test_every_sentence_cites_cells_that_exist():
     for entry in recommend(findings(truth=("raised", "lowered"), maths=("unchanged", "unchanged"))):
         assert all(path.split("/")[1] in "01" for path in entry["cells"])
         assert entry["cells"] or entry["text"].startswith("No domain")
+
+
+def beyond(verdict, estimate=0.063, lower=0.036, upper=0.09):
+    return {"estimate": estimate, "lower": lower, "upper": upper, "verdict": verdict, "negligible": False}
+
+
+def caveats(found, cell):
+    found["adapters"][0]["vs_format_only"] = {"doubt": cell}
+    return [r["text"] for r in recommend(found) if "beyond the format-only adapter" in r["text"]]
+
+
+def test_what_is_not_identified_beyond_the_format_is_said_without_a_number_and_is_no_proof():
+    raised = lambda: findings(truth=("raised", "unchanged"))  # noqa: E731
+    for cell in (beyond("not_identified"), beyond("not_identified", None, None, None)):
+        (said,) = caveats(raised(), cell)
+        assert "what is left is not identified beyond" in said and "6.3" not in said
+    assert caveats(raised(), beyond("raised")) == []
+    (said,) = caveats(raised(), beyond("inconclusive", 0.01, -0.02, 0.04))
+    assert "+1.0 points [-2.0, +4.0] beyond" in said

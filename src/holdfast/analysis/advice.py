@@ -57,13 +57,15 @@ def _format(domains: list[Any]) -> list[dict[str, Any]]:
     for k, a in domains:
         for axis, beyond in a.get("vs_format_only", {}).items():
             shift = a["shifts"][axis]
-            if shift["verdict"] not in ("raised", "lowered") or beyond["lower"] is None:
+            known = beyond["verdict"] != "not_identified"
+            if shift["verdict"] not in ("raised", "lowered") or (known and beyond["lower"] is None):
                 continue
-            own = beyond["lower"] * beyond["upper"] > 0 and beyond["estimate"] * shift["estimate"] > 0
+            own = known and beyond["lower"] * beyond["upper"] > 0 and beyond["estimate"] * shift["estimate"] > 0
             if not own:
+                much = _points(beyond) if known else "what is left is not identified"
                 text = (
                     f"{axis}: that the domain of {a['name']} did it, and not training on this form of rows, is not shown "
-                    f"({_points(beyond)} beyond the format-only adapter)."
+                    f"({much} beyond the format-only adapter)."
                 )
                 out.append({"text": text, "cells": [f"adapters/{k}/shifts/{axis}", f"adapters/{k}/vs_format_only/{axis}"]})
     return out
