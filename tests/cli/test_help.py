@@ -54,3 +54,9 @@ def test_quiet_leaves_out_remarks_but_not_what_went_wrong(capsys):
     finally:
         progress.quiet(False)
     assert capsys.readouterr().err == "failed: a cell\n"
+
+
+def test_a_notice_while_python_ends_changes_no_exit_code():
+    code = "import atexit, os, signal, sys; atexit.register(os.kill, os.getpid(), signal.SIGTERM); sys.argv = ['holdfast', '--help']; from holdfast.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and "Usage" in done.stdout, (done.returncode, done.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 
@@ -13,6 +14,7 @@ def main() -> None:
     notices, heard = (signal.SIGINT, signal.SIGTERM), sys.unraisablehook
     for notice in notices:
         signal.signal(notice, _leave)
+    atexit.register(_deaf, notices)
     sys.unraisablehook = lambda lost: _again() if lost.exc_type is Interrupted else heard(lost)
     try:
         _run()
@@ -23,6 +25,12 @@ def main() -> None:
         sys.exit(130)
     finally:
         sys.unraisablehook = heard
+
+
+def _deaf(notices: tuple[signal.Signals, ...]) -> None:
+    """What was to be done is done: while Python ends, which takes a moment, a notice changes nothing, nor the exit code."""
+    for notice in notices:
+        signal.signal(notice, signal.SIG_IGN)
 
 
 def _leave(*_: object) -> None:
