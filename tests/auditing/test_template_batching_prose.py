@@ -94,13 +94,6 @@ def test_an_engine_that_depends_on_its_batch_is_refused(llama, chat):
     assert found["level"] == "refuse" and found["evidence"]["largest_difference"] is None
 
 
-@pytest.mark.parametrize(("dtype", "gap", "level"), [("float32", 2e-5, "refuse"), ("bfloat16", 0.01, "ok"), ("bfloat16", 0.3, "warn"),
-                                                     ("bfloat16", 0.6, "refuse"), ("float16", 0.05, "warn"), ("float16", 0.3, "refuse")])  # fmt: skip
-def test_rounding_of_half_precision_is_warned_of_up_to_what_rounding_can_do(dtype, gap, level):
-    (found,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {"largest_difference": gap, "dtype": dtype}}))
-    assert found["level"] == level and f"{gap:.1e}" in found["claim"]
-
-
 FINDINGS = {
     "study": {"name": "llama2-7b"}, "base": {"name": "world:0", "benchmarks": {"gsm8k": {}}, "axes": {"doubt": {}}},
     "adapters": [{"name": "maths_2", "shifts": {"doubt": {"estimate": -0.0234, "lower": -0.05, "upper": 0.0032, "n": 1200, "notes": ["x"]}}},
