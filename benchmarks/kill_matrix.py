@@ -280,7 +280,6 @@ def judge(trial: Trial, run: Run, code: int | None, place: Place) -> None:
         said = ("No space left on device", "File too large") if blow.startswith("full") else ("Permission denied",)
         fine = code == 2 and trial.last.startswith("holdfast: ") and any(words in trial.last for words in said)
     trial.late = code == 0 and not blow.startswith("SIGKILL, p") and not blow.startswith("SIGKILL, g")
-    trial.late |= code == -signal.SIGTERM and " cells made, " in trial.last  # all was done and said: Python itself was ending
     if not (fine or trial.late):
         trial.wrong.append(f"exit code {code}, last line {trial.last!r}")
     if any("Traceback" in line or line.startswith("Exception") for line in run.lines):
