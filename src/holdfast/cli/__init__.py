@@ -19,8 +19,7 @@ def main() -> None:
     try:
         _run()
     except (Interrupted, KeyboardInterrupt):
-        for notice in notices:
-            signal.signal(notice, signal.SIG_IGN)
+        _deaf(notices)
         print("holdfast: interrupted; what is finished is kept, run the same command to go on", file=sys.stderr)
         sys.exit(130)
     finally:
@@ -28,7 +27,7 @@ def main() -> None:
 
 
 def _deaf(notices: tuple[signal.Signals, ...]) -> None:
-    """What was to be done is done: while Python ends, which takes a moment, a notice changes nothing, nor the exit code."""
+    """While Python ends, which takes a moment, a notice changes nothing, nor the exit code."""
     for notice in notices:
         signal.signal(notice, signal.SIG_IGN)
 
