@@ -190,7 +190,7 @@ def studies() -> Iterator[Case]:
             lambda f, s=setting: ["audit", str(put(f / "s.yaml", SMALL)), s, "--offline"],
             not setting.startswith(("model.chat_t", "data.root", "domains=[]")),
         )
-    for argument in ("nosuch", "nosuch.yaml", "", ".", "/dev/null", "a\x00b.yaml", "x" * 5000 + ".yaml", "/root/\x1b[2J.yaml"):
+    for argument in ("nosuch", "nosuch.yaml", "", ".", "/dev/null", "a\x00b.yaml", "x" * 5000 + ".yaml", "/nosuch/\x1b[2J.yaml"):
         for command in ("audit", "plan", "run", "collect"):
             if not (command != "audit" and argument == ""):
                 yield Case("settings", f"{command} {argument[:20]!r}", lambda f, c=command, a=argument: [c, a, "--offline"], True)

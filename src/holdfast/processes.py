@@ -16,7 +16,7 @@ from contextlib import contextmanager
 @contextmanager
 def collector_held() -> Iterator[None]:
     """No cyclic garbage collection inside the block, for imports of large libraries: torch and transformers make 600,000 objects and drop none, and
-    looking through them again and again is a fifth of the time until a first score. Afterwards they are as old as can be: the next collection
+    looking through them again and again is about a sixth of those imports' CPU time. Afterwards they are as old as can be: the next collection
     does not begin with them.
     """
     if not gc.isenabled() or gc.get_freeze_count():
