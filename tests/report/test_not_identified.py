@@ -50,5 +50,6 @@ def test_a_line_of_bounds_has_no_mark():
 
 
 def test_the_markdown_of_a_page_says_the_bounds():
-    said = _markdown({**unsure(BOUNDS), "claims": []}, [])
-    assert "bounds [-6.1, +14.3] not_identified" in said and "+7.8" not in said
+    for bounds, expected in ((BOUNDS, "bounds [-6.1, +14.3] not_identified"), (None, "unknown not_identified")):
+        said = _markdown({**unsure(bounds), "claims": []}, [])
+        assert expected in said and "+7.8" not in said

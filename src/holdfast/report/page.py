@@ -167,8 +167,10 @@ def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
     for a in findings["adapters"]:
         row = [
             f"{points(c['estimate'])} [{points(c['lower'])}, {points(c['upper'])}] {c['verdict']}"
-            if identified(c) or not c["bounds"]
+            if identified(c)
             else f"bounds [{points(c['bounds'][0])}, {points(c['bounds'][1])}] {c['verdict']}"
+            if c["bounds"]
+            else f"unknown {c['verdict']}"
             for c in (a[part][n] for part, n in names)
         ]
         lines.append(f"| {markdown(a['name'])} | " + " | ".join(row) + " |")
