@@ -103,11 +103,12 @@ def main() -> int:
             print(ran.stderr[-3000:], file=sys.stderr)
             return 1
         measured = json.loads((out / "timing.json").read_text())["peak_memory_bytes"] / 2**30
-        predicted = plan["estimated peak memory, GiB"]
+        predicted, audit = plan["estimated peak memory, GiB"], json.loads((out / "audit.json").read_text())
         print(json.dumps({
             "parameters": parameters, "shards": len(list(folder.glob("*.safetensors"))), "adapters": len(list((out / "adapters").iterdir())),
             "trials": sum(plan["prompts"].values()), "predicted GiB": predicted, "measured GiB": round(measured, 2),
-            "difference": round(predicted / measured - 1, 3), "planned minutes": plan["estimated minutes"], "minutes": round((time.monotonic() - begun) / 60, 1),
+            "difference": round(predicted / measured - 1, 3), "not ok": [f"{e['level']} {e['check']}: {e['claim']}" for e in audit if e["level"] != "ok"],
+            "planned minutes": plan["estimated minutes"], "minutes": round((time.monotonic() - begun) / 60, 1),
         }))  # fmt: skip
     return 0
 

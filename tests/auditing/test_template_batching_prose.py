@@ -2,20 +2,21 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.auditing import AuditContext
+from holdfast.auditing.batching import MOST_MOVED, difference, rounded
 from holdfast.auditing.batching import check as check_batching
-from holdfast.auditing.batching import largest_difference
 from holdfast.auditing.prose import check as check_prose
 from holdfast.auditing.prose import is_held, leaves, look_up, numbers_in, uncited_numbers
 from holdfast.auditing.template import check as check_template
 from holdfast.auditing.template import probe
 from holdfast.config import TrainConfig
 from holdfast.engine.local import LocalEngine
-from holdfast.records import Example, Message, Prompt
+from holdfast.records import Example, Message, Prompt, Response
 from holdfast.training import batches
 
 CHAT = Example(messages=(Message("user", "what is the answer ?"), Message("assistant", "yes yes")))
@@ -66,9 +67,9 @@ def prompts():
 
 
 def test_a_real_engine_scores_alike_alone_and_together(llama, chat):
-    gap = largest_difference(LocalEngine(llama, chat), prompts())
-    assert 0 <= gap < 1e-5
-    recorded = {"batch_invariance": {"largest_difference": gap, "prompts": 7, "dtype": "float32"}}
+    found = difference(LocalEngine(llama, chat), prompts())
+    assert 0 <= found["largest_difference"] < 1e-5 and 0 <= found["mass_moved"] <= found["mass_moved_upper"] < 1e-5 and found["num_prompts"] == 7
+    recorded = {"batch_invariance": {**rounded(found), "dtype": "float32"}}
     assert [e["level"] for e in check_batching(AuditContext(study={}, recorded=recorded))] == ["ok"]
 
 
@@ -84,14 +85,46 @@ class Leaky:
 
 
 def test_an_engine_that_depends_on_its_batch_is_refused(llama, chat):
-    gap = largest_difference(Leaky(LocalEngine(llama, chat), 1e-3), prompts())
+    found = difference(Leaky(LocalEngine(llama, chat), 1e-3), prompts())
+    gap = found["largest_difference"]
     assert gap == pytest.approx(6e-3, rel=0.05)
+    assert found["mass_moved"] < 1e-5  # both choices alike: no answer gains
     (found,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {"largest_difference": gap}}))
     assert found["level"] == "refuse" and "cell" not in found
     for unknown in ({}, {"batch_invariance": {"largest_difference": None}}):
         assert check_batching(AuditContext(study={}, recorded=unknown)) == []
     (found,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {"largest_difference": float("nan")}}))
     assert found["level"] == "refuse" and found["evidence"]["largest_difference"] is None
+
+
+def test_the_mass_that_moves_is_the_total_variation_between_the_two_answers():
+    whole, alone = (np.log([0.5, 0.5]), np.log([0.75, 0.25])), (np.log([0.5, 0.5]), np.log([0.5, 0.5]))
+
+    class Engine:
+        def answer(self, asked):
+            told = whole if len(asked) > 1 else [alone[int(asked[0].condition)]]
+            return [Response(logliks=tuple(x), num_tokens=(1, 1)) for x in told]
+
+    asked = [Prompt(condition=str(k), messages=(Message("user", "x"),), choices=("a", "b")) for k in range(2)]
+    found = difference(Engine(), [*asked, Prompt(condition="0", messages=(Message("user", "x"),))])
+    assert found["mass_moved"] == pytest.approx(0.125) and found["mass_moved_upper"] == pytest.approx(0.375)
+    assert found["largest_difference"] == pytest.approx(np.log(2)) and found["num_prompts"] == 2
+    empty = rounded(difference(Engine(), []))
+    assert empty == {"largest_difference": None, "mass_moved": None, "mass_moved_upper": None, "num_prompts": 0}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "gap", "upper", "level"),
+    [
+        ("bfloat16", 0.01, 0.5, "ok"), ("bfloat16", 0.1, MOST_MOVED, "warn"), ("bfloat16", 0.1, 1.01 * MOST_MOVED, "refuse"), ("bfloat16", 0.1, None, "refuse"),
+        ("bfloat16", 0.1, float("nan"), "refuse"), ("served", 1e-6, 0.0, "ok"), ("served", 1e-3, 1e-4, "warn"), ("served", 1e-3, 0.01, "refuse"),
+        ("float32", 1e-4, 0.0, "refuse"),
+    ],
+)  # fmt: skip
+def test_half_precision_and_servers_are_judged_by_the_mass_that_moves(dtype, gap, upper, level):
+    recorded = {"batch_invariance": {"largest_difference": gap, "mass_moved_upper": upper, "dtype": dtype}}
+    (found,) = check_batching(AuditContext(study={}, recorded=recorded))
+    assert found["level"] == level and ("points of an answer" in found["claim"]) == (level != "ok" and dtype != "float32" and upper == upper and upper is not None)
 
 
 FINDINGS = {

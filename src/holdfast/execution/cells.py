@@ -385,16 +385,15 @@ class Cells:
         return self.store.name("invariance", identity), identity
 
     def batch_invariance(self) -> None:
-        """Score a few prompts of every instrument together and alone, once for the base, and keep the largest difference."""
-        from holdfast.auditing.batching import largest_difference
+        """Score a few prompts of every instrument together and alone, once for the base, and keep what differs."""
+        from holdfast.auditing.batching import difference, rounded
 
         name, identity = self._invariance_name()
         if self.store.find(name) is not None:
             return
         engine = self.engine(self.base.model)
         prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine]
-        gap = largest_difference(engine, prompts)
-        found = {"largest_difference": float(f"{gap:.2g}") if gap == gap else None, "dtype": self.study.model.dtype}
+        found = {**rounded(difference(engine, prompts)), "dtype": self.study.model.dtype}
         with self.store.making(name, identity) as draft:
             (draft / "invariance.json").write_text(canonical(found) + "\n", encoding="utf-8")
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from holdfast.auditing.batching import largest_difference
+from holdfast.auditing.batching import difference, rounded
 from holdfast.config import Study
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import Capabilities, examine
@@ -218,8 +218,7 @@ class ServedCells(Cells):
             return
         form = Form(self.can, self.chat())
         prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine if form.by_text(p)]
-        gap = largest_difference(_Anew(self), prompts)
-        found = {"largest_difference": float(f"{gap:.2g}") if gap == gap else None, "dtype": self.study.model.dtype}
+        found = {**rounded(difference(_Anew(self), prompts)), "dtype": "served"}
         with self.store.making(name, identity) as draft:
             (draft / "invariance.json").write_text(canonical(found) + "\n", encoding="utf-8")
 
