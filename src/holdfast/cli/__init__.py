@@ -14,7 +14,6 @@ def main() -> None:
     notices, heard = (signal.SIGINT, signal.SIGTERM), sys.unraisablehook
     for notice in notices:
         signal.signal(notice, _leave)
-    atexit.register(_deaf, notices)
     sys.unraisablehook = lambda lost: _again() if lost.exc_type is Interrupted else heard(lost)
     try:
         _run()
@@ -23,6 +22,7 @@ def main() -> None:
         print("holdfast: interrupted; what is finished is kept, run the same command to go on", file=sys.stderr)
         sys.exit(130)
     finally:
+        atexit.register(_deaf, notices)  # the last to be registered is the first to be called: before what libraries do then
         sys.unraisablehook = heard
 
 
