@@ -44,14 +44,20 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def llama(seed: int) -> LlamaForCausalLM:
+    """It hardly ever begins a character of several bytes: llama.cpp writes on until such a one is whole, and a model of random weights may begin another
+    with every byte, so that one new token became ten.
+    """
     torch.manual_seed(seed)
-    return LlamaForCausalLM(
+    made = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=SIZE, hidden_size=WIDTH, intermediate_size=INNER, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
             num_key_value_heads=HEADS, max_position_embeddings=CONTEXT, bos_token_id=0, eos_token_id=1, tie_word_embeddings=False,
             initializer_range=0.15, rms_norm_eps=1e-5,
         )
     ).eval()  # fmt: skip
+    with torch.no_grad():
+        made.lm_head.weight[2 + 0xC0 : 2 + 0x100] = 0
+    return made
 
 
 def write(folder: Path, seed: int) -> tuple[Path, Path]:

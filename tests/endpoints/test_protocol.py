@@ -35,6 +35,20 @@ READERS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("new", [0, 1, 4, 8])
+def test_an_echoed_prompt_ends_where_the_new_tokens_begin(new):
+    """llama.cpp writes on to the end of a split character: more than the one token that was asked for."""
+    tokens, values = ["a", " b", *["\ufffd"] * new], [None, -1.5, *[-3.0] * new]
+    sent = {"choices": [{"logprobs": {"tokens": tokens, "token_logprobs": values}}], "usage": {"prompt_tokens": 2, "completion_tokens": new}}
+    assert protocol.read_echo(sent, 1)["logprobs"] == [-1.5] and protocol.read_echo_text(sent, " b")["tokens"] == [[" b", -1.5]]
+
+
+def test_of_a_server_that_writes_on_and_on_nothing_is_read():
+    sent = {"choices": [{"logprobs": {"tokens": ["a"] * 11, "token_logprobs": [None, *[-1.0] * 10]}}], "usage": {"prompt_tokens": 2, "completion_tokens": 9}}
+    with pytest.raises(protocol.BadReply, match="where the prompt ends"):
+        protocol.read_echo(sent, 1)
+
+
 @settings(deadline=None, max_examples=300)
 @given(reply | anything, st.sampled_from(sorted(READERS)))
 def test_no_reply_gets_through_that_is_not_what_was_asked_for(sent, name):
