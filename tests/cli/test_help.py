@@ -56,7 +56,13 @@ def test_quiet_leaves_out_remarks_but_not_what_went_wrong(capsys):
     assert capsys.readouterr().err == "failed: a cell\n"
 
 
-def test_a_notice_while_python_ends_changes_no_exit_code():
-    code = "import atexit, os, signal, sys; atexit.register(os.kill, os.getpid(), signal.SIGTERM); sys.argv = ['holdfast', '--help']; from holdfast.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0 and "Usage" in done.stdout, (done.returncode, done.stderr)
+@pytest.mark.parametrize("when", ["before", "in"])
+def test_a_notice_while_python_ends_changes_no_exit_code(when):
+    """The notice comes from a callback at exit, of what was imported before the command or by it."""
+    at_exit = "atexit.register(os.kill, os.getpid(), signal.SIGTERM)"
+    code = {
+        "before": f"import atexit, os, signal; {at_exit}; from holdfast import cli",
+        "in": f"import atexit, os, signal; from holdfast import cli; run = cli._run; cli._run = lambda: ({at_exit}, run())",
+    }[when]
+    done = subprocess.run([sys.executable, "-c", f"{code}; import sys; sys.argv = ['holdfast', '--help']; cli.main()"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and "Usage" in done.stdout
