@@ -113,6 +113,19 @@ def test_the_mass_that_moves_is_the_total_variation_between_the_two_answers():
     assert empty == {"largest_difference": None, "mass_moved": None, "mass_moved_upper": None, "num_prompts": 0}
 
 
+def test_one_score_that_is_no_number_is_neither_lost_among_others_nor_in_the_file():
+    class Engine:
+        def answer(self, asked):
+            return [Response(logliks=(-1.0, float("nan") if p.condition == "1" else -2.0), num_tokens=(1, 1)) for p in asked]
+
+    asked = [Prompt(condition=str(k), messages=(Message("user", "x"),), choices=("a", "b")) for k in range(3)]
+    found = rounded(difference(Engine(), asked))
+    assert found == {"largest_difference": None, "mass_moved": None, "mass_moved_upper": None, "num_prompts": 3}
+    for dtype in ("float32", "bfloat16", "served"):
+        (said,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {**found, "dtype": dtype}}))
+        assert said["level"] == "refuse" and said["evidence"]["largest_difference"] is None
+
+
 @pytest.mark.parametrize(
     ("dtype", "gap", "upper", "level"),
     [

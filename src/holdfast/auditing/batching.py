@@ -25,7 +25,7 @@ class Engine(Protocol):
 
 
 def difference(engine: Engine, prompts: Sequence[Prompt]) -> dict[str, Any]:
-    """What changes between prompts with choices scored together and each scored alone; nan where there is none.
+    """What changes between prompts with choices scored together and each scored alone; nan where there is none, or where a score is nan.
 
     `largest_difference`: nats a token. `mass_moved`: mean over the prompts of the share of an answer's probability, normalised over the choices,
     that goes elsewhere (total variation, 0 to 1); `mass_moved_upper`: that mean and two standard errors; `num_prompts`.
@@ -38,17 +38,17 @@ def difference(engine: Engine, prompts: Sequence[Prompt]) -> dict[str, Any]:
         if not (whole.logliks and alone.logliks):  # a server that gave none
             continue
         a, b, n = np.array(whole.logliks), np.array(alone.logliks), np.maximum(1, np.array(whole.num_tokens))
-        gaps += np.abs((a - b) / n).tolist()
+        gaps.append(float(np.abs((a - b) / n).max()))
         moved.append(0.5 * float(np.abs(_shares(a) - _shares(b)).sum()))
     mean = float(np.mean(moved)) if moved else float("nan")
     error = float(np.std(moved, ddof=1)) / len(moved) ** 0.5 if len(moved) > 1 else float("nan")
     return {
-        "largest_difference": max(gaps, default=float("nan")), "mass_moved": mean, "mass_moved_upper": mean + 2 * error, "num_prompts": len(moved),
+        "largest_difference": float(np.max(gaps)) if gaps else float("nan"), "mass_moved": mean, "mass_moved_upper": mean + 2 * error, "num_prompts": len(moved),
     }  # fmt: skip
 
 
 def rounded(found: dict[str, Any]) -> dict[str, Any]:
-    """For a file: two digits, and None where nothing was measured."""
+    """For a file: two digits, and None for nan."""
     return {k: (float(f"{v:.2g}") if v == v else None) if isinstance(v, float) else v for k, v in found.items()}
 
 
@@ -58,10 +58,11 @@ def _shares(logliks: np.ndarray) -> np.ndarray:
 
 
 def check(context: AuditContext) -> list[dict[str, Any]]:
-    found = context.recorded.get("batch_invariance")
-    if not found or found.get("largest_difference") is None:
+    found = context.recorded.get("batch_invariance") or {}
+    gap, dtype = found.get("largest_difference"), found.get("dtype", "float32")
+    if gap is None and not found.get("num_prompts"):
         return []
-    gap, dtype = float(found["largest_difference"]), found.get("dtype", "float32")
+    gap = float("nan") if gap is None else float(gap)  # scored, and not a number
     limit = LARGEST.get(dtype, LARGEST["float32"])
     evidence = {**found, "largest_difference": gap if gap == gap else None, "limit": limit}
     if gap <= limit:
