@@ -386,14 +386,15 @@ class Cells:
 
     def batch_invariance(self) -> None:
         """Score a few prompts of every instrument together and alone, once for the base, and keep what differs."""
+        if self.store.find(self._invariance_name()[0]) is None:
+            self._keep_invariance(self.engine(self.base.model), lambda _: True, self.study.model.dtype)
+
+    def _keep_invariance(self, engine: Any, wanted: Callable[[Prompt], bool], dtype: str) -> None:
         from holdfast.auditing.batching import difference, rounded
 
+        prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine if wanted(p)]
+        found = {**rounded(difference(engine, prompts)), "dtype": dtype}
         name, identity = self._invariance_name()
-        if self.store.find(name) is not None:
-            return
-        engine = self.engine(self.base.model)
-        prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine]
-        found = {**rounded(difference(engine, prompts)), "dtype": self.study.model.dtype}
         with self.store.making(name, identity) as draft:
             (draft / "invariance.json").write_text(canonical(found) + "\n", encoding="utf-8")
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from holdfast.auditing.batching import difference, rounded
 from holdfast.config import Study
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import Capabilities, examine
@@ -213,14 +212,8 @@ class ServedCells(Cells):
 
     def batch_invariance(self) -> None:
         """A few prompts of every instrument asked all at once, then one at a time."""
-        name, identity = self._invariance_name()
-        if self.store.find(name) is not None or self.can.scoring not in ("echo", "prompt_logprobs"):
-            return
-        form = Form(self.can, self.chat())
-        prompts = [p for i in self.study.instruments for mine in self.materials.asked(i.kind).prompts[:2] for p in mine if form.by_text(p)]
-        found = {**rounded(difference(_Anew(self), prompts)), "dtype": "served"}
-        with self.store.making(name, identity) as draft:
-            (draft / "invariance.json").write_text(canonical(found) + "\n", encoding="utf-8")
+        if self.store.find(self._invariance_name()[0]) is None and self.can.scoring in ("echo", "prompt_logprobs"):
+            self._keep_invariance(_Anew(self), Form(self.can, self.chat()).by_text, "served")
 
     # --- what is told of it ---------------------------------------------------------------------------------------------
 
