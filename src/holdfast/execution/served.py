@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import statistics
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -120,7 +121,7 @@ class ServedCells(Cells):
             for i in self.study.instruments:
                 name = self._trials_name(key, None, i.kind)
                 place = self.store.find(name)
-                if place and (count := _missing(place)):
+                if place and (count := _record(place)["missing answers"]):
                     self.store.warn(f"{key.name}, {i.kind}: {count} answers are missing; they are asked for again")
                     self.store.discard(name)
 
@@ -204,10 +205,11 @@ class ServedCells(Cells):
             with self._timed(kind):
                 answered, _ = put(asked, engine, tick)
             identity = self.trials_identity(key, None, kind)
-            missing = sum(r.failed is not None for pairs in answered for _, r in pairs)
+            reasons = [r.failed for pairs in answered for _, r in pairs if r.failed is not None]
+            record = {"missing answers": len(reasons), "most often": statistics.mode(reasons) if reasons else None, **engine.asker.counts}
             with self.store.making(self.store.name("trials", identity), identity) as draft:
                 write_trials(draft, key.name, kind, asked, answered, [])
-                (draft / RECORD).write_text(canonical({"missing answers": missing, **engine.asker.counts}) + "\n", encoding="utf-8")
+                (draft / RECORD).write_text(canonical(record) + "\n", encoding="utf-8")
         return [self.store.folder / self._trials_name(key, None, i.kind) for i in self.study.instruments]
 
     def batch_invariance(self) -> None:
@@ -223,14 +225,15 @@ class ServedCells(Cells):
     def lacking(self, models: Sequence[tuple[ModelKey, Sequence[Path]]]) -> list[str]:
         kinds = [i.kind for i in self.study.instruments]
         return [
-            f"{key.name}, {kind}: {count} answers are missing, their requests failed; run again to ask for those alone"
+            f"{key.name}, {kind}: {record['missing answers']} answers are missing, their requests failed"
+            f" (most often: {record['most often']}); run again to ask for those alone"
             for key, places in models
             for kind, place in zip(kinds, places, strict=True)
-            if (count := _missing(place))
+            if (record := _record(place))["missing answers"]
         ]
 
     def incomplete(self, parts: Sequence[Path]) -> list[str]:
-        return [file_digest(p / "trials.parquet") for p in parts if _missing(p)]
+        return [file_digest(p / "trials.parquet") for p in parts if _record(p)["missing answers"]]
 
     def about(self, models: Sequence[tuple[ModelKey, Sequence[Path]]]) -> dict[str, Any]:
         """For environment.json: address, abilities, the form that was used, requests; no key and no variable's name."""
@@ -240,8 +243,9 @@ class ServedCells(Cells):
         for _, places in models:
             for i, place in zip(self.study.instruments, places, strict=True):
                 mine = counts.setdefault(i.kind, {})
-                for name, value in json.loads((place / RECORD).read_text(encoding="utf-8")).items():
-                    mine[name] = mine.get(name, 0) + value
+                for name, value in _record(place).items():
+                    if name != "most often":
+                        mine[name] = mine.get(name, 0) + value
         return {
             "address": self.study.model.endpoint,
             "weights": self.study.model.weights,
@@ -267,11 +271,13 @@ class _Anew:
         return engine.answer(prompts)
 
 
-def _missing(place: Path) -> int:
+def _record(place: Path) -> dict[str, Any]:
+    """Numbers of requests, of answers that are missing, and what their requests failed of `most often`."""
     try:
-        return int(json.loads((place / RECORD).read_text(encoding="utf-8")).get("missing answers", 0))
+        found = json.loads((place / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return 0
+        found = {}
+    return {"missing answers": 0, "most often": None, **found}
 
 
 def open_cells(study: Study, store: Store) -> Cells:
