@@ -133,6 +133,13 @@ def test_a_measured_difference_that_could_hide_the_band_is_told_and_a_sharp_one_
     assert levels(check_power(context(table(score=still)))) == ["ok"]
 
 
+@pytest.mark.parametrize(("size", "told"), [(1.28, "the largest is over 100 points"), (0.596, "the largest is 59.6 points")])
+def test_no_effect_above_a_hundred_points_is_given_as_a_number(monkeypatch, size, told):
+    monkeypatch.setattr("holdfast.auditing.power.family", lambda found, band: {key: {"mde": size, "p_holm": 0.5} for key in found})
+    (found,) = check_power(context(table(score=noisy)))
+    assert told in found["claim"]
+
+
 def test_planned_power_is_the_papers_formula_and_falls_with_more_items():
     assert planned_mde(400, 12, sd=0.3) == pytest.approx(mde(0.3 / 20, 399, 12))
     assert planned_mde(100, 4) > planned_mde(400, 4) > planned_mde(400, 1)

@@ -66,7 +66,8 @@ def _measured(context: AuditContext, band: float) -> list[dict[str, Any]]:
                 unresolved.append([adapter, name, round(size, 4) if size == size else None])
     if unresolved:
         known = [x for _, _, x in unresolved if x is not None]
-        largest = f"; the largest is {100 * max(known):.1f} points" if known else ""
+        most = max(known, default=0)
+        largest = f"; the largest is {f'{100 * most:.1f}' if most <= 1 else 'over 100'} points" if known else ""
         claim = (
             f"{len(unresolved)} of {looked} gains and shifts could hide an effect of {100 * band:g} points "
             f"(smallest detectable effect above the equivalence band{largest}): not found is not absent"
