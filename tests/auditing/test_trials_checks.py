@@ -135,7 +135,7 @@ def test_a_measured_difference_that_could_hide_the_band_is_told_and_a_sharp_one_
 
 @pytest.mark.parametrize(("size", "told"), [(1.28, "the largest is over 100 points"), (0.596, "the largest is 59.6 points")])
 def test_no_effect_above_a_hundred_points_is_given_as_a_number(monkeypatch, size, told):
-    monkeypatch.setattr("holdfast.auditing.power.family", lambda found, band: {key: {"mde": size, "p_holm": 0.5} for key in found})
+    monkeypatch.setattr("holdfast.auditing.power.family", lambda found, band: {("maths", "mmlu"): {"mde": size, "p_holm": 0.5}})
     (found,) = check_power(context(table(score=noisy)))
     assert told in found["claim"]
 
