@@ -140,6 +140,12 @@ def test_no_effect_above_a_hundred_points_is_given_as_a_number(monkeypatch, size
     assert told in found["claim"]
 
 
+@pytest.mark.parametrize(("items", "level"), [(20, "warn"), (200, "ok")])
+def test_where_no_answer_changed_three_in_n_may_have_changed_unseen(items, level):
+    (found,) = check_power(context(table(items=items)))
+    assert found["level"] == level and (level == "ok" or found["evidence"]["cells"] == [["maths", "mmlu", 3 / items]])
+
+
 def test_planned_power_is_the_papers_formula_and_falls_with_more_items():
     assert planned_mde(400, 12, sd=0.3) == pytest.approx(mde(0.3 / 20, 399, 12))
     assert planned_mde(100, 4) > planned_mde(400, 4) > planned_mde(400, 1)

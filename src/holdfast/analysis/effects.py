@@ -175,6 +175,11 @@ def family(
     return out
 
 
+def unseen(e: Interval) -> float:
+    """The share of items that may differ where none was seen to: no spread is no proof of none (3 in n, Hanley & Lippman-Hand 1983)."""
+    return 3 / e.num_clusters
+
+
 def verdict(m: Measured, e: Interval | None, p_adjusted: float, band: float, size: int, forbidden: str | None) -> dict[str, Any]:
     notes = list(m.notes)
     if e is None:
@@ -209,8 +214,7 @@ def verdict(m: Measured, e: Interval | None, p_adjusted: float, band: float, siz
         word = "raised" if e.estimate > 0 else "lowered"
         negligible = m.unit == "fraction" and -band < e.lower and e.upper < band
     elif e.num_seeds >= 3 and m.unit == "fraction" and equivalent(e.estimate, e.se, e.df, band):
-        # No spread at all over items is no proof of none: up to 3 in n may differ unseen (rule of three, Hanley & Lippman-Hand 1983).
-        word = "unchanged" if e.se > 0 or 3 / e.num_clusters < band else word
+        word = "unchanged" if e.se > 0 or unseen(e) < band else word
     if e.num_seeds < 3:
         notes.append(f"{e.num_seeds} seeds: at least 3 are needed for a verdict")
     if m.notes and word in ("raised", "lowered", "unchanged"):
@@ -227,7 +231,7 @@ def verdict(m: Measured, e: Interval | None, p_adjusted: float, band: float, siz
         "num_seeds": e.num_seeds,
         "coverage": m.coverage,
         "bounds": m.bounds,
-        "mde": mde(e.se, e.df, size),
+        "mde": mde(e.se, e.df, size) if e.se != 0 else unseen(e) if m.unit == "fraction" else None,
         "verdict": word,
         "negligible": negligible,
         "contrast": m.contrast,

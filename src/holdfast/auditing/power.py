@@ -61,8 +61,8 @@ def _measured(context: AuditContext, band: float) -> list[dict[str, Any]]:
         found = _cells(context, part)
         looked += len(found)
         for (adapter, name), cell in family(found, band=band).items():
-            size = cell["mde"]
-            if not size <= band and not cell["p_holm"] < 0.05:
+            size, p = (float("nan") if cell[key] is None else cell[key] for key in ("mde", "p_holm"))
+            if not size <= band and not p < 0.05:
                 unresolved.append([adapter, name, round(size, 4) if size == size else None])
     if unresolved:
         known = [x for _, _, x in unresolved if x is not None]
