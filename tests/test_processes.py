@@ -1,9 +1,12 @@
 """The collector is held for imports alone, and left as it was found."""
 
 import gc
+import os
 import subprocess
 import sys
 import weakref
+
+import pytest
 
 from holdfast.processes import collector_held
 
@@ -62,3 +65,23 @@ def test_the_engine_is_imported_without_a_collection():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     collections, on = done.stdout.split()
     assert on == "True" and int(collections) <= 3, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+    ids=["nothing set", "a count of the user's", "a policy of the user's"],
+)
+@pytest.mark.parametrize("way", ["import holdfast.engine", "from holdfast.processes import quieten; quieten(2)"], ids=["engine", "worker"])
+def test_threads_that_wait_sleep_soon_unless_the_user_said_otherwise(given, spins, way):
+    """Set by the time torch is imported: its OpenMP library reads it then and never again."""
+    code = (
+        "import os, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'torch': print(os.environ.get('GOMP_SPINCOUNT'))\n"
+        f"sys.meta_path.insert(0, Finder())\n{way}\n"
+    )
+    others = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", code], env=others | given, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(spins)]
