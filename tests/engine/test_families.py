@@ -83,8 +83,8 @@ def test_the_gradient_of_packed_rows_in_one_product_equals_pefts_own_one_example
         start = sum(len(x) for x in sequences[: sequences.index(s)])
         where += range(start + (len(s) - 4 if few else 0), start + len(s) - 1)  # few: the last layer works on these alone
     targets = torch.tensor([t for s in sequences for t in s[-3 if few else 1 :]])
-    with adapter.merged_in_passing(model) as merged, packed.using(model) as lm:
-        assert merged.count > 0
+    with adapter.merged_in_passing(model) as count, packed.using(model) as lm:
+        assert count > 0
         ((_, logits),) = packed.logits(lm, torch.tensor(flat), plans.Plan(list(map(len, sequences))), torch.tensor(where))
         assert len(logits) == len(targets)
         torch.nn.functional.cross_entropy(logits, targets, reduction="sum").backward()

@@ -6,7 +6,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from holdfast.config import TrainConfig
-from holdfast.engine import adapter, memory, packed
+from holdfast.engine import memory, packed
 from holdfast.engine.fit import Fit
 from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.errors import DataError, ModelError
@@ -125,19 +125,6 @@ def test_activations_computed_again_give_the_same_adapter(llama, chat, tmp_path,
     first, second = (load_file(tmp_path / f"{c}" / "adapter_model.safetensors") for c in (False, True))
     assert first.keys() == second.keys() and all(torch.allclose(first[k], second[k], atol=1e-6) for k in first)
     assert not llama.is_activation_checkpointing and llama.config._attn_implementation != packed.ATTENTION
-
-
-def test_sums_held_over_a_step_give_the_bytes_of_sums_made_anew_in_every_pass(llama, chat, tmp_path, monkeypatch):
-    config = CONFIG.model_copy(update={"tokens_per_pass": 64})  # several passes a step
-    encoded = batches.encode(examples(), chat, config).examples
-    made = []
-    of = adapter.Merged.of
-    monkeypatch.setattr(adapter.Merged, "of", lambda self, *rest: (made.append(self.held), of(self, *rest))[1])
-    for small in (True, False):
-        monkeypatch.setattr(lora, "_small", lambda base, small=small: small)
-        lora.train(llama, encoded, config, seed=1, max_steps=3, out=tmp_path / str(small))
-    assert {*made} == {True, False}
-    assert len({(tmp_path / str(small) / "adapter_model.safetensors").read_bytes() for small in (True, False)}) == 1
 
 
 def test_a_pass_of_recomputed_activations_holds_more_tokens(llama):

@@ -1,8 +1,8 @@
 """LoRA layers in training as one matrix multiply: y = x (W + s B A)' + b, with gradients for x, A and B alone.
 
 PEFT computes x W' and s (x A') B' apart, and autograd as many skinny products backwards; on a small model those, and the sums of
-large activations, cost more than the base. Here the sum is made on the weights (nothing is merged into the base), once a step
-where a copy of the layers may be held and else in every pass, and the adapter's gradient comes from four skinny products.
+large activations, cost more than the base. Here the sum is made on the weights, anew in every pass (nothing is merged into
+the base), and the adapter's gradient comes from four skinny products.
 """
 
 from __future__ import annotations
@@ -18,38 +18,16 @@ from torch import Tensor, nn
 from holdfast.engine import kernels
 
 
-class Merged:
-    """The sums W + s B A [out, in] of `count` layers; `held`: kept until they are said to have `changed`."""
-
-    def __init__(self, held: bool = False):
-        self.count, self.held = 0, held
-        self._sums: dict[int, Tensor] = {}
-        self._true: set[int] = set()
-
-    def changed(self) -> None:
-        """A and B are others now. To be called after every step: a fused optimiser leaves no sign on them."""
-        self._true.clear()
-
-    def of(self, layer: int, weight: Tensor, a: Tensor, b: Tensor, scaling: float) -> Tensor:
-        if not self.held:
-            return torch.addmm(weight, b, a, alpha=scaling)
-        if layer not in self._true:
-            self._sums[layer] = torch.addmm(weight, b, a, alpha=scaling, out=self._sums.get(layer))
-            self._true.add(layer)
-        return self._sums[layer]
-
-
 class _Adapted(torch.autograd.Function):
     """x [..., in], weight [out, in] (frozen), bias, A [r, in], B [out, r] -> [..., out]"""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float, kernel: kernels.Name,
-        merged: Merged, layer: int,
-    ):  # fmt: skip
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float, kernel: kernels.Name
+    ):
         ctx.save_for_backward(x, weight, a, b)
-        ctx.scaling, ctx.kernel, ctx.merged, ctx.layer = scaling, kernel, merged, layer
-        return kernels.linear(kernel, x, merged.of(layer, weight, a, b, scaling), bias)
+        ctx.scaling, ctx.kernel = scaling, kernel
+        return kernels.linear(kernel, x, torch.addmm(weight, b, a, alpha=scaling), bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor):
@@ -58,19 +36,17 @@ class _Adapted(torch.autograd.Function):
         flat, rows = grad.view(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
         dx = None
         if ctx.needs_input_grad[0]:
-            whole = ctx.merged.of(ctx.layer, weight, a, b, ctx.scaling)
+            whole = torch.addmm(weight, b, a, alpha=ctx.scaling)
             dx = grad @ whole if ctx.kernel == "torch" else kernels.linear(ctx.kernel, grad, whole.t())
         # Written so that the long side is never the result's narrow one: torch's product of [N, in] and [in, r] is several times slower.
         da = (b.t() @ flat.t()) @ rows
         db = ((a @ rows.t()) @ flat).t()
-        return dx, None, None, da.mul_(ctx.scaling), db.mul_(ctx.scaling), None, None, None, None
+        return dx, None, None, da.mul_(ctx.scaling), db.mul_(ctx.scaling), None, None
 
 
 @contextmanager
-def merged_in_passing(model: nn.Module, kernel: kernels.Name = "torch", held: bool = False) -> Iterator[Merged]:
-    """Every plain float32 LoRA layer of a PeftModel computes in this form for as long as the block lasts.
-
-    `held`: the sums are kept, a copy of these layers' weights, until `Merged.changed()`.
+def merged_in_passing(model: nn.Module, kernel: kernels.Name = "torch") -> Iterator[int]:
+    """Every plain float32 LoRA layer of a PeftModel computes in this form for as long as the block lasts; how many do.
 
     Left to PEFT: layers with dropout, a trained or absent base weight, another dtype, several adapters, DoRA or a bias of their own.
     """
@@ -79,15 +55,13 @@ def merged_in_passing(model: nn.Module, kernel: kernels.Name = "torch", held: bo
     def forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         name, base = self.active_adapters[0], self.base_layer
         a, b = self.lora_A[name].weight, self.lora_B[name].weight
-        return _Adapted.apply(x, base.weight, base.bias, a, b, self.scaling[name], kernel, merged, id(self))
+        return _Adapted.apply(x, base.weight, base.bias, a, b, self.scaling[name], kernel)
 
-    merged = Merged(held)
     modules = [m for m in model.modules() if type(m) is Linear and _plain(m)]
     for module in modules:
         module.forward = types.MethodType(forward, module)
-    merged.count = len(modules)
     try:
-        yield merged
+        yield len(modules)
     finally:
         for module in modules:
             del module.forward

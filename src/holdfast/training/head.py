@@ -20,15 +20,9 @@ class _HeadLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, kernel: kernels.Name):
         gradient, loss = torch.empty_like(hidden), hidden.new_zeros((), dtype=torch.float32)
         block = max(32, _NUMBERS // len(weight))
-        wide = (min(block, len(hidden)), len(weight))
-        logits, found = hidden.new_empty(wide), hidden.new_empty(wide, dtype=torch.float32)  # fresh pages for every block cost more than the softmax
         for start in range(0, len(hidden), block):
             part, target = hidden[start : start + block], targets[start : start + block, None]
-            if kernel == "torch":
-                scores = torch.mm(part, weight.t(), out=logits[: len(part)])
-            else:
-                scores = kernels.linear(kernel, part, weight)
-            logprobs = torch.log_softmax(scores.float(), -1, out=found[: len(part)])
+            logprobs = kernels.linear(kernel, part, weight).float().log_softmax(-1)
             loss -= logprobs.gather(1, target).sum()
             share = logprobs.exp_()
             share.scatter_add_(1, target, share.new_full(target.shape, -1.0))

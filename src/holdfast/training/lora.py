@@ -133,8 +133,7 @@ def _loop(
     optimizer = torch.optim.AdamW(
         weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
     )
-    small = _small(model)  # then a copy is trained, and a second one holds the sums with the adapter
-    within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 3 if small else 1, checkpointing)
+    within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1, checkpointing)
     done = snapshots.read({name: p.shape for name, p in named.items()}, keep)
     if done is None:
         done = State(0, {}, {}, {}, [], [], 0, 0, within.pass_tokens)
@@ -147,8 +146,8 @@ def _loop(
         progress(done.step)
     model.train()
     prune = fit.prune and not checkpointing  # a layer that is computed again must be what it was
-    in_passing = nullcontext(adapter.Merged()) if placement.spread(model) else adapter.merged_in_passing(model, kernel, held=small)
-    with in_passing as merged, kernels.using(model, kernel), recomputing(model, checkpointing, use_packed):
+    merged = nullcontext() if placement.spread(model) else adapter.merged_in_passing(model, kernel)
+    with merged, kernels.using(model, kernel), recomputing(model, checkpointing, use_packed):
         for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
             if step < done.step:
                 continue
@@ -176,7 +175,6 @@ def _loop(
             loss, within = memory.shrinking(within, gradients, "train.tokens_per_pass")
             torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
             optimizer.step()
-            merged.changed()
             optimizer.zero_grad(set_to_none=True)
             done.step, done.pass_tokens = step + 1, within.pass_tokens
             done.loss.append(loss)
