@@ -118,7 +118,7 @@ def _arguments(kind: Any, steps: int, **more: Any) -> Any:
 
 
 def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
-    steps, data, base = STEPS[size], examples(size), common.llama(size)
+    steps, data, base = min(STEPS[size], 2 * rounds), examples(size), common.llama(size)  # one round is a quick look
     fit = check_fit(base)  # once a process, as a study does
     fast, measured = kernels.choose(kernels.shapes_of(base.config))
     body, head = packed.sizes(base)
