@@ -1,4 +1,4 @@
-"""The collector is held for imports alone, and left as it was found."""
+"""The collector is held for imports alone, and left as it was found; threads that wait are told to sleep before torch is there."""
 
 import gc
 import os
@@ -72,7 +72,7 @@ def test_the_engine_is_imported_without_a_collection():
     [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
     ids=["nothing set", "a count of the user's", "a policy of the user's"],
 )
-@pytest.mark.parametrize("way", ["import holdfast.engine", "from holdfast.processes import quieten; quieten(2)"], ids=["engine", "worker"])
+@pytest.mark.parametrize("way", ["import holdfast.pipeline", "import holdfast.training.lora", "from holdfast.processes import quieten; quieten(2)"])
 def test_threads_that_wait_sleep_soon_unless_the_user_said_otherwise(given, spins, way):
     """Set by the time torch is imported: its OpenMP library reads it then and never again."""
     code = (

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast.processes import spin_briefly
+
 if TYPE_CHECKING:
     from holdfast.api import analyze, audit, probe, run
     from holdfast.config import Study
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Findings", "Study", "analyze", "audit", "probe", "run"]
 
+spin_briefly()
 _PLACES = {"Findings": "results", "Study": "config"}
 
 

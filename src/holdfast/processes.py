@@ -32,7 +32,7 @@ def collector_held() -> Iterator[None]:
 
 
 def spin_briefly() -> None:
-    """Threads that wait for one another spin for about a tenth of a millisecond, then sleep: to be called before torch is imported, which reads this.
+    """Threads that wait for one another spin for about a tenth of a millisecond, then sleep: called where this package begins, as torch reads it when it is imported.
 
     libgomp's default is some ten milliseconds: where another program had the core of one of two threads, products of five microseconds
     took fifteen milliseconds each. What is set already stays.
@@ -54,7 +54,6 @@ def quiet_libraries() -> None:
 
 def quieten(threads: int) -> None:
     """Threads, determinism and silence of a process that computes."""
-    spin_briefly()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with collector_held():
