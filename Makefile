@@ -23,7 +23,7 @@ check: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# holdfast against lm-eval, HF generate, Trainer + PEFT and TRL on one thread; the quick form is compared with this machine's stored file.
+# holdfast against lm-eval, HF generate, Trainer + PEFT and TRL on one thread. The quick form: 2M, one round, fewer steps; --check compares it with this machine's stored file.
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.peers
 

@@ -1,7 +1,7 @@
 """Every comparison, a table, and a result file of this machine.
 
-    python -m benchmarks.peers                       # sizes 2M and 100M, everything: about 25 minutes
-    python -m benchmarks.peers --quick               # 2M, one round: under 5 minutes
+    python -m benchmarks.peers                       # sizes 2M and 100M, everything: about 45 minutes
+    python -m benchmarks.peers --quick               # 2M, one round, fewer training steps and exact rows: under 5 minutes
     python -m benchmarks.peers --only scoring --size 100M
     python -m benchmarks.peers --check               # also compare with the stored file: exit 1 where a ratio fell by over 15 %
 
