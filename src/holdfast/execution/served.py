@@ -206,7 +206,9 @@ class ServedCells(Cells):
                 answered, _ = put(asked, engine, tick)
             identity = self.trials_identity(key, None, kind)
             reasons = [r.failed for pairs in answered for _, r in pairs if r.failed is not None]
-            record = {"missing answers": len(reasons), "most often": statistics.mode(reasons) if reasons else None, **engine.asker.counts}
+            record = {"missing answers": len(reasons), **engine.asker.counts}
+            if reasons:
+                record["most often"] = statistics.mode(reasons)
             with self.store.making(self.store.name("trials", identity), identity) as draft:
                 write_trials(draft, key.name, kind, asked, answered, [])
                 (draft / RECORD).write_text(canonical(record) + "\n", encoding="utf-8")
@@ -243,7 +245,7 @@ class ServedCells(Cells):
         for _, places in models:
             for i, place in zip(self.study.instruments, places, strict=True):
                 mine = counts.setdefault(i.kind, {})
-                for name, value in _record(place).items():
+                for name, value in json.loads((place / RECORD).read_text(encoding="utf-8")).items():
                     if name != "most often":
                         mine[name] = mine.get(name, 0) + value
         return {
@@ -277,7 +279,7 @@ def _record(place: Path) -> dict[str, Any]:
         found = json.loads((place / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = {}
-    return {"missing answers": 0, "most often": None, **found}
+    return {"missing answers": 0, "most often": "not kept", **found}
 
 
 def open_cells(study: Study, store: Store) -> Cells:
