@@ -68,7 +68,8 @@ def test_what_was_asked_and_computed_is_counted_over_all_cells(finished):
         assert sum(t[name] for t in engine["tokens"].values()) == sum(c[name] for c in counted) > 0
     assert all(t["shared"] == round(1 - t["computed"] / t["asked"], 4) for t in engine["tokens"].values())
     trained = [json.loads(p.read_text()) for p in (finished / "cells").glob("adapter-*/training.json")]
-    assert engine["training_tokens"] == sum(t.get("num_tokens", 0) for t in trained) > 0
+    assert engine["training_tokens"] == sum(t.get("num_tokens", 0) for t in trained) > engine["training_computed"]
+    assert engine["training_computed"] == sum(t.get("num_computed", 0) for t in trained) > 0
     assert engine["nominal_flops"] == sum(c["flops"] for c in counted) + sum(t.get("flops", 0) for t in trained)
     assert 0 < engine["fraction_of_peak"] < 1 and engine["matrix_multiply"] == {"many": "torch", "few": "torch"}
     page = (finished / "report.html").read_text()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from families import FAMILIES, STRANGE, make
 
-from holdfast.engine import adapter, packed, plans
+from holdfast.engine import adapter, packed, paths
 from holdfast.engine.local import LocalEngine
 from holdfast.engine.scoring import ScoreRequest
 
@@ -66,8 +66,9 @@ def test_a_family_that_packed_rows_do_not_carry_is_named_and_scored_by_plain_cal
 
 
 @pytest.mark.parametrize("few", [True, False], ids=["few rows read", "all rows read"])
+@pytest.mark.parametrize("shared", [True, False], ids=["starts once", "end to end"])
 @pytest.mark.parametrize("name", [n for n in FAMILIES if n != "Phi-3"])
-def test_the_gradient_of_packed_rows_in_one_product_equals_pefts_own_one_example_at_a_time(name, few):
+def test_the_gradient_of_packed_rows_in_one_product_equals_pefts_own_one_example_at_a_time(name, shared, few):
     from peft import LoraConfig, get_peft_model
 
     base = make(*FAMILIES[name])
@@ -77,17 +78,22 @@ def test_the_gradient_of_packed_rows_in_one_product_equals_pefts_own_one_example
         if "lora_B" in key:
             torch.nn.init.normal_(p, std=0.1)
     rng = random.Random(0)
-    sequences = [[rng.randrange(3, 128) for _ in range(n)] for n in (30, 5, 21, 30)]
-    flat, where = [t for s in sequences for t in s], []
-    for s in sequences:
-        start = sum(len(x) for x in sequences[: sequences.index(s)])
-        where += range(start + (len(s) - 4 if few else 0), start + len(s) - 1)  # few: the last layer works on these alone
-    targets = torch.tensor([t for s in sequences for t in s[-3 if few else 1 :]])
+    stem = [rng.randrange(3, 128) for _ in range(6)]
+    sequences = [stem[:common] + [rng.randrange(3, 128) for _ in range(n - common)] for n, common in ((30, 6), (5, 3), (21, 6), (30, 0))]
+    if shared:
+        sequences.append(list(sequences[0]))
+    flat, rows = paths.laid([tuple(s) for s in sequences], shared)
+    assert (len(flat) < sum(map(len, sequences))) == shared
+    pairs = sorted(  # few: the last layer works on these alone
+        (int(row), s[k + 1]) for s, mine in zip(sequences, rows, strict=True) for k, row in enumerate(mine[:-1]) if not few or k >= len(s) - 4
+    )
+    where = sorted({row for row, _ in pairs})
+    at, targets = torch.tensor([where.index(row) for row, _ in pairs]), torch.tensor([target for _, target in pairs])
     with adapter.merged_in_passing(model) as count, packed.using(model) as lm:
         assert count > 0
-        ((_, logits),) = packed.logits(lm, torch.tensor(flat), plans.Plan(list(map(len, sequences))), torch.tensor(where))
-        assert len(logits) == len(targets)
-        torch.nn.functional.cross_entropy(logits, targets, reduction="sum").backward()
+        ((_, logits),) = packed.logits(lm, torch.from_numpy(flat), paths.Paths(rows), torch.tensor(where))
+        assert len(logits) == len(where)
+        torch.nn.functional.cross_entropy(logits[at], targets, reduction="sum").backward()
     ours = {k: p.grad.clone() for k, p in model.named_parameters() if p.grad is not None}
     model.zero_grad(set_to_none=True)
     for s in sequences:

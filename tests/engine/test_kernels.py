@@ -1,10 +1,11 @@
 """Another matrix multiply: the same numbers, gradients and replies; chosen by a check, and only where it pays."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from holdfast.engine import adapter, kernels, packed, plans
+from holdfast.engine import adapter, kernels, packed, paths
 from holdfast.engine.generation import GenerateRequest
 from holdfast.engine.kernels import Kernels
 from holdfast.engine.local import LocalEngine, ScoreRequest
@@ -54,7 +55,8 @@ def test_gradients_are_the_same_on_either_kernel_and_a_trained_linear_keeps_its_
         model.zero_grad(set_to_none=True)
         with adapter.merged_in_passing(model, kernel), kernels.using(model, kernel), packed.using(model) as lm:
             tokens = torch.tensor([1, 5, 9, 4, 1, 7, 8])
-            ((_, logits),) = packed.logits(lm, tokens, plans.Plan([4, 3]), torch.tensor([0, 1, 2, 4, 5]))
+            plan = paths.Paths([np.arange(4), np.arange(4, 7)])
+            ((_, logits),) = packed.logits(lm, tokens, plan, torch.tensor([0, 1, 2, 4, 5]))
             nn.functional.cross_entropy(logits, torch.tensor([5, 9, 4, 7, 8])).backward()
         return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 

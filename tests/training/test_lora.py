@@ -12,7 +12,8 @@ from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.errors import DataError, ModelError
 from holdfast.models.adapters import adapted
 from holdfast.records import Example, Message
-from holdfast.training import batches, lora
+from holdfast.training import batches, head, lora
+from holdfast.training.rows import Row, draws
 
 CONFIG = TrainConfig(r=4, lora_alpha=8, learning_rate=1e-2, num_train_epochs=3, per_device_train_batch_size=4, warmup_ratio=0)
 
@@ -39,7 +40,8 @@ def test_loss_falls_on_the_reply_and_its_end_token_only(chat):
 def test_packed_rows_and_padded_calls_give_the_same_gradient(llama, chat):
     encoded = batches.encode(examples(), chat, CONFIG).examples
     grads = []
-    for loss in (lora._packed_loss, lora.padded_loss):
+    packed_loss = lambda model, rows, device: head.row_loss(model, Row.of(rows, device))  # noqa: E731
+    for loss in (packed_loss, lora.padded_loss):
         model = lora.with_adapter(llama, CONFIG, 0)
         torch.manual_seed(1)
         for name, p in model.named_parameters():
@@ -51,6 +53,21 @@ def test_packed_rows_and_padded_calls_give_the_same_gradient(llama, chat):
     assert grads[0].keys() == grads[1].keys() and grads[0]
     for name in grads[0]:
         torch.testing.assert_close(grads[0][name], grads[1][name], atol=1e-4, rtol=1e-4)
+
+
+def test_a_start_that_rows_share_is_computed_once_unless_a_pass_draws_numbers(llama, chat, tmp_path):
+    encoded = batches.encode(examples(), chat, CONFIG).examples
+    whole, train = 5 * [encoded[0]], lambda config, out: lora.train(llama, whole, config, seed=0, max_steps=1, out=tmp_path / out)
+    assert CONFIG.per_device_train_batch_size == 4
+    shared, drawn = train(CONFIG, "a"), train(CONFIG.model_copy(update={"lora_dropout": 0.1}), "b")
+    assert shared.num_tokens == drawn.num_tokens == 4 * len(encoded[0].ids)
+    assert (shared.num_computed, drawn.num_computed) == (len(encoded[0].ids) - 1, 4 * (len(encoded[0].ids) - 1))
+    assert not draws(llama)
+    llama.config.attention_dropout, before = 0.1, llama.config.attention_dropout
+    try:
+        assert draws(llama)
+    finally:
+        llama.config.attention_dropout = before
 
 
 def test_a_saved_adapter_in_plain_peft_gives_the_same_log_likelihoods(llama, chat, tmp_path):

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from holdfast.engine import trie
 from holdfast.engine.packed import causal_lm, logits, using
-from holdfast.engine.plans import Plan, TriePlan
+from holdfast.engine.paths import Paths, laid
+from holdfast.engine.plans import TriePlan
 from holdfast.models import placement
 
 _LAYER_TYPES = {"full_attention", "sliding_attention"}
@@ -74,18 +74,15 @@ def _check(model: nn.Module, lm: nn.Module, config: Any, layers: Sequence[str] |
     gap = 0.0
     with using(model):
         (row,) = trie.rows(sequences, [2] * len(sequences), 10_000)
-        forest, plan = TriePlan(row).to(device), Plan([len(s) for s in sequences]).to(device)
-        tokens, flat = torch.from_numpy(row.tokens).to(device), torch.tensor([t for s in sequences for t in s], device=device)
+        flat, paths = laid(sequences)
+        forest, plan = TriePlan(row).to(device), Paths(paths).to(device)
+        tokens, once = torch.from_numpy(row.tokens).to(device), torch.from_numpy(flat).to(device)
         at = {int(r): plain[i][k - 2] for i, tail in zip(row.sequences, row.tails, strict=True) for k, r in enumerate(tail)}
-        branches = np.array(sorted(at))
-        ends = np.concatenate([np.arange(b - 2, b) for b in np.cumsum([len(s) for s in sequences])])
-        for ids, p, rows, want in (
-            (tokens, forest, branches, [at[r] for r in branches.tolist()]),
-            (flat, plan, ends, [p[k] for p in plain for k in (-2, -1)]),
-        ):
-            wanted = torch.from_numpy(rows).to(device)
+        ends = {int(r): found[k] for path, found in zip(paths, plain, strict=True) for k, r in enumerate(path) if k >= len(path) - 2}
+        for ids, p, want in ((tokens, forest, at), (once, plan, ends)):
+            wanted = torch.tensor(sorted(want), device=device)
             found = torch.cat([part for _, part in logits(lm, ids, p, wanted, prune=prune)]).log_softmax(-1)
-            gap = max(gap, float((torch.stack(want) - found).abs().nan_to_num(float("inf")).max()))
+            gap = max(gap, float((torch.stack([want[r] for r in sorted(want)]) - found).abs().nan_to_num(float("inf")).max()))
     windows = config.num_hidden_layers if getattr(config, "sliding_window", None) is not None else 0
     if layers is not None:
         windows = list(layers).count("sliding_attention")

@@ -1,4 +1,4 @@
-"""Where a packed row's tokens sit in attention tiles: sequences end to end, or a trie.
+"""Where a packed row's tokens sit in attention tiles: a trie of many sequences, without autograd.
 
 Only the attention gathers rows into padded tiles [n, H, q, D] and scatters the result back; every other layer works on the row.
 
@@ -40,86 +40,6 @@ def attend_dense(
 def additive(keep: Tensor, dtype: torch.dtype) -> Tensor:
     """0 where a key is seen, -inf where not."""
     return torch.zeros(keep.shape, dtype=dtype, device=keep.device).masked_fill_(~keep, float("-inf"))
-
-
-class Plan:
-    """Sequences laid end to end, each causal in itself (training): where each token of the row sits in the attention tile.
-
-    `lengths` [n]: tokens of each sequence; padding comes last, where no earlier query can see it.
-    """
-
-    def __init__(self, lengths: Sequence[int]):
-        count, longest, total = len(lengths), max(lengths), sum(lengths)
-        lengths_n = torch.tensor(lengths)
-        inside = torch.arange(longest)[None] < lengths_n[:, None]
-        self.tile_of_row = torch.nonzero(inside.view(-1)).view(-1)
-        rows = torch.zeros(count * longest, dtype=torch.long)
-        rows[self.tile_of_row] = torch.arange(total)
-        self.row_of_tile, self.shape = rows, (count, longest)
-        self.positions_N = torch.cat([torch.arange(k) for k in lengths])
-        self._masks: dict[Any, Tensor] = {}
-
-    def to(self, device: torch.device) -> Plan:
-        for name in ("tile_of_row", "row_of_tile", "positions_N"):
-            setattr(self, name, getattr(self, name).to(device))
-        return self
-
-    def _mask(self, window: int | None, query: Tensor) -> Tensor | None:
-        if window is None or window >= self.shape[1]:
-            return None
-        if (window, query.dtype) not in self._masks:
-            places = torch.arange(self.shape[1], device=query.device)
-            gap = places[:, None] - places
-            self._masks[window, query.dtype] = additive((gap >= 0) & (gap < window), query.dtype)[None, None]
-        return self._masks[window, query.dtype]
-
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
-        softcap: float | None, dropout: float,
-    ) -> Tensor:  # fmt: skip
-        """[N, H, D] and two of [N, Hkv, D] -> [N, H, D]"""
-
-        def tile(x: Tensor) -> Tensor:
-            return x[self.row_of_tile].unflatten(0, self.shape).transpose(1, 2)
-
-        out = attend_dense(tile(query), tile(key), tile(value), self._mask(window, query), scaling, softcap, dropout)
-        return out.transpose(1, 2).flatten(0, 1)[self.tile_of_row]
-
-    def narrow(self, rows: Tensor) -> NarrowPlan:
-        return NarrowPlan(self, rows)
-
-
-class NarrowPlan:
-    """As `Plan`, for the queries of some `rows` (ascending) alone."""
-
-    def __init__(self, plan: Plan, rows: Tensor):
-        count, longest = plan.shape
-        place = plan.tile_of_row[rows]  # sequence * longest + position
-        sequence, position = place // longest, place % longest
-        each = torch.bincount(sequence, minlength=count)
-        wide = int(each.max())
-        rank = torch.arange(len(rows), device=rows.device) - (each.cumsum(0) - each)[sequence]
-        self.place = sequence * wide + rank  # where in the tile a row's query sits
-        self.index = torch.zeros(count * wide, dtype=torch.long, device=rows.device)
-        self.index[self.place] = torch.arange(len(rows), device=rows.device)
-        at = torch.zeros(count * wide, dtype=torch.long, device=rows.device)
-        at[self.place] = position
-        self.gap = at.view(count, wide, 1) - torch.arange(longest, device=rows.device)
-        self.shape, self.whole = (count, wide), plan
-
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
-        softcap: float | None, dropout: float,
-    ) -> Tensor:  # fmt: skip
-        """[W, H, D] and two of [N, Hkv, D] -> [W, H, D]"""
-
-        def tile(x: Tensor) -> Tensor:
-            return x[self.whole.row_of_tile].unflatten(0, self.whole.shape).transpose(1, 2)
-
-        keep = self.gap >= 0 if window is None else (self.gap >= 0) & (self.gap < window)
-        queries = query[self.index].unflatten(0, self.shape).transpose(1, 2)
-        out = attend_dense(queries, tile(key), tile(value), additive(keep, query.dtype)[:, None], scaling, softcap, dropout)
-        return out.transpose(1, 2).flatten(0, 1)[self.place]
 
 
 class TriePlan:

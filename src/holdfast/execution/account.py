@@ -22,7 +22,7 @@ def account(
     `shared`: share of the asked tokens that was not computed, because another prompt or choice had computed them.
     """
     tokens: dict[str, dict[str, Any]] = {}
-    flops, trained, ordinary = 0, 0, set()
+    flops, trained, passed, ordinary = 0, 0, 0, set()
     for kind, place in trials:
         found = _read(place / FILE)
         mine = tokens.setdefault(kind, {"asked": 0, "computed": 0})
@@ -35,11 +35,13 @@ def account(
     for place in adapters:
         record = _read(place / "training.json")
         trained += record.get("num_tokens", 0)
+        passed += record.get("num_computed", 0)
         flops += record.get("flops", 0)
     return {
         "matrix_multiply": dict(kernels),
         "tokens": dict(sorted(tokens.items())),
         "training_tokens": trained,
+        "training_computed": passed,
         "nominal_flops": flops,
         **({"ordinary_calls": sorted(ordinary)} if ordinary else {}),
         **{name: timing[name] for name in ("process_seconds", "peak_gflops", "fraction_of_peak") if name in timing},

@@ -27,7 +27,7 @@ from holdfast.store import Store, canonical, digest
 from holdfast.training import batches
 
 # Raised when a change of code changes the numbers of a cell of that kind.
-TRAINING_CODE = 3
+TRAINING_CODE = 4
 TRIALS_CODE = 3
 Tick = Callable[[int], None]
 
@@ -230,7 +230,7 @@ class Cells:
         from holdfast.engine.packed import sizes
 
         body, head = sizes(self.base.model)
-        flops = 4 * (record.num_tokens * body + record.num_loss_tokens * head)  # forward, and the gradient of the input
+        flops = 4 * (record.num_computed * body + record.num_loss_tokens * head)  # forward, and the gradient of the input
         self.flops += flops
         summary = {
             **dataclasses.asdict(record),

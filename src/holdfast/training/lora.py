@@ -15,24 +15,29 @@ from torch import nn
 from torch.nn import functional as F
 
 from holdfast.config import TrainConfig
-from holdfast.engine import adapter, kernels, memory, packed, plans
+from holdfast.engine import adapter, kernels, memory, packed
 from holdfast.engine.fit import Fit, check_fit
 from holdfast.errors import Interrupted, ModelError
 from holdfast.models import placement
 from holdfast.training import snapshot
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.head import row_loss
+from holdfast.training.rows import Row, draws, rows_of
 from holdfast.training.snapshot import Snapshots, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What a training left: mean loss per loss token (nats) and learning rate of every step."""
+    """What a training left: mean loss per loss token (nats) and learning rate of every step.
+
+    `num_tokens`: of the examples of all steps; `num_computed`: that went through the model, a start that several share once.
+    """
 
     loss: tuple[float, ...]
     learning_rate: tuple[float, ...]
     num_steps: int
     num_tokens: int
+    num_computed: int
     num_loss_tokens: int
     trainable_parameters: int
     packed: bool
@@ -136,7 +141,7 @@ def _loop(
     within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1, checkpointing)
     done = snapshots.read({name: p.shape for name, p in named.items()}, keep)
     if done is None:
-        done = State(0, {}, {}, {}, [], [], 0, 0, within.pass_tokens)
+        done = State(0, {}, {}, {}, [], [], 0, 0, 0, within.pass_tokens)
     else:
         for step, found in done.kept.items():
             snapshot.set_weights(named, found)
@@ -145,6 +150,7 @@ def _loop(
         within = replace(within, pass_tokens=min(within.pass_tokens, done.pass_tokens))
         progress(done.step)
     model.train()
+    share = not draws(model)
     prune = fit.prune and not checkpointing  # a layer that is computed again must be what it was
     merged = nullcontext() if placement.spread(model) else adapter.merged_in_passing(model, kernel)
     with merged, kernels.using(model, kernel), recomputing(model, checkpointing, use_packed):
@@ -158,21 +164,23 @@ def _loop(
                 group["lr"] = rate
             total = sum(len(e.ids) - e.first_loss for e in batch)
 
-            def gradients(most: memory.Bounds, batch: list[Encoded] = batch, total: int = total) -> float:
+            def gradients(most: memory.Bounds, batch: list[Encoded] = batch, total: int = total) -> tuple[float, int]:
                 optimizer.zero_grad(set_to_none=True)
-                loss = 0.0
-                for row in rows_of(batch, most.pass_tokens):
+                loss, computed = 0.0, 0
+                for examples in rows_of(batch, most.pass_tokens):
                     if snapshots.leaving():
                         snapshots.write(done, named, optimizer)
                         raise Interrupted
-                    part = (
-                        _packed_loss(model, row, device, prune, kernel) if use_packed else padded_loss(model, row, device)
-                    ) / total
-                    part.backward()
-                    loss += float(part.detach())
-                return loss
+                    if use_packed:
+                        row = Row.of(examples, device, share)
+                        part, passed = row_loss(model, row, prune=prune, kernel=kernel), len(row.tokens)
+                    else:
+                        part, passed = padded_loss(model, examples, device), sum(len(e.ids) for e in examples)
+                    (part / total).backward()
+                    loss, computed = loss + float(part.detach()) / total, computed + passed
+                return loss, computed
 
-            loss, within = memory.shrinking(within, gradients, "train.tokens_per_pass")
+            (loss, computed), within = memory.shrinking(within, gradients, "train.tokens_per_pass")
             torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -180,6 +188,7 @@ def _loop(
             done.loss.append(loss)
             done.rates.append(rate)
             done.tokens += sum(len(e.ids) for e in batch)
+            done.computed += computed
             done.loss_tokens += total
             if step + 1 in keep:
                 save(model, keep[step + 1])
@@ -194,6 +203,7 @@ def _loop(
         learning_rate=tuple(done.rates),
         num_steps=done.step,
         num_tokens=done.tokens,
+        num_computed=done.computed,
         num_loss_tokens=done.loss_tokens,
         trainable_parameters=sum(p.numel() for p in weights),
         packed=use_packed,
@@ -215,31 +225,6 @@ def recomputing(model: nn.Module, checkpointing: bool, use_packed: bool) -> Iter
             yield
     finally:
         lm.activation_checkpointing_disable()
-
-
-def rows_of(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
-    """Examples of similar length together, so that each pass's padded attention tile stays within the budget."""
-    rows: list[list[Encoded]] = []
-    for example in sorted(batch, key=lambda e: (len(e.ids), e.ids)):
-        if rows and len(example.ids) * (len(rows[-1]) + 1) <= budget:
-            rows[-1].append(example)
-        else:
-            rows.append([example])
-    return rows
-
-
-def _packed_loss(
-    model: nn.Module, row: Sequence[Encoded], device: torch.device, prune: bool = True, kernel: kernels.Name = "torch"
-) -> torch.Tensor:
-    """Summed cross-entropy of the loss tokens; logits are made for those alone."""
-    plan = plans.Plan([len(e.ids) for e in row]).to(device)
-    wanted, targets, start = [], [], 0
-    for e in row:
-        wanted += range(start + e.first_loss - 1, start + len(e.ids) - 1)
-        targets += e.ids[e.first_loss :]
-        start += len(e.ids)
-    tokens, at, want = (torch.tensor(x, device=device) for x in ([t for e in row for t in e.ids], wanted, targets))
-    return row_loss(model, tokens, plan, at, want, prune=prune, kernel=kernel)
 
 
 def padded_loss(model: nn.Module, row: Sequence[Encoded], device: torch.device) -> torch.Tensor:

@@ -22,6 +22,7 @@ from holdfast.errors import ModelError, ResourceError
 from holdfast.training import lora
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.lora import Training
+from holdfast.training.rows import rows_of
 
 
 def train(
@@ -144,7 +145,7 @@ def _train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             total = sum(len(e.ids) - e.first_loss for e in batch)
-            shares = [lora.rows_of(batch[r::count], config.tokens_per_pass) for r in range(count)]
+            shares = [rows_of(batch[r::count], config.tokens_per_pass) for r in range(count)]
             sum_of_mine = torch.zeros((), device=accelerator.device)
             for turn in range(max(map(len, shares))):  # as many passes in every process: each takes part in every exchange
                 row = shares[rank][turn] if turn < len(shares[rank]) else None
@@ -170,6 +171,7 @@ def _train(
         learning_rate=tuple(rates),
         num_steps=len(losses),
         num_tokens=tokens,
+        num_computed=tokens,
         num_loss_tokens=loss_tokens,
         trainable_parameters=trainable,
         packed=False,

@@ -22,8 +22,9 @@ from torch.optim import Optimizer
 from holdfast import locks
 from holdfast.store import canonical, no_room
 
-FORMAT = 1
+FORMAT = 2
 _KEY = "holdfast"
+_COUNTS = ("tokens", "computed", "loss_tokens", "pass_tokens")
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class State:
     loss: list[float]
     rates: list[float]
     tokens: int
+    computed: int
     loss_tokens: int
     pass_tokens: int
     kept: dict[int, dict[str, Tensor]] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class Snapshots:
         state.weights = {name: p.detach() for name, p in named.items()}
         state.moments = {name: dict(optimizer.state[p]) for name, p in named.items()}
         tensors = {name: t.detach().cpu().contiguous() for name, t in _flat(state).items()}
-        about = {"format": FORMAT, "cell": self.cell, **{n: getattr(state, n) for n in ("step", "tokens", "loss_tokens", "pass_tokens")}}
+        about = {"format": FORMAT, "cell": self.cell, **{n: getattr(state, n) for n in ("step", *_COUNTS)}}
         about["sha256"] = _digest(tensors, about)
         try:
             with locks.draft(self.path.parent) as draft:
@@ -129,7 +131,7 @@ def _read(path: Path, cell: str, shapes: dict[str, torch.Size], keep: Collection
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a method, not a mapping)
     if _digest(tensors, {k: v for k, v in about.items() if k != "sha256"}) != about["sha256"]:
         raise ValueError("its digest does not match")
-    state = State(about["step"], {}, {}, {}, tensors["loss"].tolist(), tensors["rates"].tolist(), *(about[n] for n in ("tokens", "loss_tokens", "pass_tokens")))  # fmt: skip
+    state = State(about["step"], {}, {}, {}, tensors["loss"].tolist(), tensors["rates"].tolist(), *(about[n] for n in _COUNTS))  # fmt: skip
     for name, tensor in tensors.items():
         part, _, rest = name.partition("/")
         if part == "weight":
