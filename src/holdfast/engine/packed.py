@@ -115,6 +115,9 @@ def using(model: nn.Module) -> Iterator[nn.Module]:
     """Switch to packed attention and back: a model left switched would ignore the masks of ordinary calls."""
     lm = causal_lm(model)
     before = lm.config._attn_implementation
+    if before == ATTENTION:
+        yield lm
+        return
     lm.set_attn_implementation(ATTENTION)
     if lm.config._attn_implementation != ATTENTION:
         raise NotImplementedError(f"{type(lm).__name__} does not use transformers' attention interface")

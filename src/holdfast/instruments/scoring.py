@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from collections.abc import Sequence
 
 from holdfast.records import Item, Prompt, Response, Trial
 
 
-def normalised(logliks: tuple[float, ...]) -> tuple[np.ndarray, float]:
-    """(probabilities over the answer set, kappa = the set's share of all probability)."""
-    values = np.asarray(logliks, dtype=np.float64)
-    top = values.max()
-    weights = np.exp(values - top)
-    return weights / weights.sum(), float(min(1.0, math.exp(top) * weights.sum()))
+def normalised(logliks: tuple[float, ...]) -> tuple[list[float], float]:
+    """(probabilities over the answer set, kappa = the set's share of all probability); nan where a log-likelihood is unknown."""
+    top = max(logliks)
+    weights = [math.exp(value - top) for value in logliks]
+    total = sum(weights)
+    kappa = math.exp(top) * total
+    return [w / total for w in weights], 1.0 if kappa > 1.0 else kappa
 
 
-def winner(values: np.ndarray | tuple[float, ...]) -> int | None:
+def winner(values: Sequence[float]) -> int | None:
     """Index of the largest value; None for a tie, which nobody wins, and where a value is unknown."""
-    known = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    top = max(known)
-    return known.index(top) if known.count(top) == 1 and not any(v != v for v in known) else None
+    top = max(values)
+    return values.index(top) if values.count(top) == 1 and not any(v != v for v in values) else None
+
+
+def first_largest(values: Sequence[float]) -> int:
+    """Index of the largest value, of the first where several are; -1 where a value is unknown."""
+    return -1 if any(v != v for v in values) else values.index(max(values))
 
 
 def outcome(chosen: int | None, gold: int | None, suggested: int | None) -> str:
@@ -49,8 +53,8 @@ def mass_trial(
         kappa=kappa,
         score=score,
         rating=rating,
-        p_gold=float(share[gold]) if gold is not None else math.nan,
-        p_suggested=float(share[suggested]) if suggested is not None else math.nan,
+        p_gold=share[gold] if gold is not None else math.nan,
+        p_suggested=share[suggested] if suggested is not None else math.nan,
         loglik_gold=loglik(gold),
         loglik_suggested=loglik(suggested),
         margin=loglik(gold) - loglik(suggested),
@@ -65,5 +69,5 @@ def rotation_average(answered: list[tuple[Prompt, Response]]) -> dict[str, float
     for prompt, response in answered:
         share, _ = normalised(response.logliks)
         for value, p in zip(prompt.values, share, strict=True):
-            total[value] = total.get(value, 0.0) + float(p) / len(answered)
+            total[value] = total.get(value, 0.0) + p / len(answered)
     return total

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from holdfast.config import TrainConfig
-from holdfast.engine import adapter, kernels, memory, packed
+from holdfast.engine import adapter, kernels, memory, norms, packed
 from holdfast.engine.fit import Fit, check_fit
 from holdfast.errors import Interrupted, ModelError
 from holdfast.models import placement
@@ -153,7 +153,7 @@ def _loop(
     share = not draws(model)
     prune = fit.prune and not checkpointing  # a layer that is computed again must be what it was
     merged = nullcontext() if placement.spread(model) else adapter.merged_in_passing(model, kernel)
-    with merged, kernels.using(model, kernel), recomputing(model, checkpointing, use_packed):
+    with merged, kernels.using(model, kernel), norms.in_one(model), recomputing(model, checkpointing, use_packed):
         for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
             if step < done.step:
                 continue
@@ -212,16 +212,18 @@ def _loop(
 
 @contextmanager
 def recomputing(model: nn.Module, checkpointing: bool, use_packed: bool) -> Iterator[None]:
-    """Activation checkpointing for as long as the block lasts, which holds the backward passes: packed attention stays on in them, too."""
+    """Packed attention, and activation checkpointing, for as long as the block lasts: it holds the backward passes, which call layers again."""
+    switched = packed.using(model) if use_packed else nullcontext()
     if not checkpointing:
-        yield
+        with switched:
+            yield
         return
     lm = packed.causal_lm(model)
     if not getattr(lm, "supports_gradient_checkpointing", False):
         raise ModelError(f"execution.gradient_checkpointing: {type(lm).__name__} cannot; set it to false")
     lm.activation_checkpointing_enable({"use_reentrant": False})
     try:
-        with packed.using(model) if use_packed else nullcontext():
+        with switched:
             yield
     finally:
         lm.activation_checkpointing_disable()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from holdfast.instruments.base import Answered, Instrument
 from holdfast.instruments.scoring import mass_trial, normalised, winner
 from holdfast.records import Contrast, Item, Message, Prompt, Trial
@@ -58,8 +56,8 @@ class Feedback(Instrument):
         ]
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
-        ratings = np.asarray(item.fields["ratings"])
-        return [mass_trial(item, p, r, rating=float(normalised(r.logliks)[0] @ ratings)) for p, r in answered]
+        mean = lambda shares: sum(share * rating for share, rating in zip(shares, item.fields["ratings"], strict=True))  # noqa: E731
+        return [mass_trial(item, p, r, rating=mean(normalised(r.logliks)[0])) for p, r in answered]
 
 
 INSTRUMENT = Feedback

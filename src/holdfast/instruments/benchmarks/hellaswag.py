@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from holdfast.instruments.base import Answered, Instrument
-from holdfast.instruments.scoring import mass_trial, winner
+from holdfast.instruments.scoring import first_largest, mass_trial, winner
 from holdfast.records import Item, Message, Prompt, Trial
 
 
@@ -31,8 +29,8 @@ class HellaSwag(Instrument):
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
         ((prompt, response),) = answered
-        sums = np.asarray(response.logliks)
-        per_byte = sums / np.array([len(e.encode()) for e in item.fields["endings"]])
+        sums = response.logliks
+        per_byte = [value / len(e.encode()) for value, e in zip(sums, item.fields["endings"], strict=True)]
         trial = mass_trial(item, prompt, response, score=float(winner(sums) == prompt.gold))
         return [
             dataclasses.replace(
@@ -40,7 +38,7 @@ class HellaSwag(Instrument):
                 form="loglik",
                 kappa=float("nan"),
                 score_norm=float(winner(per_byte) == prompt.gold),
-                label=int(sums.argmax()),
+                label=first_largest(sums),
             )
         ]
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from holdfast.instruments.base import Answered, Instrument, with_shots
-from holdfast.instruments.scoring import mass_trial, normalised, rotation_average, winner
+from holdfast.instruments.scoring import first_largest, mass_trial, rotation_average, winner
 from holdfast.instruments.style import LETTERS
 from holdfast.records import Item, Message, Prompt, Trial
 
@@ -51,6 +49,6 @@ class Lettered(Instrument):
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
         mean = rotation_average(answered)
-        chosen = winner(np.array(list(mean.values())))
+        chosen = winner(list(mean.values()))
         score = float(chosen is not None and list(mean)[chosen] == str(item.fields["gold"]))
-        return [mass_trial(item, p, r, score=score, label=int(np.argmax(normalised(r.logliks)[0]))) for p, r in answered]
+        return [mass_trial(item, p, r, score=score, label=first_largest(r.logliks)) for p, r in answered]

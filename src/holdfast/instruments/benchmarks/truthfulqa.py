@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import random
 
-import numpy as np
-
 from holdfast.instruments.base import Answered
 from holdfast.instruments.benchmarks.lettered import Lettered
 from holdfast.instruments.scoring import mass_trial, winner
@@ -51,7 +49,7 @@ class TruthfulQA(Lettered):
         if not self.unlisted:
             return super().trials(item, answered)
         ((prompt, response),) = answered
-        return [mass_trial(item, prompt, response, score=float(winner(np.asarray(response.logliks)) == prompt.gold))]
+        return [mass_trial(item, prompt, response, score=float(winner(response.logliks) == prompt.gold))]
 
 
 INSTRUMENT = TruthfulQA
