@@ -7,10 +7,12 @@ import signal
 import sys
 
 from holdfast.errors import Interrupted
+from holdfast.processes import collect_seldom
 
 
 def main() -> None:
     """Entry point `holdfast`. Exit codes: 0 ok, 1 a claim refused (--strict), 2 bad input, 3 some cells failed or are missing, 130 interrupted."""
+    collect_seldom()
     notices, heard = (signal.SIGINT, signal.SIGTERM), sys.unraisablehook
     for notice in notices:
         signal.signal(notice, _leave)

@@ -73,13 +73,14 @@ class KeyValues:
         self, slots: Sequence[int], paths: Sequence[np.ndarray], device: torch.device
     ) -> Callable[[int, Tensor, Tensor], None]:
         """What a trie row's plan calls in every layer: the keys and values along each path go into its slot."""
-        rows = [torch.from_numpy(path).to(device) for path in paths]
+        rows = torch.from_numpy(np.concatenate(paths)).to(device)
+        into = torch.from_numpy(np.repeat(slots, [len(path) for path in paths])).to(device)
+        at = torch.from_numpy(np.concatenate([np.arange(len(path)) for path in paths])).to(device)
 
         def keep(layer: int, key: Tensor, value: Tensor) -> None:
             keys, values = self.of(layer, key, value)
-            for slot, at in zip(slots, rows, strict=True):
-                keys[slot, :, : len(at)] = key.index_select(0, at).transpose(0, 1)
-                values[slot, :, : len(at)] = value.index_select(0, at).transpose(0, 1)
+            keys[into, :, at] = key.index_select(0, rows)
+            values[into, :, at] = value.index_select(0, rows)
 
         return keep
 

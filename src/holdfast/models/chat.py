@@ -43,7 +43,8 @@ class ChatFormat:
         if not texts:
             return []
         bos = self.tokenizer.bos_token_id if self._adds_bos() else None
-        out = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        ids_alone = {"return_attention_mask": False, "return_token_type_ids": False}
+        out = self.tokenizer(list(texts), add_special_tokens=False, **ids_alone)["input_ids"]
         if bos is None:
             return [list(ids) for ids in out]
         return [[bos, *_without_leading(ids, bos)] for ids in out]
