@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -49,19 +50,22 @@ def _layers(lm: nn.Module) -> nn.ModuleList:
     return next(m for m in lm.modules() if isinstance(m, nn.ModuleList) and len(m) == count)
 
 
+def _cut(x: Any, shape: torch.Size, rows: Tensor) -> Any:
+    """Every tensor [1, N, ...] in `x` at some rows alone."""
+    if isinstance(x, (tuple, list)):
+        return type(x)(_cut(part, shape, rows) for part in x)
+    if isinstance(x, dict):
+        return {name: _cut(part, shape, rows) for name, part in x.items()}
+    return x[:, rows] if torch.is_tensor(x) and x.dim() > 1 and x.shape[:2] == shape else x
+
+
 @contextmanager
 def _last_layer_on(lm: nn.Module, plan: Any, rows: Tensor, narrow: Any) -> Iterator[_LastRows]:
     layer, pruned = _layers(lm)[-1], _LastRows(plan, narrow if narrow is not None else plan.narrow(rows))
     whole = layer.forward
 
     def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
-        def cut(x: Any) -> Any:
-            if isinstance(x, (tuple, list)):
-                return type(x)(map(cut, x))
-            if isinstance(x, dict):
-                return {name: cut(part) for name, part in x.items()}
-            return x[:, rows] if torch.is_tensor(x) and x.dim() > 1 and x.shape[:2] == hidden.shape[:2] else x
-
+        cut = partial(_cut, shape=hidden.shape[:2], rows=rows)
         pruned.stage = "keys"
         try:
             whole(hidden, *args, **kwargs)
