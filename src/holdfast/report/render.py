@@ -17,12 +17,12 @@ def svg(chart: Any) -> str:
         .configure_axis(labelColor=INK, titleColor=INK, gridColor="#e8e8e8")
         .configure_view(stroke="#d0d0d0")
     )
-    return vl_convert.vegalite_to_svg(dressed.to_dict(), vl_version=VEGA_LITE)
+    return vl_convert.vegalite_to_svg(dressed.to_dict(validate=False), vl_version=VEGA_LITE)
 
 
 def vega(chart: Any) -> dict[str, Any]:
     """Compiled for the page's Vega runtime: no colours of ink, paper and grid in it (the page's theme gives them), hover shows a mark's numbers."""
-    spec = _rounded(chart.to_dict())
+    spec = _rounded(chart.to_dict())  # here its form is checked; a chart is not checked again for print and tables
     spec.setdefault("config", {}).update({"mark": {"tooltip": {"content": "data"}}, "view": {"stroke": None}, "background": None})
     spec["config"].pop("axis", None)
     return vl_convert.vegalite_to_vega(spec, vl_version=VEGA_LITE)
@@ -31,7 +31,7 @@ def vega(chart: Any) -> dict[str, Any]:
 def rows(chart: Any) -> list[dict[str, Any]]:
     """Every distinct row of data a chart shows, in order; columns that all rows share come first."""
     found: list[dict[str, Any]] = []
-    _collect(_rounded(chart.to_dict()), found)
+    _collect(_rounded(chart.to_dict(validate=False)), found)
     distinct = list({tuple(sorted((k, str(v)) for k, v in row.items())): row for row in found if row}.values())
     return distinct
 
