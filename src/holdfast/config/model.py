@@ -94,7 +94,7 @@ class TrainConfig(Part):
         16, description="Examples whose gradients make one optimiser step, with accumulation."
     )
     gradient_accumulation_steps: PositiveInt = Field(1, description="Batches whose gradients make one step.")
-    tokens_per_pass: PositiveInt = Field(4096, description="Padded tokens in one forward pass; lower it when memory is short.")
+    tokens_per_pass: PositiveInt = Field(4096, description="Tokens in one forward pass, padding included where rows are padded; lower it when memory is short.")
     max_length: PositiveInt = Field(512, description="Tokens at which a training row is cut.")
     completion_only_loss: bool = Field(True, description="Loss on the reply alone; off: on the prompt too (a published defect).")
     train_eos: bool = Field(True, description="The end token is trained; off: it is not (a published defect).")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from holdfast.engine import packed, plans, trie
 
 _GROUP = 8  # neighbouring slots that are read up to the longest of them, at least; a fourth of many slots
-_MOST_SLOTS = 128
+_MOST_SLOTS = 512
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,9 @@ def outcome(chosen: int | None, gold: int | None, suggested: int | None) -> str:
 def mass_trial(
     item: Item, prompt: Prompt, response: Response, *, score: float = math.nan, rating: float = math.nan, label: int = -1
 ) -> Trial:
-    """One scored prompt as a row of the trials table."""
+    """One scored prompt as a row of the trials table; one whose log-likelihoods are unknown is unparsed, as an answer that is missing."""
     share, kappa = normalised(response.logliks)
-    chosen = winner(response.logliks)
+    chosen, unknown = winner(response.logliks), kappa != kappa
     gold, suggested = prompt.gold, prompt.suggested
     loglik = lambda i: response.logliks[i] if i is not None else math.nan  # noqa: E731
     return Trial(
@@ -48,8 +48,8 @@ def mass_trial(
         condition=prompt.condition,
         rotation=prompt.rotation,
         form="mass",
-        outcome=outcome(chosen, gold, suggested),
-        tie=chosen is None,
+        outcome="unparsed" if unknown else outcome(chosen, gold, suggested),
+        tie=chosen is None and not unknown,
         kappa=kappa,
         score=score,
         rating=rating,

@@ -167,7 +167,7 @@ def _loop(
             def gradients(most: memory.Bounds, batch: list[Encoded] = batch, total: int = total) -> tuple[float, int]:
                 optimizer.zero_grad(set_to_none=True)
                 loss, computed = 0.0, 0
-                for examples in rows_of(batch, most.pass_tokens):
+                for examples in rows_of(batch, most.pass_tokens, padded=not use_packed):
                     if snapshots.leaving():
                         snapshots.write(done, named, optimizer)
                         raise Interrupted

@@ -38,14 +38,16 @@ class Row:
         return cls(put(flat), Paths(rows).to(device), put(wanted), put(at), put(targets[order]))
 
 
-def rows_of(batch: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
-    """Examples of similar length together, so that each pass's padded attention tile stays within the budget."""
+def rows_of(batch: Sequence[Encoded], budget: int, padded: bool = False) -> list[list[Encoded]]:
+    """Examples of similar length together, of at most `budget` tokens a pass; `padded`: as many as the longest has, for each."""
     rows: list[list[Encoded]] = []
+    size = 0
     for example in sorted(batch, key=lambda e: (len(e.ids), e.ids)):
-        if rows and len(example.ids) * (len(rows[-1]) + 1) <= budget:
-            rows[-1].append(example)
-        else:
-            rows.append([example])
+        size = len(example.ids) * (len(rows[-1]) + 1) if padded and rows else size + len(example.ids)
+        if not rows or size > budget:
+            rows.append([])
+            size = len(example.ids)
+        rows[-1].append(example)
     return rows
 
 

@@ -145,7 +145,7 @@ def _train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             total = sum(len(e.ids) - e.first_loss for e in batch)
-            shares = [rows_of(batch[r::count], config.tokens_per_pass) for r in range(count)]
+            shares = [rows_of(batch[r::count], config.tokens_per_pass, padded=True) for r in range(count)]
             sum_of_mine = torch.zeros((), device=accelerator.device)
             for turn in range(max(map(len, shares))):  # as many passes in every process: each takes part in every exchange
                 row = shares[rank][turn] if turn < len(shares[rank]) else None
