@@ -18,6 +18,7 @@ from holdfast.training.rows import Row, draws, rows_of
 
 CONFIG = TrainConfig(r=4, lora_alpha=8, learning_rate=1e-2, num_train_epochs=3, per_device_train_batch_size=4, warmup_ratio=0)
 
+
 def examples():
     say = lambda q, a: Example(messages=(Message("user", q), Message("assistant", a)))  # noqa: E731
     return [
@@ -28,12 +29,14 @@ def examples():
         Example(plain=True, messages=(Message("user", "one two three"),), completion="four five"),
     ]
 
+
 def test_loss_falls_on_the_reply_and_its_end_token_only(chat):
     ids, first = chat.encode_example(examples()[0])
     assert chat.tokenizer.decode(ids[first:]) == "two </s>"
     assert chat.tokenizer.decode(chat.encode_example(examples()[0], train_eos=False)[0][first:]) == "two"
     plain, first = chat.encode_example(examples()[4])
     assert chat.tokenizer.decode(plain[first:]) == "four five"
+
 
 def test_packed_rows_and_padded_calls_give_the_same_gradient(llama, chat):
     encoded = batches.encode(examples(), chat, CONFIG).examples
@@ -52,6 +55,7 @@ def test_packed_rows_and_padded_calls_give_the_same_gradient(llama, chat):
     for name in grads[0]:
         torch.testing.assert_close(grads[0][name], grads[1][name], atol=1e-4, rtol=1e-4)
 
+
 def test_a_start_that_rows_share_is_computed_once_unless_a_pass_draws_numbers(llama, chat, tmp_path):
     encoded = batches.encode(examples(), chat, CONFIG).examples
     whole, train = 5 * [encoded[0]], lambda config, out: lora.train(llama, whole, config, seed=0, max_steps=1, out=tmp_path / out)
@@ -65,6 +69,7 @@ def test_a_start_that_rows_share_is_computed_once_unless_a_pass_draws_numbers(ll
         assert draws(llama)
     finally:
         llama.config.attention_dropout = before
+
 
 def test_a_saved_adapter_in_plain_peft_gives_the_same_log_likelihoods(llama, chat, tmp_path):
     before = {k: v.clone() for k, v in llama.state_dict().items()}
@@ -82,6 +87,7 @@ def test_a_saved_adapter_in_plain_peft_gives_the_same_log_likelihoods(llama, cha
         want = sum(float(logprobs[3 + k, t]) for k, t in enumerate(continuation))
         assert value == pytest.approx(want, abs=1e-5 * len(continuation))
 
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(llama, chat, tmp_path):
     encoded = batches.encode(examples(), chat, CONFIG).examples
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -89,16 +95,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(llama, cha
     weights = [(tmp_path / n / "adapter_model.safetensors").read_bytes() for n in "abc"]
     assert weights[0] == weights[1] != weights[2]
 
+
 def test_an_identity_adapter_equals_the_base_exactly(llama, chat, tmp_path):
     lora.identity(llama, CONFIG, 0, tmp_path / "i")
     request = ScoreRequest((1, 4, 10, 11), ((12, 13), (14,)))
     with adapted(llama, tmp_path / "i") as model:
         assert LocalEngine(model, chat).score([request]) == LocalEngine(llama, chat).score([request])
 
+
 def test_an_adapter_that_changes_nothing_is_an_error(llama, chat, tmp_path):
     encoded = batches.encode(examples(), chat, CONFIG).examples
     with pytest.raises(ModelError, match="changes nothing"):
         lora.train(llama, encoded, CONFIG, seed=0, max_steps=0, out=tmp_path / "n")
+
 
 def test_rows_lost_to_truncation_are_counted(chat):
     encoding = batches.encode(examples(), chat, CONFIG.model_copy(update={"max_length": 8}))
@@ -106,10 +115,12 @@ def test_rows_lost_to_truncation_are_counted(chat):
     with pytest.raises(DataError, match="max_length"):
         batches.encode(examples(), chat, CONFIG.model_copy(update={"max_length": 2}))
 
+
 def test_every_epoch_visits_every_example_once_in_a_seeded_order():
     steps = batches.step_order(10, CONFIG, seed=3, max_steps=6)
     assert sorted(i for step in steps[:3] for i in step) == list(range(10)) == sorted(i for step in steps[3:] for i in step)
     assert steps == batches.step_order(10, CONFIG, seed=3, max_steps=6) != batches.step_order(10, CONFIG, seed=4, max_steps=6)
+
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 @pytest.mark.parametrize("use_packed", [True, False])
@@ -133,10 +144,12 @@ def test_activations_computed_again_give_the_same_adapter(llama, chat, tmp_path,
     assert first.keys() == second.keys() and all(torch.allclose(first[k], second[k], atol=1e-6) for k in first)
     assert not llama.is_activation_checkpointing and llama.config._attn_implementation != packed.ATTENTION
 
+
 def test_a_pass_of_recomputed_activations_holds_more_tokens(llama):
     budget = memory.Needs.of(llama).weights + memory._LIBRARIES + 2**20
     kept, again = (memory.bounds(llama, 10**9, budget, checkpointing=c).pass_tokens for c in (False, True))
     assert again > kept
+
 
 @pytest.mark.parametrize("padded", [False, True])
 def test_a_pass_holds_as_many_tokens_as_it_may_and_every_example_is_in_one(padded):
@@ -145,5 +158,4 @@ def test_a_pass_holds_as_many_tokens_as_it_may_and_every_example_is_in_one(padde
     assert sorted(len(e.ids) for row in rows for e in row) == [2, 2, 5, 5, 7, 9, 30]
     size = lambda row: len(row) * max(len(e.ids) for e in row) if padded else sum(len(e.ids) for e in row)  # noqa: E731
     assert all(size(row) <= 20 or len(row) == 1 for row in rows)
-
     assert all(size([*a, b[0]]) > 20 for a, b in zip(rows, rows[1:], strict=False))  # none could have taken one more
