@@ -69,22 +69,22 @@ def test_the_engine_is_imported_without_a_collection():
 
 @pytest.mark.parametrize(
     ("given", "spins"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
-    ids=["nothing set", "a count of the user's", "a policy of the user's"],
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None), ({"THP_MEM_ALLOC_ENABLE": "0"}, "1000")],
+    ids=["nothing set", "a count of the user's", "a policy of the user's", "pages as the user set them"],
 )
 @pytest.mark.parametrize("way", ["import holdfast.pipeline", "import holdfast.training.lora", "from holdfast.processes import quieten; quieten(2)"])
-def test_threads_that_wait_sleep_soon_unless_the_user_said_otherwise(given, spins, way):
+def test_threads_that_wait_sleep_soon_and_pages_are_large_unless_the_user_said_otherwise(given, spins, way):
     """Set by the time torch is imported: its OpenMP library reads it then and never again."""
     code = (
         "import os, sys\n"
         "class Finder:\n"
         "    def find_spec(self, name, *rest):\n"
-        "        if name == 'torch': print(os.environ.get('GOMP_SPINCOUNT'))\n"
+        "        if name == 'torch': print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('THP_MEM_ALLOC_ENABLE'))\n"
         f"sys.meta_path.insert(0, Finder())\n{way}\n"
     )
-    others = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    others = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "THP_MEM_ALLOC_ENABLE")}
     done = subprocess.run([sys.executable, "-c", code], env=others | given, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(spins)]
+    assert done.stdout.split() == [str(spins), given.get("THP_MEM_ALLOC_ENABLE", "1")]
 
 
 def test_a_process_of_ours_looks_for_garbage_seldom_and_one_that_imports_us_as_it_did():

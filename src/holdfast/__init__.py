@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.processes import spin_briefly
+from holdfast.processes import before_torch
 
 if TYPE_CHECKING:
     from holdfast.api import analyze, audit, probe, run
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Findings", "Study", "analyze", "audit", "probe", "run"]
 
-spin_briefly()
+before_torch()
 _PLACES = {"Findings": "results", "Study": "config"}
 
 
