@@ -28,7 +28,7 @@ from holdfast.training import batches
 
 # Raised when a change of code changes the numbers of a cell of that kind.
 TRAINING_CODE = 4
-TRIALS_CODE = 3
+TRIALS_CODE = 4
 Tick = Callable[[int], None]
 
 
