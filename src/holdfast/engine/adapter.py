@@ -7,7 +7,6 @@ the base), and the adapter's gradient comes from four skinny products.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.engine import kernels
+from holdfast.engine.forwards import replaced
 
 
 class _Adapted(torch.autograd.Function):
@@ -58,13 +58,8 @@ def merged_in_passing(model: nn.Module, kernel: kernels.Name = "torch") -> Itera
         return _Adapted.apply(x, base.weight, base.bias, a, b, self.scaling[name], kernel)
 
     modules = [m for m in model.modules() if type(m) is Linear and _plain(m)]
-    for module in modules:
-        module.forward = types.MethodType(forward, module)
-    try:
-        yield len(modules)
-    finally:
-        for module in modules:
-            del module.forward
+    with replaced(dict.fromkeys(modules, forward)) as count:
+        yield count
 
 
 def _plain(module: Any) -> bool:

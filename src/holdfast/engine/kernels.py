@@ -11,7 +11,6 @@ gives the input's gradient over a frozen weight.
 from __future__ import annotations
 
 import time
-import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from holdfast.engine.forwards import replaced
 
 Name = Literal["torch", "onednn"]
 GAIN = 1.15  # times faster than the default, or the default stays
@@ -135,8 +136,8 @@ def using(model: nn.Module, name: Name, few: bool = False) -> Iterator[int]:
     `few`: on weights reordered for few rows. Weights must not change inside the block. A linear that is trained computes as
     before; one on another device, or patched already, is left alone.
     """
-    chosen = [m for m in model.modules() if _plain(m)] if name == "onednn" else []
-    for module in chosen:
+    forwards = {}
+    for module in [m for m in model.modules() if _plain(m)] if name == "onednn" else []:
         weight = reordered(module.weight, FEW) if few else module.weight
 
         def forward(self: Any, x: Tensor, weight: Tensor = weight) -> Tensor:
@@ -146,12 +147,9 @@ def using(model: nn.Module, name: Name, few: bool = False) -> Iterator[int]:
                 return F.linear(x, self.weight, self.bias)
             return _Frozen.apply(x, self.weight, self.bias)
 
-        module.forward = types.MethodType(forward, module)
-    try:
-        yield len(chosen)
-    finally:
-        for module in chosen:
-            del module.forward
+        forwards[module] = forward
+    with replaced(forwards) as count:
+        yield count
 
 
 def _plain(module: nn.Module) -> bool:

@@ -6,13 +6,14 @@ Source: Zhang & Sennrich, Root Mean Square Layer Normalization (2019), eq. 4, wi
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from holdfast.engine.forwards import replaced
 
 
 class _Norm(torch.autograd.Function):
@@ -41,13 +42,8 @@ def in_one(model: nn.Module) -> Iterator[int]:
         return _Norm.apply(hidden_states, self.weight, self.variance_epsilon)  # type: ignore[no-any-return]
 
     modules = [m for m in model.modules() if type(m).__name__.endswith("RMSNorm") and _equal(m)]
-    for module in modules:
-        module.forward = types.MethodType(forward, module)
-    try:
-        yield len(modules)
-    finally:
-        for module in modules:
-            del module.forward
+    with replaced(dict.fromkeys(modules, forward)) as count:
+        yield count
 
 
 def _equal(module: Any) -> bool:
