@@ -116,11 +116,12 @@ def train(
             "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
         )
     save(model, out)
+    tokens = sum(len(r["input_ids"]) for r in rows)
     return Training(
         loss=tuple(float(e["loss"]) for e in log),
         learning_rate=tuple(float(e["learning_rate"]) for e in log),
         num_steps=len(log),
-        num_tokens=(tokens := sum(len(r["input_ids"]) for r in rows)),
+        num_tokens=tokens,
         num_computed=tokens,
         num_loss_tokens=sum(len(examples[i].ids) - examples[i].first_loss for i in order),
         packed=False,
