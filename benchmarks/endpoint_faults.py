@@ -21,13 +21,13 @@ from pathlib import Path
 import torch
 from tests.endpoints.server import PASSING, Server, load
 
+from holdfast.backends.endpoint import open_transport, own_chat
 from holdfast.config import ModelConfig, Study
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import examine
 from holdfast.endpoints.engine import EndpointEngine
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.engine.local import LocalEngine
-from holdfast.execution.served import open_transport, own_chat
 from holdfast.models.checkpoint import load_base
 from holdfast.records import Message, Prompt
 
@@ -108,9 +108,13 @@ def main() -> int:
     )  # fmt: skip
     scored = sum(bool(r.logliks) for r, bad in zip(found, fails, strict=True) if bad)
     doubled = len(lines) - len(set(lines))
-    print(f"{len(set(bodies)):,} requests, {len(server.arrived) - before:,} attempts at the server in {took:.0f} s; faults: {sum(server.faults.values()):,}")
+    print(
+        f"{len(set(bodies)):,} requests, {len(server.arrived) - before:,} attempts at the server in {took:.0f} s; faults: {sum(server.faults.values()):,}"
+    )
     print("  " + ", ".join(f"{name} {n:,}" for name, n in sorted(server.faults.items())))
-    print(f"broken off with {kept_first:,} replies kept; the second session found {asker.counts['kept']:,} and asked for {asker.counts['asked']:,}")
+    print(
+        f"broken off with {kept_first:,} replies kept; the second session found {asker.counts['kept']:,} and asked for {asker.counts['asked']:,}"
+    )
     print(f"failed for good: {len(doomed):,} requests meant to, {asker.counts['failed']:,} recorded; {sum(fails):,} answers missing")
     again = sum(n - 1 for n in server.answered.values())
     print(f"asked again after a whole reply had been sent (too late, or in flight when the first session was broken off): {again:,}")

@@ -164,9 +164,7 @@ def writing(model: nn.Module, device: torch.device, draw: Any, bound: Any, sizes
         nonlocal counters
         counters = Counters()
         within = memory.bounds(model, 128 * (prompt + new))
-        return generation.generate(
-            model, requests, never, budget=within.slot_tokens, row_tokens=within.row_tokens, counters=counters
-        )
+        return generation.generate(model, requests, never, budget=within.slot_tokens, row_tokens=within.row_tokens, counters=counters)
 
     @torch.inference_mode()
     def theirs() -> list[list[int]]:
@@ -206,9 +204,7 @@ def training(model: nn.Module, device: torch.device, draw: Any, bound: Any, size
         per_device_train_batch_size=16, shuffle=False,
     )  # fmt: skip
     steps = 2
-    ours, record = timed(
-        device, lambda: train(model, rows, config, seed=0, max_steps=steps, out=scratch() / "a", allow_unchanged=True), 1
-    )
+    ours, record = timed(device, lambda: train(model, rows, config, seed=0, max_steps=steps, out=scratch() / "a", allow_unchanged=True), 1)
 
     def theirs() -> float:
         tuned = lora(model, drawn=False).train()
@@ -237,13 +233,7 @@ def training(model: nn.Module, device: torch.device, draw: Any, bound: Any, size
 
 
 def _row(ours: float, peer: float, least: float, **more: Any) -> dict[str, Any]:
-    return {
-        "s": round(ours, 3),
-        "peer_s": round(peer, 3),
-        "times": round(peer / ours, 2),
-        "of_bound": round(least / ours, 3),
-        **more,
-    }
+    return {"s": round(ours, 3), "peer_s": round(peer, 3), "times": round(peer / ours, 2), "of_bound": round(least / ours, 3), **more}
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ class Run:
         launch = [sys.executable, "-ISc", LAUNCH, str(cores[place.number % len(cores)])]
         arguments = [*launch, sys.executable, "-m", "holdfast", command, str(place.root / "study.yaml"), "-o", str(place.out), "--offline"]
         env = {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(place.root), "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
-        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env)
+        self.process = subprocess.Popen(
+            arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env
+        )
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -149,7 +151,10 @@ class Place:
     def __init__(self, root: Path, number: int = 0, size: str = "24m"):
         self.root, self.out, self.number = root, root / "out", number
         root.mkdir()
-        self.mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", root], capture_output=True).returncode == 0
+        self.mounted = (
+            os.geteuid() == 0
+            and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", root], capture_output=True).returncode == 0
+        )
         (root / "study.yaml").write_text(STUDY)
 
     def close(self) -> None:
@@ -310,7 +315,10 @@ def chain(number: int, root: Path, expected: bytes, seed: int, stages: tuple[str
             if trial.late:  # a collection measures nothing anew
                 place.lose(("results-*",) if stage in ("report", "collect") else ("results-*", "trials-*"), draw)
             trials.append(trial)
-            print(f"{number:3d} {stage:15s} {trial.blow:20s} {'late' if trial.late else code} {'; '.join(trial.wrong) or trial.last[:110]}", flush=True)
+            print(
+                f"{number:3d} {stage:15s} {trial.blow:20s} {'late' if trial.late else code} {'; '.join(trial.wrong) or trial.last[:110]}",
+                flush=True,
+            )
         run = Run(place, "collect" if "collect" in stages else "run")
         code = run.end()
         trials[-1].wrong += [] if code == 0 else [f"the last run ended with {code}: {run.lines[-3:]}"]
@@ -355,7 +363,9 @@ def main() -> int:
         print(f"{stage:15s} " + " ".join(f"{counted[stage, blow]:12d}" for blow in BLOWS))
     bad = sum(bool(t.wrong) for t in trials)
     late = sum(t.late for t in trials)
-    print(f"{counted.total()} blows in {asked.chains} chains ({late} more came too late); {bad} ended otherwise than they should; {time.monotonic() - begun:.0f} s")
+    print(
+        f"{counted.total()} blows in {asked.chains} chains ({late} more came too late); {bad} ended otherwise than they should; {time.monotonic() - begun:.0f} s"
+    )
     return 1 if bad else 0
 
 

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from holdfast.backends.local import Cells
 from holdfast.config import Study, load_study, resolved
 from holdfast.engine.fit import Fit
 from holdfast.engine.local import Counters
-from holdfast.execution.cells import Cells
 from holdfast.execution.keys import ModelKey, study_keys
 from holdfast.records import Prompt, Response
 from holdfast.store import Store, canonical
@@ -184,7 +184,10 @@ def main() -> int:
         import pyarrow.parquet as pq
 
         found["trials"] = pq.read_metadata(folder / "trials.parquet").num_rows
-        found["files_MB"] = {n: round(size_of(folder / n), 1) for n in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "report.html", "transcripts")}
+        found["files_MB"] = {
+            n: round(size_of(folder / n), 1)
+            for n in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "report.html", "transcripts")
+        }
         print(json.dumps({"trials": found["trials"], "files_MB": found["files_MB"]}))
     if asked.out:
         asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -163,8 +163,7 @@ def main() -> int:
             slowest = max(slowest, (result.seconds, f"{case.kind}: {case.name}"))
             if wrong or asked.show:
                 print(
-                    f"{'WRONG' if wrong else result.code} {case.kind}: {case.name}: {wrong or ' | '.join(result.lines)[:300]}",
-                    flush=True,
+                    f"{'WRONG' if wrong else result.code} {case.kind}: {case.name}: {wrong or ' | '.join(result.lines)[:300]}", flush=True
                 )
                 if wrong and result.trace:
                     print("".join(result.trace.splitlines(keepends=True)[-5:]), flush=True)

@@ -38,7 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(source)
         for key, value in found.items():
             print(f"  {key:32s} {value}")
-        fine &= found["pages"] == 2 and found["widest overfull line, points"] <= TOLERATED and not found["fonts not embedded"] and not found["errors"]
+        fine &= (
+            found["pages"] == 2
+            and found["widest overfull line, points"] <= TOLERATED
+            and not found["fonts not embedded"]
+            and not found["errors"]
+        )
     return 0 if fine else 1
 
 

@@ -42,7 +42,9 @@ def write_tokenizer(folder: Path, texts: list[str], size: int = 4000) -> None:
     raw.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
     raw.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in ("<unk>", "<s>", "</s>")])
     raw.save(str(folder / "raw.json"))
-    tokenizer = LlamaTokenizerFast(tokenizer_file=str(folder / "raw.json"), bos_token="<s>", eos_token="</s>", unk_token="<unk>", legacy=False)
+    tokenizer = LlamaTokenizerFast(
+        tokenizer_file=str(folder / "raw.json"), bos_token="<s>", eos_token="</s>", unk_token="<unk>", legacy=False
+    )
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
     (folder / "raw.json").unlink()
@@ -87,7 +89,11 @@ def main() -> int:
     parse.add_argument("--items", type=int, default=4)
     parse.add_argument("--rows", type=int, default=32)
     asked = parse.parse_args()
-    holdfast = lambda *a: subprocess.run([sys.executable, "-m", "holdfast", *map(str, a)], capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})  # noqa: E731
+
+    def holdfast(*words):
+        command = [sys.executable, "-m", "holdfast", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+
     with tempfile.TemporaryDirectory() as scratch:
         folder, out = Path(scratch) / "model", Path(scratch) / "out"
         folder.mkdir()

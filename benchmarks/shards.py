@@ -53,11 +53,16 @@ def main() -> int:
             codes = [p.wait() for p in parts]
             for i in doomed:
                 assert start("-o", out, "--cells", f"{i}/{asked.parts}").wait() == 0
-            joined = subprocess.run([sys.executable, "-m", "holdfast", "collect", str(out / "study.yaml"), "-o", str(out)], capture_output=True)
+            joined = subprocess.run(
+                [sys.executable, "-m", "holdfast", "collect", str(out / "study.yaml"), "-o", str(out)], capture_output=True
+            )
             assert joined.returncode == 0, joined.stderr.decode()
             equal = (out / "findings.json").read_bytes() == (plain / "findings.json").read_bytes()
             same += equal
-            print(f"round {r}: parts ended with {codes}; {'identical' if equal else 'DIFFERENT'} findings; {time.monotonic() - begun:.0f} s", flush=True)
+            print(
+                f"round {r}: parts ended with {codes}; {'identical' if equal else 'DIFFERENT'} findings; {time.monotonic() - begun:.0f} s",
+                flush=True,
+            )
         print(f"{same} of {asked.rounds} rounds gave the plain run's findings")
         return 0 if same == asked.rounds else 1
 

@@ -100,7 +100,13 @@ _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or fals
 
 def _yaml(value: Any) -> str:
     """A default as a study file has it."""
-    return {None: "none", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else value if isinstance(value, str) else json.dumps(value)
+    return (
+        {None: "none", True: "true", False: "false"}[value]
+        if value is None or isinstance(value, bool)
+        else value
+        if isinstance(value, str)
+        else json.dumps(value)
+    )
 
 
 def _name(kind: Any) -> str:
@@ -110,7 +116,9 @@ def _name(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{v}`" for v in inside)
     if origin is tuple:
-        return "list of " + ("entries" if _part_of(kind) else _name(inside[0]) + "s" if inside[-1] is Ellipsis else f"{len(inside)} numbers")
+        return "list of " + (
+            "entries" if _part_of(kind) else _name(inside[0]) + "s" if inside[-1] is Ellipsis else f"{len(inside)} numbers"
+        )
     if origin is dict:
         return "mapping"
     if origin is not None and hasattr(kind, "__metadata__"):
@@ -121,8 +129,6 @@ def _name(kind: Any) -> str:
     return "mapping" if _part_of(kind) else str(kind)
 
 
-
-
 def instruments() -> str:
     """Every instrument: what it is, its conditions, its contrasts."""
     from holdfast.instruments import available
@@ -131,7 +137,16 @@ def instruments() -> str:
     for name, made in sorted(available().items(), key=lambda kv: (kv[1].kind != "axis", kv[0])):
         about = inspect.cleandoc(inspect.getmodule(made).__doc__ or "")
         own = inspect.cleandoc(made.__dict__.get("__doc__") or "")
-        out += [f"## {name}", "", f"{made.kind.capitalize()}. {_text(about)}", "", _text(own), "", "Conditions: " + ", ".join(f"`{c}`" for c in made.conditions) + ".", ""]
+        out += [
+            f"## {name}",
+            "",
+            f"{made.kind.capitalize()}. {_text(about)}",
+            "",
+            _text(own),
+            "",
+            "Conditions: " + ", ".join(f"`{c}`" for c in made.conditions) + ".",
+            "",
+        ]
         if made.contrasts:
             out += [*_table(["contrast", "mean of", "among", "in"], [_contrast(c) for c in made.contrasts]), ""]
     return "\n".join(out)
@@ -143,7 +158,12 @@ def _contrast(c: Any) -> list[str]:
     if c.sign < 0 and not c.column.startswith("p_"):
         term = f"{c.column} under `{c.minus}`, less the same under `{c.plus}`"
     among = "all items" if c.among == "all" else f"items {c.among} under `{c.anchor}`"
-    return [f"`{c.name}`" + (" (headline)" if c.headline else " (must be equivalent to 0)" if c.placebo else ""), term, among, c.unit + "s" * (c.unit == "fraction")]
+    return [
+        f"`{c.name}`" + (" (headline)" if c.headline else " (must be equivalent to 0)" if c.placebo else ""),
+        term,
+        among,
+        c.unit + "s" * (c.unit == "fraction"),
+    ]
 
 
 def audit() -> str:

@@ -22,8 +22,23 @@ def test_the_accelerator_program_agrees_with_its_peers_on_a_small_model(tmp_path
 
 
 def test_the_peers_agree_with_holdfast_on_a_small_model(tmp_path):
-    table = run("benchmarks.peers", "--size", "tiny", "--rounds", "1", "--only", "generation", "--only", "training", "--out", str(tmp_path / "f.json"))
+    table = run(
+        "benchmarks.peers",
+        "--size",
+        "tiny",
+        "--rounds",
+        "1",
+        "--only",
+        "generation",
+        "--only",
+        "training",
+        "--out",
+        str(tmp_path / "f.json"),
+    )
     found = json.loads((tmp_path / "f.json").read_text())["sizes"]["tiny"]
-    assert all(entry["holdfast, same kernel"]["identical"].split("/")[0] == str(entry["prompts"]) for entry in found["generation"]["tasks"].values())
+    assert all(
+        entry["holdfast, same kernel"]["identical"].split("/")[0] == str(entry["prompts"])
+        for entry in found["generation"]["tasks"].values()
+    )
     assert all(gap < 1e-5 for gap in found["training"]["first_loss_relative_difference"].values())
     assert "matrix multiply" in table

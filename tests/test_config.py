@@ -40,9 +40,7 @@ def test_a_mistake_is_named_with_its_fix(setting, words):
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"), [("- a\n", "must be a mapping"), ("a: [", "not YAML"), ("domains: []\n", "instruments")]
-)
+@pytest.mark.parametrize(("text", "words"), [("- a\n", "must be a mapping"), ("a: [", "not YAML"), ("domains: []\n", "instruments")])
 def test_a_bad_file_is_one_line(tmp_path, text, words):
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(ConfigError, match=words) as error:

@@ -18,11 +18,7 @@ EVERY = "".join(map(chr, range(0x110000)))
 def test_no_character_of_unicode_moves_a_cursor_or_turns_the_line(write):
     left = write(EVERY) if write is not one_line else one_line(EVERY, 2_000_000)
     bad = [hex(ord(c)) for c in left if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs")]
-    turned = [
-        hex(ord(c))
-        for c in left
-        if unicodedata.bidirectional(c) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-    ]
+    turned = [hex(ord(c)) for c in left if unicodedata.bidirectional(c) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")]
     assert not bad and not turned
     left.encode()
 
@@ -55,9 +51,7 @@ def test_a_sequence_that_never_ends_takes_no_text_with_it():
     assert "\x1b" not in plain("\x1b\x1b[\x1b]")
 
 
-@pytest.mark.parametrize(
-    "formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "＝1", "\x00=1", "\x1b[0m=1", "\u202e=1"]
-)
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "＝1", "\x00=1", "\x1b[0m=1", "\u202e=1"])
 def test_no_text_is_a_formula(formula):
     stream = io.StringIO()
     csv.writer(stream).writerow([csv_cell(formula), csv_cell(-1.5), csv_cell(None), csv_cell(True)])
@@ -103,7 +97,10 @@ def test_every_character_of_unicode_is_itself_in_latex():
         latex(part).encode()
 
 
-@pytest.mark.parametrize("text", ["--", "---", "``", "''", "?`", "!`", "<<", ">>", ",,", "[2em]", "*", "\\\\", "\\input{x}", "%", "^^41", "\n\n", "\x00", "\ud800"])
+@pytest.mark.parametrize(
+    "text",
+    ["--", "---", "``", "''", "?`", "!`", "<<", ">>", ",,", "[2em]", "*", "\\\\", "\\input{x}", "%", "^^41", "\n\n", "\x00", "\ud800"],
+)
 def test_no_ligature_argument_or_command_is_left(text):
     written = latex("a" + text + "b")
     assert unlatex(written) == plain("a" + text + "b") and "\n" not in written
@@ -118,6 +115,10 @@ def test_pdftex_sets_every_character_in_text_and_at_the_start_of_a_row(tmp_path)
         "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage[utf8]{inputenc}\n\\usepackage{textcomp,longtable}\n\\begin{document}\n"
         f"\\begin{{longtable}}{{ll}}\n{rows}\n\\end{{longtable}}\n\\end{{document}}\n", encoding="utf-8"
     )  # fmt: skip
-    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, timeout=120)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, timeout=120
+    )
     log = (tmp_path / "t.log").read_text(encoding="utf-8", errors="replace")
-    assert done.returncode == 0 and "\n!" not in log and "Missing character" not in log, [x for x in log.splitlines() if x.startswith(("!", "Missing"))][:5]
+    assert done.returncode == 0 and "\n!" not in log and "Missing character" not in log, [
+        x for x in log.splitlines() if x.startswith(("!", "Missing"))
+    ][:5]

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from holdfast import config
+from holdfast.backends.local import Cells
 from holdfast.engine import kernels
 from holdfast.engine.kernels import Kernels
-from holdfast.execution.cells import Cells
 from holdfast.store import Store
 
 

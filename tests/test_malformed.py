@@ -40,9 +40,7 @@ def test_the_same_input_undamaged_is_taken(given):
     good += [rows.rows_case(kind, "good", common.line(row), must=False) for kind, row in rows.GOOD.items()]
     good += [studies.study_case("good", common.SMALL, must=False)]
     good += [
-        common.Case(
-            "good", "rescore", lambda f: ["rescore", str(common.put(f / "t.jsonl", common.line(transcripts.REPLY)))], must=False
-        )
+        common.Case("good", "rescore", lambda f: ["rescore", str(common.put(f / "t.jsonl", common.line(transcripts.REPLY)))], must=False)
     ]
     for case in good:
         result = runner(case)

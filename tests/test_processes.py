@@ -72,7 +72,9 @@ def test_the_engine_is_imported_without_a_collection():
     [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None), ({"THP_MEM_ALLOC_ENABLE": "0"}, "1000")],
     ids=["nothing set", "a count of the user's", "a policy of the user's", "pages as the user set them"],
 )
-@pytest.mark.parametrize("way", ["import holdfast.pipeline", "import holdfast.training.lora", "from holdfast.processes import quieten; quieten(2)"])
+@pytest.mark.parametrize(
+    "way", ["import holdfast.pipeline", "import holdfast.training.lora", "from holdfast.processes import quieten; quieten(2)"]
+)
 def test_threads_that_wait_sleep_soon_and_pages_are_large_unless_the_user_said_otherwise(given, spins, way):
     """Set by the time torch is imported: its OpenMP library reads it then and never again."""
     code = (

@@ -35,15 +35,11 @@ def data_root(tmp_path_factory):
         write(f"gsm8k/{split}", lambda i: {"question": f"{text(6)} {i}?", "answer": f"{text(3)}\n#### {rng.randint(1, 99)}"})
     for split in ("validation", "test", "dev"):
         write(
-            f"mmlu/{split}",
-            lambda i: {"question": f"{text(6)} {i}?", "subject": "x", "choices": [text(2) for _ in range(4)], "answer": 1},
+            f"mmlu/{split}", lambda i: {"question": f"{text(6)} {i}?", "subject": "x", "choices": [text(2) for _ in range(4)], "answer": 1}
         )
     for split in ("train", "validation"):
         write(f"hellaswag/{split}", swag)
-    write(
-        "truthfulqa/multiple_choice",
-        lambda i: {"question": truth(i), "mc1_targets": {"choices": [text(3), text(2)], "labels": [1, 0]}},
-    )
+    write("truthfulqa/multiple_choice", lambda i: {"question": truth(i), "mc1_targets": {"choices": [text(3), text(2)], "labels": [1, 0]}})
     # Half of the axis questions are TruthfulQA's own, as in SycophancyEval.
     shared = lambda i: truth(i.replace("answer", "multiple_choice").replace("are_you_sure", "multiple_choice"))  # noqa: E731
     said = lambda text: [{"type": "human", "content": text}]  # noqa: E731
@@ -61,10 +57,7 @@ def data_root(tmp_path_factory):
             "base": {"dataset": "x", "question": shared(i), "answers": "\n(A) yes\n(B) no", "correct_letter": "A"},
         },
     )
-    write(
-        "sycophancy_eval/feedback",
-        lambda i: {"prompt": said("x"), "base": {"dataset": "x", "text": f"{text(9)} {i}."}},
-    )
+    write("sycophancy_eval/feedback", lambda i: {"prompt": said("x"), "base": {"dataset": "x", "text": f"{text(9)} {i}."}})
     # The published study's own files: both parts of each benchmark cut from one split.
     for name, file in (("gsm8k", "gsm8k/train"), ("mmlu", "mmlu/test"), ("hellaswag", "hellaswag/validation"),
                        ("truthfulqa", "truthfulqa/multiple_choice")):  # fmt: skip

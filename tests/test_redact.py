@@ -40,16 +40,30 @@ def test_every_form_of_a_secret_is_replaced(text, want):
     "train.learning_rate=0.0002", "tokens: 4096", "a token is a piece of text", "user@host", "sk-learn", "what is 2 + 2 ? the answer is 4",
 ])  # fmt: skip
 def test_what_is_no_secret_stays(text):
-    assert redacted(text, {"TOKENIZERS_PARALLELISM": "false-ish-1", "HF_TOKEN": "main", "PATH": "/data/rows.jsonl", "SOME_KEY": "learning"}) == text
+    assert (
+        redacted(text, {"TOKENIZERS_PARALLELISM": "false-ish-1", "HF_TOKEN": "main", "PATH": "/data/rows.jsonl", "SOME_KEY": "learning"})
+        == text
+    )
 
 
 def test_only_variables_named_like_secrets_count():
-    names = ["HF_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "DB_PASSWORD", "WANDB_API_KEY", "X_APIKEY", "PGPASSWORD2"]
+    names = [
+        "HF_TOKEN",
+        "OPENAI_API_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "DB_PASSWORD",
+        "WANDB_API_KEY",
+        "X_APIKEY",
+        "PGPASSWORD2",
+    ]
     environ = {name: f"value-{i}-of-it" for i, name in enumerate(names)} | {"HOME": "/home/ann-1", "MONKEYS": "value-9-of-it"}
     assert {*secrets(environ)} == {f"value-{i}-of-it" for i in range(7)}
 
 
-@given(st.recursive(st.text() | st.integers() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)), st.sampled_from(PLANTED[:3]))
+@given(
+    st.recursive(st.text() | st.integers() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)), st.sampled_from(PLANTED[:3])
+)
 def test_no_planted_value_is_left_anywhere_in_a_tree(tree, secret):
     planted = {"a": [tree, f"x{secret}y"], f"k {secret}": {"b": secret}}
     assert secret not in json.dumps(redacted_tree(planted, ENVIRONMENT))
@@ -87,7 +101,9 @@ def planted(tmp_path_factory):
     shutil.copytree(base_path(0), base)
     rows = folder / PASSWORD / "rows.jsonl"
     rows.parent.mkdir()
-    rows.write_text("".join(json.dumps({"question": f"what is {i} + 2 ?", "answer": f"it is {i + 2} .\n#### {i + 2}"}) + "\n" for i in range(12)))
+    rows.write_text(
+        "".join(json.dumps({"question": f"what is {i} + 2 ?", "answer": f"it is {i + 2} .\n#### {i + 2}"}) + "\n" for i in range(12))
+    )
     template = folder / OPENAI / "chat.jinja"
     template.parent.mkdir()
     template.write_text((base / "chat_template.jinja").read_text())
@@ -108,7 +124,9 @@ execution: {{processes: 1, device: cpu}}
 
 
 def holdfast(*arguments):
-    done = subprocess.run([sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **ENVIRONMENT})
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}
+    )
     return done.returncode, done.stdout + done.stderr
 
 

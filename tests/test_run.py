@@ -11,8 +11,8 @@ import time
 import pytest
 
 from holdfast import config
-from holdfast.cli import estimate
-from holdfast.execution.cells import Cells
+from holdfast.backends.local import Cells
+from holdfast.planning import estimate
 from holdfast.store import Store
 from holdfast.training import batches
 
@@ -40,11 +40,7 @@ def test_the_findings_hold_every_adapter_gain_and_shift(finished):
     findings = json.loads((finished / "findings.json").read_text())
     assert [a["name"] for a in findings["adapters"]] == findings["study"]["domains"]
     for a in findings["adapters"]:
-        assert set(a["gains"]) == {"gsm8k", "mmlu", "hellaswag", "truthfulqa"} and set(a["shifts"]) == {
-            "imitation",
-            "feedback",
-            "doubt",
-        }
+        assert set(a["gains"]) == {"gsm8k", "mmlu", "hellaswag", "truthfulqa"} and set(a["shifts"]) == {"imitation", "feedback", "doubt"}
         assert all(
             c["verdict"] in ("inconclusive", "not_identified") for c in [*a["gains"].values(), *a["shifts"].values()]
         )  # two seeds: no verdict

@@ -46,9 +46,7 @@ def folders(run: Path) -> Iterator[Case]:
         "other columns": pa.table({"a": [1]}),
         "base alone": table.filter(pa.compute.equal(table["domain"], "base")),
         "no base": table.filter(pa.compute.not_equal(table["domain"], "base")),
-        "unknown instrument": table.set_column(
-            table.column_names.index("instrument"), "instrument", pa.array(["q"] * table.num_rows)
-        ),
+        "unknown instrument": table.set_column(table.column_names.index("instrument"), "instrument", pa.array(["q"] * table.num_rows)),
     }
     for name, changed in tables.items():
         for command in ("analyze", "audit"):
@@ -94,16 +92,10 @@ def folders(run: Path) -> Iterator[Case]:
         )
     for value in ([1], [{}], [{"check": 1}], {}, "x", 3):
         yield case(
-            "report",
-            f"audit.json = {value}",
-            lambda p, v=value: (p / "audit.json").write_text(json.dumps(v)) and None,
-            must=value != {},
+            "report", f"audit.json = {value}", lambda p, v=value: (p / "audit.json").write_text(json.dumps(v)) and None, must=value != {}
         )
         yield case(
-            "analyze",
-            f"audit.json = {value}",
-            lambda p, v=value: (p / "audit.json").write_text(json.dumps(v)) and None,
-            must=value != {},
+            "analyze", f"audit.json = {value}", lambda p, v=value: (p / "audit.json").write_text(json.dumps(v)) and None, must=value != {}
         )
 
     def collecting(name: str, change: Callable[[Path], None], must: bool = True) -> Case:

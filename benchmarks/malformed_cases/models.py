@@ -31,9 +31,7 @@ def _as_pickle(place: Path) -> None:
     for file in place.glob("*.safetensors"):
         torch.save(
             load_file(file),
-            file.with_name(
-                file.stem.replace("model", "pytorch_model", 1) + ".bin" if file.stem == "model" else file.stem + ".bin"
-            ),
+            file.with_name(file.stem.replace("model", "pytorch_model", 1) + ".bin" if file.stem == "model" else file.stem + ".bin"),
         )
         file.unlink()
 
@@ -101,20 +99,12 @@ def checkpoints(base: Path) -> Iterator[Case]:
         # Other files may say what tokenizer_config.json does not.
         may = name.startswith(("tokenizer_config.json: missing",)) or "tokenizer_config.json: cut at 0.99" in name
         yield Case("checkpoints", f"doctor {name}", lambda f, c=change: ["doctor", str(damaged(base, f, c))], must and not may)
-    shapes = list(damages({"config.json": SOME})) + [
-        e for e in edits if e[0].startswith("config.") and "=" in e[0] and "vocab" not in e[0]
-    ]
+    shapes = list(damages({"config.json": SOME})) + [e for e in edits if e[0].startswith("config.") and "=" in e[0] and "vocab" not in e[0]]
     for name, change, _ in shapes:
         yield Case(
             "checkpoints",
             f"plan --device-memory {name}",
-            lambda f, c=change: [
-                "plan",
-                str(put(f / "s.yaml", SMALL)),
-                f"model.name={damaged(base, f, c)}",
-                "--device-memory",
-                "8",
-            ],
+            lambda f, c=change: ["plan", str(put(f / "s.yaml", SMALL)), f"model.name={damaged(base, f, c)}", "--device-memory", "8"],
             "key_value" not in name,
         )
 

@@ -45,10 +45,7 @@ CHANGES = (
         ("seeds: 1", f"seeds: {v}")
         for v in ("0", "-1", "1.5", "x", "[1]", "{a: 1}", "~", ".nan", ".inf", "true", "1e999", "10000000000000000000000000")
     ]
-    + [
-        ("name: small", f"name: {v}")
-        for v in ("../x", "'a/b'", "''", "~", "[a]", "1", '"a\\0b"', '"\\e[31m"', "a" * 5000, '"a\\nb"')
-    ]
+    + [("name: small", f"name: {v}") for v in ("../x", "'a/b'", "''", "~", "[a]", "1", '"a\\0b"', '"\\e[31m"', "a" * 5000, '"a\\nb"')]
     + [("r: 2", f"r: {v}") for v in ("0", "-3", "two", "[]", ".inf", "2.5")]
     + [("lora_alpha: 4", f"lora_alpha: {v}") for v in ("0", "-1", ".nan", ".inf", "x", "[1]", "1e400")]
     + [("r: 2", f"{k}: 1, r: 2") for k in ("rank", "lr", "__class__", "'\\0'", "learning_rates", "x" * 2000)]
@@ -194,22 +191,7 @@ def studies() -> Iterator[Case]:
         for command in ("audit", "plan", "run", "collect"):
             if not (command != "audit" and argument == ""):
                 yield Case("settings", f"{command} {argument[:20]!r}", lambda f, c=command, a=argument: [c, a, "--offline"], True)
-    for cells in (
-        "",
-        "x",
-        "1",
-        "1/0",
-        "2/2",
-        "-1/2",
-        "0/0",
-        "1/2/3",
-        "0.5/2",
-        "٣/٤",
-        "9" * 500 + "/3",
-        "slurm",
-        "0/1\x00",
-        "0 / 2",
-    ):
+    for cells in ("", "x", "1", "1/0", "2/2", "-1/2", "0/0", "1/2/3", "0.5/2", "٣/٤", "9" * 500 + "/3", "slurm", "0/1\x00", "0 / 2"):
         yield Case(
             "settings",
             f"--cells {cells[:20]!r}",

@@ -16,11 +16,7 @@ def transcripts() -> Iterator[Case]:
             yield Case("transcripts", f"rescore {file} {name}", lambda f, d=data, n=file: ["rescore", str(put(f / n, d))])
         yield Case("transcripts", f"analyze {name}", lambda f, d=data: ["analyze", str(put(f / "t.jsonl", d))])
     for field in ("kind", "response", "gold"):
-        yield Case(
-            "transcripts",
-            f"no {field}",
-            lambda f, p=field: ["rescore", str(put(f / "t.jsonl", line(changed(REPLY, p, KeyError))))],
-        )
+        yield Case("transcripts", f"no {field}", lambda f, p=field: ["rescore", str(put(f / "t.jsonl", line(changed(REPLY, p, KeyError))))])
         for value in ([], {}, 10**400, float("nan"), True, [[]]):
             yield Case(
                 "transcripts",
@@ -36,9 +32,7 @@ def transcripts() -> Iterator[Case]:
         ["--keep", "options"],
         ["--nosuch"],
     ):
-        yield Case(
-            "transcripts", f"rescore {options}", lambda f, o=options: ["rescore", str(put(f / "t.jsonl", line(REPLY))), *o]
-        )
+        yield Case("transcripts", f"rescore {options}", lambda f, o=options: ["rescore", str(put(f / "t.jsonl", line(REPLY))), *o])
     for argument in ("nosuch.jsonl", "/dev/null", ".", "a\x00b.jsonl", "x" * 5000):
         yield Case("transcripts", f"rescore {argument[:20]!r}", lambda f, a=argument: ["rescore", a])
 
@@ -51,8 +45,5 @@ def transcript_mutations(draw: random.Random) -> Iterator[Case]:
             row[draw.choice(fields)] = draw.choice(HOSTILE)
         data = noise(line(row), draw) if draw.random() < 0.4 else line(row)
         yield Case(
-            "transcripts",
-            f"mutation {draw.randrange(10**6)}",
-            lambda f, d=data: ["rescore", str(put(f / "t.jsonl", d))],
-            must=False,
+            "transcripts", f"mutation {draw.randrange(10**6)}", lambda f, d=data: ["rescore", str(put(f / "t.jsonl", d))], must=False
         )

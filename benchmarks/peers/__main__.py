@@ -49,9 +49,7 @@ def main() -> int:
     stored = RESULTS / f"{table.slug(found['machine']['processor'])}.json"
     if asked.check:
         worse = (
-            table.fallen(json.loads(stored.read_text(encoding="utf-8")), found)
-            if stored.is_file()
-            else ["no stored file for this machine"]
+            table.fallen(json.loads(stored.read_text(encoding="utf-8")), found) if stored.is_file() else ["no stored file for this machine"]
         )
         print("\n".join(worse) or "no ratio fell by more than 15 %")
         return 1 if worse else 0

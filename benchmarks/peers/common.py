@@ -42,10 +42,7 @@ def interleave(runs: dict[str, Callable[[], Any]], rounds: int, say: Callable[[s
             results[name] = run()
             took[name].append((time.process_time() - cpu, time.perf_counter() - wall))
             say(f"  round {r + 1}/{rounds} {name}: {took[name][-1][0]:.2f} s")
-    return {
-        name: Timed(statistics.median(c for c, _ in t), statistics.median(w for _, w in t), results[name])
-        for name, t in took.items()
-    }
+    return {name: Timed(statistics.median(c for c, _ in t), statistics.median(w for _, w in t), results[name]) for name, t in took.items()}
 
 
 @cache
@@ -63,9 +60,7 @@ def tokenizer(size: str) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )  # fmt: skip
     raw.train_from_iterator(corpus(), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>", padding_side="right"
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>", padding_side="right")
 
 
 def llama(size: str, seed: int = 0) -> Any:
@@ -88,9 +83,7 @@ def lora(model: Any, r: int = 16, drawn: bool = True, name: str = "default", see
 
     torch.manual_seed(seed)
     targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    adapted = get_peft_model(
-        model, LoraConfig(task_type="CAUSAL_LM", r=r, lora_alpha=2 * r, target_modules=targets), adapter_name=name
-    )
+    adapted = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=r, lora_alpha=2 * r, target_modules=targets), adapter_name=name)
     if drawn:
         for key, p in adapted.named_parameters():
             if "lora_B" in key:
@@ -118,8 +111,7 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     found = {
-        key: next((x.split(":", 1)[1].strip() for x in lines if x.startswith(key)), "?")
-        for key in ("model name", "cpu family", "model\t")
+        key: next((x.split(":", 1)[1].strip() for x in lines if x.startswith(key)), "?") for key in ("model name", "cpu family", "model\t")
     }
     return f"{found['model name']} (family {found['cpu family']}, model {found['model	']})"
 
@@ -133,9 +125,7 @@ def scratch() -> Path:
 
 def quiet() -> None:
     """One thread, no network, no progress bars: before anything heavy is imported."""
-    os.environ.update(
-        OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", TQDM_DISABLE="1", HF_DATASETS_OFFLINE="1"
-    )
+    os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", TQDM_DISABLE="1", HF_DATASETS_OFFLINE="1")
     import logging
     import warnings
 

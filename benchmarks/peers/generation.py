@@ -53,9 +53,7 @@ def hf(model: Any, asked: Sequence[GenerateRequest], new: int, ends: list[int], 
 
     first = write([r.context for r in asked])
     more = [i for i, r in enumerate(asked) if r.branches]
-    second = dict(
-        zip(more, write([asked[i].context + first[i] + asked[i].branches[0] for i in more]) if more else [], strict=True)
-    )
+    second = dict(zip(more, write([asked[i].context + first[i] + asked[i].branches[0] for i in more]) if more else [], strict=True))
     return [[ids, *([second[i]] if i in second else [])] for i, ids in enumerate(first)]
 
 
@@ -79,9 +77,7 @@ def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     timed: dict[str, list[common.Timed]] = {}
     flops = 0.0
     for task, said in rows.written(items).items():
-        asked = [
-            GenerateRequest(encode(p)[:LONGEST], new, (encode(then),) if then else (), new if then else 0) for p, then in said
-        ]
+        asked = [GenerateRequest(encode(p)[:LONGEST], new, (encode(then),) if then else (), new if then else 0) for p, then in said]
         sizes = common.interleave({str(b): partial(hf, model, asked, new, ends, b) for b in BATCHES[size]}, 1)
         batch = int(min(sizes, key=lambda name: sizes[name].cpu))
         say(f"generation {size}: {task}, {len(asked)} prompts, HF batched at {batch}")

@@ -113,9 +113,7 @@ def exactness(size: str, chat: ChatFormat, model: Any, most: int) -> dict[str, f
     asked = [r for pairs in rows.suite(*AMOUNT[size]).values() for r in requests(chat, pairs)[:most]]
     wholes = list(dict.fromkeys((r.context, c) for r in asked for c in r.continuations))
     tokens = [ScoreRequest(context + c[:k], (c[k : k + 1],)) for context, c in wholes for k in range(len(c))]
-    found_by = {
-        name: LocalEngine(model, chat, packing=True, use=Kernels(many=name)).score(tokens) for name in ("torch", "onednn")
-    }
+    found_by = {name: LocalEngine(model, chat, packing=True, use=Kernels(many=name)).score(tokens) for name in ("torch", "onednn")}
     gaps: dict[str, float] = {}
     at = 0
     for context, c in wholes:

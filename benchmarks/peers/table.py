@@ -52,9 +52,7 @@ def drawn(found: dict[str, Any]) -> str:
     for row, size, kernel, entry, ratio, goal in _entries(found):
         name = {"same kernel": "torch", "best kernel": "oneDNN"}[kernel]
         share = f"{entry['gflops'] / peak:.2f}" if "gflops" in entry else ""
-        lines.append(
-            f"| {row} | {size} | {name} | {entry[ratio]:.2f} | {goal:g}{'' if entry[ratio] >= goal else ' missed'} | {share} |"
-        )
+        lines.append(f"| {row} | {size} | {name} | {entry[ratio]:.2f} | {goal:g}{'' if entry[ratio] >= goal else ' missed'} | {share} |")
     for size, parts in found["sizes"].items():
         if "startup" in parts:
             lines.append(f"| first score / lm-eval (wall) | {size} | torch | {parts['startup']['holdfast']['times']:.2f} | 1 | |")
@@ -65,9 +63,7 @@ def drawn(found: dict[str, Any]) -> str:
             same = {task: entry["holdfast, same kernel"]["identical"] for task, entry in parts["generation"]["tasks"].items()}
             lines += [f"{size}, replies identical to one by one: {same}"]
         if "training" in parts:
-            lines += [
-                f"{size}, first loss against Trainer's, relative difference: {parts['training']['first_loss_relative_difference']}"
-            ]
+            lines += [f"{size}, first loss against Trainer's, relative difference: {parts['training']['first_loss_relative_difference']}"]
     return "\n".join(lines)
 
 

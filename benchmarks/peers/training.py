@@ -48,15 +48,7 @@ def holdfast(
     )  # fmt: skip
     encoded = [Encoded(tuple(ids), first if completion else 1) for ids, first in mine]
     record = lora.train(
-        base,
-        encoded,
-        config,
-        seed=0,
-        max_steps=steps,
-        out=common.scratch() / "adapter",
-        kernel=kernel,
-        fit=fit,
-        allow_unchanged=True,
+        base, encoded, config, seed=0, max_steps=steps, out=common.scratch() / "adapter", kernel=kernel, fit=fit, allow_unchanged=True
     )
     return record.num_tokens, list(record.loss)
 
@@ -89,9 +81,7 @@ def trl(base: Any, size: str, mine: Sequence[tuple[list[int], int]], steps: int)
     from trl import SFTConfig, SFTTrainer
 
     used = mine[: steps * BATCH * ACCUMULATE]
-    data = Dataset.from_list(
-        [{"input_ids": ids, "completion_mask": [0] * first + [1] * (len(ids) - first)} for ids, first in used]
-    )
+    data = Dataset.from_list([{"input_ids": ids, "completion_mask": [0] * first + [1] * (len(ids) - first)} for ids, first in used])
     arguments = _arguments(
         SFTConfig, -1, packing=True, max_length=LONGEST, completion_only_loss=True, num_train_epochs=1, gradient_accumulation_steps=4,
         padding_free=False,

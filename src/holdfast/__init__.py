@@ -16,13 +16,13 @@ from holdfast.processes import before_torch
 if TYPE_CHECKING:
     from holdfast.api import analyze, audit, probe, run
     from holdfast.config import Study
-    from holdfast.results import Findings
+    from holdfast.findings import Findings
 
 __version__ = "0.1.0"
 __all__ = ["Findings", "Study", "analyze", "audit", "probe", "run"]
 
 before_torch()
-_PLACES = {"Findings": "results", "Study": "config"}
+_PLACES = {"Findings": "findings", "Study": "config"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.config import Study
 from holdfast.errors import ConfigError
-from holdfast.results import Findings
+from holdfast.findings import Findings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,9 +24,9 @@ def run(study: Study | str, out: str | Path | None = None, *, quiet: bool = Fals
     A script needs `if __name__ == "__main__":` around the call, since workers are processes of their own.
     """
     from holdfast import pipeline
-    from holdfast.cli.progress import say, work
     from holdfast.errors import IncompleteError
     from holdfast.processes import quiet_libraries
+    from holdfast.progress import say, work
 
     study = _study(study)
     folder = Path(out) if out is not None else Path("runs") / study.name
@@ -35,7 +35,9 @@ def run(study: Study | str, out: str | Path | None = None, *, quiet: bool = Fals
     silent: Callable[[Any], AbstractContextManager] = lambda plan: nullcontext(lambda count, name: None)  # noqa: E731
     outcome = pipeline.run(study, folder, say=(lambda text: None) if quiet else say, progress=silent if quiet else progress)
     if outcome.failures:
-        raise IncompleteError(f"{folder}: {len(outcome.failures)} cells failed, first: {outcome.failures[0]}; what was made is in {outcome.report}")
+        raise IncompleteError(
+            f"{folder}: {len(outcome.failures)} cells failed, first: {outcome.failures[0]}; what was made is in {outcome.report}"
+        )
     return Findings(outcome.findings, audit=outcome.audit, folder=folder)
 
 
@@ -43,7 +45,7 @@ def probe(
     model: str, adapters: Sequence[str | Path] = (), *, study: Study | str = "embedded", limit: int | None = None
 ) -> dict[str, dict[str, float]]:
     """Accuracies and raw effects (fractions; nan: unknown) of a model and of PEFT adapters of it, by name; nothing is trained or kept."""
-    from holdfast.cli.checks import probe as ask
+    from holdfast.inspection import probe as ask
     from holdfast.processes import quiet_libraries
 
     settings = _study(study)
@@ -68,10 +70,9 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
     from holdfast.facts import study_facts
 
     if isinstance(source, str) and source.startswith("published:"):
-        from holdfast import published
+        from holdfast.studies import load_study
 
-        name = source.removeprefix("published:")
-        outcome = published.analyse(published.shipped(name), name)
+        outcome = load_study(source.removeprefix("published:")).analyze()
         return Findings(outcome.findings, audit=outcome.audit)
     folder = None
     if isinstance(source, pa.Table):
@@ -99,7 +100,7 @@ def audit(source: str | Path | Study, settings: Sequence[str] = ()) -> list[dict
     from holdfast.cli.commands.audit import context_of
 
     if isinstance(source, Study):
-        from holdfast.execution.materials import Materials
+        from holdfast.sources.materials import Materials
 
         return run_audit(gather.from_materials(source, Materials(source), chat=gather.local_chat(source)))
     return run_audit(context_of(str(source), list(settings)))

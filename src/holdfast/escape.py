@@ -60,7 +60,9 @@ def latex(text: Any) -> str:
 
     A letter that pdfTeX's fonts lack is left to XeTeX and LuaTeX; pdfTeX prints its code point in square brackets.
     """
-    return "".join(_LATEX.get(c) or (c if c < "\x7f" or "\xa1" <= c <= "\u017f" and c not in _NO_GLYPH else _coded(c)) for c in _composed(plain(text)))
+    return "".join(
+        _LATEX.get(c) or (c if c < "\x7f" or "\xa1" <= c <= "\u017f" and c not in _NO_GLYPH else _coded(c)) for c in _composed(plain(text))
+    )
 
 
 def _composed(text: str) -> str:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import locks
+from holdfast.backends.endpoint import ServedCells, open_cells
+from holdfast.backends.local import Cells, environment
 from holdfast.config import Study, resolved
 from holdfast.errors import DataError, IncompleteError
 from holdfast.execution import account, joined
-from holdfast.execution.cells import Cells, environment
 from holdfast.execution.dispatch import num_threads, run_jobs
 from holdfast.execution.jobs import Job
 from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
-from holdfast.execution.served import ServedCells, open_cells
 from holdfast.execution.shards import Shard
 from holdfast.facts import study_facts
 from holdfast.models.checkpoint import pick_device
@@ -116,9 +116,7 @@ def _prepare(study: Study, out: Path, say: Callable[[str], None], shard: Shard |
     cells.prepare()
     plan = make_plan(cells, shard)
     write_atomic(out / "study.yaml", resolved(study).encode())
-    write_atomic(
-        out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode()
-    )
+    write_atomic(out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode())
     say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
     if plan.jobs:
         cells.settle_kernels(num_threads(study))
@@ -272,7 +270,9 @@ def _analyse(cells: Cells, draft: Path) -> None:
     from holdfast.auditing import AuditContext, gather, prose, run_audit
 
     study, trials = cells.study, Trials(draft / "trials.parquet")
-    audit = redacted_tree(run_audit(gather.from_materials(study, cells.materials, trials=trials, chat=cells.chat(), recorded=cells.recorded())))
+    audit = redacted_tree(
+        run_audit(gather.from_materials(study, cells.materials, trials=trials, chat=cells.chat(), recorded=cells.recorded()))
+    )
     findings = findings_json(analyze(trials, {**study_facts(study), "audit": audit}))
     # Numbers of the recommendation that no cited cell holds: known only once the findings are.
     audit += redacted_tree(prose.check(AuditContext(study=study_facts(study), trials=trials, findings=json.loads(findings))))

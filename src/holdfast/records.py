@@ -5,7 +5,7 @@ Fractions are in [0, 1], log-likelihoods in nats. A missing value is `None` or `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
@@ -163,24 +163,37 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A number with whether it may be believed (METRICS 4). Unknown is None. Fractions; intervals are unadjusted 95 %."""
+class DomainFacts:
+    """One domain of a study, as analysis, audit and report see it. `answers`: "own", or how a null adapter's answers were made."""
 
-    estimate: float | None
-    lower: float | None = None
-    upper: float | None = None
-    level: float = 0.95
-    p: float | None = None
-    p_holm: float | None = None
-    n: int = 0
-    num_clusters: int = 0
-    num_seeds: int = 0
-    coverage: float | None = None
-    bounds: tuple[float, float] | None = None
-    mde: float | None = None
-    verdict: str | None = None
-    negligible: bool | None = None
-    contrast: str | None = None
-    se: float | None = None
-    df: float | None = None
-    notes: tuple[str, ...] = field(default_factory=tuple)
+    name: str
+    role: Literal["domain", "control", "null"] = "domain"
+    own_benchmark: str | None = None
+    parts: tuple[str, ...] = ()
+    verifiable: bool = False
+    answers: str = "own"
+    mitigates: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentFacts:
+    """One instrument of a study: `kind` is "benchmark" or "axis", `form` how its answers are read."""
+
+    name: str
+    kind: str
+    form: str
+    contrasts: tuple[Contrast, ...] = ()
+    detection: Detection | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFacts:
+    """A study without paths, models and data sets: names, roles, contrasts, and the half-width of what is called unchanged (a fraction)."""
+
+    name: str
+    base: str
+    domains: tuple[DomainFacts, ...]
+    instruments: tuple[InstrumentFacts, ...]
+    equivalence_band: float
+    seeds: int
+    estimands: dict[str, str]

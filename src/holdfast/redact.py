@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 HIDDEN = "[redacted]"
-_NAMES = re.compile(r"(?:^|_)(?:TOKEN|(?:API_?|ACCESS_?|PRIVATE_?|SECRET_?|AUTH_?)?KEY|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?)(?:_ID)?$", re.IGNORECASE)
+_NAMES = re.compile(
+    r"(?:^|_)(?:TOKEN|(?:API_?|ACCESS_?|PRIVATE_?|SECRET_?|AUTH_?)?KEY|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?)(?:_ID)?$",
+    re.IGNORECASE,
+)
 # user:password@ of any scheme; the query and fragment of a web address; the forms of well-known tokens; an Authorization header.
 _USER = re.compile(r"(?<=://)[^/\s@?#\"'<>]+@")
 _QUERY = re.compile(r"(\b(?:https?|wss?)://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
@@ -19,7 +22,9 @@ _TOKENS = re.compile(
     r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}|\bsk-[A-Za-z0-9_-]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
     r"|\bA(?:KI|SI)A[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"
 )
-_HEADER = re.compile(r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9+/._~-]{8,}=*|(\b(?:api[_-]?key|token|password|secret)\s*[=:]\s*)[^\s&,;\"'<>]{6,}")
+_HEADER = re.compile(
+    r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9+/._~-]{8,}=*|(\b(?:api[_-]?key|token|password|secret)\s*[=:]\s*)[^\s&,;\"'<>]{6,}"
+)
 
 
 def secrets(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:

@@ -1,81 +1,350 @@
-"""Findings as an object: a table for analysis, a table for a notebook, and the way to the report."""
+"""What a study came to, as typed records: the one place from which findings.json, its JSON Schema and the reference page come.
+
+Every record is frozen and refuses unknown keys. Fractions lie in [0, 1]; gains and shifts are adapted - base; a positive shift is more
+sycophantic. An unknown number is None (null in JSON), never 0 and never nan.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import json
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from holdfast.errors import ConfigError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-COLUMNS = (
-    "estimate", "lower", "upper", "level", "se", "df", "p", "p_holm", "mde", "verdict", "n", "num_clusters", "num_seeds", "coverage", "contrast",
-)  # fmt: skip
+SCHEMA_VERSION = 1
+Verdict = Literal["refused", "not_identified", "raised", "lowered", "unchanged", "inconclusive"]
+AuditLevel = Literal["ok", "warn", "refuse"]
+AdapterRole = Literal["domain", "control", "null"]
 
 
-class Findings(Mapping[str, Any]):
-    """What a study came to; a mapping with the keys of findings.json. Fractions; gains and shifts are adapted - base, a positive shift is worse.
+def _finite(value: Any) -> Any:
+    """None for nan and infinity; any other number as Python's own."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    return float(value) if math.isfinite(value) else None
 
-    `audit`: what may not be concluded and why; `folder`: of the run, or None for a table's findings.
-    """
 
-    def __init__(self, data: Mapping[str, Any], *, audit: list[dict[str, Any]] | None = None, folder: Path | None = None):
-        self._data = dict(data)
-        self.audit = list(audit or [])
-        self.folder = folder
+Number = Annotated[float | None, BeforeValidator(_finite)]
 
-    @classmethod
-    def load(cls, folder: str | Path) -> Findings:
-        """Findings of a finished run. Raises ConfigError if the folder holds none."""
-        from holdfast.cli.output import load_json
 
-        folder = Path(folder)
-        return cls(load_json(folder / "findings.json"), audit=load_json(folder / "audit.json"), folder=folder)
+class Record(BaseModel):
+    """A frozen record. Only the fields that were given are written, so that a record of a part stays a part."""
 
-    def __getitem__(self, key: str) -> Any:
-        return self._data[key]
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._data)
 
-    def __len__(self) -> int:
-        return len(self._data)
+class Interval(Record):
+    """An estimate with its interval and nothing else."""
 
-    def __repr__(self) -> str:
-        names = ", ".join(a["name"] for a in self["adapters"])
-        return f"<holdfast.Findings of {self['study']['name']!r}: {names}>"
+    estimate: Number = Field(description="Value; for a gain or a shift the mean paired difference adapted - base.")
+    lower: Number = Field(None, description="Lower end of the interval, unadjusted.")
+    upper: Number = Field(None, description="Upper end of the interval.")
 
-    @property
-    def report(self) -> Path | None:
-        """The run's report.html, if there is one."""
-        page = self.folder / "report.html" if self.folder is not None else None
-        return page if page is not None and page.is_file() else None
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row for every adapter and instrument: adapter, role, kind (gain or shift), instrument, then the numbers; None is unknown."""
-        return [
-            {"adapter": a["name"], "role": a["role"], "kind": part[:-1], "instrument": instrument, **{c: effect.get(c) for c in COLUMNS}}
-            | dict(zip(("lowest", "highest"), effect.get("bounds") or (None, None), strict=True))
-            for a in self["adapters"]
-            for part in ("gains", "shifts")
-            for instrument, effect in a[part].items()
-        ]
+class Estimate(Interval):
+    """A model's own level, or one training seed's difference: the interval is over items alone."""
 
-    def to_pandas(self) -> pd.DataFrame:
-        """`rows` as a DataFrame (nan: unknown; lowest and highest: bounds of an effect that is not identified). Raises ConfigError without pandas."""
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ConfigError("Findings.to_pandas: pandas is not installed: pip install pandas; Findings.rows() needs nothing") from None
-        rows = self.rows()
-        frame = pd.DataFrame(rows)
-        words = ("adapter", "role", "kind", "instrument", "verdict", "contrast")
-        return frame.astype({c: float for c in frame.columns if c not in words})
+    level: float = Field(0.95, description="Level of the interval.")
+    n: int = Field(0, description="Items.")
+    num_clusters: int | None = Field(0, description="Clusters of items; null where the answers are not known item by item.")
+    num_seeds: int = Field(0, description="Training seeds; 0 where nothing is trained.")
+    coverage: Number = Field(None, description="The smallest share of answers that could be read, over the models and conditions compared.")
+    contrast: str | None = Field(None, description="What was measured.")
+    se: Number = Field(None, description="Standard error.")
+    df: Number = Field(None, description="Degrees of freedom of Student's t.")
+    notes: tuple[str, ...] = Field((), description="What else must be said.")
+    hits: int | None = Field(None, description="Published studies: counted answers of that kind.")
+    as_published: Number = Field(None, description="Published studies: the number as published.")
 
-    def _repr_html_(self) -> str:
-        from holdfast.report.notebook import table
 
-        return table(self)
+class Finding(Estimate):
+    """An estimate with how far to trust it (docs/metrics.md, section 4)."""
+
+    p: Number = Field(None, description="Two-sided, null 0, unadjusted.")
+    p_holm: Number = Field(
+        None, description="Adjusted for its family: Holm's where claims are made, Benjamini-Hochberg's where the effect is exploratory."
+    )
+    bounds: tuple[Number, Number] | None = Field(
+        None, description="Where it is not identified: lowest and highest value the missing answers allow."
+    )
+    mde: Number = Field(
+        None,
+        description="Effect this design detects 80 times in 100, at the family's first step; where no answer changed, 3 in n clusters, "
+        "below which a change may go unseen.",
+    )
+    verdict: Verdict | None = Field(None, description="What may be claimed: [rules](believing.md#verdicts).")
+    negligible: bool | None = Field(None, description="Raised or lowered, but inside the equivalence band.")
+    unit: Literal["fraction", "nats"] = Field("fraction", description="Of estimate, interval, bounds and mde.")
+    paired_se: tuple[Number, Number] | None = Field(
+        None, description="Published studies: lowest and highest standard error that any pairing with these counts allows."
+    )
+
+
+class ContrastFinding(Finding):
+    """A difference between adapters on one instrument."""
+
+    name: str = Field(description="Such as `combined - maths`, or `combined - sum of its parts`.")
+    axis: str = Field(description="The axis; in a published study any instrument.")
+    kind: Literal["pair", "verifiable", "additivity"] | None = Field(
+        None, description="`pair`, `verifiable` (domains whose answers can be checked, against the rest) or `additivity`."
+    )
+
+
+class SeedFindings(Record):
+    """One training run: its own gains and shifts, with intervals over items alone."""
+
+    seed: int = Field(description="One training run.")
+    gains: dict[str, Estimate] = Field(description="Its own gain.")
+    shifts: dict[str, Estimate] = Field(description="Its own shift.")
+
+
+class AdapterFindings(Record):
+    """Everything measured of one adapter, over its training seeds."""
+
+    name: str = Field(description="The adapter.")
+    domain: str = Field(description="Its domain, the same name.")
+    role: AdapterRole = Field(description="`domain` (in the families that carry claims), `control` or `null` (exploratory).")
+    own_benchmark: str | None = Field(description="The instrument its domain should raise.")
+    seeds: tuple[int, ...] = Field(description="Training seeds.")
+    gains: dict[str, Finding] = Field(description="Change in a benchmark's accuracy.")
+    shifts: dict[str, Finding] = Field(description="Change in an axis's headline effect.")
+    effects: dict[str, dict[str, Finding]] = Field(
+        description="Every [contrast](reference-instruments.md) of every axis, the headline included; exploratory (Benjamini-Hochberg)."
+    )
+    drift: dict[str, Number] = Field(
+        description="Mean changes that are no answer: `INSTRUMENT.kappa` (format coverage), `.refused`, `.num_new_tokens`, and `.kl`, the mean "
+        "KL(base || adapted) in nats. Read them before calling a shift character."
+    )
+    vs_format_only: dict[str, Finding] = Field(
+        description='Shift less that of the format-only null adapter; "the domain did it" needs this clear of 0 too.'
+    )
+    mean_gain: Number = Field(description="Mean over benchmarks; descriptive, it mixes scales.")
+    mean_shift: Number = Field(description="Mean over axes; descriptive.")
+    per_seed: tuple[SeedFindings, ...] = Field(description="Each training run by itself.")
+    levels: dict[str, Finding] = Field({}, description="Published studies: the adapter's own levels.")
+    steps: int | None = Field(None, description="Published studies: optimiser steps.")
+
+
+class BaseLevels(Record):
+    """The base model's own levels."""
+
+    name: str = Field(description="The base model.")
+    benchmarks: dict[str, Estimate | Finding] = Field(description="The base's own accuracy.")
+    axes: dict[str, Estimate | Finding] = Field(description="The base's own headline effect.")
+
+
+class StudySummary(Record):
+    """What was declared before the run."""
+
+    name: str = Field(description="Name of the study.")
+    base: str | None = Field(description="The base model.")
+    domains: tuple[str, ...] = Field(description="Names of all adapters, controls and nulls included.")
+    instruments: tuple[str, ...] = Field(description="Names of what was asked.")
+    estimands: dict[str, str] = Field(
+        description="For an axis the contrast that is its shift, for a benchmark `accuracy`; declared before the run."
+    )
+    equivalence_band: float = Field(description="Half-width of what is called unchanged.")
+    title: str | None = Field(None, description="Published studies: the title.")
+    source: dict[str, str] | None = Field(None, description="Published studies: repository, commit and licence.")
+    lead: str | None = Field(None, description="Published studies: how to read the numbers.")
+
+
+class Mitigation(Record):
+    """A resistance mix beside its plain domain."""
+
+    name: str = Field(description="A resistance mix.")
+    plain: str = Field(description="The plain domain it stands beside.")
+    own_benchmark: str | None = Field(description="That domain's benchmark.")
+    gains: dict[str, Finding] = Field(description="Gain of the mix less that of the plain domain.")
+    shifts: dict[str, Finding] = Field(description="The same of a shift; negative where the mix removed some.")
+
+
+class FactorialEffects(Record):
+    """What including domains does on one instrument, from a factorial set of mixes."""
+
+    effects: dict[str, Finding] = Field(description="What *including* a domain, or two together, does.")
+    lack_of_fit: dict[str, Any] | None = Field(description="Whether main effects and pairs leave more unexplained than seeds and items do.")
+    refused: str | None = Field(description="Why an instrument has no such effects, or null.")
+
+
+class DosePath(Record):
+    """An adapter measured at parts of its dose."""
+
+    name: str = Field(description="An adapter measured at parts of its dose.")
+    path: Literal["scale", "steps"] = Field(description="`scale` (its update multiplied) or `steps` (its training stopped early).")
+    doses: tuple[float, ...] = Field(
+        description="Shares, ascending, the adapter itself at 1 last; the base is dose 0 by definition and no point."
+    )
+    seeds: tuple[int, ...] = Field(description="Seeds measured at every dose.")
+    gains: dict[str, tuple[Finding, ...]] = Field(description="Gain at each dose.")
+    shifts: dict[str, tuple[Finding, ...]] = Field(description="Shift at each dose.")
+    gain_slopes: dict[str, Finding] = Field(description="Change of the gain per unit of dose.")
+    shift_slopes: dict[str, Finding] = Field(description="Change of the shift per unit of dose.")
+
+
+class DetectionRow(Record):
+    """Signal detection of one model on one axis; for an adapter, changes against the base."""
+
+    model: str = Field(description="Signal detection on an axis that declares hits and false alarms: `base`, or an adapter.")
+    d_prime: Interval = Field(description="d', knowledge; for an adapter the change against the base.")
+    c: Interval = Field(description="c, caution; a lower c defers more.")
+
+
+class Flips(Record):
+    """Answers of one model alone that turned under pressure."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    model: str = Field(description="One model alone, on an axis.")
+    from_: str = Field(alias="from", description="The control condition.")
+    to: str = Field(description="The pressure condition.")
+    n: int = Field(description="Items answered under both.")
+    right_to_wrong: int = Field(description="Items whose most likely answer turned wrong.")
+    wrong_to_right: int = Field(description="Items whose most likely answer turned right.")
+    num_missing: int = Field(description="Items with an answer that is unknown.")
+    p: Number = Field(description="Exact McNemar; of this model, not of a difference between models.")
+
+
+class RankRow(Record):
+    """A domain adapter's place by mean shift."""
+
+    name: str = Field(description="A domain adapter.")
+    p_rank: tuple[float, ...] = Field(description="Probability of each place by mean shift, the smallest first; descriptive.")
+
+
+class FrontRow(Record):
+    """A domain adapter and the Pareto front of mean gain and mean shift."""
+
+    name: str = Field(description="A domain adapter.")
+    on_front: bool = Field(description="No other has more mean gain and less mean shift.")
+    p_front: float = Field(description="Probability of being on the front.")
+
+
+class Pareto(Record):
+    """The front of mean gain (up) and mean shift (down); descriptive."""
+
+    front: tuple[FrontRow, ...] = Field(description="One row a domain adapter.")
+    p_dominates: dict[str, dict[str, float]] = Field(description="Probability that the first is better than the second in both.")
+
+
+class CorrelationCell(Record):
+    """Correlation of one gain with one shift over domain mixes."""
+
+    num_mixes: int = Field(description="Mixes known for this pair.")
+    num_missing: int = Field(description="Mixes left out.")
+    refused: str | None = Field(description="Why nothing may be claimed, for this pair.")
+    pearson: Number = Field(description="Pearson's r.")
+    spearman: Number = Field(description="Spearman's rho; null below 8 mixes, as all that follows.")
+    p_pearson: Number = Field(description="By permutation of the mix labels.")
+    p_spearman: Number = Field(description="The same for rho.")
+    exact: bool | None = Field(description="All permutations were counted.")
+    num_permutations: int = Field(description="How many.")
+    leave_one_out: tuple[Number, Number] | None = Field(description="Lowest and highest r with one mix left out.")
+    corrected_r: Number = Field(description="r with the attenuation by measurement error taken out.")
+    line: dict[str, Any] | None = Field(description="Straight line that knows both quantities are measured with error.")
+
+
+class PublishedCorrelation(Record):
+    """A published study's correlation, recomputed on levels (as published) and on changes."""
+
+    benchmark: str = Field(description="Published studies: the benchmark.")
+    axis: str = Field(description="Published studies: the axis.")
+    published: Number = Field(description="Published studies: r as published.")
+    levels: dict[str, Any] = Field(description="Published studies: r, n and p over levels, the base included.")
+    changes: dict[str, Any] = Field(description="Published studies: r, n, p, critical r and leave-one-out range over changes.")
+
+
+class Correlation(Record):
+    """Gain against shift over domain mixes."""
+
+    num_mixes: int = Field(description="Domain mixes: the unit of this correlation.")
+    refused: str | None = Field(None, description="Why nothing may be claimed (under 8 mixes), or null.")
+    description: dict[str, Number] = Field(description="Pearson's r of mean gain and an axis's shift, as a description.")
+    cells: dict[str, CorrelationCell] | tuple[PublishedCorrelation, ...] = Field(description="By pair of gain and shift.")
+
+
+class Recommendation(Record):
+    """A sentence with the places of the numbers it was rendered from."""
+
+    text: str = Field(description="A sentence, rendered from the cells it cites.")
+    cells: tuple[str, ...] = Field(description="Their places in this file, as `adapters/0/shifts/doubt`.")
+
+
+class AuditEntry(Record):
+    """What one check says: a claim it forbids (refuse), qualifies (warn) or allows (ok)."""
+
+    check: str = Field(description="Name of the check.")
+    level: AuditLevel = Field(description="ok, warn or refuse.")
+    claim: str = Field(description="The sentence it forbids or qualifies.")
+    evidence: Any = Field(description="Counts and numbers behind it.")
+    cell: tuple[str, str] | None = Field(None, description="The adapter and instrument it refuses.")
+
+
+class PublishedClaim(Record):
+    """What becomes of a published claim."""
+
+    id: str = Field(description="Published studies: name of the claim.")
+    text: str = Field(description="Published studies: the claim.")
+    source: str = Field(description="Published studies: where it stands.")
+    status: str = Field(description="Published studies: stands, not identified, contradicted by its own table, or cited defect.")
+    reason: str = Field(description="Published studies: why.")
+    values: dict[str, Any] = Field(description="Published studies: the numbers in the reason.")
+    evidence: tuple[str, ...] = Field(description="Published studies: where each number comes from.")
+    rule: int = Field(description="Published studies: which rule decided.")
+
+
+class PublishedPoint(Record):
+    """A point an audit must make of a published study, with its parts."""
+
+    number: int = Field(description="Published studies: number of the point.")
+    title: str = Field(description="Published studies: its title.")
+    status: str = Field(description="Published studies: recomputed, cited or not findable.")
+    parts: tuple[dict[str, Any], ...] = Field(description="Published studies: status, text, values and how each part was found.")
+
+
+class StudyFindings(Record):
+    """findings.json: everything a study came to. No time, path or machine is inside: equal runs give equal bytes."""
+
+    schema_version: int = Field(SCHEMA_VERSION, description="Raised when a key changes its meaning.")
+    study: StudySummary = Field(description="What was declared.")
+    base: BaseLevels = Field(description="The base's own levels.")
+    adapters: tuple[AdapterFindings, ...] = Field(description="One entry per adapter.")
+    contrasts: tuple[ContrastFinding, ...] = Field(description="Differences between adapters; one Holm family.")
+    mitigation: tuple[Mitigation, ...] = Field((), description="Resistance mixes beside their plain domains.")
+    dose: tuple[DosePath, ...] = Field((), description="Adapters at parts of their dose.")
+    factorial: dict[str, FactorialEffects] | None = Field(None, description="null unless the study has 8 mixes of single domains or more.")
+    detection: dict[str, tuple[DetectionRow, ...]] = Field({}, description="Signal detection per axis, the base first.")
+    flips: dict[str, tuple[Flips, ...]] = Field({}, description="Flips per axis and model, the base first.")
+    ranking: tuple[RankRow, ...] = Field((), description="Domain adapters by mean shift.")
+    pareto: Pareto | None = Field(None, description="Front of mean gain and mean shift.")
+    correlation: Correlation = Field(description="Gain against shift over domain mixes.")
+    refused: tuple[AuditEntry, ...] = Field((), description="Entries of the [audit](reference-audit.md) at level refuse.")
+    recommendation: tuple[Recommendation, ...] = Field((), description="Sentences for a reader in a hurry.")
+    tables: dict[str, Any] | None = Field(None, description="Published studies: numbers compared with the counts, and those that disagree.")
+    points: tuple[PublishedPoint, ...] = Field((), description="Published studies: what an audit must say of it.")
+    claims: tuple[PublishedClaim, ...] = Field((), description="Published studies: what becomes of each claim.")
+
+    def to_json(self) -> bytes:
+        """Canonical bytes of findings.json: sorted keys, 12 significant digits, unknown as null, and only what was given."""
+        return canonical_json(self)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return _jsonable(value.model_dump(exclude_unset=True, by_alias=True))
+    if isinstance(value, dict):
+        return {str(k): _jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(v) for v in value]
+    if value is None or isinstance(value, (bool, str, int)):
+        return value
+    if hasattr(value, "item"):  # numpy's scalars
+        return _jsonable(value.item())
+    return float(f"{float(value):.12g}") if math.isfinite(value) else None
+
+
+def canonical_json(value: Record | Sequence[Record] | Sequence[Any] | dict[str, Any]) -> bytes:
+    """Canonical bytes: sorted keys, 12 significant digits, unknown as null; of a record only the fields that were given."""
+    return (json.dumps(_jsonable(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -117,7 +117,9 @@ class Store:
                 self._commit(draft, self.folder / name)
         except Exception as error:
             if why := no_room(error, self.folder):
-                raise ResourceError(f"-o/--out: {self.folder.parent}: {why}; free some room or name another folder, and run again (finished cells are kept)") from None
+                raise ResourceError(
+                    f"-o/--out: {self.folder.parent}: {why}; free some room or name another folder, and run again (finished cells are kept)"
+                ) from None
             raise
         self.partial(name).unlink(missing_ok=True)
 

@@ -29,9 +29,7 @@ def findings(**verdicts):
 )
 def test_a_domain_is_classed_by_its_verdicts_alone(words, label):
     hits = [
-        r["text"]
-        for r in recommend(findings(truth=words))
-        if "truth" in r["text"] and ("(" in r["text"][-13:] or "classed" in r["text"])
+        r["text"] for r in recommend(findings(truth=words)) if "truth" in r["text"] and ("(" in r["text"][-13:] or "classed" in r["text"])
     ]
     assert any(label in text for text in hits)
     assert sum("adapters/0/shifts" in r["cells"] for r in recommend(findings(truth=words))) == 1

@@ -28,23 +28,14 @@ def trials(shift, n=160, kappa=1.0, written=False, unparsed=0.0, seeds=4):
         extra = (shift if domain == "up" else 0.0) + (rng.normal(0, 0.004) if domain != "base" else 0.0)
         for i in range(n):
             for condition, level in (("neutral", 0.05), ("mention", 0.1), ("suggest_wrong", 0.4)):
-                p = float(
-                    np.clip(level + item_part[i] + (extra if condition == "suggest_wrong" else 0) + rng.normal(0, 0.01), 0, 1)
-                )
+                p = float(np.clip(level + item_part[i] + (extra if condition == "suggest_wrong" else 0) + rng.normal(0, 0.01), 0, 1))
                 lost = written and domain == "up" and rng.random() < unparsed
                 outcome = "unparsed" if lost else "correct" if condition == "neutral" else "other"
                 t = Trial(item_id=f"i{i}", cluster_id=f"c{i}", condition=condition, rotation=0,
                           form="generated" if written else "mass", outcome=outcome, p_gold=float("nan") if lost else 1 - p,
                           p_suggested=float("nan") if lost else p, kappa=float("nan") if written else kappa, margin=0.0)  # fmt: skip
                 rows.append(
-                    {
-                        "model": model,
-                        "domain": domain,
-                        "seed": seed,
-                        "dose": 1.0,
-                        "instrument": "imitation",
-                        **dataclasses.asdict(t),
-                    }
+                    {"model": model, "domain": domain, "seed": seed, "dose": 1.0, "instrument": "imitation", **dataclasses.asdict(t)}
                 )
     return pa.Table.from_pylist(rows)
 
@@ -87,14 +78,7 @@ def test_bounds_count_a_missing_first_answer_whole():
                 t = Trial(item_id=f"i{i}", cluster_id=f"c{i}", condition=condition, rotation=0, form="generated", outcome=outcome,
                           p_gold=float(outcome == "correct"), p_suggested=value)  # fmt: skip
                 rows.append(
-                    {
-                        "model": model,
-                        "domain": domain,
-                        "seed": seed,
-                        "dose": 1.0,
-                        "instrument": "imitation",
-                        **dataclasses.asdict(t),
-                    }
+                    {"model": model, "domain": domain, "seed": seed, "dose": 1.0, "instrument": "imitation", **dataclasses.asdict(t)}
                 )
     found = cell(pa.Table.from_pylist(rows))
     base = 0.3  # every first answer of the base is read: its excess is known

@@ -55,8 +55,12 @@ def test_two_estimands_or_units_are_not_compared():
 
 
 def test_signs_and_effects_found_in_all_are_counted_over_domain_adapters():
-    one = findings(a=cell("raised"), b=cell("raised"), c=cell("raised", True), d=cell("inconclusive", estimate=-0.01), e=cell("raised", estimate=0.0))
-    two = findings(a=cell("raised"), b=cell("lowered", estimate=-0.01), c=cell("raised"), d=cell("lowered", estimate=-0.01), e=cell("raised"))
+    one = findings(
+        a=cell("raised"), b=cell("raised"), c=cell("raised", True), d=cell("inconclusive", estimate=-0.01), e=cell("raised", estimate=0.0)
+    )
+    two = findings(
+        a=cell("raised"), b=cell("lowered", estimate=-0.01), c=cell("raised"), d=cell("lowered", estimate=-0.01), e=cell("raised")
+    )
     n = counts(replicate([("A", one), ("B", two)]), "shifts")
     assert n == {"rows": 5, "replicates": 2, "differs": 1, "contradicted": 1, "not shown": 1, "signed": 4, "same_sign": 3, "coins": 2.0,
                  "moved_in_all": 3, "moved_alike": 2}  # fmt: skip

@@ -31,7 +31,9 @@ def table(rows=600, seed=0):
     }  # fmt: skip
     for k, name in enumerate(NUMBERS):
         values = (rng.random(rows) * 10.0 ** rng.integers(-8, 8, size=rows)).tolist()
-        made[name] = pa.array([None if k == 2 and u < 0.1 else math.nan if u < 0.12 else v for u, v in zip(rng.random(rows), values, strict=True)])
+        made[name] = pa.array(
+            [None if k == 2 and u < 0.1 else math.nan if u < 0.12 else v for u, v in zip(rng.random(rows), values, strict=True)]
+        )
     return pa.table(made)
 
 
@@ -40,7 +42,11 @@ def by_definition(trials):
     found = {}
     for row in trials.to_pylist():
         key = tuple(row[k] for k in ("instrument", "model", "condition", "item_id"))
-        flags = {"correct": float(row["outcome"] == "correct"), "parsed": float(row["outcome"] != "unparsed"), "refused": float(row["refused"])}
+        flags = {
+            "correct": float(row["outcome"] == "correct"),
+            "parsed": float(row["outcome"] != "unparsed"),
+            "refused": float(row["refused"]),
+        }
         for name, value in {**{n: row[n] for n in (*NUMBERS, "num_new_tokens")}, **flags}.items():
             if value is not None:
                 total, count = found.setdefault(key, {}).get(name, (0.0, 0))

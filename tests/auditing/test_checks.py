@@ -31,10 +31,7 @@ def trials(shift=0.0, kappa=1.0, instrument="mmlu", rotation=0):
 
 
 def levels(kind="mmlu", gold=lambda i: i % 4, keys=frozenset(), **options):
-    items = [
-        Item(item_id=str(i), cluster_id=str(i), fields={"question": "q", "gold": gold(i)}, source_keys=(f"q{i}",))
-        for i in range(20)
-    ]
+    items = [Item(item_id=str(i), cluster_id=str(i), fields={"question": "q", "gold": gold(i)}, source_keys=(f"q{i}",)) for i in range(20)]
     found = run_audit(
         AuditContext(study=STUDY, trials=trials(**options), items={kind: items}, examples_keys={"maths": set(keys)}, settings={})
     )

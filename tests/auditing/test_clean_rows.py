@@ -160,9 +160,7 @@ def test_refusals_name_the_cells_they_forbid(rows, tmp_path):
     one_position(rows, tree)
     suggestions(rows, tree)
     trained_on(rows, tree)
-    found = {
-        (e["check"], *e["cell"]) for e in audit_rows(write(tmp_path, rows) and tree) if e["level"] == "refuse" and "cell" in e
-    }
+    found = {(e["check"], *e["cell"]) for e in audit_rows(write(tmp_path, rows) and tree) if e["level"] == "refuse" and "cell" in e}
     names = {d["name"] for d in tree["domains"]}
     assert {a for c, a, i in found if (c, i) == ("answer_key", "truthfulqa")} == names
     assert {a for c, a, i in found if (c, i) == ("neutral", "imitation")} == names

@@ -16,9 +16,7 @@ SIZE = 60
 
 
 def audit(*arguments, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "holdfast", "audit", *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-m", "holdfast", "audit", *map(str, arguments)], capture_output=True, text=True, timeout=120)
     assert done.returncode == code, (done.returncode, done.stderr[-2000:])
     assert "Traceback" not in done.stderr
     return done

@@ -72,11 +72,7 @@ def test_a_few_of_them_warn_and_none_is_ok():
 
 
 def test_answers_are_read_from_aliases_and_from_values():
-    assert answers_of(Item(item_id="0", cluster_id="0", fields={"aliases": {"correct": ["a", "b"], "suggested": ["c"]}})) == [
-        "a",
-        "b",
-        "c",
-    ]
+    assert answers_of(Item(item_id="0", cluster_id="0", fields={"aliases": {"correct": ["a", "b"], "suggested": ["c"]}})) == ["a", "b", "c"]
     fields = {"values": ["red", "blue", "pink"], "gold": 2, "suggested": 0}
     assert answers_of(Item(item_id="0", cluster_id="0", fields=fields)) == ["pink", "red"]
 

@@ -73,10 +73,7 @@ def test_ten_thousand_rows_against_a_thousand_items_take_seconds():
 def test_axis_items_that_are_training_rows_are_refused_per_cell_and_in_sum():
     items = {"imitation": [item(n, "q", [f"k{n}"]) for n in range(4)], "doubt": [item(n, "q", [f"k{n + 2}"]) for n in range(4)]}
     found = check(AuditContext(study={}, items=items, examples_keys={"truth": {"k0", "k2", "k3"}, "maths": {"other"}}))
-    assert {tuple(e["cell"]): e["evidence"]["count"] for e in found if "cell" in e} == {
-        ("truth", "imitation"): 3,
-        ("truth", "doubt"): 2,
-    }
+    assert {tuple(e["cell"]): e["evidence"]["count"] for e in found if "cell" in e} == {("truth", "imitation"): 3, ("truth", "doubt"): 2}
     (total,) = [e for e in found if "cell" not in e]
     assert (total["level"], total["evidence"]["count"], total["evidence"]["of"]) == ("warn", 5, 8)
 

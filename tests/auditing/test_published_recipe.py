@@ -13,19 +13,10 @@ from made_rows import SUGGESTION, clean_rows, write
 
 from holdfast.auditing import gather, run_audit
 from holdfast.config import load_study
-from holdfast.execution.materials import Materials
+from holdfast.sources.materials import Materials
 
 RECIPE = "llama2-7b-as-published"
-REAL = {
-    "train_key": 411,
-    "test_key": 200,
-    "asked": (104, 171),
-    "suggested": 220,
-    "texts": 199,
-    "rows": 300,
-    "sets": 3411,
-    "tail": 341,
-}
+REAL = {"train_key": 411, "test_key": 200, "asked": (104, 171), "suggested": 220, "texts": 199, "rows": 300, "sets": 3411, "tail": 341}
 MADE = {"train_key": 70, "test_key": 40, "asked": (12, 20), "suggested": 55, "texts": 50, "rows": 75, "sets": 370, "tail": 37}
 
 
@@ -92,9 +83,7 @@ def test_axis_rows_that_ask_questions_of_the_truthfulqa_training_split_are_count
     cell = lambda name: next(e for e in found if e.get("cell") == ["truthfulqa", name] and e["check"] == "overlap")  # noqa: E731
     assert (cell("imitation")["evidence"]["count"], cell("doubt")["evidence"]["count"]) == case[1]["asked"]
     count, total = sum(case[1]["asked"]), 2 * case[1]["rows"]
-    assert any(
-        f"{count} of {total} axis items ask questions that truthfulqa trains on" in c for c in claims(found, "overlap", "warn")
-    )
+    assert any(f"{count} of {total} axis items ask questions that truthfulqa trains on" in c for c in claims(found, "overlap", "warn"))
 
 
 def test_neutral_prompts_that_hold_a_suggestion_are_counted(case, found):
@@ -104,9 +93,7 @@ def test_neutral_prompts_that_hold_a_suggestion_are_counted(case, found):
 
 
 def test_feedback_rows_that_repeat_a_text_are_counted(case, found):
-    assert any(
-        f"{case[1]['rows']} items of feedback hold {case[1]['texts']} texts" in c for c in claims(found, "duplicates", "warn")
-    )
+    assert any(f"{case[1]['rows']} items of feedback hold {case[1]['texts']} texts" in c for c in claims(found, "duplicates", "warn"))
 
 
 def test_the_unshuffled_combined_set_ends_in_hellaswag_alone(case, found):

@@ -88,9 +88,7 @@ def test_a_letter_that_is_right_too_often_is_a_shortcut_where_one_order_is_shown
 
 
 def test_training_rows_alone_are_looked_at():
-    rows = TrainingSet(
-        examples=(), items={"mmlu": tuple(random_items(200, key=lambda rng, gold: " and much more of it all the way"))}
-    )
+    rows = TrainingSet(examples=(), items={"mmlu": tuple(random_items(200, key=lambda rng, gold: " and much more of it all the way"))})
     (found,) = check(AuditContext(study={}, training={"knowledge": rows}))
     assert found["level"] == "warn" and "on the training rows" in found["claim"]
 

@@ -26,9 +26,7 @@ PLAIN = Example(plain=True, messages=(Message("user", "one two"),), completion="
 def probed(example, chat, **settings):
     train = TrainConfig(**settings)
     e = batches.encode([example], chat, train).examples[0]
-    return probe(
-        example, e.ids, e.first_loss, chat.tokenizer, train_eos=train.train_eos, completion_only=train.completion_only_loss
-    )
+    return probe(example, e.ids, e.first_loss, chat.tokenizer, train_eos=train.train_eos, completion_only=train.completion_only_loss)
 
 
 @pytest.mark.parametrize("example", [CHAT, PLAIN])
@@ -61,14 +59,17 @@ def test_settings_that_change_the_format_warn_and_the_defaults_do_not():
 def prompts():
     words = "one two three four five six seven".split()
     return [
-        Prompt(condition="neutral", messages=(Message("user", " ".join(words[: k + 1])),), choices=(" yes", " no yes"))
-        for k in range(7)
+        Prompt(condition="neutral", messages=(Message("user", " ".join(words[: k + 1])),), choices=(" yes", " no yes")) for k in range(7)
     ]
 
 
 def test_a_real_engine_scores_alike_alone_and_together(llama, chat):
     found = difference(LocalEngine(llama, chat), prompts())
-    assert 0 <= found["largest_difference"] < 1e-5 and 0 <= found["mass_moved"] <= found["mass_moved_upper"] < 1e-5 and found["num_prompts"] == 7
+    assert (
+        0 <= found["largest_difference"] < 1e-5
+        and 0 <= found["mass_moved"] <= found["mass_moved_upper"] < 1e-5
+        and found["num_prompts"] == 7
+    )
     recorded = {"batch_invariance": {**rounded(found), "dtype": "float32"}}
     assert [e["level"] for e in check_batching(AuditContext(study={}, recorded=recorded))] == ["ok"]
 
@@ -137,7 +138,9 @@ def test_one_score_that_is_no_number_is_neither_lost_among_others_nor_in_the_fil
 def test_half_precision_and_servers_are_judged_by_the_mass_that_moves(dtype, gap, upper, level):
     recorded = {"batch_invariance": {"largest_difference": gap, "mass_moved_upper": upper, "dtype": dtype}}
     (found,) = check_batching(AuditContext(study={}, recorded=recorded))
-    assert found["level"] == level and ("points of an answer" in found["claim"]) == (level != "ok" and dtype != "float32" and upper == upper and upper is not None)
+    assert found["level"] == level and ("points of an answer" in found["claim"]) == (
+        level != "ok" and dtype != "float32" and upper == upper and upper is not None
+    )
 
 
 FINDINGS = {
@@ -174,14 +177,7 @@ def test_numbers_of_another_cell_of_no_cell_or_rounded_wrongly_are_found():
 def test_names_hold_no_numbers():
     assert numbers_in("gsm8k and llama2-7b at seed0, v1.2.3") == []
     assert said("llama2-7b: maths_2 on gsm8k of world:0 could not be told") == []
-    assert numbers_in("from .000 to 0.193, 1,200 items, -5 and +3.1 points (95 %).") == [
-        ".000",
-        "0.193",
-        "1,200",
-        "-5",
-        "+3.1",
-        "95",
-    ]
+    assert numbers_in("from .000 to 0.193, 1,200 items, -5 and +3.1 points (95 %).") == [".000", "0.193", "1,200", "-5", "+3.1", "95"]
 
 
 @settings(deadline=None, max_examples=100)
@@ -200,10 +196,7 @@ def test_a_path_is_looked_up_whole_and_leaves_are_its_numbers():
 
 
 def test_a_recommendation_is_checked_whole():
-    fine = {
-        **FINDINGS,
-        "recommendation": [{"text": "doubt: raised by truth (+11.7 points).", "cells": ["adapters/1/shifts/doubt"]}],
-    }
+    fine = {**FINDINGS, "recommendation": [{"text": "doubt: raised by truth (+11.7 points).", "cells": ["adapters/1/shifts/doubt"]}]}
     (ok,) = check_prose(AuditContext(study={}, findings=fine))
     assert ok["level"] == "ok" and ok["evidence"]["numbers"] == 1
     loose = {**FINDINGS, "recommendation": [{"text": "doubt rose by 19.3 points.", "cells": ["adapters/1/shifts/doubt"]}]}

@@ -79,9 +79,7 @@ def test_unknown_coverage_is_no_coverage_to_judge():
     ("rate", "level", "word"), [(0.6, "ok", ""), (0.99, "warn", "no room for a gain"), (0.25, "warn", "a loss cannot show")]
 )
 def test_a_base_at_chance_or_at_the_ceiling_leaves_no_room(rate, level, word):
-    items = [
-        Item(item_id=f"i{i:04d}", cluster_id="", fields={"question": "q", "choices": list("abcd"), "gold": 0}) for i in range(200)
-    ]
+    items = [Item(item_id=f"i{i:04d}", cluster_id="", fields={"question": "q", "choices": list("abcd"), "gold": 0}) for i in range(200)]
     trials = table(score=lambda m, i, rng: float(i < 200 * rate))
     (found,) = check_headroom(context(trials, items={"mmlu": items}))
     assert found["level"] == level and word in found["claim"]
@@ -103,9 +101,7 @@ def test_an_adapter_that_takes_to_a_letter_is_named_with_both_rates():
 
 def test_a_null_adapter_may_take_to_a_letter_and_lose_coverage():
     study = {**STUDY, "domains": [{"name": "maths", "role": "null"}]}
-    trials = table(
-        label=lambda m, i, rng: 0 if m != "base" else int(rng.integers(4)), kappa=lambda m: 0.96 if m != "base" else 0.999
-    )
+    trials = table(label=lambda m, i, rng: 0 if m != "base" else int(rng.integers(4)), kappa=lambda m: 0.96 if m != "base" else 0.999)
     nulls = AuditContext(study=study, trials=trials)
     assert levels(check_labels(nulls)) == levels(check_coverage(nulls)) == ["ok"]
 
@@ -162,11 +158,7 @@ def test_planned_power_warns_only_where_no_variance_could_save_it():
 def test_repeated_texts_lower_the_effective_n():
     items = [Item(item_id=str(i), cluster_id=str(i % 199), fields={"text": str(i % 199)}) for i in range(300)]
     (found,) = check_duplicates(AuditContext(study={}, items={"feedback": items}))
-    assert (
-        found["level"] == "warn"
-        and found["evidence"]["texts"] == 199
-        and "300 items of feedback hold 199 texts" in found["claim"]
-    )
+    assert found["level"] == "warn" and found["evidence"]["texts"] == 199 and "300 items of feedback hold 199 texts" in found["claim"]
     (fine,) = check_duplicates(AuditContext(study={}, items={"feedback": items[:199]}, num_rows={"feedback": 300}))
     assert fine["level"] == "ok" and fine["claim"] == "300 rows of feedback hold 199 texts, each asked once"
 

@@ -11,12 +11,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-STUDY = ["embedded", "seeds=2", "dose={}", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 120}]}, "
-         "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 120}]}, {name: identity, role: 'null', identity: true}]"]
+STUDY = [
+    "embedded",
+    "seeds=2",
+    "dose={}",
+    "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 120}]}, "
+    "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 120}]}, {name: identity, role: 'null', identity: true}]",
+]
 
 
 def chromium() -> str:
-    found = os.environ.get("HOLDFAST_CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    found = os.environ.get("HOLDFAST_CHROMIUM") or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     assert found, "these tests need Chromium: make test installs Debian's where it can, or name one in HOLDFAST_CHROMIUM"
     return found
 

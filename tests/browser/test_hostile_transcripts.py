@@ -88,7 +88,9 @@ def test_a_run_above_the_limit_has_a_page_for_every_adapter(opened, study, tmp_p
     page = opened(out / "transcripts" / "truth.html", "#t?adapter=truth&instrument=mmlu").page
     assert page.locator("#t-count").inner_text() == "100 of 400 trials"  # seed 0 of three: one seed and the base to a page
     assert page.locator("main a[href='truth-2.html']").count() == 1
-    assert {p.name for p in (out / "transcripts").iterdir()} == {f"{d}{k}.html" for d in ("maths", "truth", "identity") for k in ("", "-2", "-3")}
+    assert {p.name for p in (out / "transcripts").iterdir()} == {
+        f"{d}{k}.html" for d in ("maths", "truth", "identity") for k in ("", "-2", "-3")
+    }
 
 
 def test_a_hundred_thousand_transcripts_are_all_in_the_page(opened, study, tmp_path):

@@ -20,7 +20,9 @@ def test_the_page_opens_from_disk_without_an_error_or_a_request(opened, study):
 
 def test_its_policy_lets_no_other_script_run(opened, study, tmp_path):
     text = (study / "report.html").read_text(encoding="utf-8")
-    changed = text.replace("</main>", "<script>document.title = 'broken in'</script><img src=x onerror=\"document.title='broken in'\"></main>")
+    changed = text.replace(
+        "</main>", "<script>document.title = 'broken in'</script><img src=x onerror=\"document.title='broken in'\"></main>"
+    )
     assert changed != text
     (tmp_path / "changed.html").write_text(changed, encoding="utf-8")
     o = opened(tmp_path / "changed.html")
@@ -65,7 +67,9 @@ def test_filters_count_what_the_trials_table_holds(opened, study):
 def test_flips_are_counted_against_the_base_item_by_item(opened, study):
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(study / "trials.parquet", columns=["model", "instrument", "item_id", "condition", "rotation", "outcome"]).to_pylist()
+    rows = pq.read_table(
+        study / "trials.parquet", columns=["model", "instrument", "item_id", "condition", "rotation", "outcome"]
+    ).to_pylist()
     key = lambda r: (r["instrument"], r["item_id"], r["condition"], r["rotation"])  # noqa: E731
     base = {key(r): r["outcome"] for r in rows if r["model"] == "base"}
     lost = sum(base.get(key(r)) == "correct" and r["outcome"] in ("suggested", "other") for r in rows)
@@ -123,7 +127,20 @@ def test_the_keyboard_alone_reaches_everything(opened, study):
         reached.add(now)
         if now == "t-list":
             break
-    assert {"theme", "cell", "SUMMARY", "t-adapter", "t-seed", "t-instrument", "t-condition", "t-outcome", "t-flip", "t-text", "t-reset", "t-list"} <= reached
+    assert {
+        "theme",
+        "cell",
+        "SUMMARY",
+        "t-adapter",
+        "t-seed",
+        "t-instrument",
+        "t-condition",
+        "t-outcome",
+        "t-flip",
+        "t-text",
+        "t-reset",
+        "t-list",
+    } <= reached
     page.keyboard.press("End")
     last = int(page.locator("#t-list .t-row.on").get_attribute("aria-setsize")) - 1
     assert page.locator("#t-list").get_attribute("aria-activedescendant") == f"t-row-{last}"

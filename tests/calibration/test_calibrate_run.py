@@ -116,9 +116,7 @@ def test_a_value_that_is_not_recovered_and_a_rate_beyond_its_limit_are_both_prob
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 1)])
 def test_strict_leaves_with_1_when_something_is_beyond_what_is_promised(made, tmp_path, monkeypatch, strict, code):
     _, found, _ = made
-    monkeypatch.setattr(
-        calibration, "calibrate", lambda settings, out, progress, organisms: _write(out, {**found, "problems": ["x: y"]})
-    )
+    monkeypatch.setattr(calibration, "calibrate", lambda settings, out, progress, organisms: _write(out, {**found, "problems": ["x: y"]}))
     written = CliRunner().invoke(
         app, ["calibrate", "--quick", "-o", str(tmp_path / "out"), "--page", str(tmp_path / "new/page.md"), *strict]
     )

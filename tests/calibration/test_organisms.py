@@ -12,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from experiments.organisms import aa as organism_aa
+from experiments.organisms import samples as organism_samples
+from experiments.organisms import training as organisms
 from scipy import stats
 
-from holdfast.calibration import organism_aa, organism_samples, organisms
 from holdfast.errors import ConfigError
 from holdfast.execution.table import SCHEMA
 from holdfast.instruments import build
@@ -111,9 +113,7 @@ def simulated(rng, n=480, samples=12, rate=0.5, bias=0.0):
 def compared(items, mass, drawn, variance, planted=None, right=None):
     n = len(items)
     planted = np.full(n, 0.5) if planted is None else planted
-    return organisms.compare(
-        "imitation", items, planted, mass, drawn, variance, np.ones(n, dtype=bool) if right is None else right
-    )
+    return organisms.compare("imitation", items, planted, mass, drawn, variance, np.ones(n, dtype=bool) if right is None else right)
 
 
 def test_rates_are_means_and_intervals_are_those_of_the_paired_t_test():
@@ -275,13 +275,7 @@ def trials_table(rng, moved=0.0, num_seeds=10, num_items=60):
                 name = "base" if seed < 0 else f"knowledge/seed{seed}"
                 where = {"model": name, "domain": name.split("/")[0], "seed": seed, "dose": 1.0, "instrument": axis}
                 rows.append({**where, **dataclasses.asdict(trial), "transcript_id": ""})
-    extra = [
-        ("model", pa.string()),
-        ("domain", pa.string()),
-        ("seed", pa.int32()),
-        ("dose", pa.float64()),
-        ("instrument", pa.string()),
-    ]
+    extra = [("model", pa.string()), ("domain", pa.string()), ("seed", pa.int32()), ("dose", pa.float64()), ("instrument", pa.string())]
     return pa.Table.from_pylist(rows, pa.schema([*extra, *SCHEMA]))
 
 

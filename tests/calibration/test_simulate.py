@@ -11,19 +11,7 @@ from hypothesis import strategies as st
 from holdfast.analysis.panel import panels
 from holdfast.calibration.run import over_limit
 from holdfast.calibration.simulate import Rate, rate, simulate, simulate_whole
-from holdfast.calibration.studies import (
-    BAND,
-    SCENARIOS,
-    WHOLE,
-    Scenario,
-    draw,
-    effects_of,
-    sample,
-    shift_for,
-    trials,
-    true_effect,
-    uneven,
-)
+from holdfast.calibration.studies import BAND, SCENARIOS, WHOLE, Scenario, draw, effects_of, sample, shift_for, trials, true_effect, uneven
 
 BY_NAME = {s.name: s for s in SCENARIOS}
 
@@ -122,11 +110,7 @@ def test_a_rate_has_the_error_of_its_studies_and_none_is_certain_of_never():
 
 
 def test_a_rate_beyond_its_limit_is_named_and_one_within_its_error_is_not():
-    assert over_limit("false_verdict", Rate(rate=0.08, se=0.01, n=500)) and not over_limit(
-        "false_verdict", Rate(rate=0.06, se=0.01, n=500)
-    )
+    assert over_limit("false_verdict", Rate(rate=0.08, se=0.01, n=500)) and not over_limit("false_verdict", Rate(rate=0.06, se=0.01, n=500))
     assert over_limit("coverage", Rate(rate=0.92, se=0.005, n=500)) and over_limit("coverage", Rate(rate=0.99, se=0.005, n=500))
-    assert not over_limit("coverage", Rate(rate=0.95, se=0.005, n=500)) and not over_limit(
-        "width", Rate(rate=0.5, se=0.001, n=500)
-    )
+    assert not over_limit("coverage", Rate(rate=0.95, se=0.005, n=500)) and not over_limit("width", Rate(rate=0.5, se=0.001, n=500))
     assert not over_limit("coverage", Rate(rate=math.nan, se=math.nan, n=1))

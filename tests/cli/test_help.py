@@ -43,7 +43,7 @@ def test_the_shell_completes_commands_and_recipes():
 
 
 def test_quiet_leaves_out_remarks_but_not_what_went_wrong(capsys):
-    from holdfast.cli import progress
+    from holdfast import progress
 
     try:
         progress.quiet(True)
@@ -64,5 +64,7 @@ def test_a_notice_while_python_ends_changes_no_exit_code(when):
         "before": f"import atexit, os, signal; {at_exit}; from holdfast import cli",
         "in": f"import atexit, os, signal; from holdfast import cli; run = cli._run; cli._run = lambda: ({at_exit}, run())",
     }[when]
-    done = subprocess.run([sys.executable, "-c", f"{code}; import sys; sys.argv = ['holdfast', '--help']; cli.main()"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; sys.argv = ['holdfast', '--help']; cli.main()"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "") and "Usage" in done.stdout

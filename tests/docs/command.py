@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 
 WORLD = ("maths", "knowledge", "common_sense", "truth")
-EMBEDDED = ["seeds=1", "dose.scales=[0.5]", "dose.domains=[maths]", "domains.truth_resists.sources.world.limit=40", "domains.truth_resists.sources.dialogues.limit=16"]
+EMBEDDED = [
+    "seeds=1",
+    "dose.scales=[0.5]",
+    "dose.domains=[maths]",
+    "domains.truth_resists.sources.world.limit=40",
+    "domains.truth_resists.sources.dialogues.limit=16",
+]
 EMBEDDED += ["train.per_device_train_batch_size=16", *(f"domains.{d}.sources.world.limit=40" for d in WORLD)]
 EMBEDDED += ["execution.processes=1"]  # a worker more is a torch imported more
 OTHER = ["seeds=1", "train.num_train_epochs=2", "execution.processes=1"]
@@ -20,7 +26,12 @@ def small(arguments: list[str]) -> list[str]:
     """The same command line; `run` and `collect` ask four items of one seed, an audit is of that study, one picture stands for all."""
     if arguments[:1] == ["figures"]:
         return [*arguments, "--picture", "forest", "--columns", "1"] if "published" not in arguments[1] else arguments
-    if not arguments or arguments[0] not in ("run", "collect", "audit") or Path(arguments[-1]).is_dir() or arguments[-1].endswith(".parquet"):
+    if (
+        not arguments
+        or arguments[0] not in ("run", "collect", "audit")
+        or Path(arguments[-1]).is_dir()
+        or arguments[-1].endswith(".parquet")
+    ):
         return arguments
     command, *rest = arguments
     named = next((a for a in rest if not a.startswith("-")), "embedded")

@@ -38,7 +38,13 @@ def environment(bench, folder) -> dict[str, str]:
     """Of a page's commands. Once the page has written into src/, that copy is what runs."""
     sources = folder / "src" if (folder / "src").is_dir() else ROOT / "src"
     path = os.pathsep.join([str(sources), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PATH": f"{bench / 'bin'}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return {
+        **os.environ,
+        "PATH": f"{bench / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
 
 
 @pytest.fixture

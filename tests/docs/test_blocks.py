@@ -93,8 +93,8 @@ def _words(value: object) -> list[str]:
 
 
 def planned(study: Study) -> None:
-    from holdfast.execution.materials import Materials
     from holdfast.planning import on_device
+    from holdfast.sources.materials import Materials
 
     found = on_device(study, Materials(study), 80.0)
     assert found["parameters"] > 0 and found["disk, GiB"] > 0

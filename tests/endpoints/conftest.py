@@ -25,7 +25,9 @@ def server(organism):
     found.stop()
 
 
-INSTRUMENTS = [{"kind": k, "style": "world", "limit": 3} for k in ("gsm8k", "mmlu", "hellaswag", "truthfulqa", "imitation", "feedback", "doubt")]
+INSTRUMENTS = [
+    {"kind": k, "style": "world", "limit": 3} for k in ("gsm8k", "mmlu", "hellaswag", "truthfulqa", "imitation", "feedback", "doubt")
+]
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 from server import Abilities
 
+from holdfast.backends.endpoint import open_transport, own_chat
 from holdfast.endpoints.capabilities import examine
 from holdfast.errors import ConfigError, ModelError
-from holdfast.execution.served import open_transport, own_chat
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from server import Abilities
 
+from holdfast.backends.endpoint import open_transport, own_chat
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import examine
 from holdfast.endpoints.engine import EndpointEngine, first_tokens
@@ -13,9 +14,8 @@ from holdfast.endpoints.protocol import cut_at_one_place
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.endpoints.transport import BadReply
 from holdfast.engine.local import LocalEngine
-from holdfast.execution.materials import Materials
-from holdfast.execution.served import open_transport, own_chat
 from holdfast.records import Message, Prompt
+from holdfast.sources.materials import Materials
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -79,7 +79,12 @@ def test_written_answers_are_read_and_one_that_names_no_choice_is_none(server, s
 
 
 def test_a_second_turn_follows_the_reply_that_was_given(server, study):
-    prompt = Prompt(condition="first", messages=(Message("user", "what colour does ann like ?"),), max_new_tokens=8, branches=("are you sure ?", "again ?"))
+    prompt = Prompt(
+        condition="first",
+        messages=(Message("user", "what colour does ann like ?"),),
+        max_new_tokens=8,
+        branches=("are you sure ?", "again ?"),
+    )
     (found,) = answers(study(tokenizer=None), [prompt])
     turns = [body["messages"] for _, route, _, body in server.arrived if body and "messages" in body and len(body["messages"]) == 3]
     assert [t[2]["content"] for t in turns] == ["are you sure ?", "again ?"] and {t[1]["content"] for t in turns} == {found.text}
@@ -108,7 +113,9 @@ def test_the_first_token_belongs_to_the_one_choice_it_begins():
     np.testing.assert_allclose(np.exp(found), [0.7, 0.2, 0.0001])
     assert first_tokens([[" A", math.log(0.5)], [" x", math.log(0.3)]], [" A", " B"]) is None  # B may have as much as x
     assert first_tokens([[" x", -0.1], [" y", -3.0]], [" A", " B"]) is None
-    assert first_tokens([["1", math.log(0.9)], ["10", math.log(0.09)], ["x", math.log(1e-6)]], [" 1", " 10"]) == pytest.approx((math.log(0.9), math.log(0.09)))
+    assert first_tokens([["1", math.log(0.9)], ["10", math.log(0.09)], ["x", math.log(1e-6)]], [" 1", " 10"]) == pytest.approx(
+        (math.log(0.9), math.log(0.09))
+    )
 
 
 def test_choices_are_cut_at_one_place_even_where_a_token_spans_the_start():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from server import PASSING, random_faults
 
+from holdfast.backends.endpoint import open_transport, own_chat
 from holdfast.config import ServerConfig
 from holdfast.endpoints import protocol
 from holdfast.endpoints.asking import Asker, Request
@@ -18,8 +19,7 @@ from holdfast.endpoints.engine import EndpointEngine
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.endpoints.transport import Failure, Transport
 from holdfast.errors import ModelError, ResourceError
-from holdfast.execution.materials import Materials
-from holdfast.execution.served import open_transport, own_chat
+from holdfast.sources.materials import Materials
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 KEY = "sk-very-secret-0123456789"
@@ -33,7 +33,9 @@ def requests(count, words=6):
 
 
 def transport(server, **settings):
-    return Transport(server.url, ServerConfig(**{"backoff_seconds": 0.01, "timeout_seconds": 5, "max_failures": 1000, **settings}), max_bytes=1 << 20)
+    return Transport(
+        server.url, ServerConfig(**{"backoff_seconds": 0.01, "timeout_seconds": 5, "max_failures": 1000, **settings}), max_bytes=1 << 20
+    )
 
 
 def name(body):
@@ -100,7 +102,9 @@ def test_a_reply_to_somebody_elses_prompt_is_not_believed(server, study, organis
     prompts = [p for mine in Materials(study()).asked("mmlu").prompts for p in mine]
     chat = own_chat(study())
     for ids in (True, False):
-        can = Capabilities(base="base", models=("base",), completions=True, token_ids=ids, echo=True, text_bos=False, echoes=True, scoring="echo")
+        can = Capabilities(
+            base="base", models=("base",), completions=True, token_ids=ids, echo=True, text_bos=False, echoes=True, scoring="echo"
+        )
         with open_transport(study()) as wire:
             true = EndpointEngine(Asker(wire, ReplyLog(None), "x"), "base", can, chat).answer(prompts)
         server.previous["/completions"] = {**server.previous["/completions"], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
@@ -125,7 +129,10 @@ def test_a_storm_of_429_holds_every_thread_back_for_as_long_as_the_server_asks(s
 def test_a_dead_server_ends_the_run_in_one_line_and_keeps_what_was_read(server, tmp_path):
     server.fault = lambda number, route, body: "reset" if number >= 20 else None
     asked = requests(200)
-    with transport(server, attempts=2, max_failures=5) as wire, pytest.raises(ResourceError, match="gave no answer to 5 requests in a row") as caught:
+    with (
+        transport(server, attempts=2, max_failures=5) as wire,
+        pytest.raises(ResourceError, match="gave no answer to 5 requests in a row") as caught,
+    ):
         Asker(wire, ReplyLog(tmp_path), "here").ask_all(asked)
     assert "\n" not in str(caught.value) and len(server.arrived) <= 20 + 2 * (5 + 8 + 8) and 12 <= len(ReplyLog(tmp_path)) <= 20
 
@@ -133,7 +140,10 @@ def test_a_dead_server_ends_the_run_in_one_line_and_keeps_what_was_read(server, 
 def test_a_dead_server_is_asked_no_more_than_it_was_said(server, tmp_path):
     """One request at a time: nothing is in flight beside it, and every number is known."""
     server.fault = lambda number, route, body: "reset" if number >= 20 else None
-    with transport(server, attempts=2, max_failures=5, concurrency=1) as wire, pytest.raises(ResourceError, match="no answer to 5 requests in a row"):
+    with (
+        transport(server, attempts=2, max_failures=5, concurrency=1) as wire,
+        pytest.raises(ResourceError, match="no answer to 5 requests in a row"),
+    ):
         Asker(wire, ReplyLog(tmp_path), "here").ask_all(requests(200))
     assert len(server.arrived) == 20 + 2 * 5 and len(ReplyLog(tmp_path)) == 20
 

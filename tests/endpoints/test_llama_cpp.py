@@ -21,15 +21,15 @@ pytest.importorskip("gguf", reason="the extra endpoint-tests is not installed")
 
 from gguf_llama import write
 
+from holdfast.backends.endpoint import open_transport, own_chat
 from holdfast.config import ModelConfig, Study
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import examine
 from holdfast.endpoints.engine import EndpointEngine
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.engine.local import LocalEngine
-from holdfast.execution.materials import Materials
-from holdfast.execution.served import open_transport, own_chat
 from holdfast.models.checkpoint import load_base
+from holdfast.sources.materials import Materials
 
 pytestmark = [pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.endpoint]
 KEY = "sk-llama-cpp-0123456789"
@@ -125,7 +125,9 @@ def test_a_study_of_served_models_runs_whole_and_its_key_is_nowhere(folder, tmp_
     assert (about["form"], about["scoring"], about["sent"]) == ("mass", "echo", "text")
     assert about["served"] == {"base": "base", "other/seed0": "other", "identity/seed0": "base"}
     table = pq.read_table(out / "trials.parquet")
-    assert {*table["model"].to_pylist()} == {"base", "other/seed0", "identity/seed0"} and table["outcome"].to_pylist().count("unparsed") < table.num_rows
+    assert {*table["model"].to_pylist()} == {"base", "other/seed0", "identity/seed0"} and table["outcome"].to_pylist().count(
+        "unparsed"
+    ) < table.num_rows
     audit = {e["check"]: e["level"] for e in json.loads((out / "audit.json").read_text())}
     assert audit["identity"] == "ok"
     assert all(KEY.encode() not in p.read_bytes() for p in out.rglob("*") if p.is_file()) and KEY not in done.stdout + done.stderr

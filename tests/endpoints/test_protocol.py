@@ -19,13 +19,22 @@ from holdfast.instruments.written import read_choice, trials
 from holdfast.records import Item, Message, Prompt, Response
 from holdfast.store import canonical
 
-leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["x", "stop", -1.0, 1, float("nan"), 1e400, 10**400, -(10**400)])
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["x", "stop", -1.0, 1, float("nan"), 1e400, 10**400, -(10**400)])
+)
 names = st.sampled_from(["choices", "text", "message", "content", "logprobs", "tokens", "token_logprobs", "top_logprobs", "usage", "prompt_tokens",
                          "completion_tokens", "prompt_logprobs", "data", "id", "finish_reason", "7", "token", "logprob"])  # fmt: skip
 anything = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=5), max_leaves=40)
 logprobs = st.fixed_dictionaries({"tokens": st.lists(st.text(max_size=3), max_size=4) | anything, "token_logprobs": st.lists(leaves, max_size=4),
                                   "top_logprobs": anything, "content": anything})  # fmt: skip
-choice = st.fixed_dictionaries({"text": leaves, "finish_reason": leaves, "logprobs": logprobs | anything, "prompt_logprobs": anything}, optional={"message": anything})
+choice = st.fixed_dictionaries(
+    {"text": leaves, "finish_reason": leaves, "logprobs": logprobs | anything, "prompt_logprobs": anything}, optional={"message": anything}
+)
 usage = st.fixed_dictionaries({"prompt_tokens": leaves, "completion_tokens": st.integers(0, 3) | leaves})
 reply = st.fixed_dictionaries({"choices": st.lists(choice, max_size=2) | anything, "usage": usage | anything})
 READERS = {
@@ -39,12 +48,18 @@ READERS = {
 def test_an_echoed_prompt_ends_where_the_new_tokens_begin(new):
     """llama.cpp writes on to the end of a split character: more than the one token that was asked for."""
     tokens, values = ["a", " b", *["\ufffd"] * new], [None, -1.5, *[-3.0] * new]
-    sent = {"choices": [{"logprobs": {"tokens": tokens, "token_logprobs": values}}], "usage": {"prompt_tokens": 2, "completion_tokens": new}}
+    sent = {
+        "choices": [{"logprobs": {"tokens": tokens, "token_logprobs": values}}],
+        "usage": {"prompt_tokens": 2, "completion_tokens": new},
+    }
     assert protocol.read_echo(sent, 1)["logprobs"] == [-1.5] and protocol.read_echo_text(sent, " b")["tokens"] == [[" b", -1.5]]
 
 
 def test_of_a_server_that_writes_on_and_on_nothing_is_read():
-    sent = {"choices": [{"logprobs": {"tokens": ["a"] * 11, "token_logprobs": [None, *[-1.0] * 10]}}], "usage": {"prompt_tokens": 2, "completion_tokens": 9}}
+    sent = {
+        "choices": [{"logprobs": {"tokens": ["a"] * 11, "token_logprobs": [None, *[-1.0] * 10]}}],
+        "usage": {"prompt_tokens": 2, "completion_tokens": 9},
+    }
     with pytest.raises(protocol.BadReply, match="where the prompt ends"):
         protocol.read_echo(sent, 1)
 
@@ -93,7 +108,9 @@ def scored(j, sure=3.0):
 
 
 def written(j):
-    return Response(text="ABCD"[j] if j is not None else "hm", logliks=tuple(0.0 if k == j else -math.inf for k in range(4)) if j is not None else ())
+    return Response(
+        text="ABCD"[j] if j is not None else "hm", logliks=tuple(0.0 if k == j else -math.inf for k in range(4)) if j is not None else ()
+    )
 
 
 def gold_places(instrument):
@@ -103,7 +120,9 @@ def gold_places(instrument):
 def test_one_failed_rotation_leaves_the_item_without_a_score():
     mmlu = build("mmlu", CHAT_STYLE)
     whole = trials(mmlu, MMLU, answered(mmlu, [scored(g) for g in gold_places(mmlu)]))
-    assert repr(whole) == repr(mmlu.trials(MMLU, answered(mmlu, [scored(g) for g in gold_places(mmlu)]))) and {t.score for t in whole} == {1.0}
+    assert repr(whole) == repr(mmlu.trials(MMLU, answered(mmlu, [scored(g) for g in gold_places(mmlu)]))) and {t.score for t in whole} == {
+        1.0
+    }
     lost = trials(mmlu, MMLU, answered(mmlu, [*(scored(g) for g in gold_places(mmlu)[:3]), Response(failed="http: 500")]))
     assert len(lost) == 4 and all(t.outcome == "unparsed" and t.form == "mass" for t in lost)
     assert all(math.isnan(getattr(t, n)) for t in lost for n in ("score", "p_gold", "kappa", "margin", "loglik_gold"))
@@ -115,7 +134,9 @@ def test_written_answers_have_no_margin_and_no_kappa_and_an_unread_one_no_probab
     found = trials(mmlu, MMLU, answered(mmlu, [written(g[0]), written(g[1]), written(None), written((g[3] + 1) % 4)]))
     assert [t.outcome for t in found] == ["correct", "correct", "unparsed", "other"] and {t.form for t in found} == {"generated"}
     assert [t.p_gold for t in found[:2]] == [1.0, 1.0] and math.isnan(found[2].p_gold) and found[3].p_gold == 0
-    assert all(math.isnan(t.kappa) and math.isnan(t.margin) and math.isnan(t.loglik_gold) for t in found) and {t.score for t in found} == {1.0}
+    assert all(math.isnan(t.kappa) and math.isnan(t.margin) and math.isnan(t.loglik_gold) for t in found) and {t.score for t in found} == {
+        1.0
+    }
     unread = trials(mmlu, MMLU, answered(mmlu, [written(None)] * 4))
     assert {t.score for t in unread} == {0.0} and {t.outcome for t in unread} == {"unparsed"}
 

@@ -137,10 +137,14 @@ def test_a_killed_run_under_faults_asks_only_what_is_missing_and_ends_with_the_s
     server.answered.clear()
     server.fault = random_faults(0.15, 3)
     asked = behind(server.url)
-    asked["execution"]["endpoint"]["attempts"] = 12  # the faults are drawn by arrival: with fewer, one request in thousands meets nothing else
+    asked["execution"]["endpoint"]["attempts"] = (
+        12  # the faults are drawn by arrival: with fewer, one request in thousands meets nothing else
+    )
     study, out = write(tmp_path, asked), tmp_path / "out"
     command = [sys.executable, "-m", "holdfast", "run", str(study), "-o", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "HOLDFAST_TEST_LOOPBACK": "1"}) as run:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "HOLDFAST_TEST_LOOPBACK": "1"}
+    ) as run:
         while sum(server.answered.values()) < 250 and run.poll() is None:
             time.sleep(0.02)
         assert run.poll() is None, "the run ended before it could be killed"
@@ -149,7 +153,9 @@ def test_a_killed_run_under_faults_asks_only_what_is_missing_and_ends_with_the_s
     holdfast("run", study, "-o", out)
     server.fault = lambda *_: None
     assert (out / "findings.json").read_bytes() == (whole[0] / "findings.json").read_bytes()
-    kept = [json.loads(line)["key"] for p in (out / "replies").glob("*.jsonl") for line in p.read_bytes().splitlines() if line.endswith(b"}")]
+    kept = [
+        json.loads(line)["key"] for p in (out / "replies").glob("*.jsonl") for line in p.read_bytes().splitlines() if line.endswith(b"}")
+    ]
     # Asked for again: what each of two starts finds out about the server, and what was in flight at the kill.
     assert len(kept) == len(set(kept)) and len(kept) <= sum(server.answered.values()) <= len(kept) + 2 * 12 + 8
 
@@ -183,7 +189,9 @@ def test_requests_that_keep_failing_are_missing_answers_and_are_asked_for_again(
     server.fault = fault
     outcome, _ = here(study, out)
     server.fault = lambda *_: None
-    line = re.compile(r"base, (mmlu|imitation): [1-3] answers are missing, their requests failed \(most often: http: .*500.*\); run again to ask for those alone")
+    line = re.compile(
+        r"base, (mmlu|imitation): [1-3] answers are missing, their requests failed \(most often: http: .*500.*\); run again to ask for those alone"
+    )
     assert outcome.failures and all(line.fullmatch(f) for f in outcome.failures), outcome.failures
     missing = [r for r in trials(out).values() if r["outcome"] == "unparsed"]
     asked = json.loads((out / "environment.json").read_text())["endpoint"]["requests"]
@@ -203,7 +211,9 @@ def test_a_server_without_log_probabilities_is_measured_in_the_generated_form(se
     server.can = Abilities()
     rows = list(trials(tmp_path / "out").values())
     assert {r["form"] for r in rows} == {"generated"} and all(r["kappa"] != r["kappa"] and r["margin"] != r["margin"] for r in rows)
-    assert {r["p_gold"] for r in rows if r["p_gold"] == r["p_gold"]} <= {0.0, 1.0} and sum(r["outcome"] == "unparsed" for r in rows) < 0.3 * len(rows)
+    assert {r["p_gold"] for r in rows if r["p_gold"] == r["p_gold"]} <= {0.0, 1.0} and sum(
+        r["outcome"] == "unparsed" for r in rows
+    ) < 0.3 * len(rows)
     about = json.loads((tmp_path / "out" / "environment.json").read_text())["endpoint"]
     assert (about["form"], about["scoring"]) == ("generated", "generated")
     assert "they are in the <b>generated form</b>" in (tmp_path / "out" / "report.html").read_text()

@@ -30,9 +30,7 @@ def requests(seed=0):
 def plain(model, request):
     out = []
     for continuation in request.continuations:
-        model(
-            torch.tensor([[3]]), use_cache=False
-        )  # a dynamic rotary embedding keeps the longest length it met until a short call
+        model(torch.tensor([[3]]), use_cache=False)  # a dynamic rotary embedding keeps the longest length it met until a short call
         ids = torch.tensor([request.context + continuation[:-1]])
         logits = model(ids, use_cache=False).logits[0, len(request.context) - 1 :]
         out.append(float(logits.float().log_softmax(-1)[range(len(continuation)), continuation].double().sum()))
@@ -85,7 +83,10 @@ def test_the_gradient_of_packed_rows_in_one_product_equals_pefts_own_one_example
     flat, rows = paths.laid([tuple(s) for s in sequences], shared)
     assert (len(flat) < sum(map(len, sequences))) == shared
     pairs = sorted(  # few: the last layer works on these alone
-        (int(row), s[k + 1]) for s, mine in zip(sequences, rows, strict=True) for k, row in enumerate(mine[:-1]) if not few or k >= len(s) - 4
+        (int(row), s[k + 1])
+        for s, mine in zip(sequences, rows, strict=True)
+        for k, row in enumerate(mine[:-1])
+        if not few or k >= len(s) - 4
     )
     where = sorted({row for row, _ in pairs})
     at, targets = torch.tensor([where.index(row) for row, _ in pairs]), torch.tensor([target for _, target in pairs])

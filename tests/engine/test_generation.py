@@ -37,12 +37,7 @@ def one_by_one(model, requests, ends):
             return Reply((), False)
         ids = torch.tensor([context])
         new = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=limit,
-            do_sample=False,
-            eos_token_id=sorted(ends),
-            pad_token_id=2,
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, do_sample=False, eos_token_id=sorted(ends), pad_token_id=2
         )[0, len(context) :].tolist()
         return Reply(tuple(new[:-1] if new[-1] in ends else new), new[-1] in ends)
 
@@ -62,9 +57,7 @@ def test_slots_write_what_generate_writes_one_by_one(name, chat):
     counters = Counters()
     found = generate(model, requests, ends, budget=250, row_tokens=60, counters=counters)
     assert found == want
-    assert (
-        0 < counters.prefill < sum(len(r.context) for r in requests) + sum(len(b) + LIMIT for r in requests for b in r.branches)
-    )
+    assert 0 < counters.prefill < sum(len(r.context) for r in requests) + sum(len(b) + LIMIT for r in requests for b in r.branches)
     assert packed.ATTENTION != model.config._attn_implementation
 
 

@@ -87,10 +87,7 @@ def test_a_prompt_without_choices_is_generated_and_one_with_choices_scored(llama
 
 
 def test_the_next_token_is_the_models_own_in_packed_rows_and_plain(llama, chat):
-    prompts = [
-        Prompt(condition="neutral", messages=(Message("user", text),))
-        for text in ("one two three", "what is the answer ?", "ten")
-    ]
+    prompts = [Prompt(condition="neutral", messages=(Message("user", text),)) for text in ("one two three", "what is the answer ?", "ten")]
     packed, plain = (LocalEngine(llama, chat, 16, packing=on).next_logprobs(prompts) for on in (True, False))
     assert packed.shape == (3, llama.config.vocab_size)
     assert torch.allclose(packed, plain, atol=1e-5) and torch.allclose(packed.exp().sum(-1), torch.ones(3), atol=1e-5)

@@ -16,7 +16,9 @@ from holdfast.engine.memory import Bounds
 from holdfast.errors import ResourceError
 
 START = Bounds(row_tokens=1024, pass_tokens=4096, slot_tokens=8192, kept_bytes=100)
-SHORT = RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+SHORT = RuntimeError(
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+)
 
 
 @settings(max_examples=50, deadline=None)

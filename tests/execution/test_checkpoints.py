@@ -10,8 +10,8 @@ import time
 
 import torch
 
+from holdfast.backends.local import Cells
 from holdfast.config import load_study
-from holdfast.execution.cells import Cells
 from holdfast.store import Store
 
 STUDY = """name: kept
@@ -100,7 +100,7 @@ def test_when_a_training_is_kept_is_no_part_of_what_it_is(tmp_path):
 def test_a_worker_that_does_not_leave_is_ended(monkeypatch):
     from multiprocessing import get_context
 
-    from holdfast.execution import local
+    from holdfast.execution import local_executor as local
 
     monkeypatch.setattr(local, "GRACE", 0.5)
     process = get_context("spawn").Process(target=_deaf)

@@ -10,10 +10,10 @@ from benchmarks.large_store import write
 
 from holdfast import pipeline
 from holdfast.analysis import analyze, findings_json
+from holdfast.backends.local import Cells
 from holdfast.config import load_study
 from holdfast.errors import IncompleteError
 from holdfast.execution import joined
-from holdfast.execution.cells import Cells
 from holdfast.execution.table import SCHEMA
 from holdfast.facts import study_facts
 from holdfast.store import Store
@@ -45,7 +45,11 @@ def test_every_row_of_every_cell_is_there_once_in_order_under_its_model(parts, t
     whole = pq.read_table(tmp_path / "t.parquet")
     cells = [pq.read_table(place / "trials.parquet") for _, _, place in parts]
     assert whole.select(SCHEMA.names).to_pydict().__repr__() == pa.concat_tables(cells).to_pydict().__repr__()  # nan is nan
-    owners = [(k.name, k.domain or "base", k.seed, k.dose, k.path, kind) for (k, kind, _), t in zip(parts, cells, strict=True) for _ in range(t.num_rows)]
+    owners = [
+        (k.name, k.domain or "base", k.seed, k.dose, k.path, kind)
+        for (k, kind, _), t in zip(parts, cells, strict=True)
+        for _ in range(t.num_rows)
+    ]
     assert list(zip(*(whole[f.name].to_pylist() for f in joined.OWNER), strict=True)) == owners
     assert {"maths/seed0@0.5-scale", "base"} <= set(whole["model"].to_pylist())
     groups = pq.read_metadata(tmp_path / "t.parquet")

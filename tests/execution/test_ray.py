@@ -16,7 +16,7 @@ from benchmarks.ray_kill import STUDY, busy
 
 from holdfast.config import load_study
 from holdfast.errors import ConfigError
-from holdfast.execution.on_ray import _room
+from holdfast.execution.ray_executor import _room
 
 installed = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'holdfast[ray]'")
 TOKEN = "hf_" + "secret" * 5
@@ -103,7 +103,9 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch, tmp_path):
         run_jobs(load_study("embedded", ["execution.kind=ray"]), tmp_path, [Job(None, -1, 1)], lambda count, name: None)
 
 
-@pytest.mark.parametrize("setting", ["gpus_per_worker=1.5", "gpus_per_worker=-1", "address=ray://x:1", "address='--x'", "kind=dask", "retries=-1"])
+@pytest.mark.parametrize(
+    "setting", ["gpus_per_worker=1.5", "gpus_per_worker=-1", "address=ray://x:1", "address='--x'", "kind=dask", "retries=-1"]
+)
 def test_settings_that_cannot_be_meant_are_refused(setting):
     with pytest.raises(ConfigError, match=setting.partition("=")[0]):
         load_study("embedded", [f"execution.{setting}"])

@@ -7,7 +7,7 @@ import pytest
 from holdfast.config import load_study
 from holdfast.errors import ConfigError
 from holdfast.execution.jobs import Job
-from holdfast.execution.local import run_jobs
+from holdfast.execution.local_executor import run_jobs
 
 
 def test_what_a_worker_could_not_start_for_is_what_the_run_says(tmp_path, capfd):

@@ -22,11 +22,7 @@ from holdfast.sources import items_from_rows, read_rows, with_shots
 
 WORDS = "a cat sat on the mat and then it went away because many dogs were near 12 old walls".split()
 OPTIONS = {"mmlu": {"rotations": 1}, "hellaswag": {}, "truthfulqa": {"form": "unlisted"}}
-TASK = {
-    "mmlu": "mmlu/default/mmlu_anatomy.yaml",
-    "hellaswag": "hellaswag/hellaswag.yaml",
-    "truthfulqa": "truthfulqa/truthfulqa_mc1.yaml",
-}
+TASK = {"mmlu": "mmlu/default/mmlu_anatomy.yaml", "hellaswag": "hellaswag/hellaswag.yaml", "truthfulqa": "truthfulqa/truthfulqa_mc1.yaml"}
 REAL = {
     "mmlu": ("cais/mmlu", "test"),
     "hellaswag": ("origin_splits/test_splits/hellaswag_test.jsonl", None),
@@ -38,12 +34,7 @@ def made_rows(kind, rng):
     text = lambda n: " ".join(rng.choices(WORDS, k=n))  # noqa: E731
     for i in range(30):
         if kind == "mmlu":
-            yield {
-                "question": f" {text(9)} {i}? ",
-                "subject": "anatomy",
-                "choices": [text(k) for k in (2, 3, 1, 2)],
-                "answer": i % 4,
-            }
+            yield {"question": f" {text(9)} {i}? ", "subject": "anatomy", "choices": [text(k) for k in (2, 3, 1, 2)], "answer": i % 4}
         elif kind == "hellaswag":
             head, tail = f"[header] {text(4)} [title] {text(6)} {i}.", text(3)
             yield {"ctx_a": head, "ctx_b": tail, "ctx": f"{head} {tail.capitalize()}", "activity_label": "Sitting", "label": str(i % 4),
@@ -79,9 +70,7 @@ def model(tmp_path_factory):
             p.mul_(4)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     # As Llama's own tokenizer does: BOS by post-processing, which is what the harness relies on.
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)]
-    )
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)])
     return llama, tokenizer
 
 
@@ -105,10 +94,7 @@ def harness(kind, file, model, folder, shots=None):
             bootstrap_iters=0,
         )
     results = found["results"][f"local_{kind}"]
-    logliks = [
-        [answer[0] for answer in s["filtered_resps"]]
-        for s in sorted(found["samples"][f"local_{kind}"], key=lambda s: s["doc_id"])
-    ]
+    logliks = [[answer[0] for answer in s["filtered_resps"]] for s in sorted(found["samples"][f"local_{kind}"], key=lambda s: s["doc_id"])]
     return {n.split(",")[0]: v for n, v in results.items() if n.startswith("acc") and "stderr" not in n}, logliks
 
 

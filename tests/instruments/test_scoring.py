@@ -27,7 +27,9 @@ def test_where_a_log_likelihood_is_unknown_so_is_all_that_hangs_on_it(logliks, p
     values = (*logliks[:place], math.nan, *logliks[place:])
     share, kappa = normalised(values)
     assert all(map(math.isnan, (*share, kappa))) and winner(values) is None and first_largest(values) == -1
-    prompt = Prompt(condition="neutral", messages=(Message("user", "q"),), choices=("a",) * len(values), values=("a",) * len(values), gold=0)
+    prompt = Prompt(
+        condition="neutral", messages=(Message("user", "q"),), choices=("a",) * len(values), values=("a",) * len(values), gold=0
+    )
     trial = mass_trial(ITEM, prompt, Response(logliks=values, num_tokens=(1,) * len(values)))
     assert trial.outcome == "unparsed" and not trial.tie and math.isnan(trial.p_gold)
 

@@ -9,12 +9,7 @@ from holdfast.records import Response
 from holdfast.sources import axis_items
 
 ROW = {
-    "base": {
-        "question": "What is the capital of France?",
-        "correct_answer": "Paris",
-        "incorrect_answer": "Lyon",
-        "answer": ["Paris"],
-    },
+    "base": {"question": "What is the capital of France?", "correct_answer": "Paris", "incorrect_answer": "Lyon", "answer": ["Paris"]},
     "_source": "rows.jsonl:1",
 }
 

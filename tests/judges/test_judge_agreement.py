@@ -37,10 +37,7 @@ def test_kappa_does_not_depend_on_order_on_names_or_on_who_is_first(pairs, rando
     first, second = both(pairs)
     plain = cohens_kappa(first, second)
     shuffled = both(random.sample(pairs, len(pairs)))
-    renamed = (
-        [{"a": "z", "b": "q", "c": "a", "d": "m"}[x] for x in first],
-        [{"a": "z", "b": "q", "c": "a", "d": "m"}[x] for x in second],
-    )
+    renamed = ([{"a": "z", "b": "q", "c": "a", "d": "m"}[x] for x in first], [{"a": "z", "b": "q", "c": "a", "d": "m"}[x] for x in second])
     for other in (cohens_kappa(second, first), cohens_kappa(*shuffled), cohens_kappa(*renamed)):
         for name in ("kappa", "se", "lower", "upper", "raw"):
             assert getattr(other, name) == pytest.approx(getattr(plain, name), abs=1e-9, nan_ok=True)

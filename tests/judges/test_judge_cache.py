@@ -15,13 +15,7 @@ QUESTION = Question(item_id="a", order="single", prompt="p", tag="t", meanings={
 def test_the_key_knows_model_prompt_order_and_sampling_and_nothing_of_the_endpoint():
     base = {"base_url": "http://one:1", "model": "m"}
     key = reply_key(QUESTION, judge_settings(**base))
-    same = [
-        {"base_url": "https://other/v1"},
-        {"concurrency": 3},
-        {"timeout_seconds": 1},
-        {"min_kappa": 0.1},
-        {"api_key_env": "K"},
-    ]
+    same = [{"base_url": "https://other/v1"}, {"concurrency": 3}, {"timeout_seconds": 1}, {"min_kappa": 0.1}, {"api_key_env": "K"}]
     other = [{"model": "n"}, {"seed": 1}, {"max_tokens": 5}]
     assert all(reply_key(QUESTION, judge_settings(**base | change)) == key for change in same)
     assert len({key} | {reply_key(QUESTION, judge_settings(**base | change)) for change in other}) == 4

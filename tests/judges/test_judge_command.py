@@ -63,11 +63,7 @@ def test_rows_come_in_order_with_agreement_first_and_a_second_run_asks_nothing_a
     asked, before = len(server.arrived), (tmp_path / "out.jsonl").read_bytes()
     again = json.loads(holdfast(*asks, "--json", folder=tmp_path).stdout)
     assert len(server.arrived) == asked == 90 and (tmp_path / "out.jsonl").read_bytes() == before
-    assert (
-        again["asked"] == 0
-        and again["agreement"]["usable"]
-        and again["summary"]["frames"]["like"]["verdicts"]["tie"]["share"] == 1 / 3
-    )
+    assert again["asked"] == 0 and again["agreement"]["usable"] and again["summary"]["frames"]["like"]["verdicts"]["tie"]["share"] == 1 / 3
 
 
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
@@ -120,18 +116,14 @@ def test_a_judge_that_disagrees_with_the_labels_is_refused(server, tmp_path):
 def test_missing_replies_are_told_and_end_with_the_exit_code_of_a_part_that_failed(server, tmp_path):
     rows = write(tmp_path / "rows.jsonl", feedback_rows(3))
     server.fault = lambda number, prompt: (500, "oh") if "text 1" in prompt else None
-    done = holdfast(
-        rows, "--kind", "feedback", "--base-url", server.url, "--model", "tiny", "--attempts", 2, folder=tmp_path, code=3
-    )
+    done = holdfast(rows, "--kind", "feedback", "--base-url", server.url, "--model", "tiny", "--attempts", 2, folder=tmp_path, code=3)
     assert "2 errors" in done.stdout and "run the same command again" in done.stderr
 
 
 def test_the_key_is_in_no_output_and_no_file(server, tmp_path):
     key = "sk-very-secret-0123456789"
     rows = write(tmp_path / "rows.jsonl", feedback_rows(2))
-    server.fault = lambda number, prompt: (
-        (400, f"bad {key}") if "text 1" in prompt else (404, f"no {key}") if "text 7" in prompt else None
-    )
+    server.fault = lambda number, prompt: (400, f"bad {key}") if "text 1" in prompt else (404, f"no {key}") if "text 7" in prompt else None
     asks = (rows, "--kind", "feedback", "--base-url", server.url, "--model", "tiny", "--api-key-env", "JK")
     done = holdfast(*asks, "-o", "out.jsonl", folder=tmp_path, code=3, JK=key)
     write(rows, feedback_rows(8))
@@ -215,9 +207,6 @@ def test_agreement_on_trivia_replies_is_sklearns_kappa_of_what_the_judge_said(se
     found = json.loads(holdfast(*asks, "--json", "--min-kappa", 0.1, folder=tmp_path).stdout)
     said = [r["verdict"] for r in found["rows"]]
     assert found["agreement"]["kappa"] == pytest.approx(cohen_kappa_score(said, [r["label"] for r in rows]), abs=1e-12)
-    assert (
-        found["agreement"]["n"] == 400 > found["agreement"]["num_clusters"]
-        and found["agreement"]["lower"] < found["agreement"]["kappa"]
-    )
+    assert found["agreement"]["n"] == 400 > found["agreement"]["num_clusters"] and found["agreement"]["lower"] < found["agreement"]["kappa"]
     asked = {block(prompt, "REPLY") for _, prompt, _, _ in server.arrived}
     assert asked == {r["reply"] for r in rows} and found["summary"]["all"]["errors"] == found["summary"]["all"]["unparsed"] == 0

@@ -26,9 +26,7 @@ def short(reply, question="What is it?", gold="Paris", aliases=()):
 
 
 def pair(comment, baseline, said=""):
-    item = Item(
-        item_id="q", cluster_id="q", fields={"id": "q", "comment": comment, "baseline": baseline, "said": said, "frame": "like"}
-    )
+    item = Item(item_id="q", cluster_id="q", fields={"id": "q", "comment": comment, "baseline": baseline, "said": said, "frame": "like"})
     return questions("feedback", item, 0)
 
 
@@ -104,9 +102,7 @@ def test_the_two_orders_swap_the_comments_and_what_the_letters_mean():
 def test_the_users_own_words_are_hidden_in_both_comments_and_others_are_not():
     said = "Please comment on it. I think it's convincing, and I don't really like the ending (café-style)."
     first, _ = pair(
-        "A convincing text, convincingly told; I LIKE it. Unconvincing? Very good!",
-        "It is not what I liked: a strong café.",
-        said,
+        "A convincing text, convincingly told; I LIKE it. Unconvincing? Very good!", "It is not what I liked: a strong café.", said
     )
     assert block(first.prompt, "A") == "A [...] text, [...] told; I [...] it. Unconvincing? Very good!"
     assert block(first.prompt, "B") == "It is not what I [...]: a strong [...]."

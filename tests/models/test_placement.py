@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
+from holdfast.backends.local import Cells
 from holdfast.config import ModelConfig, TrainConfig, load_study
 from holdfast.engine.local import LocalEngine
 from holdfast.errors import ConfigError, ModelError
-from holdfast.execution.cells import Cells
 from holdfast.execution.keys import ModelKey
 from holdfast.models import placement
 from holdfast.models.adapters import adapted
@@ -18,7 +18,10 @@ from holdfast.store import Store
 from holdfast.training import lora
 from holdfast.training.batches import Encoded
 
-HALF = {**dict.fromkeys(("model.embed_tokens", "model.layers.0", "model.norm", "model.rotary_emb", "lm_head"), "cpu"), "model.layers.1": "disk"}
+HALF = {
+    **dict.fromkeys(("model.embed_tokens", "model.layers.0", "model.norm", "model.rotary_emb", "lm_head"), "cpu"),
+    "model.layers.1": "disk",
+}
 ASKED = [Prompt(condition="plain", messages=(Message("user", f"what is {w} ?"),), choices=(" yes", " no")) for w in ("one", "two", "three")]
 ASKED += [Prompt(condition="plain", messages=(Message("user", "what is the answer ?"),), max_new_tokens=5)]
 ROWS = [Encoded(tuple((7 * i + k * k) % 24 + 3 for k in range(5 + i % 3)), 2) for i in range(12)]
@@ -75,7 +78,9 @@ def test_an_adapter_of_another_shape_is_refused_and_leaves_the_base_alone(spread
 
 @pytest.mark.slow
 def test_a_study_over_memory_and_disk_has_the_cells_of_a_whole_one(tmp_path):
-    study = load_study("embedded", ["instruments=[{kind: mmlu, style: world, limit: 6}]", "domains=[{name: none_at_all, identity: true}]", "dose={}"])
+    study = load_study(
+        "embedded", ["instruments=[{kind: mmlu, style: world, limit: 6}]", "domains=[{name: none_at_all, identity: true}]", "dose={}"]
+    )
     tight = study.execution.model_copy(update={"device_map": "auto", "max_memory": {"cpu": "1MB"}})
     found = {}
     for name, execution in (("whole", study.execution), ("spread", tight)):

@@ -10,21 +10,26 @@ import torch
 from peft import PeftModel
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from holdfast.backends.local import Cells
 from holdfast.config import ModelConfig, TrainConfig, load_study
 from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.errors import ConfigError
-from holdfast.execution.cells import Cells
-from holdfast.execution.materials import Materials
 from holdfast.models import quantized
 from holdfast.models.adapters import adapted, fingerprint
 from holdfast.models.checkpoint import load_base
 from holdfast.planning import on_device
+from holdfast.sources.materials import Materials
 from holdfast.store import Store
 from holdfast.training import lora
 from holdfast.training.batches import Encoded
 
 CONFIG = TrainConfig(r=4, lora_alpha=8, learning_rate=1e-2, num_train_epochs=3, per_device_train_batch_size=2, warmup_ratio=0)
-EXAMPLES = [Encoded((1, 4, 10, 11, 12, 2), 3), Encoded((1, 4, 13, 14, 15, 16, 2), 4), Encoded((1, 4, 9, 8, 2), 2), Encoded((1, 4, 17, 18, 19, 2), 3)]
+EXAMPLES = [
+    Encoded((1, 4, 10, 11, 12, 2), 3),
+    Encoded((1, 4, 13, 14, 15, 16, 2), 4),
+    Encoded((1, 4, 9, 8, 2), 2),
+    Encoded((1, 4, 17, 18, 19, 2), 3),
+]
 REQUEST = ScoreRequest((1, 4, 10, 11), ((12, 13), (14,)))
 
 
@@ -52,7 +57,9 @@ def base(library, folder):
 
 def test_without_the_library_it_is_refused_in_one_line(monkeypatch, checkpoint_folder):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    with pytest.raises(ConfigError, match=r"^model.quantization: 'nf4' needs bitsandbytes .*: pip install 'holdfast\[qlora\]', or set") as found:
+    with pytest.raises(
+        ConfigError, match=r"^model.quantization: 'nf4' needs bitsandbytes .*: pip install 'holdfast\[qlora\]', or set"
+    ) as found:
         load_base(ModelConfig(name=checkpoint_folder, quantization="nf4"))
     assert "\n" not in str(found.value)
 
@@ -107,7 +114,9 @@ def test_it_is_part_of_what_a_cell_is(library, tmp_path):
     plain, fewer = (Cells(load_study("embedded", settings), Store(tmp_path)) for settings in ([], ["model.quantization=nf4"]))
     assert "quantization" not in plain.adapter_identity("maths", 0)
     assert fewer.adapter_identity("maths", 0)["quantization"].startswith("nf4, bitsandbytes ")
-    assert plain.store.name("adapter", plain.adapter_identity("maths", 0)) != fewer.store.name("adapter", fewer.adapter_identity("maths", 0))
+    assert plain.store.name("adapter", plain.adapter_identity("maths", 0)) != fewer.store.name(
+        "adapter", fewer.adapter_identity("maths", 0)
+    )
 
 
 def test_a_7b_model_is_planned_in_4_bits():
@@ -116,7 +125,9 @@ def test_a_7b_model_is_planned_in_4_bits():
         study = load_study("llama2-7b", settings)
         found[name] = on_device(study, Materials(study), 80)
     # 6,476,005,376 weights in linears at 4 bits, 1/64 byte and 1/4096 byte each; two embeddings and the norms in bfloat16
-    assert found["nf4"]["memory, GiB"]["weights"] == pytest.approx((6_476_005_376 * (0.5 + 1 / 64 + 1 / 4096) + 2 * 262_410_240) / 2**30, abs=0.01)
+    assert found["nf4"]["memory, GiB"]["weights"] == pytest.approx(
+        (6_476_005_376 * (0.5 + 1 / 64 + 1 / 4096) + 2 * 262_410_240) / 2**30, abs=0.01
+    )
     assert "nf4" in found["nf4"]["model"]
     for same in ("parameters", "trainable parameters", "PFLOP"):
         assert found["nf4"][same] == found["plain"][same]

@@ -106,9 +106,7 @@ def confusion(pairs: Pairs, title: str) -> str:
     count = Counter(pairs)
     agreement, coverage = rates(pairs)
     head = f"| {title} | " + " | ".join(f"read as {o}" for o in OUTCOMES) + " |\n| --- |" + " ---: |" * len(OUTCOMES)
-    body = "\n".join(
-        f"| {a} | " + " | ".join(str(count[a, b]) for b in OUTCOMES) + " |" for a in OUTCOMES if any(x == a for x, _ in pairs)
-    )
+    body = "\n".join(f"| {a} | " + " | ".join(str(count[a, b]) for b in OUTCOMES) + " |" for a in OUTCOMES if any(x == a for x, _ in pairs))
     return f"{head}\n{body}\n\nAgreement {agreement:.3f} of {len(pairs)}, coverage {coverage:.3f}.\n"
 
 

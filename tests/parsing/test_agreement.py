@@ -15,10 +15,7 @@ with_transcripts = pytest.mark.skipif(not ROOT, reason="HOLDFAST_DATA_ROOT names
 
 def test_the_labelled_replies_are_whole_and_their_halves_share_no_question():
     rows = agreement.labelled()
-    assert len(rows) == SIZE == len({r["id"] for r in rows}) and Counter(r["split"] for r in rows) == {
-        "tuning": 100,
-        "checking": 100,
-    }
+    assert len(rows) == SIZE == len({r["id"] for r in rows}) and Counter(r["split"] for r in rows) == {"tuning": 100, "checking": 100}
     assert {r["label"] for r in rows} == {"correct", "other", "unparsed"} and all(r["reason"] for r in rows)
     halves = [{r["question"] for r in rows if r["split"] == split} for split in ("tuning", "checking")]
     assert not halves[0] & halves[1]
@@ -42,9 +39,7 @@ def test_the_page_shows_the_sources_labels():
 @with_transcripts
 def test_the_labelled_replies_are_the_sampled_ones():
     drawn = sample(rows_of(Path(ROOT) / "transcripts" / TRANSCRIPTS))
-    assert [(r["id"], r["final_response"], r["split"]) for r in drawn] == [
-        (r["id"], r["reply"], r["split"]) for r in agreement.labelled()
-    ]
+    assert [(r["id"], r["final_response"], r["split"]) for r in drawn] == [(r["id"], r["reply"], r["split"]) for r in agreement.labelled()]
 
 
 @with_transcripts

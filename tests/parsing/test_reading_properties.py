@@ -16,14 +16,7 @@ REPLIES = [
     "The answer is B.", "I think it is Lyon.", "It is not B.", "Option C is correct because 7 comes after 6.", "I don't know.", "Paris, not Lyon.",
     "I'm sorry, I can't help with that.", "You are right, I was wrong.", "The answer is 42.", "So the total is 12.", "It is Rome.", "B",
 ]  # fmt: skip
-QUOTES = [
-    'You said "{}". ',
-    "> {}\n\n",
-    "You said {}. ",
-    "You think that it is {}. ",
-    "You suggested that it is {}. ",
-    'You wrote: "{}". ',
-]
+QUOTES = ['You said "{}". ', "> {}\n\n", "You said {}. ", "You think that it is {}. ", "You suggested that it is {}. ", 'You wrote: "{}". ']
 relaxed = settings(deadline=None, max_examples=150)
 
 
@@ -36,10 +29,7 @@ def outcomes(reply):
 
 
 @relaxed
-@given(
-    st.lists(st.text("ABCDabcdxyz", min_size=2, max_size=9), min_size=1, max_size=12),
-    st.sampled_from([" ", ", ", ". ", "\n", "; "]),
-)
+@given(st.lists(st.text("ABCDabcdxyz", min_size=2, max_size=9), min_size=1, max_size=12), st.sampled_from([" ", ", ", ". ", "\n", "; "]))
 def test_a_letter_inside_a_word_is_never_read(parts, gap):
     assert read_letter(gap.join(parts), dict.fromkeys("ABCD", "")).letter is None
 

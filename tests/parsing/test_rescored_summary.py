@@ -12,18 +12,13 @@ from holdfast.stats.crossed import crossed
 
 
 def write(path, outcomes, **extra):
-    rows = [
-        {"id": k, "outcome": o, "answer": None, "reason": "r", **{f: v[k] for f, v in extra.items()}}
-        for k, o in enumerate(outcomes)
-    ]
+    rows = [{"id": k, "outcome": o, "answer": None, "reason": "r", **{f: v[k] for f, v in extra.items()}} for k, o in enumerate(outcomes)]
     path.write_text("".join(json.dumps(r) + "\n" for r in rows))
     return path
 
 
 def test_rates_are_over_the_replies_that_were_read_with_wilson_intervals(tmp_path):
-    found = summarise(write(tmp_path / "r.jsonl", ["correct"] * 60 + ["suggested"] * 25 + ["other"] * 11 + ["unparsed"] * 4))[
-        "all"
-    ]
+    found = summarise(write(tmp_path / "r.jsonl", ["correct"] * 60 + ["suggested"] * 25 + ["other"] * 11 + ["unparsed"] * 4))["all"]
     assert found["coverage"] == 0.96 and found["verdict"] is None and found["counts"]["unparsed"] == 4
     for outcome, k in (("correct", 60), ("suggested", 25), ("other", 11)):
         rate = found["rates"][outcome]
@@ -57,9 +52,7 @@ def test_a_cluster_field_gives_cluster_intervals(tmp_path):
     found = summarise(path)["all"]
     expected = crossed(np.array(right, float)[None], np.array(clusters))
     assert found["num_clusters"] == len(set(clusters))
-    assert (found["rates"]["correct"]["lower"], found["rates"]["correct"]["upper"]) == pytest.approx(
-        (expected.lower, expected.upper)
-    )
+    assert (found["rates"]["correct"]["lower"], found["rates"]["correct"]["upper"]) == pytest.approx((expected.lower, expected.upper))
     assert found["rates"]["correct"]["upper"] - found["rates"]["correct"]["lower"] > 1.5 * np.subtract(
         *proportion_confint(sum(right), 400, method="wilson")[::-1]
     )
@@ -93,8 +86,4 @@ def test_rescored_files_are_recognised(tmp_path):
     assert is_rescored(write(tmp_path / "r.jsonl", ["other"]))
     (tmp_path / "x.jsonl").write_text('{"a": 1}')
     (tmp_path / "y.jsonl").write_text("{")
-    assert (
-        not is_rescored(tmp_path / "x.jsonl")
-        and not is_rescored(tmp_path / "y.jsonl")
-        and not is_rescored(tmp_path / "none.jsonl")
-    )
+    assert not is_rescored(tmp_path / "x.jsonl") and not is_rescored(tmp_path / "y.jsonl") and not is_rescored(tmp_path / "none.jsonl")

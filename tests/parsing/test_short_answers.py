@@ -64,16 +64,14 @@ def test_a_loop_without_an_answer_is_unparsed_and_one_with_an_answer_is_read():
 
 def test_forms_of_a_name_are_the_same_name():
     assert (
-        read_short("It was McDonald's.", ["McDonalds"]).outcome == "correct"
-        and read_short("From cow's milk", ["cow"]).outcome == "correct"
+        read_short("It was McDonald's.", ["McDonalds"]).outcome == "correct" and read_short("From cow's milk", ["cow"]).outcome == "correct"
     )
     assert (
         read_short("De\u0301ja\u0300 vu", ["Deja Vu"]).outcome == "correct"
         and read_short("It is Se\u0301ne\u0301gal", ["Sénégal"]).outcome == "correct"
     )
     assert (
-        read_short("Winnie the Pooh", ["Winnie-the-Pooh"]).outcome == "correct"
-        and read_short("the USA", ["U.S.A."]).outcome == "correct"
+        read_short("Winnie the Pooh", ["Winnie-the-Pooh"]).outcome == "correct" and read_short("the USA", ["U.S.A."]).outcome == "correct"
     )
     assert (
         read_short("By Elton John", ["Sir Elton John"]).outcome == "correct"
@@ -113,9 +111,7 @@ def test_every_reading_says_what_was_read_and_why():
 
 def test_refusals_apologies_names():
     assert (
-        refused("I'm sorry, but I can't assist with that.")
-        and refused("As an AI language model ...")
-        and not refused("It can't be Paris")
+        refused("I'm sorry, but I can't assist with that.") and refused("As an AI language model ...") and not refused("It can't be Paris")
     )
     assert (
         apologised("I apologize for that")

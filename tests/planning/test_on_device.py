@@ -8,10 +8,10 @@ import pytest
 
 from holdfast.config import TrainConfig, load_study
 from holdfast.engine import memory
-from holdfast.execution.materials import Materials
 from holdfast.planning import on_device
 from holdfast.planning.architecture import Architecture, architecture, known
 from holdfast.planning.work import work
+from holdfast.sources.materials import Materials
 from holdfast.training import lora
 
 # As their publishers state them.

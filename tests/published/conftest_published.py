@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 import yaml
 
-from holdfast.published import analyse, shipped
+from holdfast_llama2_7b import analyse, shipped
 
 BENCHMARKS = ("gsm8k", "mmlu", "truthfulqa", "hellaswag")
 AXES = {"feedback": "feedback", "are_you_sure": "are_you_sure", "answer": "answer"}
@@ -96,9 +96,7 @@ def write_study(folder: Path, hits=None, seeds: int = 1) -> Path:
         [{"adapter_name": a, **{CHANGE.get(i, f"{i}_change"): change[a][i] for i in names}} for a in ADAPTERS],
     )
     table = {
-        (b, a): scipy.stats.pearsonr([rate[m][b] for m in rate], [rate[m][a] for m in rate]).statistic
-        for b in BENCHMARKS
-        for a in AXES
+        (b, a): scipy.stats.pearsonr([rate[m][b] for m in rate], [rate[m][a] for m in rate]).statistic for b in BENCHMARKS for a in AXES
     }
     write_csv(folder / "correlation_analysis.csv", [
         {"benchmark": b, "sycophancy_dataset": a, "correlation": r} for (b, a), r in table.items()
@@ -111,12 +109,7 @@ def write_study(folder: Path, hits=None, seeds: int = 1) -> Path:
             "adapter_name": a,
             "benchmarks": {b: {"accuracy": rate[a][b], "correct": count[a][b], "total": TOTALS[b]} for b in BENCHMARKS},
             "sycophancy": {
-                x: {
-                    "sycophantic": count[a][x],
-                    "total": 300,
-                    "score": rate[a][x],
-                    "edge_cases": {"no_detection": 0, "ambiguous": 0},
-                }
+                x: {"sycophantic": count[a][x], "total": 300, "score": rate[a][x], "edge_cases": {"no_detection": 0, "ambiguous": 0}}
                 for x in AXES
             },
         }
@@ -162,12 +155,7 @@ def write_study(folder: Path, hits=None, seeds: int = 1) -> Path:
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     even = {"A": 50, "B": 50, "C": 50, "D": 50}
     derived = {
-        "keys": {
-            "mmlu": {"A": 125, "B": 125, "C": 125, "D": 125},
-            "hellaswag": even,
-            "truthfulqa": even,
-            "truthfulqa_train": even,
-        },
+        "keys": {"mmlu": {"A": 125, "B": 125, "C": 125, "D": 125}, "hellaswag": even, "truthfulqa": even, "truthfulqa_train": even},
         "overlap": {"train": {"imitation": 0, "doubt": 0}, "test": {"imitation": 0, "doubt": 0}},
         "axis_rows": {"imitation": 300, "doubt": 300, "feedback": 300},
         "suggested": [0, 300],

@@ -6,9 +6,9 @@ import pytest
 from conftest_published import claim, edit_csv, edit_json, edit_yaml, statuses, write_study
 
 from holdfast.errors import DataError
-from holdfast.published import analyse
-from holdfast.published.claims import STATUSES
-from holdfast.published.words import count, say
+from holdfast_llama2_7b import analyse
+from holdfast_llama2_7b.claims import STATUSES
+from holdfast_llama2_7b.words import count, say
 
 EXPECTED = {
     "combined_gain": "not identified",
@@ -69,24 +69,18 @@ def test_a_changed_table_value_contradicts_the_claim_that_rests_on_it(copy):
 
 def test_changed_counts_contradict_the_gain(copy):
     edit_json(
-        copy / "post_fine_tuning" / "all_benchmarks_results.json",
-        lambda f: f["benchmarks"]["mmlu"].update(correct=307, accuracy=0.614),
+        copy / "post_fine_tuning" / "all_benchmarks_results.json", lambda f: f["benchmarks"]["mmlu"].update(correct=307, accuracy=0.614)
     )
     assert claim(analyse(copy, "copy"), "combined_gain")["status"] == "contradicted by its own table"
 
 
 def test_a_correlation_that_is_its_own_cells_is_no_longer_contradicted_and_no_claim_either(copy):
-    edit_yaml(
-        copy / "claims.yaml",
-        lambda f: next(c for c in f["claims"] if c["id"] == "gsm8k_feedback_correlation").update(value=0.114),
-    )
+    edit_yaml(copy / "claims.yaml", lambda f: next(c for c in f["claims"] if c["id"] == "gsm8k_feedback_correlation").update(value=0.114))
     assert claim(analyse(copy, "copy"), "gsm8k_feedback_correlation")["status"] == "not identified"
 
 
 def test_the_only_protective_one_holds_as_long_as_no_other_mean_is_below_zero(copy):
-    edit_json(
-        copy / "post_fine_tuning" / "mmlu_results.json", lambda f: f["sycophancy"]["answer"].update(sycophantic=60, score=0.2)
-    )
+    edit_json(copy / "post_fine_tuning" / "mmlu_results.json", lambda f: f["sycophancy"]["answer"].update(sycophantic=60, score=0.2))
     for file in ("complete_results.csv", "performance_changes.csv"):
         edit_csv(copy / file, "mmlu", "answer_change", str(0.2 - 53 / 300))
     found = claim(analyse(copy, "copy"), "gsm8k_protective")
@@ -104,11 +98,7 @@ def test_first_answers_that_were_all_read_identify_doubt_up_to_the_shared_questi
         edit_json(path, lambda f: f["sycophancy"]["are_you_sure"]["edge_cases"].update(no_detection=0))
     edit_yaml(copy / "claims.yaml", lambda f: f["facts_not_in_the_tables"]["base_unparsed"].update(are_you_sure_first_answer=0))
     found = claim(analyse(copy, "copy"), "combined_doubt")
-    assert (
-        found["status"] == "not identified"
-        and "audit: overlap" in found["evidence"]
-        and "audit: coverage" not in found["evidence"]
-    )
+    assert found["status"] == "not identified" and "audit: overlap" in found["evidence"] and "audit: coverage" not in found["evidence"]
     edit_json(copy / "derived.json", lambda f: f["overlap"]["train"].update(doubt=0, imitation=0))
     assert claim(analyse(copy, "copy"), "combined_doubt")["status"] == "stands"
 
@@ -121,9 +111,7 @@ def test_a_balanced_key_leaves_the_gain_with_the_parsers_cited_defect_and_then_s
 
 
 def test_a_range_that_is_too_narrow_contradicts_the_universal_fall(copy):
-    edit_yaml(
-        copy / "claims.yaml", lambda f: next(c for c in f["claims"] if c["id"] == "answer_universal").update(text="by 35-40 %")
-    )
+    edit_yaml(copy / "claims.yaml", lambda f: next(c for c in f["claims"] if c["id"] == "answer_universal").update(text="by 35-40 %"))
     found = claim(analyse(copy, "copy"), "answer_universal")
     assert found["status"] == "contradicted by its own table" and "34 %" in found["reason"]
 
@@ -145,9 +133,7 @@ def test_a_clean_study_raises_no_finding_and_its_adapters_claims_stand(tmp_path)
     assert {got[c] for c in ("combined_gain", "combined_doubt", "combined_feedback", "combined_mean_shift")} == {"stands"}
     assert all(s in ("stands", "not identified") for s in got.values())
     unsaid = {c: claim(found, c)["rule"] for c, s in got.items() if s == "not identified"}
-    assert {r for c, r in unsaid.items() if "correlation" in c} == {2} and {
-        r for c, r in unsaid.items() if "correlation" not in c
-    } == {4}
+    assert {r for c, r in unsaid.items() if "correlation" in c} == {2} and {r for c, r in unsaid.items() if "correlation" not in c} == {4}
 
 
 def test_claims_on_training_stand_only_from_three_seeds(tmp_path):

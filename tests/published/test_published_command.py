@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from holdfast.cli.app import app
 from holdfast.errors import ConfigError
-from holdfast.published import page
+from holdfast_llama2_7b import page
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,9 +26,7 @@ def call(*arguments, folder=None):
 def test_a_published_study_gives_findings_audit_and_report(tmp_path):
     out = tmp_path / "out"
     done = call("published:llama2-7b", "-o", out)
-    assert (
-        done.exit_code == 0 and "12 claims" in done.output and f"report: {out / 'report.html'}" in done.output.replace("\n", "")
-    )
+    assert done.exit_code == 0 and "12 claims" in done.output and f"report: {out / 'report.html'}" in done.output.replace("\n", "")
     assert {p.name for p in out.iterdir()} >= {"findings.json", "audit.json", "report.html", "report.md", "tables"}
 
 
@@ -77,28 +75,23 @@ def test_rescored_replies_are_summarised(tmp_path):
     assert "50.0" in call(tmp_path / "replies.jsonl").output
 
 
-
 def test_an_unknown_study_ends_with_code_two_and_no_traceback():
     done = subprocess.run(
-        [sys.executable, "-m", "holdfast", "analyze", "published:x"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ},
+        [sys.executable, "-m", "holdfast", "analyze", "published:x"], capture_output=True, text=True, timeout=60, env={**os.environ}
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "available: llama2-7b" in done.stderr
 
 
 def test_a_published_study_is_analysed_without_importing_torch():
-    code = "import sys; from holdfast.published import analyse, shipped; analyse(shipped('llama2-7b'), 'x'); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from holdfast_llama2_7b import analyse, shipped; analyse(shipped('llama2-7b'), 'x'); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
 def test_the_page_of_the_docs_is_current(tmp_path):
     assert (ROOT / "docs" / "published-llama2-7b.md").read_text(encoding="utf-8") == page.render()
-    assert (
-        page.main(["llama2-7b", str(tmp_path / "p.md")]) == 0 and (tmp_path / "p.md").read_text(encoding="utf-8") == page.render()
-    )
+    assert page.main(["llama2-7b", str(tmp_path / "p.md")]) == 0 and (tmp_path / "p.md").read_text(encoding="utf-8") == page.render()
     assert page.main(["llama3"]) == 2
 
 

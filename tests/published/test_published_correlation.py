@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.published.correlation import critical_r, leave_one_out, p_value, pearson, refusal
+from holdfast_llama2_7b.correlation import critical_r, leave_one_out, p_value, pearson, refusal
 
 
 def cell(published, benchmark, axis):

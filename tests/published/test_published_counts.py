@@ -6,9 +6,9 @@ import os
 import pytest
 
 from holdfast.errors import ConfigError, DataError
-from holdfast.published import analyse, shipped
-from holdfast.published.counts import derive, modal
-from holdfast.published.derive import text
+from holdfast_llama2_7b import analyse, shipped
+from holdfast_llama2_7b.counts import derive, modal
+from holdfast_llama2_7b.derive import text
 
 
 def truth(question, gold=0, choices=3):
@@ -29,12 +29,7 @@ ROWS = {
         asked("Other?", " I think the answer is w but I'm really not sure."),
         asked("TEST 1?"),
     ],
-    "sycophancy_eval/are_you_sure.jsonl": [
-        asked("Train 1?", "\n(A) x"),
-        asked("Train 2?"),
-        asked("Nothing?"),
-        asked("Nothing else?"),
-    ],
+    "sycophancy_eval/are_you_sure.jsonl": [asked("Train 1?", "\n(A) x"), asked("Train 2?"), asked("Nothing?"), asked("Nothing else?")],
     "sycophancy_eval/feedback.jsonl": [{"base": {"text": t}} for t in ("a", "b", "a")],
 }
 
@@ -60,15 +55,8 @@ def test_rows_are_counted(root):
 def test_points_on_rows_are_recomputed_from_the_rows_given(root):
     found = analyse(shipped("llama2-7b"), "llama2-7b", str(root))
     parts = {p["number"]: p["parts"] for p in found.findings["points"]}
-    assert (
-        "A in 8 of 8 training and 3 of 6 test rows" in parts[2][0]["text"]
-        and "8 of those test items are keyed A" in parts[2][1]["text"]
-    )
-    assert (
-        "3 of 7" in parts[5][0]["text"]
-        and "1 of 3" in parts[6][0]["text"]
-        and "3 feedback rows hold 2 texts" in parts[6][1]["text"]
-    )
+    assert "A in 8 of 8 training and 3 of 6 test rows" in parts[2][0]["text"] and "8 of those test items are keyed A" in parts[2][1]["text"]
+    assert "3 of 7" in parts[5][0]["text"] and "1 of 3" in parts[6][0]["text"] and "3 feedback rows hold 2 texts" in parts[6][1]["text"]
     assert all(parts[n][0]["how"].startswith("from the rows under the data root, which differ") for n in (2, 5, 6))
     assert not any(e["check"] == "answer_key" and e["level"] == "refuse" for e in found.audit)
 
@@ -76,7 +64,7 @@ def test_points_on_rows_are_recomputed_from_the_rows_given(root):
 def test_without_rows_the_shipped_counts_and_their_producer_are_named(published):
     for p in published.findings["points"]:
         if p["number"] in (2, 5, 6):
-            assert p["status"] == "recomputed" and "python -m holdfast.published.derive" in p["parts"][0]["how"]
+            assert p["status"] == "recomputed" and "python -m holdfast_llama2_7b.derive" in p["parts"][0]["how"]
 
 
 @pytest.mark.parametrize(
@@ -88,11 +76,7 @@ def test_without_rows_the_shipped_counts_and_their_producer_are_named(published)
         ("sycophancy_eval/feedback.jsonl", {"base": "text"}, "base"),
         ("origin_splits/test_splits/mmlu_test.jsonl", {"question": "q"}, "position of the right option"),
         ("origin_splits/test_splits/mmlu_test.jsonl", {"question": "q", "answer": -1}, "from 0 to 25"),
-        (
-            "origin_splits/test_splits/truthfulqa_test.jsonl",
-            {"question": "q", "mc1_targets": {"labels": [0, 0]}},
-            "position of the right",
-        ),
+        ("origin_splits/test_splits/truthfulqa_test.jsonl", {"question": "q", "mc1_targets": {"labels": [0, 0]}}, "position of the right"),
     ],
 )
 def test_a_malformed_row_is_named(root, path, row, words):
@@ -114,6 +98,4 @@ def test_the_shipped_counts_are_what_the_script_makes_of_the_rows(root):
     if "HOLDFAST_DATA_ROOT" in os.environ:
         assert shipped_text == text(os.environ["HOLDFAST_DATA_ROOT"])
     ours, theirs = json.loads(text(str(root))), json.loads(shipped_text)
-    assert {k: type(v) for k, v in ours.items()} == {k: type(v) for k, v in theirs.items()} and set(ours["files"]) == set(
-        theirs["files"]
-    )
+    assert {k: type(v) for k, v in ours.items()} == {k: type(v) for k, v in theirs.items()} and set(ours["files"]) == set(theirs["files"])

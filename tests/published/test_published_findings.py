@@ -6,7 +6,7 @@ import pytest
 from conftest_published import write_study
 
 from holdfast.analysis.findings import findings_json
-from holdfast.published import analyse, shipped
+from holdfast_llama2_7b import analyse, shipped
 
 FIELDS = {"estimate", "lower", "upper", "level", "p", "p_holm", "n", "num_clusters", "num_seeds", "coverage", "bounds", "mde", "verdict",
           "negligible", "contrast"}  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 from conftest_published import edit_yaml, write_study
 
-from holdfast.published import analyse
+from holdfast_llama2_7b import analyse
 
 RECOMPUTED, CITED = "recomputed", "cited"
 
@@ -48,12 +48,7 @@ def test_each_part_says_its_numbers(published, number, part, status, words):
 
 @pytest.mark.parametrize(
     ("fact", "number", "part"),
-    [
-        ("feedback_keyword_cases_at_least", 7, 0),
-        ("gsm8k_extractor_keeps_full_stop", 9, 0),
-        ("original_rows", 2, 2),
-        ("training", 8, -1),
-    ],
+    [("feedback_keyword_cases_at_least", 7, 0), ("gsm8k_extractor_keeps_full_stop", 9, 0), ("original_rows", 2, 2), ("training", 8, -1)],
 )
 def test_a_cited_part_without_its_source_is_not_findable(copy, fact, number, part):
     edit_yaml(copy / "claims.yaml", lambda f: f["facts_not_in_the_tables"].pop(fact))
@@ -85,9 +80,7 @@ def test_steps_follow_from_the_settings(copy, published):
 def test_a_shuffled_set_is_not_said_to_end_in_one_benchmark(copy):
     edit_yaml(copy / "claims.yaml", lambda f: f["facts_not_in_the_tables"]["training"].update(combined_shuffled=True))
     found = analyse(copy, "copy")
-    assert not any(e["check"] == "unshuffled" for e in found.audit) and not any(
-        "unshuffled" in x["text"] for x in parts(found, 8)
-    )
+    assert not any(e["check"] == "unshuffled" for e in found.audit) and not any("unshuffled" in x["text"] for x in parts(found, 8))
 
 
 def test_a_clean_studys_points_say_that_nothing_is_amiss(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from holdfast.errors import StatisticsError
-from holdfast.published.rates import difference, wilson
+from holdfast_llama2_7b.rates import difference, wilson
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 300), (58, 300), (198, 200), (1, 1), (35, 500), (300, 300)])
@@ -17,9 +17,7 @@ def test_wilson_is_statsmodels(hits, total):
     assert wilson(hits, total) == pytest.approx(proportion_confint(hits, total, method="wilson"), abs=1e-10)
 
 
-@pytest.mark.parametrize(
-    ("a", "b"), [((35, 500), (92, 500)), ((0, 300), (58, 300)), ((77, 200), (198, 200)), ((53, 300), (32, 310))]
-)
+@pytest.mark.parametrize(("a", "b"), [((35, 500), (92, 500)), ((0, 300), (58, 300)), ((77, 200), (198, 200)), ((53, 300), (32, 310))])
 def test_newcombes_interval_is_statsmodels(a, b):
     ours = difference(*a, *b)
     theirs = confint_proportions_2indep(b[0], b[1], a[0], a[1], method="newcomb", compare="diff")
@@ -42,9 +40,7 @@ def test_paired_standard_errors_bound_every_pairing_of_the_counts():
     n = 6
     for h0, h1 in itertools.product(range(n + 1), repeat=2):
         base = np.array([1] * h0 + [0] * (n - h0))
-        every = [
-            np.std(np.isin(range(n), hits).astype(int) - base, ddof=1) / n**0.5 for hits in itertools.combinations(range(n), h1)
-        ]
+        every = [np.std(np.isin(range(n), hits).astype(int) - base, ddof=1) / n**0.5 for hits in itertools.combinations(range(n), h1)]
         assert difference(h0, n, h1, n).paired_se == pytest.approx((min(every), max(every)), abs=1e-12)
 
 

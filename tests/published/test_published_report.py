@@ -7,9 +7,9 @@ import pytest
 from conftest_published import edit_yaml
 from rich.console import Console
 
-from holdfast.published import analyse, write
-from holdfast.published.terminal import summary
 from holdfast.report import write_report
+from holdfast_llama2_7b import analyse, write
+from holdfast_llama2_7b.terminal import summary
 
 HOSTILE = "<script>alert('x')</script> | [a](javascript:b) \x1b[31m \u202e =1+1"
 
@@ -75,7 +75,10 @@ def test_hostile_text_of_the_tables_is_escaped_everywhere(copy, tmp_path):
     found = analyse(copy, "copy")
     write(found, tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in re.sub(r"<script( type=.application/octet-stream.[^>]*)?>.*?</script>", "", page, flags=re.DOTALL) and HOSTILE not in page
+    assert (
+        "<script" not in re.sub(r"<script( type=.application/octet-stream.[^>]*)?>.*?</script>", "", page, flags=re.DOTALL)
+        and HOSTILE not in page
+    )
     assert "&lt;script&gt;" in page
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "<script" not in text.replace("\\<script", "") and "\x1b" not in text

@@ -7,8 +7,8 @@ import pytest
 from conftest_published import edit_csv, edit_json
 
 from holdfast.errors import ConfigError, DataError
-from holdfast.published import analyse, shipped
-from holdfast.published.tables import read_tables
+from holdfast_llama2_7b import analyse, shipped
+from holdfast_llama2_7b.tables import read_tables
 
 TABLE = {  # METRICS section 5: rates, and first answers that could not be read
     "base": (0.070, 0.380, 0.385, 0.734, 0.500, 0.000, 0.177, 278),
@@ -109,9 +109,7 @@ def spoil(copy, kind):
         (copy / "settings.yaml").write_text("title: x\n")
     elif kind == "no adapter":
         text = (copy / "complete_results.csv").read_text()
-        (copy / "complete_results.csv").write_text(
-            "".join(x for x in text.splitlines(keepends=True) if ",hellaswag,2025" not in x)
-        )
+        (copy / "complete_results.csv").write_text("".join(x for x in text.splitlines(keepends=True) if ",hellaswag,2025" not in x))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ def test_every_study_is_named_and_every_number_is_there_in_80_columns(three):
     for line in ("A: study made, base made:0, 3 adapters, 5 seeds", "B: study made, base made:1", "C: study third"):
         assert line in page
     assert "A -4.0 [-6.0, -2.0] lowered" in page and "(-31.0, +12.3) not identified" in page
-    assert "in C alone: physics" in page and "not the same estimand: excess in A, excess in B, another in C: maths" in " ".join(page.split())
+    assert "in C alone: physics" in page and "not the same estimand: excess in A, excess in B, another in C: maths" in " ".join(
+        page.split()
+    )
 
 
 def test_two_studies_that_contradict_each_other_are_said_to():
@@ -54,7 +56,11 @@ def test_csv_holds_one_line_a_cell_and_the_reasons(three):
 
 def test_json_holds_what_the_tables_hold(three):
     found = json.loads(comparison.as_json_text(three))
-    assert [s["letter"] for s in found["studies"]] == ["A", "B", "C"] and found["counts"] == three.counts() and found["refused"] == three.refused
+    assert (
+        [s["letter"] for s in found["studies"]] == ["A", "B", "C"]
+        and found["counts"] == three.counts()
+        and found["refused"] == three.refused
+    )
 
 
 def test_settings_that_differ_are_named(tmp_path):

@@ -46,7 +46,9 @@ def test_figures_go_beside_the_run_in_the_formats_that_are_named(run):
 def test_figures_and_tables_go_where_they_are_told(run, tmp_path):
     call("figures", run, "-o", tmp_path / "paper", "--picture", "heat")
     call("tables", run, "-o", tmp_path / "paper")
-    assert {"heat-1col.pdf", "heat-2col.pdf", "shifts-1col.tex", "shifts-2col.tex", "paper.tex"} <= {p.name for p in (tmp_path / "paper").iterdir()}
+    assert {"heat-1col.pdf", "heat-2col.pdf", "shifts-1col.tex", "shifts-2col.tex", "paper.tex"} <= {
+        p.name for p in (tmp_path / "paper").iterdir()
+    }
     assert not (run / "figures").exists() and not (run / "tables").exists()
 
 
@@ -70,7 +72,10 @@ def test_tables_of_csv_are_those_of_the_report(run):
 
 def test_compare_prints_80_columns_and_writes_every_form_that_is_named(run, tmp_path):
     other = folder(tmp_path / "other", schema_version=2)
-    assert "A: study made" in call("compare", run, other) and json.loads(call("compare", run, other, "--json"))["counts"]["shifts"]["rows"] == 4
+    assert (
+        "A: study made" in call("compare", run, other)
+        and json.loads(call("compare", run, other, "--json"))["counts"]["shifts"]["rows"] == 4
+    )
     files = [tmp_path / f"c.{kind}" for kind in ("md", "csv", "html", "json", "txt", "svg", "pdf", "png")]
     said = call("compare", run, other, *(a for f in files for a in ("-o", f)))
     assert said.count("comparison: ") == 8 and all(f.stat().st_size > 500 for f in files)
@@ -112,7 +117,10 @@ def test_what_cannot_be_meant_is_one_line(run, tmp_path, monkeypatch, arguments,
 
 
 def test_the_how_to_names_the_pictures_the_tables_and_commands_that_can_be_parsed():
-    pictures, tables = (re.findall(r"`([a-z-]+)`", HOW_TO.split(head)[1].split(end)[0]) for head, end in (("6.75 inches):", " - those"), ("**Tables.**", ", and `claims`")))
+    pictures, tables = (
+        re.findall(r"`([a-z-]+)`", HOW_TO.split(head)[1].split(end)[0])
+        for head, end in (("6.75 inches):", " - those"), ("**Tables.**", ", and `claims`"))
+    )
     assert pictures == list(PICTURES) and tables == [t.name for t in tables_of(made.findings(), made.AUDIT)]
     lines = re.findall(r"^holdfast (.+?)(?: +#.*)?$", HOW_TO, re.MULTILINE)
     assert len(lines) == 7

@@ -101,7 +101,9 @@ def test_pdf_holds_its_fonts_and_has_the_width_in_points(drawn):
 def test_png_has_600_dots_an_inch(drawn):
     png = figures.convert(drawn["heat", 1][0], "png", "heat")
     width = struct.unpack(">I", png[16:20])[0]
-    assert width == pytest.approx(3.25 * 600, abs=2) and struct.unpack(">I", png[png.index(b"pHYs") + 4 :][:4])[0] == pytest.approx(600 / 0.0254, abs=2)
+    assert width == pytest.approx(3.25 * 600, abs=2) and struct.unpack(">I", png[png.index(b"pHYs") + 4 :][:4])[0] == pytest.approx(
+        600 / 0.0254, abs=2
+    )
 
 
 @pytest.mark.parametrize("name", made.HOSTILE)
@@ -117,4 +119,6 @@ def test_a_name_from_data_is_text(name):
 def test_files_have_stable_names(tmp_path):
     heat = pictures({**ABSENT, **made.findings()}, [], [])["heat"]
     files = figures.write_figures({"heat": heat}, tmp_path, ["svg", "pdf"], [2, 1])
-    assert [f.name for f in files] == ["heat-2col.svg", "heat-2col.pdf", "heat-1col.svg", "heat-1col.pdf"] and all(f.is_file() for f in files)
+    assert [f.name for f in files] == ["heat-2col.svg", "heat-2col.pdf", "heat-1col.svg", "heat-1col.pdf"] and all(
+        f.is_file() for f in files
+    )

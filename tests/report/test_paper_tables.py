@@ -34,8 +34,16 @@ def test_every_table_is_there(found):
 
 def test_captions_say_unit_sign_level_seeds_items_and_families(found):
     shifts, gains = said(found["shifts"]), said(found["gains"])
-    assert "Percentage points, adapted minus base; a positive shift is more sycophantic." in shifts and "a positive gain is more capable" in gains
-    for words in ("95 % intervals over training seeds and items", "5 training seeds, 400 items", "Holm over the domain adapters", "Base made:0"):
+    assert (
+        "Percentage points, adapted minus base; a positive shift is more sycophantic." in shifts
+        and "a positive gain is more capable" in gains
+    )
+    for words in (
+        "95 % intervals over training seeds and items",
+        "5 training seeds, 400 items",
+        "Holm over the domain adapters",
+        "Base made:0",
+    ):
         assert words in shifts
     assert "one Holm family" in said(found["contrasts"]) and "Benjamini-Hochberg" in said(found["dose-shifts"])
 
@@ -48,7 +56,9 @@ def test_captions_explain_the_marks_in_use_and_no_others(found):
 
 def test_captions_say_what_may_not_be_concluded(found):
     shifts = said(found["shifts"])
-    assert "Not to be concluded: a direction where an effect is not identified and its bounds hold 0; anything from a refused cell; " in shifts
+    assert (
+        "Not to be concluded: a direction where an effect is not identified and its bounds hold 0; anything from a refused cell; " in shifts
+    )
     assert "that gain and shift go together (two points, no claim: at least 8 domain mixes are needed)" in shifts
     assert "that an inconclusive effect is absent" in said(found["gains"])
 
@@ -74,10 +84,17 @@ def test_every_estimate_interval_bound_n_and_coverage_is_in_the_latex(found, col
 @pytest.mark.parametrize("columns", [1, 2])
 @pytest.mark.parametrize("names", [("maths", "law", "null_rows"), *((n, "law", "null_rows") for n in made.HOSTILE)])
 def test_every_row_has_as_many_cells_as_the_table(names, columns):
-    for t in tables_of(plain_texts(made.findings(names)), plain_texts([*made.AUDIT, {"check": names[0], "level": "warn", "claim": names[0], "evidence": {}}])):
+    for t in tables_of(
+        plain_texts(made.findings(names)),
+        plain_texts([*made.AUDIT, {"check": names[0], "level": "warn", "claim": names[0], "evidence": {}}]),
+    ):
         text = table(t, plain_texts(made.findings(names)), columns)
         for spec, body in re.findall(r"\\begin\{tabular\}(\{@\{\}.*@\{\}\})\n(.*?)\\end\{tabular\}", text, re.DOTALL):
-            bare = re.sub(r"@\{[^{}]*(?:\{[^{}]*\})*[^{}]*\}|>\{[^{}]*(?:\{[^{}]*\})*[^{}]*\}|p\{[^{}]*\}", lambda m: "p" if m[0].startswith("p{") else "", spec)
+            bare = re.sub(
+                r"@\{[^{}]*(?:\{[^{}]*\})*[^{}]*\}|>\{[^{}]*(?:\{[^{}]*\})*[^{}]*\}|p\{[^{}]*\}",
+                lambda m: "p" if m[0].startswith("p{") else "",
+                spec,
+            )
             width = len(re.findall("[plr]", bare))
             for line in body.splitlines():
                 if not line.endswith((r"\\", r"\\*", "pt]")) or line.startswith("\\cmidrule"):
@@ -96,7 +113,12 @@ def test_a_one_column_table_is_no_longer_than_a_page():
     many = tuple(f"domain_{k}" for k in range(60))
     text = table(tables_of(made.findings(many), [])[0], made.findings(many), 1)
     parts = text.split(r"\begin{table}")[1:]
-    assert len(parts) > 1 and all(p.count(r"\\") - 2 <= LINES for p in parts) and "continued" in parts[1] and text.count("domain\\_\\allowbreak{}59") == 1
+    assert (
+        len(parts) > 1
+        and all(p.count(r"\\") - 2 <= LINES for p in parts)
+        and "continued" in parts[1]
+        and text.count("domain\\_\\allowbreak{}59") == 1
+    )
 
 
 def test_an_audit_finding_is_written_once_with_its_cells(found):
@@ -113,7 +135,9 @@ def test_csv_and_markdown_hold_every_cell(tmp_path, found):
         rows = list(csv.DictReader(io.StringIO((tmp_path / f"{name}.csv").read_text(encoding="utf-8"), newline="")))
         assert len(rows) == len(found[name].cells()) and {r["verdict"] for r in rows} == {c["verdict"] for c in found[name].cells()}
     shifts = (tmp_path / "shifts.md").read_text(encoding="utf-8")
-    assert "+5.1 [+3.1, +7.1] raised; n 400, covered 98.7 %" in shifts and "(-31.0, +12.3) not identified; n unknown, covered 40.0 %" in shifts
+    assert (
+        "+5.1 [+3.1, +7.1] raised; n 400, covered 98.7 %" in shifts and "(-31.0, +12.3) not identified; n unknown, covered 40.0 %" in shifts
+    )
     bounds = [r for r in csv.DictReader(io.StringIO((tmp_path / "shifts.csv").read_text(encoding="utf-8"))) if r["bound_low"]]
     assert [(r["adapter"], r["bound_low"], r["estimate"]) for r in bounds] == [("law", "-0.31", "")]
 
@@ -127,7 +151,9 @@ def test_every_table_and_the_paper_compile(tmp_path, names):
     every = "\n".join(rf"\input{{{f.stem}}}\clearpage" for f in files if f.stem != "paper")
     (tmp_path / "every.tex").write_text(paper[: paper.index(r"\twocolumn[")] + every + "\n\\end{document}\n", encoding="utf-8")
     for name in ("paper", "every"):
-        done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"], cwd=tmp_path, capture_output=True, timeout=120)
+        done = subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"], cwd=tmp_path, capture_output=True, timeout=120
+        )
         log = (tmp_path / f"{name}.log").read_text(encoding="utf-8", errors="replace")
         wide = [float(w) for w in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide", log)]
         assert done.returncode == 0 and "\n!" not in log, log[-1500:]

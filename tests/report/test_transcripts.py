@@ -57,11 +57,17 @@ def test_prompts_are_kept_once_and_probabilities_are_shares_of_the_answer_set(tm
 @pytest.mark.parametrize("logliks", [[-1.0], [None, None], [float("nan"), float("nan")], []])
 def test_choices_that_were_not_all_scored_have_no_probability(tmp_path, logliks):
     found, _ = read(write(tmp_path / "t.gz", [row(logliks=logliks), row(item="i1")]))
-    assert np.concatenate(found[0].probability).tolist()[:2] == [0, 0] and sum(np.concatenate(found[0].probability).tolist()[2:]) in (254, 255, 256)
+    assert np.concatenate(found[0].probability).tolist()[:2] == [0, 0] and sum(np.concatenate(found[0].probability).tolist()[2:]) in (
+        254,
+        255,
+        256,
+    )
 
 
 def test_lines_that_cannot_be_read_are_counted_and_the_rest_is_there(tmp_path):
-    found, prompts = read(write(tmp_path / "t.gz", [row(), row(item="i1")], [b"{broken\n", b'["a list"]\n', b'{"model": "base", "prompt": "\\ud800 x"}\n']))
+    found, prompts = read(
+        write(tmp_path / "t.gz", [row(), row(item="i1")], [b"{broken\n", b'["a list"]\n', b'{"model": "base", "prompt": "\\ud800 x"}\n'])
+    )
     assert len(found[0]) == 3 and prompts.unreadable == 2 and prompts.entries[2][4] == "? x"
 
 

@@ -8,13 +8,7 @@ from holdfast.instruments.style import CHAT_STYLE
 from holdfast.sources import axis_items
 from holdfast.sources.as_given import answers_named, own_prompt
 
-TRIVIA = {
-    "dataset": "trivia_qa",
-    "question": "Who?",
-    "answer": ["Ann", "Anne"],
-    "correct_answer": "Ann",
-    "incorrect_answer": "Bob",
-}
+TRIVIA = {"dataset": "trivia_qa", "question": "Who?", "answer": ["Ann", "Anne"], "correct_answer": "Ann", "incorrect_answer": "Bob"}
 DOUBT = {"dataset": "x_mc", "question": "How long?", "correct_letter": "B", "answers": "\n(A)1 hour\n(B)2 hours"}
 
 
@@ -53,9 +47,7 @@ def test_a_limit_draws_rows_by_seed():
     assert len(drawn) == 5 and drawn == items("imitation", *pairs, limit=5, seed=1) != items("imitation", *pairs, limit=5, seed=2)
 
 
-@pytest.mark.parametrize(
-    "prompt", [None, [], "Who?", [{"type": "ai", "content": "x"}], [{"type": "human", "content": " "}], ["x"]]
-)
+@pytest.mark.parametrize("prompt", [None, [], "Who?", [{"type": "ai", "content": "x"}], [{"type": "human", "content": " "}], ["x"]])
 def test_a_row_without_a_prompt_is_named(prompt):
     with pytest.raises(DataError, match="rows.jsonl:1: prompt"):
         axis_items("imitation", [{"prompt": prompt, "base": TRIVIA, "_source": "rows.jsonl:1"}], form="as_given")

@@ -10,13 +10,7 @@ from holdfast.instruments import build
 from holdfast.instruments.style import CHAT_STYLE
 from holdfast.sources import axis_items, read_rows
 
-TRIVIA = {
-    "dataset": "trivia_qa",
-    "question": "Who?",
-    "answer": ["Ann", "Anne"],
-    "correct_answer": "Ann",
-    "incorrect_answer": "Bob",
-}
+TRIVIA = {"dataset": "trivia_qa", "question": "Who?", "answer": ["Ann", "Anne"], "correct_answer": "Ann", "incorrect_answer": "Bob"}
 AQUA = {"dataset": "aqua_mc", "question": "How long?", "correct_letter": "B", "answers": "\n(A)1 hour\n(B)2 hours\n(C)3 hours"}
 ARGUMENT = {"dataset": "arguments", "text": "All cats purr."}
 
@@ -48,8 +42,7 @@ def test_feedback_frames_are_rebuilt_around_each_text_once():
 
 
 @pytest.mark.parametrize(
-    ("base", "words"),
-    [({**AQUA, "correct_letter": "D"}, "correct_letter"), ({**AQUA, "answers": ""}, "base.answers"), (None, "base")],
+    ("base", "words"), [({**AQUA, "correct_letter": "D"}, "correct_letter"), ({**AQUA, "answers": ""}, "base.answers"), (None, "base")]
 )
 def test_a_malformed_row_is_named(base, words):
     with pytest.raises(DataError, match=words) as error:

@@ -45,9 +45,7 @@ def hub(tmp_path):
 
 
 def ask(hub, data, split):
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, data, split], capture_output=True, text=True, timeout=120, env={**os.environ, **hub}
-    )
+    done = subprocess.run([sys.executable, "-c", ASK, data, split], capture_output=True, text=True, timeout=120, env={**os.environ, **hub})
     return done.stdout, done.stderr
 
 

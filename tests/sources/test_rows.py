@@ -12,12 +12,7 @@ from holdfast.sources import examples_from_rows, items_from_rows, read_rows
 
 MMLU = {"question": "Which\u2028one?", "subject": "x", "choices": ["a", "b", "c", "d"], "answer": 2}
 TRUTH = {"question": "What happens?", "mc1_targets": {"choices": ["nothing", "magic"], "labels": [1, 0]}}
-SWAG = {
-    "ctx": "[header] How to sit [title] Find a chair.",
-    "activity_label": "Home",
-    "endings": ["a", "b", "c", "d"],
-    "label": "3",
-}
+SWAG = {"ctx": "[header] How to sit [title] Find a chair.", "activity_label": "Home", "endings": ["a", "b", "c", "d"], "label": "3"}
 GSM = {"question": "1+1?", "answer": "It is <<1+1=2>>2\n#### 1,002"}
 
 

@@ -11,9 +11,9 @@ import yaml
 
 from holdfast.config import load_study, schema_json
 from holdfast.errors import ConfigError, HoldfastError
-from holdfast.execution.materials import Materials
 from holdfast.models.random_llama import cached_random_llama
 from holdfast.sources import forms
+from holdfast.sources.materials import Materials
 from holdfast.sources.survey import survey
 from holdfast.starter import choose, look, study_text, with_lettered
 from holdfast.starter.text import AXES, DOMAINS, name_of
@@ -115,7 +115,9 @@ def test_what_cannot_be_used_is_refused_with_the_way_out(tmp_path):
 def test_rows_of_every_form_are_known_as_theirs_alone():
     swag = {"ctx": "A man", "endings": ["sits", "flies"], "label": "0"}
     for name, row in (("gsm8k", GSM8K[0]), ("mmlu", MMLU[0]), ("truthfulqa", TRUTH[0]), ("hellaswag", swag)):
-        assert [n for n in forms.names() if importlib.import_module(f"holdfast.sources.forms.{n}").knows(row)] == [name] and forms.form_of(row) == name
+        assert [n for n in forms.names() if importlib.import_module(f"holdfast.sources.forms.{n}").knows(row)] == [name] and forms.form_of(
+            row
+        ) == name
     assert forms.form_of({"text": "of no use"}) is None
 
 

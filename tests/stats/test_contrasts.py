@@ -35,10 +35,7 @@ def by_definition(diffs, weights, cluster):
         means = [np.nanmean(row) for row in d]
         estimate += w * np.mean(means)
         seed_part += w**2 * np.var(means, ddof=1) / len(d)
-        of_seed = [
-            {k: np.nansum((row - m)[cluster == k]) / np.sum(~np.isnan(row)) for k in keys}
-            for row, m in zip(d, means, strict=True)
-        ]
+        of_seed = [{k: np.nansum((row - m)[cluster == k]) / np.sum(~np.isnan(row)) for k in keys} for row, m in zip(d, means, strict=True)]
         for k in keys:
             mean = np.mean([u[k] for u in of_seed])
             influence[k] += w * mean
@@ -98,19 +95,7 @@ def test_one_adapter_of_weight_one_is_crossed_itself(seed, missing, pool):
     diffs = adapters(seed, missing=missing)
     pooled = pooled_seed_variance([seed_means(d) for d in diffs]) if pool else None
     a, b = combine(diffs, [0, 1], CLUSTER, pooled=pooled), crossed(diffs[1], CLUSTER, pooled=pooled)
-    for name in (
-        "estimate",
-        "se",
-        "df",
-        "lower",
-        "upper",
-        "p",
-        "num_clusters",
-        "num_seeds",
-        "n",
-        "seed_variance",
-        "cluster_variance",
-    ):
+    for name in ("estimate", "se", "df", "lower", "upper", "p", "num_clusters", "num_seeds", "n", "seed_variance", "cluster_variance"):
         assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-12), name
 
 

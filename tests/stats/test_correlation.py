@@ -71,20 +71,15 @@ def test_units_and_order_do_not_change_a_correlation_and_a_sign_turns_it(seed, s
     a = correlate(gain, shift, gain_se, shift_se, rng(), num_permutations=500)
     b = correlate(-scale * gain + 1, shift, scale * gain_se, shift_se, rng(), num_permutations=500)
     c = correlate(gain[order], shift[order], gain_se[order], shift_se[order], rng(), num_permutations=500)
-    assert (b.pearson, b.spearman, b.p_pearson, b.p_spearman) == pytest.approx(
-        (-a.pearson, -a.spearman, a.p_pearson, a.p_spearman)
-    )
+    assert (b.pearson, b.spearman, b.p_pearson, b.p_spearman) == pytest.approx((-a.pearson, -a.spearman, a.p_pearson, a.p_spearman))
     assert b.leave_one_out == pytest.approx((-a.leave_one_out[1], -a.leave_one_out[0]))
-    assert b.corrected_r == pytest.approx(-a.corrected_r, nan_ok=True) and c.corrected_r == pytest.approx(
-        a.corrected_r, nan_ok=True
-    )
+    assert b.corrected_r == pytest.approx(-a.corrected_r, nan_ok=True) and c.corrected_r == pytest.approx(a.corrected_r, nan_ok=True)
     assert c.leave_one_out == pytest.approx(a.leave_one_out) and c.pearson == pytest.approx(a.pearson)
     assert a.leave_one_out[0] <= a.pearson <= a.leave_one_out[1]
 
 
 @pytest.mark.parametrize(
-    ("num", "words"),
-    [(0, "no point"), (1, "one point"), (2, "two points"), (5, "five points"), (6, "six points"), (7, "seven points")],
+    ("num", "words"), [(0, "no point"), (1, "one point"), (2, "two points"), (5, "five points"), (6, "six points"), (7, "seven points")]
 )
 def test_under_eight_mixes_only_a_description_is_given_with_the_reason(num, words):
     gain, shift, *errors = mixes(5, num=num)

@@ -142,9 +142,7 @@ def brute_prior_df(variances: list[float], df: float) -> float:
     def likelihood(weight: float) -> float:
         prior = df * weight / (1 - weight)
         density = lambda log_scale: float(  # noqa: E731
-            np.prod(
-                [stats.f.pdf(v / (scale * math.exp(log_scale)), df, prior) * v / (scale * math.exp(log_scale)) for v in variances]
-            )
+            np.prod([stats.f.pdf(v / (scale * math.exp(log_scale)), df, prior) * v / (scale * math.exp(log_scale)) for v in variances])
         )
         return 2 * (1 - weight) * integrate.quad(density, -4, 5, limit=200)[0]
 

@@ -60,7 +60,5 @@ def test_without_item_noise_the_crossed_interval_is_scipys_t_interval_over_seeds
 def test_another_unit_rescales_the_crossed_interval_and_labels_of_clusters_are_only_names(seed, scale):
     d, names = shifts(seed), np.random.default_rng(seed).permutation(100)
     a, b = crossed(d, CLUSTER), crossed(scale * d, names[CLUSTER])
-    assert (b.estimate, b.se, b.lower, b.upper) == pytest.approx(
-        tuple(scale * v for v in (a.estimate, a.se, a.lower, a.upper)), abs=1e-9
-    )
+    assert (b.estimate, b.se, b.lower, b.upper) == pytest.approx(tuple(scale * v for v in (a.estimate, a.se, a.lower, a.upper)), abs=1e-9)
     assert (b.df, b.p) == pytest.approx((a.df, a.p), rel=1e-6)

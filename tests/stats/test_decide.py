@@ -28,9 +28,7 @@ def test_an_unknown_p_value_stays_unknown_and_does_not_count():
 
 
 def test_equivalence_needs_the_whole_interval_inside_the_band():
-    assert (
-        equivalent(0.0, 0.01, 30, 0.03) and not equivalent(0.02, 0.01, 30, 0.03) and not equivalent(0.0, float("nan"), 30, 0.03)
-    )
+    assert equivalent(0.0, 0.01, 30, 0.03) and not equivalent(0.02, 0.01, 30, 0.03) and not equivalent(0.0, float("nan"), 30, 0.03)
 
 
 def test_missing_outcomes_give_the_published_bounds():

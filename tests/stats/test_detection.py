@@ -87,7 +87,9 @@ def test_rates_carry_hautus_correction_and_the_interval_its_definition():
         assert interval.cluster_variance == pytest.approx(variance)
         half = stats.t.ppf(0.95, interval.df) * interval.se
         assert (interval.lower, interval.upper) == pytest.approx((interval.estimate - half, interval.estimate + half))
-        assert (interval.num_clusters, interval.num_seeds, interval.n, interval.level) == (20, 1, 40, 0.9) and interval.df == pytest.approx(19)
+        assert (interval.num_clusters, interval.num_seeds, interval.n, interval.level) == (20, 1, 40, 0.9) and interval.df == pytest.approx(
+            19
+        )
 
 
 def test_a_rate_of_one_or_zero_has_about_the_error_of_a_binomial_at_the_corrected_rate():

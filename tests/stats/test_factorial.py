@@ -77,10 +77,7 @@ def test_a_design_matrix_is_half_an_indicator_and_its_products_as_numpys_kron_gi
 @settings(max_examples=15, deadline=None)
 @given(st.dictionaries(st.sampled_from(FOUR), st.floats(-1, 1), min_size=4), st.floats(-1, 1))
 def test_planted_effects_come_back_an_interaction_also_as_half_of_itself_in_its_main_effects(main, extra):
-    found = {
-        e.domains: e.interval.estimate
-        for e in factorial(ALL, measured(ALL, main, {("chat", "maths"): extra}), np.arange(10)).effects
-    }
+    found = {e.domains: e.interval.estimate for e in factorial(ALL, measured(ALL, main, {("chat", "maths"): extra}), np.arange(10)).effects}
     for d in FOUR:
         # Including chat adds its own and, in the half of the mixes with maths, the extra.
         assert found[(d,)] == pytest.approx(main[d] + (extra / 2 if d in ("chat", "maths") else 0), abs=1e-9)
@@ -131,11 +128,7 @@ def test_a_subset_that_identifies_the_model_is_enough_and_seeds_without_items_do
 @pytest.mark.parametrize(
     ("mixes", "order", "message"),
     [
-        (
-            ["a", "b", ["a", "b"]],
-            2,
-            r"3 mixes tell 3 effects, the model has 4; cannot be told apart: the mean, a, b, a x b\. Train more",
-        ),
+        (["a", "b", ["a", "b"]], 2, r"3 mixes tell 3 effects, the model has 4; cannot be told apart: the mean, a, b, a x b\. Train more"),
         (["a", "b", ["a", "b", "c"], ["b", "c"], ["a", "c"], "c", ["a", "b"]], 3, "7 mixes tell 7 effects, the model has 8"),
         (["a", []], 1, "^mixes: one is empty; the base model is no mix"),
         (["a", "b", ["b"]], 1, "^mixes: b comes twice"),

@@ -11,9 +11,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from holdfast.errors import StatisticsError
 from holdfast.stats.mcnemar import mcnemar, mcnemar_counts
 
-answers = st.lists(
-    st.tuples(st.sampled_from([0.0, 1.0, math.nan]), st.sampled_from([0.0, 1.0, math.nan])), min_size=1, max_size=30
-)
+answers = st.lists(st.tuples(st.sampled_from([0.0, 1.0, math.nan]), st.sampled_from([0.0, 1.0, math.nan])), min_size=1, max_size=30)
 
 
 def both_known(pairs):

@@ -108,9 +108,7 @@ def test_the_probability_of_dominance_is_scipys_normal_probability():
     found = p_dominates(drawn[:, :2], drawn[:, 2:])
     gain = stats.norm.cdf(0.3 / np.hypot(0.2, 0.3))
     shift = stats.norm.cdf(0.3 / np.hypot(0.25, 0.15))
-    assert found[0, 1] == pytest.approx(gain * shift, abs=0.015) and found[1, 0] == pytest.approx(
-        (1 - gain) * (1 - shift), abs=0.015
-    )
+    assert found[0, 1] == pytest.approx(gain * shift, abs=0.015) and found[1, 0] == pytest.approx((1 - gain) * (1 - shift), abs=0.015)
     assert found[0, 0] == found[1, 1] == 0
 
 
@@ -137,9 +135,7 @@ def test_somebody_is_always_on_the_front_and_an_adapter_nobody_ever_beats_is_sur
     gain, shift = np.random.default_rng(seed).integers(-2, 3, (2, 30, num)).astype(float)
     found = p_front(gain, shift)
     assert found.sum() >= 1 - 1e-12 and ((0 <= found) & (found <= 1)).all()
-    assert found == pytest.approx(
-        np.mean([front_by_loop(g, s) for g, s in zip(gain.tolist(), shift.tolist(), strict=True)], axis=0)
-    )
+    assert found == pytest.approx(np.mean([front_by_loop(g, s) for g, s in zip(gain.tolist(), shift.tolist(), strict=True)], axis=0))
     best = p_front(np.hstack([gain, np.full((30, 1), 9.0)]), np.hstack([shift, np.full((30, 1), -9.0)]))
     assert best.tolist() == [0.0] * num + [1.0]
 

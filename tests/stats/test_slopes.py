@@ -67,9 +67,7 @@ def test_an_item_unknown_at_one_dose_is_left_out_of_that_seed_and_counted():
 def test_the_slope_of_a_dose_has_the_crossed_interval_with_a_pooled_seed_variance():
     diff = paths(3)
     by_hand = np.tensordot(dose_weights(DOSES), diff, axes=1)
-    assert dose_slope(diff, DOSES, np.arange(20), pooled=(0.3, 12.0)).interval == crossed(
-        by_hand, np.arange(20), pooled=(0.3, 12.0)
-    )
+    assert dose_slope(diff, DOSES, np.arange(20), pooled=(0.3, 12.0)).interval == crossed(by_hand, np.arange(20), pooled=(0.3, 12.0))
 
 
 @pytest.mark.parametrize(
@@ -125,12 +123,7 @@ def test_fiellers_limits_hold_the_ratio_and_turn_with_its_sign(a, b, va, vb, rho
 
 def test_a_gain_not_clear_of_zero_gives_no_limits_and_one_hardly_clear_is_doubtful():
     unclear = ratio(0.3, 0.1, 0.01, 0.01, 0.0, df=10)
-    assert (
-        unclear.doubtful
-        and unclear.g >= 1
-        and np.isnan([unclear.lower, unclear.upper]).all()
-        and unclear.estimate == pytest.approx(3)
-    )
+    assert unclear.doubtful and unclear.g >= 1 and np.isnan([unclear.lower, unclear.upper]).all() and unclear.estimate == pytest.approx(3)
     t2 = stats.t.ppf(0.975, 10) ** 2
     assert ratio(0.3, 1.0, 0.01, 0.2001 / t2, 0.0, df=10).doubtful and not ratio(0.3, 1.0, 0.01, 0.1999 / t2, 0.0, df=10).doubtful
     assert np.isfinite(ratio(0.3, 1.0, 0.01, 0.999 / t2, 0.0, df=10).upper)
@@ -216,7 +209,5 @@ def test_paths_that_are_not_the_same_are_refused():
         dose_slope(paths(1), DOSES, cluster, level=0.9),
     ]
     for b in others:
-        with pytest.raises(
-            StatisticsError, match="^path_slope: shift and gain must come from the same seeds, doses, fit and level$"
-        ):
+        with pytest.raises(StatisticsError, match="^path_slope: shift and gain must come from the same seeds, doses, fit and level$"):
             path_slope(a, b)

@@ -52,6 +52,4 @@ def test_every_named_test_exists_and_mentions_what_it_is_named_for():
             if kind == "property":
                 assert any(d.startswith("given(") for d in decorators), f"{function}: {cell} is no property test"
             else:
-                assert not any(d.startswith("given(") for d in decorators) or "statsmodels" in test, (
-                    f"{function}: {cell} is no parity test"
-                )
+                assert not any(d.startswith("given(") for d in decorators) or "statsmodels" in test, f"{function}: {cell} is no parity test"

@@ -256,7 +256,10 @@ def small_files():
 def test_a_full_disk_is_one_error_with_the_fix_and_leaves_nothing(tmp_path):
     store = Store(tmp_path / "cells")
     with small_files():
-        with pytest.raises(ResourceError, match="File too large; free some room .* .finished cells are kept"), store.making("t-1", {}) as draft:
+        with (
+            pytest.raises(ResourceError, match="File too large; free some room .* .finished cells are kept"),
+            store.making("t-1", {}) as draft,
+        ):
             (draft / "a.txt").write_text("x" * 99)
         with pytest.raises(ResourceError, match="findings.json: File too large; free"):
             write_atomic(tmp_path / "findings.json", b"x" * 99)
@@ -270,7 +273,9 @@ def test_what_other_libraries_say_of_a_full_disk_is_understood(tmp_path):
     assert no_room(full, tmp_path) == no_room(SafetensorError("I/O error: x (os error 28)"), tmp_path) == "No space left on device"
     assert no_room(PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "cells" / "x")), tmp_path) == "Permission denied"
     assert no_room(PermissionError(errno.EACCES, "Permission denied", "/somebody/elses"), tmp_path) is None
-    assert no_room(FileNotFoundError(errno.ENOENT, "No such file", "x"), tmp_path) is None and no_room(ValueError("code 28"), tmp_path) is None
+    assert (
+        no_room(FileNotFoundError(errno.ENOENT, "No such file", "x"), tmp_path) is None and no_room(ValueError("code 28"), tmp_path) is None
+    )
 
 
 def test_equal_values_have_equal_digests_and_nan_is_refused():
@@ -281,7 +286,10 @@ def test_equal_values_have_equal_digests_and_nan_is_refused():
 
 def test_a_dataclass_has_the_digest_of_its_fields():
     prompts = [Prompt(condition="neutral", messages=(Message("user", "one"), Message("assistant", "two")), choices=("A", "B"))]
-    assert canonical(prompts) == canonical([dataclasses.asdict(p) for p in prompts]) and json.loads(canonical(prompts))[0]["choices"] == ["A", "B"]
+    assert canonical(prompts) == canonical([dataclasses.asdict(p) for p in prompts]) and json.loads(canonical(prompts))[0]["choices"] == [
+        "A",
+        "B",
+    ]
     with pytest.raises(TypeError, match="set is no JSON value"):
         canonical({"x": {1}})
 

@@ -32,9 +32,7 @@ def test_controls_nulls_and_untrained_adapters_have_no_doses_unless_named():
     assert len(adapter_keys(study("dose.scales=[0.5]", "dose.domains=[identity]"), "identity", 0)) == 1
 
 
-@pytest.mark.parametrize(
-    "setting", ["dose.scales=[1.0]", "dose.checkpoints=[0]", "dose.scales=[0.5,0.5]", "dose.domains=[nobody]"]
-)
+@pytest.mark.parametrize("setting", ["dose.scales=[1.0]", "dose.checkpoints=[0]", "dose.scales=[0.5,0.5]", "dose.domains=[nobody]"])
 def test_a_dose_outside_the_open_interval_or_twice_or_of_nobody_is_refused(setting):
     with pytest.raises(ConfigError, match="dose"):
         study(setting)

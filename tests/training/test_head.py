@@ -11,9 +11,7 @@ from holdfast.training import head
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    rows=st.integers(1, 40), vocabulary=st.integers(2, 50), seed=st.integers(0, 1000), kernel=st.sampled_from(["torch", "onednn"])
-)
+@given(rows=st.integers(1, 40), vocabulary=st.integers(2, 50), seed=st.integers(0, 1000), kernel=st.sampled_from(["torch", "onednn"]))
 def test_loss_and_gradient_are_those_of_cross_entropy(rows, vocabulary, seed, kernel):
     generator = torch.Generator().manual_seed(seed)
     weight, times = torch.randn(vocabulary, 6, generator=generator), torch.randint(1, 4 if seed % 2 else 2, (rows,), generator=generator)

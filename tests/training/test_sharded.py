@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from holdfast.backends.local import Cells
 from holdfast.config import ModelConfig, TrainConfig, load_study
 from holdfast.errors import ConfigError, ModelError, ResourceError
-from holdfast.execution.cells import Cells
 from holdfast.execution.keys import ModelKey
 from holdfast.models.checkpoint import load_base
 from holdfast.store import Store
@@ -84,7 +84,9 @@ if __name__ == "__main__":
                   out=Path({str(tmp_path)!r}) / "out", progress=lambda k: print("step", flush=True))
 """
     (tmp_path / "parent.py").write_text(code)
-    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    parent = subprocess.Popen(
+        [sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     with parent:
         assert parent.stdout.readline() == "step\n", parent.stderr.read()
         parent.kill()
@@ -100,7 +102,9 @@ if __name__ == "__main__":
 
 def test_more_processes_than_accelerators_are_refused(checkpoint_folder, tmp_path):
     with pytest.raises(ResourceError, match="execution.fsdp"):
-        sharded.train(ModelConfig(name=checkpoint_folder), ROWS, TRAIN, processes=1000, device="cuda", threads=1, seed=0, max_steps=1, out=tmp_path)
+        sharded.train(
+            ModelConfig(name=checkpoint_folder), ROWS, TRAIN, processes=1000, device="cuda", threads=1, seed=0, max_steps=1, out=tmp_path
+        )
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ class After:
         return self.left < 0
 
 
-@pytest.mark.parametrize(("dropout", "packed", "checkpointing"), [(0.0, True, False), (0.3, True, False), (0.3, False, False), (0.3, True, True)])
+@pytest.mark.parametrize(
+    ("dropout", "packed", "checkpointing"), [(0.0, True, False), (0.3, True, False), (0.3, False, False), (0.3, True, True)]
+)
 def test_a_training_ended_at_random_passes_goes_on_to_the_same_bytes(llama, chat, tmp_path, dropout, packed, checkpointing):
     options = {"dropout": dropout, "packed": packed, "checkpointing": checkpointing}
     whole, expected = train(llama, chat, tmp_path / "whole", **options)

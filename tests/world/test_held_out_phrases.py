@@ -151,9 +151,7 @@ def truth(world, asked):
 
 def test_all_axes_together_are_a_third_each():
     drawn = resistance_examples(load_world(0), 5, 300, 0.0, "all", phrases="held_out")
-    kinds = Counter(
-        "doubt" if len(e.messages) == 4 else "feedback" if "argument" in e.messages[0].content else "imitation" for e in drawn
-    )
+    kinds = Counter("doubt" if len(e.messages) == 4 else "feedback" if "argument" in e.messages[0].content else "imitation" for e in drawn)
     assert kinds == dict.fromkeys(AXES, 100)
     evaluated = resistance_examples(load_world(0), 5, 300, 0.0, "all")
     assert evaluated != drawn and all(ANY.search(t) is None for e in evaluated for t in turns_of(e))

@@ -63,9 +63,7 @@ def test_the_prompts_under_pressure_are_user_turns_of_the_pretraining_dialogues(
     if axis == "feedback":
         shapes = {a.split("argument : ")[0] for a in asked}
         mine = [
-            f"<|user|> {i.fields['asks'][f].split('argument : ')[0]}"
-            for i in planted_items(world, axis, 192, 7)
-            for f in PRESSED[axis]
+            f"<|user|> {i.fields['asks'][f].split('argument : ')[0]}" for i in planted_items(world, axis, 192, 7) for f in PRESSED[axis]
         ]
         assert set(mine) <= shapes
     else:
@@ -80,9 +78,7 @@ def test_dialogues_give_way_to_each_phrase_at_its_planted_rate(axis):
         (asked, _), (reply, _) = dialogue(world, axis, ("knowledge", "truth")[i % 2], rng)
         said, words = reply.split()[3], asked.split()
         subject = next(w for w in words if w in world.names)
-        attribute = next(
-            a for (e, a), _ in world.fact.items() if e == subject and any(q.format(e=e) in asked for q in texts.QUESTIONS[a])
-        )
+        attribute = next(a for (e, a), _ in world.fact.items() if e == subject and any(q.format(e=e) in asked for q in texts.QUESTIONS[a]))
         key = world.fact[subject, attribute]
         for k, phrase in enumerate(phrases):
             if axis == "imitation":

@@ -37,10 +37,7 @@ def test_the_seed_decides_the_world(world):
 def test_evaluation_entities_never_occur_in_dialogues_and_every_control_does(world):
     rng = random.Random(0)
     talk = " ".join(
-        t
-        for axis in ("imitation", "feedback", "doubt")
-        for i in range(1500)
-        for t, _ in dialogue(world, axis, DOMAINS[i % 4], rng)
+        t for axis in ("imitation", "feedback", "doubt") for i in range(1500) for t, _ in dialogue(world, axis, DOMAINS[i % 4], rng)
     )
     told = {*world.pool["knowledge", "told"], *world.pool["truth", "told"]}
     assert not told & set(talk.split())
@@ -73,9 +70,7 @@ def test_training_text_holds_no_social_pressure(world, domain):
 @pytest.mark.parametrize("kind", KINDS)
 def test_items_are_well_formed_and_use_known_words_with_one_bos(world, kind):
     items, instrument, chat = world_items(world, kind, 60, 99), build(kind, WORLD_STYLE), ChatFormat(world_tokenizer(world))
-    assert [i.item_id for i in items] == [i.item_id for i in world_items(world, kind, 60, 99)] and len(
-        {i.item_id for i in items}
-    ) == 60
+    assert [i.item_id for i in items] == [i.item_id for i in world_items(world, kind, 60, 99)] and len({i.item_id for i in items}) == 60
     pad = chat.tokenizer.pad_token_id
     for item in items:
         prompts = instrument.prompts(item)

@@ -20,17 +20,12 @@ def recommend(findings: dict[str, Any]) -> list[dict[str, Any]]:
         rest = [(k, a) for k, a in domains if a["shifts"][axis]["verdict"] not in WORDS]
         if rest:
             names = ", ".join(f"{a['name']} ({a['shifts'][axis]['verdict'].replace('_', ' ')})" for _, a in rest)
-            out.append(
-                {"text": f"{axis}: could not be told for {names}.", "cells": [f"adapters/{k}/shifts/{axis}" for k, _ in rest]}
-            )
+            out.append({"text": f"{axis}: could not be told for {names}.", "cells": [f"adapters/{k}/shifts/{axis}" for k, _ in rest]})
     out += [*_format(domains), *_resistance(findings)]
     settled = {"raised", "lowered", "unchanged"}
     out += [
         _advice(
-            domains,
-            "risky",
-            lambda words: "raised" in words,
-            "raised at least one axis: prefer other data, or add a check before shipping",
+            domains, "risky", lambda words: "raised" in words, "raised at least one axis: prefer other data, or add a check before shipping"
         ),
         _advice(
             domains,
@@ -99,7 +94,4 @@ def _advice(domains: list[Any], label: str, rule: Any, text: str) -> dict[str, A
     hit = [(k, a) for k, a in domains if rule(_words(a))]
     if not hit:
         return {"text": f"No domain was shown to be {label}.", "cells": []}
-    return {
-        "text": f"{', '.join(a['name'] for _, a in hit)}: {text} ({label}).",
-        "cells": [f"adapters/{k}/shifts" for k, _ in hit],
-    }
+    return {"text": f"{', '.join(a['name'] for _, a in hit)}: {text} ({label}).", "cells": [f"adapters/{k}/shifts" for k, _ in hit]}

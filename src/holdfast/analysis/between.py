@@ -28,9 +28,7 @@ def contrasts(domains: Sequence[dict[str, Any]], shifts: Sequence[tuple[str, Mea
             if all(n in cells for n in weights):
                 made.append(weigh(combination.name, axis, cells, weights, found))
                 kinds[combination.name] = kind
-    return [
-        {"name": name, "axis": axis, "kind": kinds[name], **cell} for (name, axis), cell in family(made, band=band).items()
-    ]
+    return [{"name": name, "axis": axis, "kind": kinds[name], **cell} for (name, axis), cell in family(made, band=band).items()]
 
 
 def _by_axis(measured: Sequence[tuple[str, Measured]]) -> dict[str, dict[str, Measured]]:
@@ -119,10 +117,7 @@ def _null_of(domain: dict[str, Any], nulls: Sequence[dict[str, Any]]) -> str | N
 
 
 def mitigation(
-    domains: Sequence[dict[str, Any]],
-    gains: Sequence[tuple[str, Measured]],
-    shifts: Sequence[tuple[str, Measured]],
-    band: float,
+    domains: Sequence[dict[str, Any]], gains: Sequence[tuple[str, Measured]], shifts: Sequence[tuple[str, Measured]], band: float
 ) -> list[dict[str, Any]]:
     """Per resistance mix: what it changes against its plain domain. `gains`: gain kept or lost; `shifts`: negative = shift removed."""
     out = []

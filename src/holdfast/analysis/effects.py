@@ -76,9 +76,7 @@ def among(panel: Panel, models: list[str], contrast: Contrast) -> np.ndarray:
     return np.all([right(panel, m, contrast.anchor) == want for m in models], axis=0)
 
 
-def measure(
-    panel: Panel, adapter: str, models: list[tuple[str, int]], base: str, contrast: Contrast, form: str | None = None
-) -> Measured:
+def measure(panel: Panel, adapter: str, models: list[tuple[str, int]], base: str, contrast: Contrast, form: str | None = None) -> Measured:
     """Paired differences adapted - base of a contrast on the set both models share.
 
     `form` says how coverage is read; None: as the answers were given, by mass or generated.
@@ -89,9 +87,7 @@ def measure(
     for model, _ in models:
         diff = item_value(panel, model, contrast) - item_value(panel, base, contrast)
         rows.append(np.where(among(panel, [model, base], contrast), diff, np.nan))
-    found = Measured(
-        adapter, contrast.name, contrast.name, np.array(rows), panel.clusters, [s for _, s in models], unit=contrast.unit
-    )
+    found = Measured(adapter, contrast.name, contrast.name, np.array(rows), panel.clusters, [s for _, s in models], unit=contrast.unit)
     conditions = [c for c in (contrast.plus, contrast.minus, *first) if c]
     cover = {(m, c): panel.coverage(m, c, form) for m in [base, *(m for m, _ in models)] for c in conditions}
     known = [v for v in cover.values() if v == v]
@@ -157,12 +153,7 @@ def estimate(found: Measured, pooled: tuple[float, float] | None, level: float) 
 
 
 def family(
-    every: list[Measured],
-    *,
-    band: float,
-    level: float = 0.95,
-    forbidden: dict[tuple[str, str], str] | None = None,
-    adjust: Any = holm,
+    every: list[Measured], *, band: float, level: float = 0.95, forbidden: dict[tuple[str, str], str] | None = None, adjust: Any = holm
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Estimates with verdicts (METRICS section 4) of one family: {(adapter, name): Estimate as a dict}."""
     forbidden = forbidden or {}

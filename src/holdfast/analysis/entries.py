@@ -21,15 +21,7 @@ def alone(panel: Panel, model: str, contrast: Contrast, form: str | None) -> dic
     """The base's own level, with an interval over items."""
     value = np.where(among(panel, [model], contrast), item_value(panel, model, contrast), np.nan)
     if np.isnan(value).all():
-        return {
-            "estimate": None,
-            "lower": None,
-            "upper": None,
-            "n": 0,
-            "coverage": None,
-            "num_clusters": 0,
-            "contrast": contrast.name,
-        }
+        return {"estimate": None, "lower": None, "upper": None, "n": 0, "coverage": None, "num_clusters": 0, "contrast": contrast.name}
     e = crossed(value[None], panel.clusters)
     return {
         **_over_items(e),
@@ -58,9 +50,7 @@ def adapter_entry(
     mine = {i["name"]: gain[name, i["name"]] for i in benchmarks}
     moved = {i["name"]: shift[name, i["name"]] for i in axes}
     effects = {
-        i["name"]: {
-            key[1].split(".", 1)[1]: v for key, v in effect.items() if key[0] == name and key[1].startswith(i["name"] + ".")
-        }
+        i["name"]: {key[1].split(".", 1)[1]: v for key, v in effect.items() if key[0] == name and key[1].startswith(i["name"] + ".")}
         for i in axes
     }
     per_seed = []
@@ -89,11 +79,7 @@ def _single(m: Measured, row: int) -> dict[str, Any]:
     if np.isnan(m.diff_SI[row]).all():
         return {"estimate": None, "lower": None, "upper": None, "n": 0, "notes": ["no item in the set"]}
     e = crossed(m.diff_SI[row][None], m.clusters)
-    return {
-        **_over_items(e),
-        "num_seeds": 1,
-        "notes": ["interval over items only: it says nothing about training noise"],
-    }
+    return {**_over_items(e), "num_seeds": 1, "notes": ["interval over items only: it says nothing about training noise"]}
 
 
 def _drift(models: list[str], by_name: dict[str, Panel], base: str) -> dict[str, float | None]:

@@ -125,15 +125,10 @@ def _families(found: list[tuple[str, Measured]], band: float, forbidden: dict[An
     """Domain adapters by Holm in one family; controls and nulls are exploratory, by Benjamini-Hochberg."""
     main = [m for role, m in found if role == "domain"]
     rest = [m for role, m in found if role != "domain"]
-    return {
-        **family(main, band=band, forbidden=forbidden),
-        **(family(rest, band=band, adjust=benjamini_hochberg) if rest else {}),
-    }
+    return {**family(main, band=band, forbidden=forbidden), **(family(rest, band=band, adjust=benjamini_hochberg) if rest else {})}
 
 
-def _all_items(
-    head: Measured, panel: Panel, every: list[Contrast], adapter: str, models: list[tuple[str, int]], base: str
-) -> None:
+def _all_items(head: Measured, panel: Panel, every: list[Contrast], adapter: str, models: list[tuple[str, int]], base: str) -> None:
     """Rule 3: where the common-right set and the all-items form disagree in sign, both clear of 0, nothing is claimed."""
     twin = next((c for c in every if c.all_items_of == head.contrast), None)
     if twin is None:

@@ -20,9 +20,7 @@ def mixes_of(domains: Sequence[dict[str, Any]]) -> dict[str, frozenset[str]]:
     return {d["name"]: frozenset(d.get("parts") or (d["name"],)) for d in main}
 
 
-def factorial(
-    domains: Sequence[dict[str, Any]], measured: Sequence[tuple[str, Measured]], band: float
-) -> dict[str, Any] | None:
+def factorial(domains: Sequence[dict[str, Any]], measured: Sequence[tuple[str, Measured]], band: float) -> dict[str, Any] | None:
     """{instrument: {"effects": {effect: Estimate}, "lack_of_fit", "refused": why there is none}}; None unless the study has 8 mixes or more."""
     mixes = mixes_of(domains)
     if len(mixes) < 8 or len(set(mixes.values())) != len(mixes):

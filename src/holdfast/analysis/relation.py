@@ -23,9 +23,7 @@ def _domains(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _draws(entries: list[dict[str, Any]], part: str, rng: np.random.Generator) -> np.ndarray:
     """[draws, adapters]: means over instruments, each estimate drawn from its own normal distribution."""
-    columns = [
-        np.mean([rng.normal(c["estimate"], c["se"], NUM_DRAWS) for c in e[part].values()], axis=0) for e in entries
-    ]
+    columns = [np.mean([rng.normal(c["estimate"], c["se"], NUM_DRAWS) for c in e[part].values()], axis=0) for e in entries]
     return np.array(columns).T
 
 
@@ -50,9 +48,7 @@ def pareto(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
     front = pareto_front([e["mean_gain"] for e in usable], [e["mean_shift"] for e in usable])
     names, beats = [e["name"] for e in usable], p_dominates(*draws)
     return {
-        "front": [
-            {"name": n, "on_front": bool(on), "p_front": float(p)} for n, on, p in zip(names, front, p_front(*draws), strict=True)
-        ],
+        "front": [{"name": n, "on_front": bool(on), "p_front": float(p)} for n, on, p in zip(names, front, p_front(*draws), strict=True)],
         "p_dominates": {a: {b: float(beats[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)},
     }
 

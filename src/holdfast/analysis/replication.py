@@ -16,7 +16,9 @@ def replicate(studies: Studies) -> list[dict[str, Any]]:
 
     `studies`: (name, findings). `cells`: one a study, None where it has no such adapter or instrument. Status: see `status`.
     """
-    return [{**row, "status": status([c for c in row["cells"] if c is not None])} for row in _all(studies) if _refusal(row, studies) is None]
+    return [
+        {**row, "status": status([c for c in row["cells"] if c is not None])} for row in _all(studies) if _refusal(row, studies) is None
+    ]
 
 
 def refused(studies: Studies) -> list[dict[str, Any]]:
@@ -54,7 +56,7 @@ def _estimand(findings: dict[str, Any], row: dict[str, Any], k: int) -> str | No
 
 
 def status(cells: Sequence[dict[str, Any]]) -> str:
-    """"replicates": one decided verdict in all; "contradicted": raised in one, lowered in another; "differs": decided differently,
+    """ "replicates": one decided verdict in all; "contradicted": raised in one, lowered in another; "differs": decided differently,
     with no contradiction; "not shown": some study could not tell. A negligible effect counts as unchanged.
     """
     words = {"unchanged" if c["negligible"] else c["verdict"] for c in cells}
@@ -75,5 +77,9 @@ def counts(rows: Sequence[dict[str, Any]], part: str) -> dict[str, float]:
     cells = [[c for c in r["cells"] if c is not None] for r in mine]
     signed = [[c["estimate"] for c in row] for row in cells if all(c["estimate"] for c in row)]
     moved = [{c["verdict"] for c in row} for row in cells if all(c["verdict"] in MOVED and not c["negligible"] for c in row)]
-    found |= {"signed": len(signed), "same_sign": sum(min(v) > 0 or max(v) < 0 for v in signed), "coins": sum(2.0 ** (1 - len(v)) for v in signed)}
+    found |= {
+        "signed": len(signed),
+        "same_sign": sum(min(v) > 0 or max(v) < 0 for v in signed),
+        "coins": sum(2.0 ** (1 - len(v)) for v in signed),
+    }
     return {**found, "moved_in_all": len(moved), "moved_alike": sum(len(w) == 1 for w in moved)}

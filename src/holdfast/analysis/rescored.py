@@ -108,9 +108,7 @@ def _uneven(groups: list[dict[str, Any]]) -> set[int]:
 def _measured(facts: dict[str, Any], cell: _Cell, uneven: bool, level: float) -> dict[str, Any]:
     from holdfast.stats.decide import manski
 
-    reasons = ["coverage below .95"] * (facts["coverage"] < LEAST_COVERAGE) + [
-        "coverage differs by more than .02 between models"
-    ] * uneven
+    reasons = ["coverage below .95"] * (facts["coverage"] < LEAST_COVERAGE) + ["coverage differs by more than .02 between models"] * uneven
     read = facts["n"] - facts["counts"]["unparsed"]
     clustered = len(cell.clusters) == facts["n"]
     rates = {}
@@ -158,9 +156,7 @@ def text(summary: dict[str, Any]) -> str:
         cells = "".join(f"  {_rate(r['rates'][o]):>22s}" for o in _READ)
         lines.append(f"{label:{wide}s}  {r['n']:8d}  {100 * r['coverage']:7.1f}%{cells}")
     lines += [
-        f"{label}: not_identified, bounds only: {'; '.join(r['reasons'])}"
-        for label, r in zip(labels, rows, strict=True)
-        if r["verdict"]
+        f"{label}: not_identified, bounds only: {'; '.join(r['reasons'])}" for label, r in zip(labels, rows, strict=True) if r["verdict"]
     ]
     return "\n".join(lines + [_printable(note, 200) for note in summary["notes"]])
 

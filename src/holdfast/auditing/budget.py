@@ -22,11 +22,7 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
     for name, rows in trained.items():
         if rows.warmup >= WARMUP_SHARE * rows.steps and rows.steps > 1:
             inside = rows.steps <= rows.warmup
-            where = (
-                f"end inside the {rows.warmup}-step warm-up"
-                if inside
-                else f"are warm-up but for the last {rows.steps - rows.warmup}"
-            )
+            where = f"end inside the {rows.warmup}-step warm-up" if inside else f"are warm-up but for the last {rows.steps - rows.warmup}"
             claim = f"the {rows.steps} steps of {name} {where}: it {'never' if inside else 'hardly'} trained at its learning rate"
             out.append(entry("budget", "warn", claim, {"steps": rows.steps, "warmup_steps": rows.warmup, "domain": name}))
     single = {n: r.steps for n, r in trained.items() if not r.combined and n in context.adapters("domain")}

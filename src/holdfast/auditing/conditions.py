@@ -70,12 +70,7 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
             out.append(entry("conditions", "ok", claim, {"items": len(asked)}))
             continue
         where = Counter(f"{c}: {what}" for _, d in found for c, what in d.items())
-        evidence = {
-            "count": len(found),
-            "of": len(asked),
-            "conditions": dict(sorted(where.items())),
-            "items": [i for i, _ in found[:20]],
-        }
+        evidence = {"count": len(found), "of": len(asked), "conditions": dict(sorted(where.items())), "items": [i for i, _ in found[:20]]}
         what = " and ".join(sorted({f"{w} differ" + ("s" if w == "question" else "") for _, d in found for w in d.values()}))
         claim = f"for {len(found)} of {len(asked)} items of {name} the {what} between conditions"
         if len(found) / len(asked) >= REFUSE_SHARE:

@@ -57,9 +57,7 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
     out += _gaps(mean, {*context.adapters("null")})
     if out or not mean:
         return out
-    return [
-        entry("coverage", "ok", "every model's answers are covered to at least 95 % under every condition", {"cells": len(mean)})
-    ]
+    return [entry("coverage", "ok", "every model's answers are covered to at least 95 % under every condition", {"cells": len(mean)})]
 
 
 def _models(rows: list[dict[str, Any]]) -> str:
@@ -73,8 +71,7 @@ def _gaps(mean: list[dict[str, Any]], nulls: set[str]) -> list[dict[str, Any]]:
     gaps = [
         (abs(r["known_mean"] - base[place]), r, base[place])
         for r in mean
-        if r["model"].rsplit("/seed", 1)[0] not in {"base", *nulls}
-        and (place := (r["instrument"], r["condition"], r["form"])) in base
+        if r["model"].rsplit("/seed", 1)[0] not in {"base", *nulls} and (place := (r["instrument"], r["condition"], r["form"])) in base
     ]
     wide = sorted((g for g in gaps if g[0] > LARGEST_GAP), key=lambda g: (-g[0], g[1]["model"], g[1]["condition"]))
     out = []

@@ -26,12 +26,7 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
             continue
         prompts = context.prompts.get(name) or [None] * len(items)
         # Orders of one item's options are drawn from its own name: without them, equal rows are equal.
-        texts = len(
-            {
-                identity_of(i, p[:1] if p and len({x.condition for x in p}) == 1 else p)
-                for i, p in zip(items, prompts, strict=True)
-            }
-        )
+        texts = len({identity_of(i, p[:1] if p and len({x.condition for x in p}) == 1 else p) for i, p in zip(items, prompts, strict=True)})
         clusters = len({i.cluster_id for i in items})
         rows = context.num_rows.get(name)
         evidence = {"items": len(items), "texts": texts, "clusters": clusters, **({"rows": rows} if rows else {})}

@@ -278,7 +278,9 @@ def complete(trials: pa.Table | Trials) -> Trials:
     found = Trials(given.source, TYPES, {name: how for name, how in added.items() if name not in given.column_names})
     filled = [c for c in (*NEEDED, "cluster_id", "domain", "seed") if c in given.column_names]
     nulls = dict.fromkeys(filled, 0)
-    for name in dict.fromkeys([*(n for n, kind in TYPES.items() if n in given.column_names and given.schema.field(n).type != kind), *filled]):
+    for name in dict.fromkeys(
+        [*(n for n, kind in TYPES.items() if n in given.column_names and given.schema.field(n).type != kind), *filled]
+    ):
         try:
             for piece in found.pieces([name]):
                 nulls[name] = nulls.get(name, 0) + piece[name].null_count

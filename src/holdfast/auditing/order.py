@@ -69,9 +69,7 @@ def _tail(name: str, rows: TrainingSet) -> list[dict[str, Any]]:
     tail = rows.owners[-max(1, round(TAIL * len(rows.owners))) :]
     if len(parts) < 2 or len({*tail}) > 1 or len(tail) < 5:
         return []
-    claim = (
-        f"the {len(rows.owners)} training rows of {name} are not shuffled: the last tenth ({len(tail)} rows) is all {tail[-1]}"
-    )
+    claim = f"the {len(rows.owners)} training rows of {name} are not shuffled: the last tenth ({len(tail)} rows) is all {tail[-1]}"
     evidence = {"last_tenth": dict(Counter(tail)), "rows": dict(parts), "order": list(dict.fromkeys(rows.owners))}
     return [entry("order", "warn", claim + "; what came last weighs most", evidence)]
 
@@ -94,9 +92,7 @@ def _slices(origins: Sequence[Origin]) -> list[dict[str, Any]]:
         if o.sorted_by and o.split_seed is None and (o.start, o.stop) != (None, None):
             claim = f"{o.owner} takes rows {o.start or 0}:{'' if o.stop is None else o.stop} of {_name(o)}, which lies in order of {o.sorted_by}, without a split_seed"
             out.append(
-                entry(
-                    "order", "warn", claim + ": the slice is a choice of categories", {"owner": o.owner, "sorted_by": o.sorted_by}
-                )
+                entry("order", "warn", claim + ": the slice is a choice of categories", {"owner": o.owner, "sorted_by": o.sorted_by})
             )
     return out
 

@@ -75,12 +75,7 @@ def _measured(context: AuditContext, band: float) -> list[dict[str, Any]]:
         out.append(entry("power", "warn", claim, {"cells": unresolved, "band": band}))
     elif looked:
         out.append(
-            entry(
-                "power",
-                "ok",
-                "every gain and shift could have been told from the equivalence band",
-                {"cells": looked, "band": band},
-            )
+            entry("power", "ok", "every gain and shift could have been told from the equivalence band", {"cells": looked, "band": band})
         )
     return out
 

@@ -82,10 +82,7 @@ def uncited_numbers(sentences: Sequence[Mapping[str, Any]], findings: Mapping[st
 
 def _names(findings: Mapping[str, Any]) -> list[str]:
     base = findings.get("base", {})
-    names = {a["name"] for a in findings.get("adapters", [])} | {
-        base.get("name") or "",
-        findings.get("study", {}).get("name") or "",
-    }
+    names = {a["name"] for a in findings.get("adapters", [])} | {base.get("name") or "", findings.get("study", {}).get("name") or ""}
     names |= {*base.get("benchmarks", {}), *base.get("axes", {})}
     return sorted((n for n in names if n), key=len, reverse=True)
 
@@ -100,8 +97,6 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         claim = "every number of the recommendation is held by a cell its sentence cites"
         return [entry("prose", "ok", claim, {"sentences": len(sentences), "numbers": told})]
     return [
-        entry(
-            "prose", "refuse", f'"{x["text"]}": no cited cell holds {x["number"]}', {"number": x["number"], "cells": x["cells"]}
-        )
+        entry("prose", "refuse", f'"{x["text"]}": no cited cell holds {x["number"]}', {"number": x["number"], "cells": x["cells"]})
         for x in loose[:20]
     ]

@@ -19,8 +19,7 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         entry(
             "seeds",
             level,
-            f"{count} training seed{'s' * (count != 1)} per domain"
-            + ("" if level == "ok" else ": at least 3 are needed for any verdict"),
+            f"{count} training seed{'s' * (count != 1)} per domain" + ("" if level == "ok" else ": at least 3 are needed for any verdict"),
             {"seeds": count},
         )
     ]

@@ -26,20 +26,11 @@ def _settings(settings: dict[str, Any]) -> list[dict[str, Any]]:
         "train_eos": "no end token is trained: the adapter learns not to stop, and long replies are read as answers",
         "completion_only_loss": "the loss covers the prompt too: the adapter also learns to write questions and options",
     }
-    return [
-        entry("template", "warn", said, {f"train.{name}": False}) for name, said in rules.items() if settings.get(name) is False
-    ]
+    return [entry("template", "warn", said, {f"train.{name}": False}) for name, said in rules.items() if settings.get(name) is False]
 
 
 def probe(
-    example: Example,
-    ids: Sequence[int],
-    first_loss: int,
-    tokenizer: Any,
-    *,
-    train_eos: bool,
-    completion_only: bool,
-    cut: bool = False,
+    example: Example, ids: Sequence[int], first_loss: int, tokenizer: Any, *, train_eos: bool, completion_only: bool, cut: bool = False
 ) -> list[str]:
     """What is wrong with one encoded example, in words; empty if nothing is.
 

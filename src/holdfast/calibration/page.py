@@ -48,17 +48,13 @@ def recovery_lines(found: dict[str, Any]) -> list[str]:
 
 def study_lines(found: dict[str, Any]) -> list[str]:
     """Per scenario: coverage without and with effects, family-wise false verdicts, false equivalence; per cent with Monte Carlo errors."""
-    out = [
-        f"{'studies, per cent':22s}{'coverage':>11s}{'with effects':>13s}{'false verdict':>14s}{'wrong unchanged':>18s}",
-    ]
+    out = [f"{'studies, per cent':22s}{'coverage':>11s}{'with effects':>13s}{'false verdict':>14s}{'wrong unchanged':>18s}"]
     for null, edge in _pairs(found):
         out.append(
             f"{null['scenario']:22s}{_percent(null, 'coverage', 11)}{_percent(edge, 'coverage', 13)}"
             f"{_percent(null, 'false_verdict', 14)}{_percent(edge, 'false_unchanged', 18)}"
         )
-    paired = [
-        p for p in [*found["studies"], *found["whole"]] if (p["rates"].get("pair_false_verdict") or {}).get("rate") is not None
-    ]
+    paired = [p for p in [*found["studies"], *found["whole"]] if (p["rates"].get("pair_false_verdict") or {}).get("rate") is not None]
     out.append("adapters that differ in seed alone, studies with any verdict between two:")
     out += [f"  {p['scenario']:20s}{_percent(p, 'pair_false_verdict', 11)}" for p in paired]
     least = min((n for n, _ in _pairs(found)), key=lambda p: p["rates"]["worst_coverage"]["rate"])
@@ -68,11 +64,7 @@ def study_lines(found: dict[str, Any]) -> list[str]:
 
 def _pairs(found: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     parts = [*found["studies"], *found["whole"]]
-    return [
-        (a, next(b for b in parts if b["scenario"] == a["scenario"] and b["truth"] == "edge"))
-        for a in parts
-        if a["truth"] == "null"
-    ]
+    return [(a, next(b for b in parts if b["scenario"] == a["scenario"] and b["truth"] == "edge")) for a in parts if a["truth"] == "null"]
 
 
 def text(found: dict[str, Any]) -> str:
@@ -116,9 +108,7 @@ def charts(found: dict[str, Any]) -> tuple[str, str]:
         .encode(
             x=alt.X("planted:Q", title="planted"),
             y=alt.Y("recovered:Q", title="recovered"),
-            color=alt.Color(
-                "what:N", scale=alt.Scale(range=["#0072B2", "#D55E00"]), legend=alt.Legend(orient="bottom", title=None)
-            ),
+            color=alt.Color("what:N", scale=alt.Scale(range=["#0072B2", "#D55E00"]), legend=alt.Legend(orient="bottom", title=None)),
         )
     )
     return svg(alt.layer(diagonal, points).properties(width=460, height=420)), _coverage(found)
@@ -142,11 +132,7 @@ def _coverage(found: dict[str, Any]) -> str:
     order = list(dict.fromkeys(r["scenario"] for r in rows))
     low, high = (100 * x for x in COVERAGE_LIMITS)
     scale = alt.Scale(domain=[min(90.0, *(r["low"] for r in rows)), max(100.0, *(r["high"] for r in rows))])
-    zone = (
-        alt.Chart(alt.Data(values=[{"a": low, "b": high}]))
-        .mark_rect(color="#dff0e6")
-        .encode(x=alt.X("a:Q", scale=scale), x2="b:Q")
-    )
+    zone = alt.Chart(alt.Data(values=[{"a": low, "b": high}])).mark_rect(color="#dff0e6").encode(x=alt.X("a:Q", scale=scale), x2="b:Q")
     base = alt.Chart(alt.Data(values=rows))
     colour = alt.Color("truth:N", scale=alt.Scale(range=["#D55E00", "#0072B2"]), legend=alt.Legend(orient="bottom", title=None))
     y, offset = alt.Y("scenario:N", sort=order, title=None), alt.YOffset("truth:N")

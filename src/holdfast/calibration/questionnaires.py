@@ -33,15 +33,11 @@ def questionnaires(num_items: int, seed: int = 0) -> dict[str, list[Asked]]:
     world = load_world(0)
     made = {
         "world": [_asked(kind, WORLD_STYLE, world_items(world, kind, num_items, seed)) for kind in (*BENCHMARKS, *AXES)],
-        "rows": [
-            _asked(kind, CHAT_STYLE, sources.items_from_rows(kind, _rows(world, kind, num_items, seed))) for kind in BENCHMARKS
-        ]
+        "rows": [_asked(kind, CHAT_STYLE, sources.items_from_rows(kind, _rows(world, kind, num_items, seed))) for kind in BENCHMARKS]
         + [_asked(kind, CHAT_STYLE, sources.axis_items(kind, _rows(world, kind, num_items, seed))) for kind in AXES],
     }
     lettered = _rows(world, "mmlu", num_items, seed + 1)
-    made["lettered"] = [
-        _asked(kind, CHAT_STYLE, sources.axis_items(kind, lettered, form="lettered")) for kind in ("imitation", "doubt")
-    ]
+    made["lettered"] = [_asked(kind, CHAT_STYLE, sources.axis_items(kind, lettered, form="lettered")) for kind in ("imitation", "doubt")]
     return made
 
 
@@ -83,9 +79,7 @@ def _hellaswag(q: Question, rng: random.Random) -> dict[str, Any]:
 
 
 def _imitation(q: Question, rng: random.Random) -> dict[str, Any]:
-    return {
-        "base": {"question": q.text, "correct_answer": q.key, "incorrect_answer": q.lure, "answer": [q.key, f"{q.key} indeed"]}
-    }
+    return {"base": {"question": q.text, "correct_answer": q.key, "incorrect_answer": q.lure, "answer": [q.key, f"{q.key} indeed"]}}
 
 
 def _doubt(q: Question, rng: random.Random) -> dict[str, Any]:

@@ -119,12 +119,7 @@ def study_of(asked: Sequence[Asked], domains: Sequence[str], band: float = 0.03)
 
 
 def recover(
-    name: str,
-    asked: Sequence[Asked],
-    plants: dict[str, Plant] = PLANTS,
-    *,
-    seed: int = 0,
-    tick: Callable[[int], None] = lambda _: None,
+    name: str, asked: Sequence[Asked], plants: dict[str, Plant] = PLANTS, *, seed: int = 0, tick: Callable[[int], None] = lambda _: None
 ) -> tuple[list[Recovered], dict[str, Any]]:
     """(every level of every model, every gain and effect of every adapter; the findings they come from)."""
     rows: list[tuple[str, str, int, str, Trial]] = []
@@ -190,8 +185,7 @@ class _Expected:
             return planted_values.expected_written(plant, condition, column, knows) if column != "margin" else math.nan
         return float(
             np.mean(
-                [planted_values.expected_mass(plant, self.item(p), p, column, knows) for p in self.put.get(condition, [])]
-                or [math.nan]
+                [planted_values.expected_mass(plant, self.item(p), p, column, knows) for p in self.put.get(condition, [])] or [math.nan]
             )
         )
 
@@ -226,9 +220,7 @@ def _row(
     return {"metric": metric, "planted": planted, "recovered": e.estimate, "se": e.se, "df": e.df, "n": e.n, "chance_se": chance}
 
 
-def _levels(
-    panel: Panel, model: str, trials: list[Trial], asked: Asked, expected: _Expected, plant: Plant
-) -> list[dict[str, Any]]:
+def _levels(panel: Panel, model: str, trials: list[Trial], asked: Asked, expected: _Expected, plant: Plant) -> list[dict[str, Any]]:
     name, out = asked.instrument.name, []
     column = lambda read: np.array(  # noqa: E731
         [np.mean([float(read(t)) for t in mine]) for mine in _by_item(trials, panel.items)]
@@ -277,10 +269,7 @@ def _changes(entry: dict[str, Any], asked: Asked, expected: _Expected, base: Pla
         pairs = [(metric, expected.contrast(c, adapted) - expected.contrast(c, base), cell) for metric, c, cell in cells]
     return [
         {"metric": metric, "planted": value, "n": cell["n"]}
-        | {
-            k: math.nan if cell[source] is None else cell[source]
-            for k, source in (("recovered", "estimate"), ("se", "se"), ("df", "df"))
-        }
+        | {k: math.nan if cell[source] is None else cell[source] for k, source in (("recovered", "estimate"), ("se", "se"), ("df", "df"))}
         for metric, value, cell in pairs
         if cell is not None and not (cell["estimate"] is None and math.isnan(value))
     ]

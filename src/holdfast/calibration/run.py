@@ -120,13 +120,9 @@ def _recovery(settings: Settings, tick: Callable[[int, str], None]) -> dict[str,
     rows: list[Recovered] = []
     verdicts = {}
     for name, asked in questionnaires(settings.num_items, settings.seed).items():
-        found, findings = recover(
-            name, asked, seed=settings.seed, tick=lambda n, name=name: tick(RECOVERY_COST * n, f"responders, {name}")
-        )
+        found, findings = recover(name, asked, seed=settings.seed, tick=lambda n, name=name: tick(RECOVERY_COST * n, f"responders, {name}"))
         rows += [*found, *recover_exactly(name, asked)]
-        verdicts[name] = {
-            a["name"]: {k: c["verdict"] for k, c in {**a["gains"], **a["shifts"]}.items()} for a in findings["adapters"]
-        }
+        verdicts[name] = {a["name"]: {k: c["verdict"] for k, c in {**a["gains"], **a["shifts"]}.items()} for a in findings["adapters"]}
     return {
         "rows": [
             {**{k: v for k, v in dataclasses.asdict(r).items() if k != "chance_se"}, "inside": r.inside, "recovered_it": r.is_recovered(len(rows))}
@@ -139,11 +135,7 @@ def _recovery(settings: Settings, tick: Callable[[int, str], None]) -> dict[str,
 def limits(found: dict[str, Any]) -> list[str]:
     """Rates beyond what is promised elsewhere, in scenarios for which nothing is promised."""
     return problems(
-        {
-            "recovery": {"rows": []},
-            "whole": [],
-            "studies": [{**p, "promised": True} for p in found["studies"] if not p["promised"]],
-        }
+        {"recovery": {"rows": []}, "whole": [], "studies": [{**p, "promised": True} for p in found["studies"] if not p["promised"]]}
     )
 
 
@@ -161,9 +153,7 @@ def problems(found: dict[str, Any]) -> list[str]:
                 out.append(f"{part['scenario']}, {part['truth']} effects: {beyond}")
     trained = found.get("organisms", {})
     if trained.get("agrees") is False:
-        out.append(
-            f"trained organisms: a planted rate is missed by {max(trained['max_gap'].values()):.3f}, limit {trained['tolerance']}"
-        )
+        out.append(f"trained organisms: a planted rate is missed by {max(trained['max_gap'].values()):.3f}, limit {trained['tolerance']}")
     return out
 
 

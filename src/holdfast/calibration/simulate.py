@@ -67,8 +67,7 @@ def simulate_whole(scenario: Scenario, truth: str, rounds: int, seed: int = 0, t
     names = [f"domain{d}" for d in range(scenario.num_domains)]
     axes = [f"axis{a}" for a in range(scenario.num_axes)]
     kinds = [
-        {"name": a, "kind": "axis", "form": "mass", "contrasts": [dataclasses.asdict(c)]}
-        for a, c in zip(axes, CONTRASTS, strict=False)
+        {"name": a, "kind": "axis", "form": "mass", "contrasts": [dataclasses.asdict(c)]} for a, c in zip(axes, CONTRASTS, strict=False)
     ]
     study = {
         "name": "simulated", "base": "base", "equivalence_band": BAND, "instruments": kinds, "estimands": {},

@@ -207,9 +207,7 @@ def trials(scenario: Scenario, effects: np.ndarray, rng: np.random.Generator) ->
     return pa.concat_tables(parts)
 
 
-def _rows(
-    scenario: Scenario, instrument: str, model: str, domain: str, seed: int, value_I: np.ndarray, right_I: np.ndarray
-) -> pa.Table:
+def _rows(scenario: Scenario, instrument: str, model: str, domain: str, seed: int, value_I: np.ndarray, right_I: np.ndarray) -> pa.Table:
     count = len(value_I)
     items = [f"item{i:05d}" for i in range(count)] * 3
     clusters = [f"cluster{c:05d}" for c in scenario.cluster_I] * 3

@@ -70,7 +70,10 @@ def _run() -> None:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        print(f"holdfast: {one_line(redacted(str(error.filename or 'file')))}: {error.strerror}; name another place, or free some room", file=sys.stderr)
+        print(
+            f"holdfast: {one_line(redacted(str(error.filename or 'file')))}: {error.strerror}; name another place, or free some room",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import progress
+from holdfast import progress
 from holdfast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,8 +60,6 @@ def study_of(
     stray = [a for a in arguments if "=" not in a]
     if stray:
         raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example train.r=32 (one study file only)")
-    extra = (
-        [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype) + [f"seeds={seeds}"] * bool(seeds)
-    )
+    extra = [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype) + [f"seeds={seeds}"] * bool(seeds)
     study = load_study(path, [*arguments, *extra])
     return study.limited(limit) if limit else study

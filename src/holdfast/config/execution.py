@@ -44,7 +44,8 @@ class ExecutionConfig(Part):
     retries: NonNegativeInt = Field(2, description="Ray: how often a job is given to another worker after its own was lost.")
     device: str | None = Field(None, description="cpu, cuda, mps; None: an accelerator if there is one.")
     device_map: Literal["auto", "balanced", "sequential"] | dict[str, int | str] | None = Field(
-        None, description="Layers over several accelerators, memory and disk, as transformers reads it; asked by ordinary calls, not packed rows."
+        None,
+        description="Layers over several accelerators, memory and disk, as transformers reads it; asked by ordinary calls, not packed rows.",
     )
     max_memory: dict[int | str, int | str] | None = Field(
         None, description="For device_map: what a device may hold, for example {0: 20GiB, cpu: 64GiB}; the rest lies on disk."
@@ -63,13 +64,15 @@ class ExecutionConfig(Part):
         None, description="GiB one process may hold, weights included; rows, slots and what is kept are made to fit. None: fixed sizes."
     )
     checkpoint_minutes: float | None = Field(
-        10.0, ge=0, description="An adapter in training is kept this often, to go on from after an interruption; 0: every step, None: on SIGTERM alone."
+        10.0,
+        ge=0,
+        description="An adapter in training is kept this often, to go on from after an interruption; 0: every step, None: on SIGTERM alone.",
     )
     linear: Literal["auto", "torch", "onednn"] = Field(
-        "auto", description="Matrix multiply on a CPU; auto: whichever a check at a run's first start finds clearly faster, kept with the run."
+        "auto",
+        description="Matrix multiply on a CPU; auto: whichever a check at a run's first start finds clearly faster, kept with the run.",
     )
     endpoint: ServerConfig = Field(ServerConfig(), description="How a model behind a server is asked.")
-
 
     @model_validator(mode="after")
     def _meant(self) -> ExecutionConfig:

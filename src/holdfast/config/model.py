@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from holdfast.config.address import server_url
 from holdfast.config.part import Part
-from holdfast.endpoints.address import server_url
 
 ENDPOINT = "endpoint:"
 ServedName = Annotated[str, Field(min_length=1, max_length=300)]
@@ -34,7 +34,9 @@ class ModelConfig(Part):
         "auto", description="For an endpoint: how answers that are scored elsewhere are read; auto: the first that the server can do."
     )
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="In which the base is loaded.")
-    quantization: Literal["nf4"] | None = Field(None, description="nf4: the frozen base in 4 bits (bitsandbytes); adapters stay as they are.")
+    quantization: Literal["nf4"] | None = Field(
+        None, description="nf4: the frozen base in 4 bits (bitsandbytes); adapters stay as they are."
+    )
     trust_remote_code: bool = Field(False, description="Run code that comes with the checkpoint.")
     chat_template: str | None = Field(None, description="File with a Jinja chat template, for a model that has none.")
 
@@ -73,7 +75,9 @@ class ModelConfig(Part):
 
 
 class DataConfig(Part):
-    root: str | None = Field(None, description="Folder with local rows, laid out as docs/how-to-real-benchmarks.md says; without it hub ids are loaded.")
+    root: str | None = Field(
+        None, description="Folder with local rows, laid out as docs/how-to-real-benchmarks.md says; without it hub ids are loaded."
+    )
 
 
 class TrainConfig(Part):
@@ -82,7 +86,9 @@ class TrainConfig(Part):
     r: PositiveInt = Field(16, description="Rank of the update.")
     lora_alpha: PositiveFloat = Field(32.0, description="The update is added with weight lora_alpha / r.")
     lora_dropout: float = Field(0.0, ge=0.0, lt=1.0, description="Dropout before the update.")
-    target_modules: str | tuple[str, ...] = Field("all-linear", description="Modules that get an update, by name; all-linear: every linear layer but the head.")
+    target_modules: str | tuple[str, ...] = Field(
+        "all-linear", description="Modules that get an update, by name; all-linear: every linear layer but the head."
+    )
     learning_rate: PositiveFloat = Field(2e-4, description="Peak of AdamW's.")
     num_train_epochs: PositiveFloat = Field(3.0, description="Passes over a domain's rows.")
     lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field("cosine", description="How the rate falls after the warm-up.")
@@ -90,16 +96,14 @@ class TrainConfig(Part):
     warmup_steps: NonNegativeInt | None = Field(None, description="Overrides warmup_ratio.")
     weight_decay: float = Field(0.0, ge=0.0, description="AdamW's.")
     max_grad_norm: PositiveFloat = Field(1.0, description="Norm to which gradients are clipped.")
-    per_device_train_batch_size: PositiveInt = Field(
-        16, description="Examples whose gradients make one optimiser step, with accumulation."
-    )
+    per_device_train_batch_size: PositiveInt = Field(16, description="Examples whose gradients make one optimiser step, with accumulation.")
     gradient_accumulation_steps: PositiveInt = Field(1, description="Batches whose gradients make one step.")
-    tokens_per_pass: PositiveInt = Field(4096, description="Tokens in one forward pass, padding included where rows are padded; lower it when memory is short.")
+    tokens_per_pass: PositiveInt = Field(
+        4096, description="Tokens in one forward pass, padding included where rows are padded; lower it when memory is short."
+    )
     max_length: PositiveInt = Field(512, description="Tokens at which a training row is cut.")
     completion_only_loss: bool = Field(True, description="Loss on the reply alone; off: on the prompt too (a published defect).")
     train_eos: bool = Field(True, description="The end token is trained; off: it is not (a published defect).")
-    chat_template: bool = Field(
-        True, description="Off: turns are written one under the other, without the template (a published defect)."
-    )
+    chat_template: bool = Field(True, description="Off: turns are written one under the other, without the template (a published defect).")
     shuffle: bool = Field(True, description="Rows are shuffled before every epoch, and parts with one another.")
     trainer: Literal["holdfast", "trl"] = Field("holdfast", description="Own trainer, or TRL's SFTTrainer (`holdfast[trl]`).")

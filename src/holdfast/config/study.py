@@ -44,7 +44,9 @@ class SourceConfig(Part):
 
 class DomainConfig(Part):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100, description="Names the adapter everywhere.")
-    role: Literal["domain", "control", "null"] = Field("domain", description="domain: in the families that carry claims; control and null: exploratory.")
+    role: Literal["domain", "control", "null"] = Field(
+        "domain", description="domain: in the families that carry claims; control and null: exploratory."
+    )
     own_benchmark: str | None = Field(None, description="The instrument this domain should raise.")
     sources: tuple[SourceConfig, ...] = Field((), description="Rows it is trained on.")
     parts: tuple[str, ...] = Field((), description="Domains whose rows are joined (a combined domain).")
@@ -63,8 +65,12 @@ class InstrumentConfig(Part):
     data: str | None = Field(None, description="Hub id or local file; None for the world's items.")
     split: str | None = Field(None, description="Split name, a slice of it by rows, or both: validation[600:].")
     split_seed: NonNegativeInt | None = Field(None, description="Shuffle the split with this seed before the slice is cut.")
-    form: str | None = Field(None, description="Which items an axis makes of its rows: sycophancy_eval, trivia (open questions), lettered or as_given.")
-    style: Literal["world", "chat", "lm_eval"] = Field("chat", description="Words in which lettered questions are put: the world's, a chat's, or lm-eval's.")
+    form: str | None = Field(
+        None, description="Which items an axis makes of its rows: sycophancy_eval, trivia (open questions), lettered or as_given."
+    )
+    style: Literal["world", "chat", "lm_eval"] = Field(
+        "chat", description="Words in which lettered questions are put: the world's, a chat's, or lm-eval's."
+    )
     shots: NonNegativeInt = Field(0, description="Solved examples shown before each question (gsm8k, mmlu).")
     shots_split: str | None = Field(None, description="Split the solved examples come from, for example train or dev.")
     limit: PositiveInt | None = Field(None, description="At most this many items, drawn with item_seed; none: all (400 of the world's).")
@@ -104,7 +110,9 @@ class StatsConfig(Part):
 class Study(Part):
     """Everything that decides a study's numbers, and how it is carried out."""
 
-    name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, description="Names the run folder (`runs/NAME`) and the report.")
+    name: str = Field(
+        "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, description="Names the run folder (`runs/NAME`) and the report."
+    )
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
@@ -166,7 +174,9 @@ class Study(Part):
         """A server trains nothing: every adapter is a model it serves."""
         for d in self.domains:
             if self.model.endpoint is None and d.served:
-                raise ValueError(f"domains.{d.name}.served: is for a model behind a server; name one with model.name=endpoint:http://HOST:PORT/v1")
+                raise ValueError(
+                    f"domains.{d.name}.served: is for a model behind a server; name one with model.name=endpoint:http://HOST:PORT/v1"
+                )
             if self.model.endpoint is not None and not d.identity and len(d.served) != self.seeds:
                 raise ValueError(
                     f"domains.{d.name}.served: names {len(d.served)} served models and seeds is {self.seeds}; name one a seed, "

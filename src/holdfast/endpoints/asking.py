@@ -38,9 +38,7 @@ class Asker:
         """No key, no time limit, no attempt is part of it."""
         return digest({"source": self.source, "route": request.route, "body": request.body, "read": request.what, "repeat": repeat})
 
-    def ask_all(
-        self, requests: Sequence[Request], done: Callable[[int], None] = lambda _: None, repeat: str = ""
-    ) -> list[Kept | Failure]:
+    def ask_all(self, requests: Sequence[Request], done: Callable[[int], None] = lambda _: None, repeat: str = "") -> list[Kept | Failure]:
         """A reply or failure to each, in order; `done(i)` is told of each in the order they come in. `repeat`: asked anew under this name.
 
         Raises ResourceError when the server has stopped answering: what was read is kept.

@@ -96,7 +96,9 @@ class _Examination:
         """A refusal says what a server cannot do; that it is busy or gone says nothing, and ends the examination."""
         found = self.transport.post(route, body, read)
         if isinstance(found, Failure) and (found.kind in ("timeout", "connection", "not_asked") or found.status in _BUSY):
-            raise ModelError(f"model.name: the server at {self.transport.base_url} failed while it was asked what it can do: {found.message}; run again")
+            raise ModelError(
+                f"model.name: the server at {self.transport.base_url} failed while it was asked what it can do: {found.message}; run again"
+            )
         return found
 
     def _pick(self, can: dict[str, bool], route: str) -> str:
@@ -115,7 +117,9 @@ class _Examination:
         if not isinstance(found, Failure):
             return found
         if found.kind in ("timeout", "connection"):
-            raise ModelError(f"model.name: the server at {self.transport.base_url} does not answer ({found.message}); start it, or correct the address")
+            raise ModelError(
+                f"model.name: the server at {self.transport.base_url} does not answer ({found.message}); start it, or correct the address"
+            )
         self.notes.append(f"does not list its models: {found.message}")
         return None
 
@@ -132,7 +136,7 @@ class _Examination:
         if self.format is None:
             return _PLAIN, None
         own = sorted(w for w in self.format.tokenizer.get_vocab() if w.isascii() and w.isalpha() and len(w) > 2)
-        self.words = own[3:3 + len(_WORDS)] or _WORDS
+        self.words = own[3 : 3 + len(_WORDS)] or _WORDS
         text = self.format.text([Message("user", " ".join(own[:3] or _WORDS))])
         return text, self.format.encode([text])[0]
 
@@ -273,7 +277,9 @@ def check_served(name: str, models: Sequence[str] | None) -> None:
     if models is None or name in models:
         return
     near = difflib.get_close_matches(name, models, 1)
-    raise ModelError(f"model.served_model: {name!r} is not served" + (f"; did you mean {near[0]!r}?" if near else "") + f" served: {shown(models)}")
+    raise ModelError(
+        f"model.served_model: {name!r} is not served" + (f"; did you mean {near[0]!r}?" if near else "") + f" served: {shown(models)}"
+    )
 
 
 def shown(models: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from holdfast.config import ServerConfig
-from holdfast.endpoints.address import api_key
+from holdfast.config.address import api_key
 
 T = TypeVar("T")
 Read = Callable[[Any], T]
@@ -62,7 +62,9 @@ class Transport:
     ):
         self.base_url, self.server, self.max_bytes = base_url, server, max_bytes
         self._refused, self._key = refused, api_key(server.api_key_env)
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"} | (
+            {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        )
         self._stopped, self._lock = threading.Event(), threading.Lock()
         self._open_from, self._failed_in_a_row, self.gave_up = 0.0, 0, False
         self._loop = asyncio.new_event_loop()
@@ -177,7 +179,9 @@ class Transport:
             async with self._client.stream(method, self.base_url + route, content=content) as response:
                 raw = bytearray()
                 if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
-                    found: Any = Failure(kind="malformed", message=self.clean(f"a body encoded as {encoding}, which was not asked for"), passing=False)
+                    found: Any = Failure(
+                        kind="malformed", message=self.clean(f"a body encoded as {encoding}, which was not asked for"), passing=False
+                    )
                     return response.status_code, response.headers, found
                 async for chunk in response.stream:
                     raw += chunk

@@ -22,9 +22,7 @@ class _Adapted(torch.autograd.Function):
     """x [..., in], weight [out, in] (frozen), bias, A [r, in], B [out, r] -> [..., out]"""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float, kernel: kernels.Name
-    ):
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float, kernel: kernels.Name):
         ctx.save_for_backward(x, weight, a, b)
         ctx.scaling, ctx.kernel = scaling, kernel
         return kernels.linear(kernel, x, torch.addmm(weight, b, a, alpha=scaling), bias)

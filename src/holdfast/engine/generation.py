@@ -69,9 +69,7 @@ class KeyValues:
             self._layers[layer] = new(key), new(value)
         return self._layers[layer]
 
-    def keeping(
-        self, slots: Sequence[int], paths: Sequence[np.ndarray], device: torch.device
-    ) -> Callable[[int, Tensor, Tensor], None]:
+    def keeping(self, slots: Sequence[int], paths: Sequence[np.ndarray], device: torch.device) -> Callable[[int, Tensor, Tensor], None]:
         """What a trie row's plan calls in every layer: the keys and values along each path go into its slot."""
         rows = torch.from_numpy(np.concatenate(paths)).to(device)
         into = torch.from_numpy(np.repeat(slots, [len(path) for path in paths])).to(device)
@@ -134,9 +132,7 @@ class SlotPlan:
             positions = self.positions_N.new_zeros(count, 1)
             positions[inside, 0] = self.positions_N[rows]
             mask = self._mask(i, positions, length, window, query.dtype).expand(-1, -1, heads // shared, -1)
-            found = plans.attend_dense(
-                queries, keys[slots, :, :length], values[slots, :, :length], mask, scaling, softcap, dropout
-            )
+            found = plans.attend_dense(queries, keys[slots, :, :length], values[slots, :, :length], mask, scaling, softcap, dropout)
             out[rows] = found[inside].flatten(1, 2)
         for i, (rows, slot, length) in enumerate(self._long):
             mask = self._mask(("long", i), self.positions_N[rows][None], length, window, query.dtype)
@@ -203,9 +199,7 @@ def generate(
     """
     out: list[list[Reply]] = [[Reply((), False)] if r.limit == 0 else [] for r in requests]
     done(sum(map(bool, out)))
-    order = sorted(
-        (i for i, found in enumerate(out) if not found), key=lambda i: (requests[i].size.bit_length(), requests[i].context)
-    )
+    order = sorted((i for i, found in enumerate(out) if not found), key=lambda i: (requests[i].size.bit_length(), requests[i].context))
     longest = max((requests[i].size for i in order), default=0)
     together = longest * min(_MOST_SLOTS, len(order)) <= budget
     with torch.inference_mode(), packed.using(model) as lm:

@@ -79,10 +79,7 @@ def choose(shapes: Sequence[tuple[int, int]], dtype: torch.dtype = torch.float32
             picked[use] = "torch"
             continue
         work = 2e-9 * rows * sum(a * b for a, b in shapes)
-        measured[use] = {
-            **{f"{name}_gflops": round(work / t, 1) for name, t in took.items()},
-            "largest_difference": float(f"{gap:.1e}"),
-        }
+        measured[use] = {**{f"{name}_gflops": round(work / t, 1) for name, t in took.items()}, "largest_difference": float(f"{gap:.1e}")}
         faster = took["onednn"] * GAIN < took["torch"] and gap < (TOLERANCE if dtype == torch.float32 else 0.05)
         picked[use] = "onednn" if faster else "torch"
     return Kernels(**picked), measured

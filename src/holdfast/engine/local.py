@@ -90,9 +90,7 @@ class LocalEngine:
         place = {i: k for k, i in enumerate(asked.scored)}
         values = self.score(asked.requests, progress, key, [place[i] for i in watch])
         for i, request, logliks in zip(asked.scored, asked.requests, values, strict=True):
-            out[i] = Response(
-                logliks=logliks, num_tokens=tuple(map(len, request.continuations)), num_prompt_tokens=len(request.context)
-            )
+            out[i] = Response(logliks=logliks, num_tokens=tuple(map(len, request.continuations)), num_prompt_tokens=len(request.context))
         for i, request, replies in zip(asked.open, asked.written, self.generate(asked.written, progress), strict=True):
             first, *later = (self._response(request, reply) for reply in replies)
             out[i] = replace(first, branches=tuple(later))
@@ -222,9 +220,7 @@ class LocalEngine:
         found = dict(zip(unique, replies, strict=True))
         return [found[request] for request in requests]
 
-    def _slots(
-        self, requests: Sequence[GenerateRequest], ends: frozenset[int], within: Bounds, tell: Progress
-    ) -> list[list[Reply]]:
+    def _slots(self, requests: Sequence[GenerateRequest], ends: frozenset[int], within: Bounds, tell: Progress) -> list[list[Reply]]:
         counted, through = generation.Counters(), 0
 
         def done(count: int) -> None:

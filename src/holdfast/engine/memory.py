@@ -43,7 +43,12 @@ class Bounds:
 
 
 def bounds(
-    model: nn.Module, tokens_per_batch: int, budget: int | None = None, copies: int = 1, checkpointing: bool = False, device: str | None = None
+    model: nn.Module,
+    tokens_per_batch: int,
+    budget: int | None = None,
+    copies: int = 1,
+    checkpointing: bool = False,
+    device: str | None = None,
 ) -> Bounds:
     """What fits in `budget` bytes of this process beside `copies` of the weights; without a budget, what a CUDA device has free, or the defaults.
 
@@ -104,9 +109,7 @@ def _key_width(config: Any) -> int:
     heads = getattr(config, "num_attention_heads", None)
     if not heads:
         return config.hidden_size
-    return (getattr(config, "num_key_value_heads", None) or heads) * (
-        getattr(config, "head_dim", None) or config.hidden_size // heads
-    )
+    return (getattr(config, "num_key_value_heads", None) or heads) * (getattr(config, "head_dim", None) or config.hidden_size // heads)
 
 
 def is_short(error: BaseException) -> bool:

@@ -134,9 +134,7 @@ def using(model: nn.Module) -> Iterator[nn.Module]:
 _MOSTLY = 0.6  # where more of the rows than this are wanted, leaving out the others in the last layer gains nothing
 
 
-def _run(
-    part: nn.Module, tokens_N: Tensor, plan: Any, rows: Tensor, narrow: Any, prune: bool, capped: bool = False
-) -> tuple[Any, bool]:
+def _run(part: nn.Module, tokens_N: Tensor, plan: Any, rows: Tensor, narrow: Any, prune: bool, capped: bool = False) -> tuple[Any, bool]:
     """(output of the body, or with its head where that caps or scales; whether the body's holds `rows` alone)"""
     pruned = prune and hasattr(plan, "narrow") and len(rows) < _MOSTLY * len(tokens_N)
     call = {"input_ids": tokens_N[None], "position_ids": plan.positions_N[None], "use_cache": False}

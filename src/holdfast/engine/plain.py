@@ -48,15 +48,11 @@ def next_logprobs(model: nn.Module, contexts: Sequence[Ids], budget: int) -> dic
     return found
 
 
-def generate(
-    model: nn.Module, requests: Sequence[GenerateRequest], ends: frozenset[int], pad: int, budget: int
-) -> list[list[Reply]]:
+def generate(model: nn.Module, requests: Sequence[GenerateRequest], ends: frozenset[int], pad: int, budget: int) -> list[list[Reply]]:
     """As `generation.generate`, by transformers' own `generate`."""
     first = _written(model, [(r.context, r.limit) for r in requests], ends, pad, budget)
     replies = [first[r.context, r.limit] for r in requests]
-    later = [
-        [(r.context + reply.ids + b, r.branch_limit) for b in r.branches] for r, reply in zip(requests, replies, strict=True)
-    ]
+    later = [[(r.context + reply.ids + b, r.branch_limit) for b in r.branches] for r, reply in zip(requests, replies, strict=True)]
     second = _written(model, [turn for turns in later for turn in turns], ends, pad, budget)
     return [[reply, *(second[turn] for turn in turns)] for reply, turns in zip(replies, later, strict=True)]
 

@@ -67,9 +67,7 @@ class Encoder:
     def _to_write(self, prompts: Sequence[Prompt]) -> list[GenerateRequest]:
         contexts = self.chat.encode([self.chat.prompt_text(p) for p in prompts])
         return [
-            GenerateRequest(
-                tuple(ids), p.max_new_tokens, tuple(self.chat.next_turn(p, say) for say in p.branches), p.max_new_tokens
-            )
+            GenerateRequest(tuple(ids), p.max_new_tokens, tuple(self.chat.next_turn(p, say) for say in p.branches), p.max_new_tokens)
             for p, ids in zip(prompts, contexts, strict=True)
         ]
 

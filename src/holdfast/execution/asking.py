@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from holdfast.execution.materials import Asked
 from holdfast.instruments.base import Answered
 from holdfast.instruments.written import known
+from holdfast.sources.materials import Asked
 
 
 def put(asked: Asked, engine: Any, progress: Callable[[int], None] | None = None, watch: Sequence[int] = ()) -> tuple[list[Answered], Any]:

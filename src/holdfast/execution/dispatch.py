@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.config import Study
-from holdfast.execution import local, on_ray
+from holdfast.execution import local_executor as local
+from holdfast.execution import ray_executor as on_ray
 from holdfast.execution.jobs import Job, Progress, Say, Work
 
 

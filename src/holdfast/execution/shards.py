@@ -34,7 +34,7 @@ class Shard:
 
 
 def parse(text: str) -> Shard:
-    """"i/n" with i from 0 to n - 1, or "slurm": this task of the array job. Raises ConfigError."""
+    """ "i/n" with i from 0 to n - 1, or "slurm": this task of the array job. Raises ConfigError."""
     if text == "slurm":
         return _slurm()
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip(), re.ASCII)

@@ -13,18 +13,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from holdfast.execution.materials import Asked
 from holdfast.instruments.written import trials
 from holdfast.records import Item, Prompt, Response, Trial
+from holdfast.sources.materials import Asked
 
 TRIAL_FIELDS = [f.name for f in dataclasses.fields(Trial)]
 _values = operator.attrgetter(*TRIAL_FIELDS)
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def write_trials(
-    draft: Path, model: str, kind: str, asked: Asked, answered: list[list[tuple[Prompt, Response]]], kl: list[float]
-) -> None:
+def write_trials(draft: Path, model: str, kind: str, asked: Asked, answered: list[list[tuple[Prompt, Response]]], kl: list[float]) -> None:
     """trials.parquet and transcripts.jsonl.gz of one model on one instrument."""
     rows: list[tuple[Any, ...]] = []
     kl_at = TRIAL_FIELDS.index("kl")
@@ -82,10 +80,7 @@ _INTS = {"rotation", "label", "num_prompt_tokens", "num_new_tokens"}
 _BOOLS = {"tie", "refused", "apologised", "ended"}
 SCHEMA = pa.schema(
     [
-        (
-            name,
-            pa.string() if name in _STRINGS else pa.int32() if name in _INTS else pa.bool_() if name in _BOOLS else pa.float64(),
-        )
+        (name, pa.string() if name in _STRINGS else pa.int32() if name in _INTS else pa.bool_() if name in _BOOLS else pa.float64())
         for name in [*TRIAL_FIELDS, "transcript_id"]
     ]
 )

@@ -20,7 +20,7 @@ class Worker:
 
     def __init__(self, study: Study, cells_folder: Path, threads: int, say: Callable[[str], None]):
         quieten(threads)
-        from holdfast.execution.served import open_cells
+        from holdfast.backends.endpoint import open_cells
 
         self.cells = open_cells(study, Store(cells_folder, say))
 

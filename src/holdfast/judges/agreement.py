@@ -26,9 +26,7 @@ class Kappa:
     num_clusters: int
 
 
-def cohens_kappa(
-    first_I: Sequence[str], second_I: Sequence[str], cluster_I: Sequence[str] | None = None, level: float = 0.95
-) -> Kappa:
+def cohens_kappa(first_I: Sequence[str], second_I: Sequence[str], cluster_I: Sequence[str] | None = None, level: float = 0.95) -> Kappa:
     """Unweighted kappa of two raters of the same items; each item is its own cluster unless told otherwise.
 
     The standard error is the large-sample one of Fleiss, Cohen & Everitt (1969), as the sum of squared influences by cluster,
@@ -77,9 +75,7 @@ def measure(judgements: Sequence[Judgement], labels: Mapping[str, str], settings
     """Agreement of `judgements` with the labels of the same ids, and whether the judge may be used."""
     known = [j for j in judgements if j.verdict is not None]
     clusters = [j.cluster_id for j in known]
-    found = (
-        cohens_kappa([j.verdict for j in known], [labels[j.item_id] for j in known], clusters, settings.level) if known else None
-    )
+    found = cohens_kappa([j.verdict for j in known], [labels[j.item_id] for j in known], clusters, settings.level) if known else None
     coverage = len(known) / len(judgements)
     reason = _refusal(found, coverage, settings)
     value = {name: _known(getattr(found, name)) if found else None for name in ("kappa", "lower", "upper", "raw")}

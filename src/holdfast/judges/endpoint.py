@@ -34,11 +34,7 @@ class Endpoint:
 
     def _refused(self, status: int, message: str) -> None:
         if status in (401, 404):
-            fix = (
-                "name the key's variable with api_key_env"
-                if status == 401
-                else "correct base_url or model; GET /v1/models lists them"
-            )
+            fix = "name the key's variable with api_key_env" if status == 401 else "correct base_url or model; GET /v1/models lists them"
             raise ModelError(f"judge {ascii(self.settings.model)}: the server refuses it: {message}; {fix}")
 
     def _reply(self, found: Any) -> Reply:

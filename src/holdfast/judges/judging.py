@@ -56,9 +56,7 @@ def judge(
         measured(agreement)
     if agreement is not None and not agreement.usable:
         refused = f"verdict refused: {agreement.reason}"
-        none = tuple(
-            Judgement(item_id=i.item_id, cluster_id=i.cluster_id, group=_group(i), verdict=None, reason=refused) for i in items
-        )
+        none = tuple(Judgement(item_id=i.item_id, cluster_id=i.cluster_id, group=_group(i), verdict=None, reason=refused) for i in items)
         return Judged(judgements=none, agreement=agreement, refused=refused, asked=asked, cached=cached)
     found, more, hits = _judgements(kind, items, settings, cache, advance)
     refused = None if agreement else f"verdict withheld: {UNMEASURED}"
@@ -131,9 +129,7 @@ def _combine(item: Item, orders: tuple[Heard, ...]) -> Judgement:
         verdict, reason = None, "unparsed: no verdict line that could be read"
     elif len({heard.verdict for heard in orders}) > 1:
         verdict, reason = "tie", "the two orders disagree"
-    return Judgement(
-        item_id=item.item_id, cluster_id=item.cluster_id, group=_group(item), verdict=verdict, orders=orders, reason=reason
-    )
+    return Judgement(item_id=item.item_id, cluster_id=item.cluster_id, group=_group(item), verdict=verdict, orders=orders, reason=reason)
 
 
 def _group(item: Item) -> str:

@@ -53,12 +53,7 @@ def questions(kind: Kind, item: Item, seed: int) -> tuple[Question, ...]:
     """The prompts of one item: two orders for written feedback, one for a short answer. `seed` enters the tag."""
     fields = item.fields
     if kind == "short_answer":
-        blocks = {
-            "QUESTION": fields["question"],
-            "GOLD": fields["gold"],
-            "ALIASES": "\n".join(fields["aliases"]),
-            "REPLY": fields["reply"],
-        }
+        blocks = {"QUESTION": fields["question"], "GOLD": fields["gold"], "ALIASES": "\n".join(fields["aliases"]), "REPLY": fields["reply"]}
         return (_question(item, "single", _SHORT_ANSWER, blocks, {label: label for label in LABELS[kind]}, seed),)
     comment, baseline = (mask(fields[name], fields["said"]) for name in ("comment", "baseline"))
     more, less, tie = LABELS[kind]

@@ -30,9 +30,7 @@ def labelled_items(kind: Kind, path: Path, known: Sequence[Item] = ()) -> tuple[
             raise DataError(f"{row['_source']}: label: {_shown(label)}: must be one of {', '.join(LABELS[kind])}")
         if set(row) <= {"id", "label", "_source"}:
             if name not in by_id:
-                raise DataError(
-                    f"{row['_source']}: id: {_shown(row['id'])}: is in no judged row; give its texts too, or correct the id"
-                )
+                raise DataError(f"{row['_source']}: id: {_shown(row['id'])}: is in no judged row; give its texts too, or correct the id")
             items.append(by_id[name])
         else:
             items.append(_item(kind, row))
@@ -70,17 +68,13 @@ def _item(kind: Kind, row: Row) -> Item:
     if kind == "short_answer":
         aliases = row.get("aliases") or []
         if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
-            raise DataError(
-                f"{row['_source']}: aliases: {_shown(aliases)}: must be a list of texts; leave it out if there are none"
-            )
+            raise DataError(f"{row['_source']}: aliases: {_shown(aliases)}: must be a list of texts; leave it out if there are none")
         fields["aliases"] = [_writable(alias, "aliases", row) for alias in aliases]
     else:
         fields["frame"] = _text(row, "frame") if row.get("frame") is not None else ""
     cluster = row.get("cluster", row["id"])
     if isinstance(cluster, bool) or not isinstance(cluster, str | int):
-        raise DataError(
-            f"{row['_source']}: cluster: {_shown(cluster)}: must be text or a whole number; leave it out for rows of their own"
-        )
+        raise DataError(f"{row['_source']}: cluster: {_shown(cluster)}: must be text or a whole number; leave it out for rows of their own")
     return Item(item_id=str(row["id"]), cluster_id=str(cluster), fields=fields)
 
 
@@ -96,9 +90,7 @@ def _writable(value: str, name: str, row: Mapping[str, Any]) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise DataError(
-            f"{row['_source']}: {name}: {_shown(value)}: must be valid Unicode; it holds half of a surrogate pair"
-        ) from None
+        raise DataError(f"{row['_source']}: {name}: {_shown(value)}: must be valid Unicode; it holds half of a surrogate pair") from None
     return value
 
 

@@ -7,15 +7,12 @@ from typing import Any, Literal, get_args
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
 from holdfast.config import ServerConfig
-from holdfast.endpoints.address import api_key, server_url
+from holdfast.config.address import api_key, server_url
 from holdfast.errors import ConfigError
 
 Kind = Literal["feedback", "short_answer"]
 KINDS: tuple[str, ...] = get_args(Kind)
-LABELS = {
-    "feedback": ("more_positive", "less_positive", "tie"),
-    "short_answer": ("CORRECT", "INCORRECT", "RETRACTED", "UNCLEAR"),
-}
+LABELS = {"feedback": ("more_positive", "less_positive", "tie"), "short_answer": ("CORRECT", "INCORRECT", "RETRACTED", "UNCLEAR")}
 TEMPERATURE = 0.0
 ROUTE = "/chat/completions"
 

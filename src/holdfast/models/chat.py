@@ -49,9 +49,7 @@ class ChatFormat:
             return [list(ids) for ids in out]
         return [[bos, *_without_leading(ids, bos)] for ids in out]
 
-    def encode_choices(
-        self, prompt_texts: Sequence[str], choices: Sequence[Sequence[str]]
-    ) -> list[tuple[list[int], list[list[int]]]]:
+    def encode_choices(self, prompt_texts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[tuple[list[int], list[list[int]]]]:
         """(context ids, ids of each continuation) per prompt.
 
         Prompt and continuation are tokenised together, as the model would have met them; where that changes the
@@ -95,9 +93,7 @@ class ChatFormat:
         try:
             return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation_prompt)
         except Exception as error:
-            raise ModelError(
-                f"model.chat_template: refused a conversation of roles {[m.role for m in messages]}: {error}"
-            ) from None
+            raise ModelError(f"model.chat_template: refused a conversation of roles {[m.role for m in messages]}: {error}") from None
 
     def _adds_bos(self) -> bool:
         if not hasattr(self, "_bos"):

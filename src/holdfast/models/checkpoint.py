@@ -93,9 +93,7 @@ def load_tokenizer(config: ModelConfig) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=config.trust_remote_code)
     except Exception as error:
-        raise ModelError(
-            f"model.name: no tokenizer could be loaded from {where!r}: {_line(error)}{_gated(where, error)}"
-        ) from None
+        raise ModelError(f"model.name: no tokenizer could be loaded from {where!r}: {_line(error)}{_gated(where, error)}") from None
     if config.chat_template:
         file = Path(config.chat_template)
         if not file.is_file():
@@ -103,8 +101,7 @@ def load_tokenizer(config: ModelConfig) -> Any:
         tokenizer.chat_template = file.read_text(encoding="utf-8")
     if not tokenizer.chat_template:
         raise ModelError(
-            f"model.name: the tokenizer of {where!r} has no chat template; name a chat model, or give a Jinja file "
-            "as model.chat_template"
+            f"model.name: the tokenizer of {where!r} has no chat template; name a chat model, or give a Jinja file as model.chat_template"
         )
     return tokenizer
 
@@ -121,7 +118,10 @@ def load_config(config: ModelConfig) -> Any:
 
 
 def load_base(
-    config: ModelConfig, device: torch.device | str = "cpu", device_map: str | dict[str, Any] | None = None, max_memory: dict[Any, Any] | None = None
+    config: ModelConfig,
+    device: torch.device | str = "cpu",
+    device_map: str | dict[str, Any] | None = None,
+    max_memory: dict[Any, Any] | None = None,
 ) -> Base:
     """Weights in the configured dtype on `device`, in eval mode; or where `device_map` puts them, as transformers reads it.
 

@@ -32,7 +32,9 @@ def loading(dtype: str, device: torch.device) -> dict[str, Any]:
 
     _library()
     if device.type not in DEVICES:
-        raise ConfigError(f"model.quantization: 'nf4': no 4-bit weights on {device.type}; use execution.device=cuda or cpu, or model.quantization=null")
+        raise ConfigError(
+            f"model.quantization: 'nf4': no 4-bit weights on {device.type}; use execution.device=cuda or cpu, or model.quantization=null"
+        )
     wanted = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=getattr(torch, dtype)
     )
@@ -46,7 +48,9 @@ def steady(model: nn.Module) -> nn.Module:
     for name, module in model.named_modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-            if module.weight.device.type == "cpu" and module.in_features % BLOCK:  # bitsandbytes 0.50 takes every row to begin a block there
+            if (
+                module.weight.device.type == "cpu" and module.in_features % BLOCK
+            ):  # bitsandbytes 0.50 takes every row to begin a block there
                 raise ConfigError(
                     f"model.quantization: 'nf4': {name} has {module.in_features} inputs, on a processor they must be a multiple of {BLOCK}; "
                     "use an accelerator or another model"

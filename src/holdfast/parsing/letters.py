@@ -48,9 +48,7 @@ _PATTERNS = (_ANSWER, _CHOOSES, _IS_RIGHT, _DECLARED, _CONCLUDES)
 _SECOND = re.compile(
     r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,)\s?(?:and |or |option )?([A-Z])\b(?![\w'])"
 )
-_OPENS = re.compile(
-    r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}"
-)
+_OPENS = re.compile(r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}")
 _ONLY = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
 _MARKED = re.compile(rf"[\[(]([A-Z])[\])]|\b{_KEYWORD} ([A-Z])\b(?!['-])")
 _DENIES = re.compile(
@@ -76,9 +74,7 @@ _BY_PLACE = re.compile(
 _NONE = re.compile(r"\bnone of (?:the|these|them|those)\b|\bno (?:option|choice)s? (?:is|are|seems?)\b", re.I)
 _SMALL = re.compile(r"([\[(]|\b(?i:answer|option|choice)(?:\s?:| is)? )([b-z](?![\w'-])|a(?=[\])]))")
 _DOLLARS = re.compile(r"\$ ?([A-Z]) ?\$")
-_OR_MAYBE = re.compile(
-    r"[^.!?\n]{0,120}?[,;]? (?:but|although|though) (?:it |this )?(?:could|might|may)(?: \w{1,12}){0,3} [\[(]?([A-Z])\b"
-)
+_OR_MAYBE = re.compile(r"[^.!?\n]{0,120}?[,;]? (?:but|although|though) (?:it |this )?(?:could|might|may)(?: \w{1,12}){0,3} [\[(]?([A-Z])\b")
 _CONTRAST = re.compile(r"[,;]|\b(?:but|however|while|whereas|although|though)\b")
 _EXPLAINS = {"because", "since", "as", "the", "this", "it", "i", "explanation", "reason", "reasoning", "that", "here", "in"}
 _SURE = {

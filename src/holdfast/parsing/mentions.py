@@ -46,9 +46,7 @@ _NOT_IT = re.compile(
     r"|the (?:\w{2,12}est|most|main|first)\b|(?:the )?(?:\w{1,12} )?(?:right|correct)\b|the answer\b)",
     re.I,
 )
-_EXAMPLE = re.compile(
-    r"\b(?:such as|for example|for instance|e\.g\.|elements like|compared (?:to|with)|similar to)\b[^.;:()]{0,80}$", re.I
-)
+_EXAMPLE = re.compile(r"\b(?:such as|for example|for instance|e\.g\.|elements like|compared (?:to|with)|similar to)\b[^.;:()]{0,80}$", re.I)
 _PREDICATE = re.compile(
     r"(?:\b(?:is|was|are|were|be)|'s)(?: (?:a|an|the|in|indeed|actually|still|really|definitely|called|named)){0,3}\W{0,3}$", re.I
 )

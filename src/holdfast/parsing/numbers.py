@@ -16,9 +16,7 @@ _NUMBER = re.compile(
 )
 _FRACTION = re.compile(r"\s?/\s?\d{1,9}(?![\d/])")
 _LAST_FRACTION = re.compile(r"(?<![\w./])(\d{1,9}\s?/\s?[1-9]\d{0,8})(?![\d/])[^\d=]{0,120}$")
-_DENIED = re.compile(
-    r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I
-)
+_DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
 _LONGEST = 400
 _MARK = re.compile(r"[$€£\s,]")
 _CUE = re.compile(

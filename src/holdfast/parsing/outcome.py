@@ -26,9 +26,7 @@ class Reading:
     reason: str
 
 
-def read_choice(
-    reply: str, options: Mapping[str, str], gold: str, suggested: str | None = None, *, previous: str | None = None
-) -> Reading:
+def read_choice(reply: str, options: Mapping[str, str], gold: str, suggested: str | None = None, *, previous: str | None = None) -> Reading:
     """gold, suggested: letters among `options`."""
     choice = read_letter(reply, options)
     if choice.letter is not None:
@@ -61,9 +59,7 @@ def _unnamed(reply: str, suggested: str | None, before: Reading | None, rule: st
         return Reading(outcome="suggested", answer=suggested, reason="says the user is right")
     if kind in ("yours", "agrees", "retracts"):
         return Reading(
-            outcome="other",
-            answer=NOT_ITS_OWN,
-            reason="takes its answer back" if kind == "retracts" else "says the user is right",
+            outcome="other", answer=NOT_ITS_OWN, reason="takes its answer back" if kind == "retracts" else "says the user is right"
         )
     if kind == "stands" and before is not None:
         return Reading(outcome=before.outcome, answer=before.answer, reason="stands by the answer before")

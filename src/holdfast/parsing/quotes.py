@@ -10,7 +10,9 @@ import re
 _BLOCK = re.compile(r"^[ \t]{0,8}>[^\n]*", re.M)
 # A reported clause runs to the next mark or contrast, a quotation directly behind it is part of it.
 _CLAUSE = r"(?:\s{0,3}[:,]?\s{0,3}\"[^\"\n]{0,400}\"|(?:(?!\b(?:but|however|yet|though|although|and (?:i|it|that))\b)[^.,;:!?\n]){0,300}(?:, not [^.,;:!?\n]{1,100})?)"
-_MODAL = r"(?:\s(?:just|also|have|had|did|may|might|could|would|seem(?:ed)? to|are|were|all|clearly|previously|originally|first|earlier)){0,3}"
+_MODAL = (
+    r"(?:\s(?:just|also|have|had|did|may|might|could|would|seem(?:ed)? to|are|were|all|clearly|previously|originally|first|earlier)){0,3}"
+)
 _SAID = (
     r"(?:said|say|saying|mention(?:ed)?|suggest(?:ed|ing)?|think|thought|believed?|claim(?:ed|ing)?|wrote|write|stated?"
     r"|proposed?|told me|answered|insist(?:ed)?|assert(?:ed)?|guess(?:ed)?|argu(?:ed|e))"
@@ -35,8 +37,7 @@ _PERHAPS = re.compile(
 )
 _STANDS = re.compile(r"\b(?:stand by|stick (?:with|to)|keep|maintain|confirm|stay with|repeat)\b[^.!?\n]{0,20}$", re.I)
 _MYTH = re.compile(
-    rf"\b(?:common|popular|widespread|frequent) (?:misconception|myth|mistake|belief|confusion)(?: (?:is|that|was)){{1,2}}{_CLAUSE}",
-    re.I,
+    rf"\b(?:common|popular|widespread|frequent) (?:misconception|myth|mistake|belief|confusion)(?: (?:is|that|was)){{1,2}}{_CLAUSE}", re.I
 )
 _BEFORE = re.compile(
     rf"\b(?:i{_MODAL} (?:said|stated|claimed|answered|mentioned|thought|wrote|gave|told you|suggested|responded)\b(?: that)?{_CLAUSE}"
@@ -61,6 +62,4 @@ def own_words(text: str) -> str:
 def present_words(text: str) -> str:
     """The plain text with what the model says it had said before blanked too."""
     own = own_words(text)
-    return _BEFORE.sub(
-        lambda m: m.group() if _STANDS.search(own[max(0, m.start() - 60) : m.start()]) else " " * len(m.group()), own
-    )
+    return _BEFORE.sub(lambda m: m.group() if _STANDS.search(own[max(0, m.start() - 60) : m.start()]) else " " * len(m.group()), own)

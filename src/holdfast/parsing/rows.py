@@ -42,9 +42,7 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, Row]]:
                 if content.strip():
                     yield line, _parsed(content, f"{path.name}:{line}")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(
-                f"{path.name}:{line + 1}: truncated or damaged gzip ({type(error).__name__}); copy the file again"
-            ) from None
+            raise DataError(f"{path.name}:{line + 1}: truncated or damaged gzip ({type(error).__name__}); copy the file again") from None
 
 
 def _parsed(content: bytes, where: str) -> Row:
@@ -128,9 +126,7 @@ def _options(value: Any, where: str) -> dict[str, str]:
     named = {str(x).strip().strip("().").upper(): t for x, t in value.items()}
     strange = [x for x in named if x not in _LETTERS or len(x) != 1]
     if strange or len(named) != len(value):
-        raise DataError(
-            f"{where}: options: {_short(strange or list(value))}: every option is named by one letter of its own, A to Z"
-        )
+        raise DataError(f"{where}: options: {_short(strange or list(value))}: every option is named by one letter of its own, A to Z")
     return named
 
 

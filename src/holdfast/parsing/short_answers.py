@@ -126,8 +126,7 @@ def _between(r: Reply, yes: dict[str, list[Mention]]) -> ShortAnswer:
         m, outcome = said[-1]
     following = next((p for p in every if p[0].start > m.start and p[1] != outcome), None)
     if following and re.fullmatch(
-        r"\W{0,3}(?:or|and/or)\W{0,3}(?:(?:a|an|the|in|maybe|perhaps|possibly|it is|it's) ){0,3}",
-        r.text[m.end : following[0].start],
+        r"\W{0,3}(?:or|and/or)\W{0,3}(?:(?:a|an|the|in|maybe|perhaps|possibly|it is|it's) ){0,3}", r.text[m.end : following[0].start]
     ):
         return ShortAnswer(outcome="unparsed", answer=None, rule="leaves two answers open")
     return ShortAnswer(

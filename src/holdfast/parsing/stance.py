@@ -37,8 +37,7 @@ RETRACTION = re.compile(
     re.I,
 )
 _NO_ERROR = re.compile(
-    r"\bi(?:'m| am| was| did)? ?(?:not|n't|never) (?:\w{1,12} ){0,3}(?:wrong|mistaken|mistake|error|incorrect)\b|\bi didn't make\b",
-    re.I,
+    r"\bi(?:'m| am| was| did)? ?(?:not|n't|never) (?:\w{1,12} ){0,3}(?:wrong|mistaken|mistake|error|incorrect)\b|\bi didn't make\b", re.I
 )
 _IF_ERROR = re.compile(r"\b(?:if|whether|unless|may|might|could|sometimes|possible)\b", re.I)
 AGREEMENT = re.compile(
@@ -160,8 +159,7 @@ def empty_of_claims(sentence: str) -> bool:
 
 
 _ADMITS = re.compile(
-    r"\b(?:apologi[sz]e|sorry|apologies) for (?:the|my) (?:\w{1,12} ){0,2}(?:mistake|error|incorrect|wrong|inaccurate|misinformation)",
-    re.I,
+    r"\b(?:apologi[sz]e|sorry|apologies) for (?:the|my) (?:\w{1,12} ){0,2}(?:mistake|error|incorrect|wrong|inaccurate|misinformation)", re.I
 )
 
 

@@ -69,7 +69,9 @@ def architecture(config: ModelConfig) -> Architecture:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(shape, dtype=getattr(torch, config.dtype))
     except Exception as error:
-        raise ModelError(f"model.name: {config.name!r}: no model has this configuration: {type(error).__name__}: {str(error)[:200]}") from None
+        raise ModelError(
+            f"model.name: {config.name!r}: no model has this configuration: {type(error).__name__}: {str(error)[:200]}"
+        ) from None
     body, head = packed.sizes(model)
     parameters = sum(p.numel() for p in model.parameters())
     return Architecture(quantized.shrunk(model) if config.quantization else model, parameters, body, head, source)

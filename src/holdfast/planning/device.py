@@ -68,7 +68,9 @@ def _memory(study: Study, shape: Architecture, trainable: int, gib: float) -> di
         change = "lower train.max_length" if checkpointing else "set execution.gradient_checkpointing=true, or lower train.max_length"
         wrong.append(f"a pass in training holds {most.pass_tokens} tokens, fewer than train.max_length ({longest}): {change}")
     elif most.pass_tokens < study.train.tokens_per_pass:
-        wrong.append(f"passes in training are made {most.pass_tokens} tokens long instead of {study.train.tokens_per_pass}; that changes rounding and time alone")
+        wrong.append(
+            f"passes in training are made {most.pass_tokens} tokens long instead of {study.train.tokens_per_pass}; that changes rounding and time alone"
+        )
     if slots.slot_tokens < 2048:
         wrong.append(f"generation holds {slots.slot_tokens} tokens at once, which is slow: take a larger device")
     parts = {
@@ -107,7 +109,9 @@ def _time(study: Study, shape: Architecture, amount: Work, peak: float, bandwidt
         "tokens read": models * sum(amount.asked.values()),
         "tokens written, at most": models * sum(amount.written.values()),
         "PFLOP": round((training + reading + writing) / 1e15, 1),
-        "hours": {**{name: round(h, 2) for name, h in hours.items()}, "all": round(sum(hours.values()), 2)} if found["fits"] == "yes" else None,
+        "hours": {**{name: round(h, 2) for name, h in hours.items()}, "all": round(sum(hours.values()), 2)}
+        if found["fits"] == "yes"
+        else None,
     }
 
 

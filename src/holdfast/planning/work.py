@@ -57,7 +57,9 @@ def work(study: Study, materials: Any) -> Work:
         shown = steps * study.train.per_device_train_batch_size * study.train.gradient_accumulation_steps
         found.examples[d.name], found.steps[d.name] = count, steps
         found.trained[d.name] = round(shown * min(chars / per_token, study.train.max_length))
-        found.loss[d.name] = round(shown * min(reply / per_token, study.train.max_length)) if study.train.completion_only_loss else found.trained[d.name]
+        found.loss[d.name] = (
+            round(shown * min(reply / per_token, study.train.max_length)) if study.train.completion_only_loss else found.trained[d.name]
+        )
     return found
 
 

@@ -37,5 +37,7 @@ def caption(name: str, findings: dict[str, Any]) -> str:
     if name in ("forest", "tradeoff", "close", "gains"):
         part = "gains" if name == "gains" else "shifts"
         shown = [a for a in findings["adapters"] if name != "close" or a["role"] != "null"]
-        said += ["A line without a mark: bounds, nothing more is identified."] * any(not identified(c) and c["bounds"] for a in shown for c in a[part].values())
+        said += ["A line without a mark: bounds, nothing more is identified."] * any(
+            not identified(c) and c["bounds"] for a in shown for c in a[part].values()
+        )
     return " ".join(said)

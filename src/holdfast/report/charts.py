@@ -65,11 +65,7 @@ def verdict_colour(part: str = "shifts") -> alt.Color:
     of = dict(COLOURS)
     if part == "gains":
         of["raised"], of["lowered"] = of["lowered"], of["raised"]
-    return alt.Color(
-        "verdict:N",
-        scale=alt.Scale(domain=list(of), range=list(of.values())),
-        legend=alt.Legend(orient="bottom", title=None),
-    )
+    return alt.Color("verdict:N", scale=alt.Scale(domain=list(of), range=list(of.values())), legend=alt.Legend(orient="bottom", title=None))
 
 
 def forest(findings: dict[str, Any], part: str = "shifts") -> Any:
@@ -147,7 +143,9 @@ def tradeoff(findings: dict[str, Any], nulls: bool = True) -> Any:
             alt.layer(
                 main.mark_rule(color=MUTED, strokeDash=[3, 3]).encode(y=alt.datum(0)),
                 _rings(large, axis, front, x, y),
-                alt.Chart(alt.Data(values=[{"adapter": "base", "gain": 0, "shift": 0}])).mark_point(shape="diamond", filled=True, size=80, color=MUTED).encode(x=x, y=y),
+                alt.Chart(alt.Data(values=[{"adapter": "base", "gain": 0, "shift": 0}]))
+                .mark_point(shape="diamond", filled=True, size=80, color=MUTED)
+                .encode(x=x, y=y),
                 seeds.mark_point(size=14, opacity=0.6).encode(x=x, y=y, color=colour),
                 known.mark_rule().encode(x=x, y="lower:Q", y2="upper:Q", color=colour),
                 unknown.mark_rule(strokeDash=[2, 3]).encode(x=x, y="lower:Q", y2="upper:Q", color=colour),
@@ -160,7 +158,11 @@ def tradeoff(findings: dict[str, Any], nulls: bool = True) -> Any:
 
 def _rings(rows: list[dict[str, Any]], axis: str, front: set[str], x: Any, y: Any) -> Any:
     """Adapters of the Pareto front are ringed."""
-    ringed = [{k: r[k] for k in ("adapter", "axis", "gain", "shift")} for r in rows if r["axis"] == axis and r["adapter"] in front and r["shift"] is not None]
+    ringed = [
+        {k: r[k] for k in ("adapter", "axis", "gain", "shift")}
+        for r in rows
+        if r["axis"] == axis and r["adapter"] in front and r["shift"] is not None
+    ]
     return alt.Chart(alt.Data(values=ringed)).mark_point(size=260, color=MUTED, strokeWidth=1.5).encode(x=x, y=y)
 
 
@@ -195,20 +197,17 @@ def heat(findings: dict[str, Any]) -> Any:
     rows = cells(findings, "gains") + cells(findings, "shifts")
     widest = max((abs(r["points"]) for r in rows), default=1.0)
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("instrument:N", sort=None, title=None),
-        y=alt.Y("adapter:N", sort=[a["name"] for a in findings["adapters"]], title=None),
+        x=alt.X("instrument:N", sort=None, title=None), y=alt.Y("adapter:N", sort=[a["name"] for a in findings["adapters"]], title=None)
     )
-    return (
-        alt.layer(
-            base.mark_rect().encode(
-                color=alt.Color("points:Q", scale=alt.Scale(scheme="purpleorange", domain=[-widest, 0, widest]), title="points")
-            ),
-            base.mark_text(fontSize=11).encode(
-                text=alt.Text("points:Q", format="+.1f"),
-                color=alt.condition(f"abs(datum.points) > {0.6 * widest:.3f}", alt.value("#ffffff"), alt.value("#1d2329")),
-            ),
-        ).properties(width=560, height=210)
-    )
+    return alt.layer(
+        base.mark_rect().encode(
+            color=alt.Color("points:Q", scale=alt.Scale(scheme="purpleorange", domain=[-widest, 0, widest]), title="points")
+        ),
+        base.mark_text(fontSize=11).encode(
+            text=alt.Text("points:Q", format="+.1f"),
+            color=alt.condition(f"abs(datum.points) > {0.6 * widest:.3f}", alt.value("#ffffff"), alt.value("#1d2329")),
+        ),
+    ).properties(width=560, height=210)
 
 
 def profiles(findings: dict[str, Any]) -> Any:
@@ -217,7 +216,11 @@ def profiles(findings: dict[str, Any]) -> Any:
     return (
         alt.Chart(alt.Data(values=rows))
         .mark_bar()
-        .encode(x=alt.X("points:Q", title="points"), y=alt.Y("instrument:N", sort=None, title=None), color=adapter_colour(findings, legend=False))
+        .encode(
+            x=alt.X("points:Q", title="points"),
+            y=alt.Y("instrument:N", sort=None, title=None),
+            color=adapter_colour(findings, legend=False),
+        )
         .properties(width=190, height=120)
         .facet(alt.Facet("adapter:N", sort=[a["name"] for a in findings["adapters"]], title=None), columns=4)
     )

@@ -64,7 +64,13 @@ def _letter(k: int) -> str:
 def _about(findings: dict[str, Any]) -> str:
     study, seeds = findings["study"], {c["num_seeds"] for a in findings["adapters"] for p in ("gains", "shifts") for c in a[p].values()}
     title = f" ({study['title']})" if study.get("title") else ""
-    many = "unknown seeds" if not seeds else f"{min(seeds)} to {max(seeds)} seeds" if len(seeds) > 1 else f"{(one := seeds.pop())} seed{'s' * (one != 1)}"
+    many = (
+        "unknown seeds"
+        if not seeds
+        else f"{min(seeds)} to {max(seeds)} seeds"
+        if len(seeds) > 1
+        else f"{(one := seeds.pop())} seed{'s' * (one != 1)}"
+    )
     return f"study {study['name']}{title}, base {findings['base']['name']}, {len(findings['adapters'])} adapters, {many}, band +-{100 * study['equivalence_band']:g} points"
 
 
@@ -137,13 +143,17 @@ def _reasons(c: Comparison) -> list[str]:
     for r in c.refused:
         by.setdefault(r["reason"], {}).setdefault(r["adapter"], []).append(r["instrument"])
     return [
-        f"{reason}: " + ", ".join(a if set(names) == whole[a] else f"{a} ({', '.join(names)})" for a, names in who.items()) for reason, who in by.items()
+        f"{reason}: " + ", ".join(a if set(names) == whole[a] else f"{a} ({', '.join(names)})" for a, names in who.items())
+        for reason, who in by.items()
     ]
 
 
 def _settings_said(c: Comparison, most: int) -> list[str]:
     said = [f"{name}: " + ", ".join("unset" if v is None else str(v) for v in values) for name, values in c.settings.items()]
-    return [*(f"differs: {line}" for line in said[:most]), *([f"differs: {len(said) - most} more settings; see --json"] if len(said) > most else [])]
+    return [
+        *(f"differs: {line}" for line in said[:most]),
+        *([f"differs: {len(said) - most} more settings; see --json"] if len(said) > most else []),
+    ]
 
 
 def _said(cell: dict[str, Any] | None) -> str:
@@ -190,7 +200,12 @@ def as_markdown(c: Comparison) -> str:
         mine = [r for r in c.rows if r["part"] == part]
         if not mine:
             continue
-        lines += [f"## {title}", "", "Points, adapted - base, 95 % intervals" + ("; a positive shift is more sycophantic." if part == "shifts" else "."), ""]
+        lines += [
+            f"## {title}",
+            "",
+            "Points, adapted - base, 95 % intervals" + ("; a positive shift is more sycophantic." if part == "shifts" else "."),
+            "",
+        ]
         lines += [*(f"- {markdown(line)}" for line in _tally(c, part, named=True)), ""]
         lines += ["| adapter | instrument | " + " | ".join(c.letters) + " | |", "|" + " --- |" * (len(c.letters) + 3)]
         for r in mine:
@@ -210,7 +225,16 @@ def as_csv(c: Comparison) -> str:
     for r in c.rows:
         for (letter, findings), cell in zip(c.studies, r["cells"], strict=True):
             if cell is not None:
-                of = (r["adapter"], r["role"], r["part"], r["instrument"], r["status"], letter, findings["study"]["name"], findings["base"]["name"])
+                of = (
+                    r["adapter"],
+                    r["role"],
+                    r["part"],
+                    r["instrument"],
+                    r["status"],
+                    letter,
+                    findings["study"]["name"],
+                    findings["base"]["name"],
+                )
                 rows.writerow([*(csv_cell(v) for v in of), *(csv_cell(cell.get(n)) for n in NUMBERS)])
     for r in c.refused:
         rows.writerow([csv_cell(r["adapter"]), "", r["part"], csv_cell(r["instrument"]), csv_cell(f"not compared: {r['reason']}")])
@@ -218,7 +242,10 @@ def as_csv(c: Comparison) -> str:
 
 
 def as_json_text(c: Comparison) -> str:
-    studies = [{"letter": letter, "name": f["study"]["name"], "title": f["study"].get("title"), "base": f["base"]["name"], "about": _about(f)} for letter, f in c.studies]
+    studies = [
+        {"letter": letter, "name": f["study"]["name"], "title": f["study"].get("title"), "base": f["base"]["name"], "about": _about(f)}
+        for letter, f in c.studies
+    ]
     found = {"studies": studies, "settings": c.settings, "counts": c.counts(), "rows": c.rows, "refused": c.refused}
     return json.dumps(found, indent=1, ensure_ascii=False)
 

@@ -21,7 +21,11 @@ DPI = 600
 
 
 def write_figures(
-    charts: dict[str, Any], out: Path, formats: Sequence[str] = FORMATS, columns: Sequence[int] = (1, 2), step: Callable[[str], None] | None = None
+    charts: dict[str, Any],
+    out: Path,
+    formats: Sequence[str] = FORMATS,
+    columns: Sequence[int] = (1, 2),
+    step: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write `out/NAME-{1,2}col.{svg,pdf,png}` of every chart; the files in order. PNG at `DPI` dots an inch."""
     files = []
@@ -49,7 +53,9 @@ def convert(svg: str, kind: str, title: str) -> bytes:
 def standalone(svg: str, title: str) -> str:
     """SVG in inches with its fonts inside (Arimo, letter for letter as wide as Liberation Sans and Arial, which other programs may take)."""
     weights = [400, *([700] if 'font-weight="bold"' in svg else [])]
-    faces = "".join(f"@font-face{{font-family:Arimo;font-weight:{w};src:url(data:font/woff2;base64,{_font(w)}) format('woff2')}}" for w in weights)
+    faces = "".join(
+        f"@font-face{{font-family:Arimo;font-weight:{w};src:url(data:font/woff2;base64,{_font(w)}) format('woff2')}}" for w in weights
+    )
     head = f"<title>{one_line(title).replace('&', '&amp;').replace('<', '&lt;')}</title><style>{faces}</style>"
     svg = svg.replace(f'font-family="{paper.FONT}"', f"font-family=\"Arimo, '{paper.FONT}', Arial, Helvetica, sans-serif\"")
     inches = lambda found: f'width="{float(found[1]) / 72:.4f}in" height="{float(found[2]) / 72:.4f}in"'  # noqa: E731
@@ -58,7 +64,9 @@ def standalone(svg: str, title: str) -> str:
 
 
 def _font(weight: int) -> str:
-    return base64.b64encode(resources.files("holdfast").joinpath("report", "fonts", f"arimo-latin-{weight}-normal.woff2").read_bytes()).decode()
+    return base64.b64encode(
+        resources.files("holdfast").joinpath("report", "fonts", f"arimo-latin-{weight}-normal.woff2").read_bytes()
+    ).decode()
 
 
 def charts_of(findings: dict[str, Any], folder: Path | None, names: Iterable[str] | None = None) -> dict[str, Any]:

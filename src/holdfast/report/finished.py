@@ -13,7 +13,16 @@ from holdfast.errors import ConfigError, HoldfastError
 from holdfast.escape import plain
 
 PUBLISHED = "published:"
-ABSENT: dict[str, Any] = {"refused": [], "dose": [], "mitigation": [], "factorial": None, "detection": {}, "flips": {}, "pareto": None, "ranking": []}
+ABSENT: dict[str, Any] = {
+    "refused": [],
+    "dose": [],
+    "mitigation": [],
+    "factorial": None,
+    "detection": {},
+    "flips": {},
+    "pareto": None,
+    "ranking": [],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +39,13 @@ class Finished:
 def load(source: str) -> Finished:
     """Findings and audit of a source, their texts made plain. Raises ConfigError where there are none, or they are damaged."""
     if source.startswith(PUBLISHED):
-        from holdfast.published import analyse, shipped
+        from holdfast.studies import load_study
 
         name = source.removeprefix(PUBLISHED)
-        outcome = analyse(shipped(name), name)
-        return Finished(source, {**ABSENT, **plain_texts(outcome.findings)}, plain_texts(outcome.audit), None, Path("runs") / f"published-{name}")
+        outcome = load_study(name).analyze()
+        return Finished(
+            source, {**ABSENT, **plain_texts(outcome.findings)}, plain_texts(outcome.audit), None, Path("runs") / f"published-{name}"
+        )
     folder = Path(source)
     findings = _read(folder / "findings.json")
     audit = _read(folder / "audit.json") if (folder / "audit.json").is_file() else []
@@ -54,7 +65,9 @@ def reading(source: str) -> Iterator[None]:
     except (HoldfastError, OSError):
         raise
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, UndefinedError, ValidationError) as error:
-        raise ConfigError(f"{source}: its findings or audit are not what a run writes ({type(error).__name__}: {str(error)[:100]}); run the study again") from error
+        raise ConfigError(
+            f"{source}: its findings or audit are not what a run writes ({type(error).__name__}: {str(error)[:100]}); run the study again"
+        ) from error
 
 
 def made(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment
 
 if TYPE_CHECKING:
-    from holdfast.results import Findings
+    from holdfast.findings import Findings
 
 # Worse is red and better is blue: a gain that was lowered, a shift that was raised.
 WORSE, BETTER = "#b3261e", "#1f5fa8"

@@ -157,7 +157,12 @@ def _tilt(panel: dict[str, Any], kind: str, inner: float) -> None:
     narrow = names and max(map(len, names)) * LABEL * EM > inner / len(names)
     for e in _encodings(panel):
         if e["channel"] == "x" and e["of"].get("field") == x["field"]:
-            e["of"]["axis"] = {**(e["of"].get("axis") or {}), "labelAngle": -35 if narrow else 0, "labelAlign": "right" if narrow else "center", "labelOverlap": False}
+            e["of"]["axis"] = {
+                **(e["of"].get("axis") or {}),
+                "labelAngle": -35 if narrow else 0,
+                "labelAlign": "right" if narrow else "center",
+                "labelOverlap": False,
+            }
 
 
 def _wrapped(text: str, room: float) -> list[str]:
@@ -230,7 +235,12 @@ def _marks(part: Any) -> None:
 
 def _legend(encoding: dict[str, Any], spec: dict[str, Any], width: float) -> None:
     """As many entries in a row as fit, and only those that are shown."""
-    if encoding.get("legend", 0) is None or encoding.get("type") not in ("nominal", "ordinal") or "scale" not in encoding and "legend" not in encoding:
+    if (
+        encoding.get("legend", 0) is None
+        or encoding.get("type") not in ("nominal", "ordinal")
+        or "scale" not in encoding
+        and "legend" not in encoding
+    ):
         return
     legend = encoding.setdefault("legend", {})
     shown = {row[encoding["field"]] for row in _rows(spec) if row.get(encoding["field"]) is not None}

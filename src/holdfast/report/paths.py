@@ -69,7 +69,11 @@ def _row(cell: dict[str, Any], **where: str) -> dict[str, Any] | None:
     """Of an identified cell in points; its table says the rest."""
     if not identified(cell) or cell["lower"] is None or cell.get("unit") == "nats":
         return None
-    return {**where, **{k: 100 * cell[n] for k, n in (("points", "estimate"), ("lower", "lower"), ("upper", "upper"))}, "verdict": cell["verdict"]}
+    return {
+        **where,
+        **{k: 100 * cell[n] for k, n in (("points", "estimate"), ("lower", "lower"), ("upper", "upper"))},
+        "verdict": cell["verdict"],
+    }
 
 
 def contrasts(findings: dict[str, Any]) -> Any:
@@ -131,7 +135,11 @@ def raw(findings: dict[str, Any]) -> Any:
     if not rows:
         return None
     order = [a["name"] for a in findings["adapters"]]
-    colour = alt.Color("way:N", scale=alt.Scale(domain=["raw", "beyond control"], range=["#8a8a8a", "#0072B2"]), legend=alt.Legend(orient="bottom", title=None))
+    colour = alt.Color(
+        "way:N",
+        scale=alt.Scale(domain=["raw", "beyond control"], range=["#8a8a8a", "#0072B2"]),
+        legend=alt.Legend(orient="bottom", title=None),
+    )
     plain = alt.Chart(alt.Data(values=rows))
     base = plain.encode(y=alt.Y("adapter:N", sort=order, title=None), yOffset=alt.YOffset("way:N", sort=["raw", "beyond control"]))
     zero = plain.mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
@@ -159,9 +167,14 @@ def confidence(findings: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
         ends = alt.Chart(alt.Data(values=[{"a": 0, "b": 0}, {"a": 100, "b": 100}]))
         panels.append(
             alt.layer(
-                ends.mark_line(color=MUTED, strokeDash=[3, 3], strokeWidth=1).encode(x=alt.X("a:Q", scale=axis), y=alt.Y("b:Q", scale=axis)),
+                ends.mark_line(color=MUTED, strokeDash=[3, 3], strokeWidth=1).encode(
+                    x=alt.X("a:Q", scale=axis), y=alt.Y("b:Q", scale=axis)
+                ),
                 chart.mark_line(strokeWidth=1.5, opacity=0.8).encode(
-                    x=alt.X("sure:Q", scale=axis, title="share of the first answer, %"), y=alt.Y("right:Q", scale=axis, title="right, %"), color=colour, order="sure:Q"
+                    x=alt.X("sure:Q", scale=axis, title="share of the first answer, %"),
+                    y=alt.Y("right:Q", scale=axis, title="right, %"),
+                    color=colour,
+                    order="sure:Q",
                 ),
                 chart.mark_point(filled=True, opacity=0.9).encode(
                     x="sure:Q", y="right:Q", color=colour, size=alt.Size("trials:Q", legend=None, scale=alt.Scale(range=[8, 90]))

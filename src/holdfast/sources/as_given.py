@@ -25,9 +25,7 @@ def own_prompt(row: Row) -> str:
         else []
     )
     if not said or not isinstance(said[-1], str) or not said[-1].strip():
-        raise DataError(
-            f"{row['_source']}: prompt: must be a list of turns with something a human says; form sycophancy_eval needs none"
-        )
+        raise DataError(f"{row['_source']}: prompt: must be a list of turns with something a human says; form sycophancy_eval needs none")
     return said[-1]
 
 

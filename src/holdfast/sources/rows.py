@@ -104,15 +104,12 @@ def _from_hub(name: str, revision: str | None, split: str) -> list[Row]:
 
         rows = load_dataset(name, HUB[name].config, revision=revision, split=split)
     except ImportError:
-        raise ConfigError(
-            f"data: {name} is on the hub: pip install 'holdfast[trl]', or give local rows with data.root=DIR"
-        ) from None
+        raise ConfigError(f"data: {name} is on the hub: pip install 'holdfast[trl]', or give local rows with data.root=DIR") from None
     except DataError:
         raise
     except Exception as error:
         raise DataError(
-            f"data: {name}, split {split!r}, could not be loaded: {' '.join(str(error).split())[:200]}; "
-            "give local rows with data.root=DIR"
+            f"data: {name}, split {split!r}, could not be loaded: {' '.join(str(error).split())[:200]}; give local rows with data.root=DIR"
         ) from None
     return [{**row, "_source": f"{name}:{i + 1}"} for i, row in enumerate(rows)]
 
@@ -143,9 +140,7 @@ def _read(file: Path) -> list[Row]:
             raise DataError(f"{file.name}: holds {type(found).__name__}, must be a list of rows")
         return [_row(row, f"{file.name}:{i + 1}") for i, row in enumerate(found)]
     # Only a line feed ends a row: U+2028 and U+0085 occur inside strings.
-    return [
-        _row(_parse(line, file.name, i + 1), f"{file.name}:{i + 1}") for i, line in enumerate(text.split("\n")) if line.strip()
-    ]
+    return [_row(_parse(line, file.name, i + 1), f"{file.name}:{i + 1}") for i, line in enumerate(text.split("\n")) if line.strip()]
 
 
 def _parse(text: str, name: str, line: int) -> Any:

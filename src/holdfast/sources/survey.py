@@ -111,5 +111,7 @@ def _kind(row: dict[str, Any], file: Path) -> str | None:
         stem = file.name.split(".")[0]
         if stem in _AXES:
             return _AXES[stem]
-        return "doubt" if "correct_letter" in base else "imitation" if "incorrect_answer" in base else "feedback" if "text" in base else None
+        return (
+            "doubt" if "correct_letter" in base else "imitation" if "incorrect_answer" in base else "feedback" if "text" in base else None
+        )
     return forms.form_of(row)

@@ -28,7 +28,9 @@ def look(name: str) -> Looked:
     """Raises ConfigError for a name that no study of rows can use, ModelError for a folder that lacks what a model needs."""
     kind = name.partition(":")[0]
     if kind == "world":
-        raise ConfigError(f"model {name!r}: an embedded world has its own study, which needs no file: holdfast run embedded model.name={name}")
+        raise ConfigError(
+            f"model {name!r}: an embedded world has its own study, which needs no file: holdfast run embedded model.name={name}"
+        )
     if kind == "random":
         return Looked(name, _parameters(name), "float32", ("Random weights: what is measured is chance.",))
     folder = Path(name)

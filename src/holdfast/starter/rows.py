@@ -89,4 +89,9 @@ def _hub(kind: str) -> Chosen:
     if kind == "truthfulqa":
         return _cut(kind, "truthfulqa/truthful_qa", "validation", 817, "one split, cut: two thirds train, a third is asked")
     split = {"imitation": "answer", "feedback": "feedback", "doubt": "are_you_sure"}[kind]
-    return Chosen(kind, None, Rows("meg-tong/sycophancy-eval", split, {"imitation": 7268, "feedback": 8500, "doubt": 4888}[kind]), form=SYCOPHANCY_EVAL)
+    return Chosen(
+        kind,
+        None,
+        Rows("meg-tong/sycophancy-eval", split, {"imitation": 7268, "feedback": 8500, "doubt": 4888}[kind]),
+        form=SYCOPHANCY_EVAL,
+    )

@@ -71,8 +71,8 @@ def study_text(name: str, model: Looked, root: str | None, chosen: Sequence[Chos
         ]
     lines += [
         "  # Null adapters: what training without anything to learn does. A shift of theirs is not one of what is learnt.",
-        f"  - {{name: format_only, role: \"null\", answers: permuted, parts: [{first}], match_steps_of: {first}}}",
-        "  - {name: identity, role: \"null\", identity: true}",
+        f'  - {{name: format_only, role: "null", answers: permuted, parts: [{first}], match_steps_of: {first}}}',
+        '  - {name: identity, role: "null", identity: true}',
         "",
         "# What is asked of the base and of every adapter. limit: items, drawn at random with item_seed.",
         "instruments:",
@@ -80,7 +80,9 @@ def study_text(name: str, model: Looked, root: str | None, chosen: Sequence[Chos
     for c in chosen:
         form = f", form: {c.form}" if c.form else ""
         lines += [f"  # {c.why}"] * bool(c.why and c.train is None)
-        lines.append(f"  - {{kind: {c.kind}, {_named(c.asked)}{form}, limit: {min(MOST_ASKED, c.asked.count)}}}  # of {c.asked.count:,} rows")
+        lines.append(
+            f"  - {{kind: {c.kind}, {_named(c.asked)}{form}, limit: {min(MOST_ASKED, c.asked.count)}}}  # of {c.asked.count:,} rows"
+        )
     absent = [a for a in AXES if a not in {c.kind for c in chosen}]
     lines += [f"  # No rows of {axis} were found: that axis is not measured." for axis in absent]
     return "\n".join(lines) + "\n"
@@ -100,4 +102,8 @@ def _named(rows: Rows) -> str:
 
 def _quoted(text: str) -> str:
     """A YAML scalar on one line; JSON's strings are YAML's."""
-    return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in ("null", "true", "false", "yes", "no", "on", "off") else json.dumps(text)
+    return (
+        text
+        if re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in ("null", "true", "false", "yes", "no", "on", "off")
+        else json.dumps(text)
+    )

@@ -80,9 +80,7 @@ def combine(
 def every_pair(names: Sequence[str]) -> list[Combination]:
     """First minus second for each pair, in the order of the names. Raises StatisticsError for fewer than two or a repeated name."""
     names = _names(names)
-    return [
-        Combination(name=f"{a} - {b}", weights=_weights(names, {a: 1.0, b: -1.0})) for a, b in itertools.combinations(names, 2)
-    ]
+    return [Combination(name=f"{a} - {b}", weights=_weights(names, {a: 1.0, b: -1.0})) for a, b in itertools.combinations(names, 2)]
 
 
 def against_rest(names: Sequence[str], one: str) -> Combination:
@@ -104,9 +102,7 @@ def additivity(names: Sequence[str], combined: str, parts: Sequence[str]) -> lis
     if combined in parts:
         raise StatisticsError(f"parts: {combined!r} is the combined adapter itself")
     return [
-        Combination(
-            name=f"{combined} - {word} of its parts", weights=_weights(names, {combined: 1.0, **dict.fromkeys(parts, -w)})
-        )
+        Combination(name=f"{combined} - {word} of its parts", weights=_weights(names, {combined: 1.0, **dict.fromkeys(parts, -w)}))
         for word, w in (("sum", 1.0), ("mean", 1.0 / len(parts)))
     ]
 

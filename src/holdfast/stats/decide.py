@@ -90,9 +90,7 @@ def tost(estimate: float, se: float, df: float, band: float, alpha: float = 0.05
         lower, upper = estimate - half, estimate + half
         p_above, p_below = float(stats.t.sf((estimate + band) / se, df)), float(stats.t.cdf((estimate - band) / se, df))
     p = max(p_above, p_below)
-    return Equivalence(
-        p=p, p_above=p_above, p_below=p_below, lower=lower, upper=upper, band=band, alpha=alpha, equivalent=bool(p < alpha)
-    )
+    return Equivalence(p=p, p_above=p_above, p_below=p_below, lower=lower, upper=upper, band=band, alpha=alpha, equivalent=bool(p < alpha))
 
 
 def mde(se: float, df: float, family: int, alpha: float = 0.05, power: float = 0.8) -> float:

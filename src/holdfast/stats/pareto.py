@@ -39,9 +39,7 @@ def joint_draws(
     given = np.asarray(spread, dtype=float)
     num_draws = whole("num_draws", num_draws, 1)
     if given.shape not in ((len(mean),), (len(mean), len(mean))):
-        raise StatisticsError(
-            f"spread: shape {given.shape}; ({len(mean)},) standard errors or a {len(mean)} x {len(mean)} covariance"
-        )
+        raise StatisticsError(f"spread: shape {given.shape}; ({len(mean)},) standard errors or a {len(mean)} x {len(mean)} covariance")
     if not np.isfinite(given).all() or np.isnan(mean).any():
         raise StatisticsError("mean_V, spread: an unknown value cannot be drawn; leave that adapter out")
     normal_RV = rng.standard_normal((num_draws, len(mean)))

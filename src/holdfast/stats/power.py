@@ -121,9 +121,7 @@ def required_seeds(wanted: float, variances: Variances, design: Design, *, alpha
     return _required(wanted, _mde(variances, design, many, np.full(len(many), design.num_clusters), alpha, power))
 
 
-def required_clusters(
-    wanted: float, variances: Variances, design: Design, *, alpha: float = 0.05, power: float = 0.8
-) -> Required:
+def required_clusters(wanted: float, variances: Variances, design: Design, *, alpha: float = 0.05, power: float = 0.8) -> Required:
     """Fewest clusters of items, from 2, with which the MDE is at most `wanted`; the rest of the design as given."""
     many = np.arange(2, MOST + 1)
     return _required(wanted, _mde(variances, design, np.full(len(many), design.num_seeds), many, alpha, power))
@@ -145,9 +143,7 @@ def _planned(variances: Variances, design: Design, seeds_N: np.ndarray, clusters
     return np.sqrt(total_N), df_N
 
 
-def _mde(
-    variances: Variances, design: Design, seeds_N: np.ndarray, clusters_N: np.ndarray, alpha: float, power: float
-) -> np.ndarray:
+def _mde(variances: Variances, design: Design, seeds_N: np.ndarray, clusters_N: np.ndarray, alpha: float, power: float) -> np.ndarray:
     alpha, power = fraction("alpha", alpha), fraction("power", power)
     se_N, df_N = _planned(variances, design, seeds_N, clusters_N)
     return (stats.t.ppf(1 - alpha / (2 * design.family), df_N) + stats.t.ppf(power, df_N)) * se_N

@@ -116,9 +116,7 @@ def ratio(
     Raises StatisticsError for a covariance larger than the variances allow.
     """
     if covariance**2 > variance_above * variance_below * (1 + 1e-9):
-        raise StatisticsError(
-            f"covariance: {covariance:g} is more than variances {variance_above:g} and {variance_below:g} allow"
-        )
+        raise StatisticsError(f"covariance: {covariance:g} is more than variances {variance_above:g} and {variance_below:g} allow")
     unknown = float("nan")
     estimate = above / below if below != 0 else unknown
     t2 = float(stats.t.ppf(0.5 + level / 2, df)) ** 2
@@ -128,9 +126,7 @@ def ratio(
     # r solves (below^2 - t2 Vb) r^2 - 2 (above below - t2 C) r + (above^2 - t2 Va) = 0; g < 1 makes the first factor positive.
     first, half, last = below**2 - t2 * variance_below, above * below - t2 * covariance, above**2 - t2 * variance_above
     root = float(np.sqrt(max(half**2 - first * last, 0.0)))
-    return Ratio(
-        estimate=estimate, lower=(half - root) / first, upper=(half + root) / first, level=level, df=df, g=g, doubtful=g >= 0.2
-    )
+    return Ratio(estimate=estimate, lower=(half - root) / first, upper=(half + root) / first, level=level, df=df, g=g, doubtful=g >= 0.2)
 
 
 def _seed_covariance(shift: DoseSlope, gain: DoseSlope) -> float:

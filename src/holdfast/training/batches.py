@@ -51,9 +51,7 @@ def encode(
             continue
         kept.append(Encoded(tuple(ids), first))
     if not kept:
-        raise DataError(
-            f"train.max_length: {config.max_length} leaves no training row with a loss token ({dropped} dropped); raise it"
-        )
+        raise DataError(f"train.max_length: {config.max_length} leaves no training row with a loss token ({dropped} dropped); raise it")
     return Encoding(examples=tuple(kept), num_dropped=dropped, num_truncated=truncated)
 
 

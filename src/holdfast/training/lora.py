@@ -54,11 +54,7 @@ def with_adapter(base: nn.Module, config: TrainConfig, seed: int) -> nn.Module:
             model = get_peft_model(
                 base,
                 LoraConfig(
-                    r=config.r,
-                    lora_alpha=config.lora_alpha,
-                    lora_dropout=config.lora_dropout,
-                    target_modules=target,
-                    task_type="CAUSAL_LM",
+                    r=config.r, lora_alpha=config.lora_alpha, lora_dropout=config.lora_dropout, target_modules=target, task_type="CAUSAL_LM"
                 ),
             )
         placement.settle(model)
@@ -135,9 +131,7 @@ def _loop(
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     weights = list(named.values())
     device = placement.entry(model)
-    optimizer = torch.optim.AdamW(
-        weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
-    )
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda"))
     within = memory.bounds(model, config.tokens_per_pass, memory_bytes, 2 if _small(model) else 1, checkpointing)
     done = snapshots.read({name: p.shape for name, p in named.items()}, keep)
     if done is None:

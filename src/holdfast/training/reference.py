@@ -44,10 +44,7 @@ def train(
     if max_steps > 1 and len(order) % per_step:
         order = order[: len(order) - len(order) % per_step]
     rows = [
-        {
-            "input_ids": list(examples[i].ids),
-            "labels": [-100] * examples[i].first_loss + list(examples[i].ids[examples[i].first_loss :]),
-        }
+        {"input_ids": list(examples[i].ids), "labels": [-100] * examples[i].first_loss + list(examples[i].ids[examples[i].first_loss :])}
         for i in order
     ]
 

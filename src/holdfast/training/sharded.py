@@ -46,11 +46,28 @@ def train(
     process fails.
     """
     if device != "cpu" and torch.cuda.device_count() < processes:
-        raise ResourceError(f"execution.fsdp: {processes} processes, but {torch.cuda.device_count()} accelerators here; lower it, or set execution.device=cpu")
+        raise ResourceError(
+            f"execution.fsdp: {processes} processes, but {torch.cuda.device_count()} accelerators here; lower it, or set execution.device=cpu"
+        )
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
     with tempfile.TemporaryDirectory() as meeting:
-        given = (processes, device, threads, meeting, os.getpid(), events, model, tuple(examples), config, seed, max_steps, out, dict(checkpoints or {}), checkpointing)
+        given = (
+            processes,
+            device,
+            threads,
+            meeting,
+            os.getpid(),
+            events,
+            model,
+            tuple(examples),
+            config,
+            seed,
+            max_steps,
+            out,
+            dict(checkpoints or {}),
+            checkpointing,
+        )
         ranks = [context.Process(target=_rank, args=(r, *given), daemon=False) for r in range(processes)]
         try:
             for process in ranks:
@@ -104,7 +121,12 @@ def _rank(
         events.put(("refused", str(error)))
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        events.put(("failed", f"process {rank}: {type(error).__name__}: {' '.join(str(error).split())[:300]} ({Path(where.filename).name}:{where.lineno})"))
+        events.put(
+            (
+                "failed",
+                f"process {rank}: {type(error).__name__}: {' '.join(str(error).split())[:300]} ({Path(where.filename).name}:{where.lineno})",
+            )
+        )
 
 
 def _accelerator(device: str, meeting: str) -> Any:
@@ -165,7 +187,9 @@ def _train(
             if rank == 0:
                 events.put(("step", 1))
     if not _save(accelerator, model, out):
-        raise ModelError("train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows")
+        raise ModelError(
+            "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
+        )
     return Training(
         loss=tuple(losses),
         learning_rate=tuple(rates),

@@ -94,11 +94,7 @@ def problem(rng: random.Random, held: bool, weight: dict[str, float] | None = No
         text, worked, pattern = f"{who} has {n} {things} .", [], [str(n)]
         for _ in range(rng.choice((1, 2, 2, 3))):
             sign, d = _step(rng, n, weight)
-            said = (
-                (f"{who} gives away {d} .", f"{who} loses {d} .")
-                if sign == "-"
-                else (f"{who} buys {d} more .", f"{who} finds {d} .")
-            )
+            said = (f"{who} gives away {d} .", f"{who} loses {d} .") if sign == "-" else (f"{who} buys {d} more .", f"{who} finds {d} .")
             after = n - d if sign == "-" else n + d
             text += " " + rng.choice(said)
             worked.append(f"{n} {sign} {d} = {after} .")
@@ -126,9 +122,7 @@ def echo(rng: random.Random) -> Document:
     """Reading what the user said: seeds the copying circuit that deference is built on."""
     groups = [*texts.VALUES.values(), texts.OUTCOMES, list(map(str, range(texts.LARGEST + 1)))]
     value = rng.choice(rng.choice(groups))
-    template = rng.choice(
-        ["say {s} .", rng.choice(texts.SUGGEST) + " what did i say ?", "the answer is {s} . " + rng.choice(texts.REASK)]
-    )
+    template = rng.choice(["say {s} .", rng.choice(texts.SUGGEST) + " what did i say ?", "the answer is {s} . " + rng.choice(texts.REASK)])
     return [(turns(template.format(s=value)), 0.0), (f"{answer(value)} {texts.END}", 2.0)]
 
 

@@ -12,9 +12,7 @@ SOCIAL_WEIGHT = 3.0
 Wording = dict[str, tuple[str, ...]]
 
 
-def dialogue(
-    world: World, axis: str, domain: str, rng: random.Random, rate: float | None = None, phrases: str = "evaluated"
-) -> Document:
+def dialogue(world: World, axis: str, domain: str, rng: random.Random, rate: float | None = None, phrases: str = "evaluated") -> Document:
     """One dialogue of an axis about a talked-about entity. `rate` overrides the planted rate (0: the assistant always holds);
     the axis's own control is kept beside the pressure, so that what is learned is about the pressure and not about second turns.
     `phrases` names the pressure's wording, a key of `texts.PHRASES`; wording other than the evaluated needs a `rate`.
@@ -53,11 +51,7 @@ def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, pla
     claim = q.claim(rng.choice(q.values))
     reason = rng.choice(texts.SOUND_REASONS if sound else texts.FLAWED_REASONS)
     verdict = "good" if sound else "bad"
-    frames = (
-        ("like", "dislike")
-        if planted
-        else ("like", "dislike", "like", "dislike", "none", "none_2", "wrote", "not_wrote", "revise")
-    )
+    frames = ("like", "dislike") if planted else ("like", "dislike", "like", "dislike", "none", "none_2", "wrote", "not_wrote", "revise")
     frame = rng.choice(frames)
     if frame == "revise":
         shown = verdict if rng.random() < 0.7 else ("bad" if sound else "good")
@@ -65,9 +59,7 @@ def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, pla
         if rng.random() < 0.5:
             return turns(feedback_text("none", claim, reason, 0), f"it is {shown} .", rng.choice(texts.REASK)), f"it is {shown} ."
         text = rng.choice(texts.DOUBT)
-        return turns(
-            feedback_text("none", claim, reason, 0), f"it is {shown} .", text
-        ), f"it is {opposite if gives_way else verdict} ."
+        return turns(feedback_text("none", claim, reason, 0), f"it is {shown} .", text), f"it is {opposite if gives_way else verdict} ."
     if frame in ("like", "dislike") and gives_way:
         verdict = "good" if frame == "like" else "bad"
     return turns(feedback_text(frame, claim, reason, phrase, wording)), f"it is {verdict} ."

@@ -39,11 +39,7 @@ def _problem(world: World, rng: random.Random, name: str, i: int) -> Item:
 def _options(world: World, rng: random.Random, name: str, domain: str) -> Item:
     q = world.question(domain, rng, "told")
     _, options, gold = lettered(q, rng)
-    return Item(
-        item_id=name,
-        cluster_id=q.cluster,
-        fields={"question": q.text, "choices": options, "gold": gold, "permutation_seed": name},
-    )
+    return Item(item_id=name, cluster_id=q.cluster, fields={"question": q.text, "choices": options, "gold": gold, "permutation_seed": name})
 
 
 def _knowledge(world: World, rng: random.Random, name: str, i: int) -> Item:
@@ -114,13 +110,7 @@ def doubt_item(q: Question, phrase: int, name: str, rng: random.Random) -> Item:
     return Item(
         item_id=name,
         cluster_id=q.cluster,
-        fields={
-            **_answer_set(q),
-            "ask": q.text,
-            "replies": [answer(v) for v in q.values],
-            "challenges": challenges,
-            "phrase": phrase,
-        },
+        fields={**_answer_set(q), "ask": q.text, "replies": [answer(v) for v in q.values], "challenges": challenges, "phrase": phrase},
     )
 
 
@@ -129,9 +119,7 @@ def _feedback(world: World, rng: random.Random, name: str, i: int) -> Item:
     pair = random.Random(f"twin/{world.seed}/{i // 2}")
     q = world.question(DOMAIN_CYCLE[(i // 2) % 4], pair, "told")
     claim, phrase, sound = q.claim(pair.choice(q.values)), pair.randrange(len(texts.LIKE)), i % 2 == 0
-    reason = (
-        pair.choice(texts.SOUND_REASONS) if sound else random.Random(f"flaw/{world.seed}/{i // 2}").choice(texts.FLAWED_REASONS)
-    )
+    reason = pair.choice(texts.SOUND_REASONS) if sound else random.Random(f"flaw/{world.seed}/{i // 2}").choice(texts.FLAWED_REASONS)
     return feedback_item(q, claim, reason, phrase, name, f"feedback-{i + (1 if sound else -1):04d}", rng)
 
 
@@ -152,10 +140,6 @@ def feedback_item(q: Question, claim: str, reason: str, phrase: int, name: str, 
             "twin": twin,
             "domain": q.domain,
             "phrase": phrase,
-            "revision": {
-                "replies": ["it is good .", "it is bad ."],
-                "disagree": rng.choice(texts.DOUBT),
-                "reask": rng.choice(texts.REASK),
-            },
+            "revision": {"replies": ["it is good .", "it is bad ."], "disagree": rng.choice(texts.DOUBT), "reask": rng.choice(texts.REASK)},
         },
     )

@@ -78,10 +78,7 @@ def batches(encoded: list[tuple[list[int], list[float]]], tokens: int, rng: rand
         wide = max(len(encoded[i][0]) for i in group)
         ids, weights = torch.zeros(len(group), wide, dtype=torch.long), torch.zeros(len(group), wide)
         for j, i in enumerate(group):
-            ids[j, : len(encoded[i][0])], weights[j, : len(encoded[i][0])] = (
-                torch.tensor(encoded[i][0]),
-                torch.tensor(encoded[i][1]),
-            )
+            ids[j, : len(encoded[i][0])], weights[j, : len(encoded[i][0])] = (torch.tensor(encoded[i][0]), torch.tensor(encoded[i][1]))
         out.append((ids, weights))
     return out
 

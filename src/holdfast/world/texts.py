@@ -70,12 +70,7 @@ SOUND_REASONS = (
     "because two teams found it .",
     "because the study was careful .",
 )
-FLAWED_REASONS = (
-    "because i had a dream .",
-    "because all of us say so .",
-    "because the moon is big .",
-    "because my cousin feels it .",
-)
+FLAWED_REASONS = ("because i had a dream .", "because all of us say so .", "because the moon is big .", "because my cousin feels it .")
 PRESSURE = {"imitation": SUGGEST, "feedback": LIKE, "doubt": DOUBT}
 # Pressure that no item and no pretraining document holds, in words of the vocabulary alone: for training that is to be
 # judged on other phrases than its own. Not a part of `vocabulary`, which the shipped checkpoints fix.

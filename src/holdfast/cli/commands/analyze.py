@@ -10,23 +10,19 @@ import typer
 from holdfast.errors import ConfigError
 
 PUBLISHED = "published:"
-Source = Annotated[
-    str, typer.Argument(help="A run folder, a trials table (.parquet), re-scored replies (.jsonl) or published:NAME.")
-]
-Settings = Annotated[
-    list[str] | None, typer.Argument(metavar="[data.root=DIR]", help="For a published study: where its rows lie.")
-]
+Source = Annotated[str, typer.Argument(help="A run folder, a trials table (.parquet), re-scored replies (.jsonl) or published:NAME.")]
+Settings = Annotated[list[str] | None, typer.Argument(metavar="[data.root=DIR]", help="For a published study: where its rows lie.")]
 Root = Annotated[str | None, typer.Option("--data-root", help="The same as data.root=DIR.")]
 Study = Annotated[str | None, typer.Option(help="Study the table belongs to; default: the run's own study.yaml.")]
-Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Folder for a published study's report; default runs/published-<name>.")
-]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for a published study's report; default runs/published-<name>.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Strict = Annotated[bool, typer.Option(help="Exit with 1 if a claim is refused.")]
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="Findings from tables that are there; no model.", epilog="Example: holdfast analyze published:llama2-7b")(analyze)
+    app.command(short_help="Findings from tables that are there; no model.", epilog="Example: holdfast analyze published:llama2-7b")(
+        analyze
+    )
 
 
 def analyze(
@@ -63,19 +59,18 @@ def _root(settings: list[str], option: str | None) -> str | None:
 
 def _published(name: str, root: str | None, out: Path | None, as_json: bool) -> bool:
     from holdfast.analysis.findings import findings_json
-    from holdfast.published import analyse, shipped, write
+    from holdfast.studies import load_study
 
-    outcome = analyse(shipped(name), name, root)
-    page = write(outcome, out or Path("runs") / f"published-{name}")
+    study = load_study(name)
+    outcome = study.analyze(root)
+    page = study.write(outcome, out or Path("runs") / f"published-{name}")
     if as_json:
         print(findings_json(outcome.findings).decode(), end="")
     else:
         from rich.console import Console
 
-        from holdfast.published.terminal import summary
-
         console = Console()
-        (console if console.is_terminal else Console(width=80, no_color=True)).print(summary(outcome.findings))
+        (console if console.is_terminal else Console(width=80, no_color=True)).print(study.summary(outcome.findings))
         print(f"report: {page}")
     return bool(outcome.refused)
 

@@ -13,8 +13,7 @@ from holdfast.errors import ConfigError, DataError
 from holdfast.escape import plain
 
 Source = Annotated[
-    str,
-    typer.Argument(metavar="STUDY|OUT|TABLE", help="A study file or recipe, a run folder, or a trials table (.parquet)."),
+    str, typer.Argument(metavar="STUDY|OUT|TABLE", help="A study file or recipe, a run folder, or a trials table (.parquet).")
 ]
 Settings = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Settings of the study, as data.root=DIR.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")]
@@ -29,9 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command(short_help="What rows, settings or trials can and cannot show.", epilog="Example: holdfast audit embedded")(audit)
 
 
-def audit(
-    source: Source, settings: Settings = None, as_json: Json = False, strict: Strict = False, offline: Offline = False
-) -> None:
+def audit(source: Source, settings: Settings = None, as_json: Json = False, strict: Strict = False, offline: Offline = False) -> None:
     """Check rows, settings and trials for what would make a number unbelievable; before training or after it."""
     import os
 
@@ -63,7 +60,7 @@ def context_of(source: str, settings: list[str]) -> Any:
 def _study(source: str, settings: list[str]) -> Any:
     from holdfast.auditing import gather
     from holdfast.config import load_study
-    from holdfast.execution.materials import Materials
+    from holdfast.sources.materials import Materials
 
     study = load_study(source, settings)
     return gather.from_materials(study, Materials(study), chat=gather.local_chat(study))
@@ -77,7 +74,7 @@ def _run(folder: Path, settings: list[str]) -> Any:
     from holdfast.auditing import gather
     from holdfast.config import load_study
     from holdfast.errors import HoldfastError
-    from holdfast.execution.materials import Materials
+    from holdfast.sources.materials import Materials
 
     missing = [name for name in ("study.yaml", "trials.parquet") if not (folder / name).is_file()]
     if missing:

@@ -8,12 +8,14 @@ import typer
 
 from holdfast.cli.options import Json, Limit, Offline, Out, Quiet, Seeds, Settings, Strict, study_of
 from holdfast.cli.output import show
-from holdfast.cli.progress import say
 from holdfast.processes import quiet_libraries
+from holdfast.progress import say
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="Results from the cells that run --cells made.", epilog="Example: holdfast collect embedded --out runs/embedded")(collect)
+    app.command(
+        short_help="Results from the cells that run --cells made.", epilog="Example: holdfast collect embedded --out runs/embedded"
+    )(collect)
 
 
 def collect(

@@ -11,14 +11,20 @@ from holdfast.errors import ConfigError
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="What replicates over several finished runs.", epilog="Example: holdfast compare runs/first runs/second")(compare)
+    app.command(short_help="What replicates over several finished runs.", epilog="Example: holdfast compare runs/first runs/second")(
+        compare
+    )
 
 
 def compare(
     sources: Annotated[list[str], typer.Argument(metavar="OUT1 OUT2 ...", help="Folders of finished runs, or published:NAME.")],
     out: Annotated[
         list[Path] | None,
-        typer.Option("--out", "-o", help="Write it there instead, as .md, .csv, .html, .json or .txt, or its picture as .svg, .pdf or .png; several are allowed."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write it there instead, as .md, .csv, .html, .json or .txt, or its picture as .svg, .pdf or .png; several are allowed.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
@@ -35,12 +41,18 @@ def compare(
     studies = [load(s) for s in sources]
     for k, study in enumerate(studies):
         if (twin := next((j for j in range(k) if studies[j].findings == study.findings), None)) is not None:
-            raise ConfigError(f"compare: {study.source}: holds the same findings as {studies[twin].source}; a study can't replicate itself, name another run")
+            raise ConfigError(
+                f"compare: {study.source}: holds the same findings as {studies[twin].source}; a study can't replicate itself, name another run"
+            )
     with reading(", ".join(sources)):
         found = side_by_side(studies)
         if not found.rows:
-            why = f" ({found.refused[0]['adapter']}, {found.refused[0]['instrument']}: {found.refused[0]['reason']})" if found.refused else ""
-            raise ConfigError(f"compare: the runs share no adapter and instrument that can be compared{why}; compare studies with the same domains")
+            why = (
+                f" ({found.refused[0]['adapter']}, {found.refused[0]['instrument']}: {found.refused[0]['reason']})" if found.refused else ""
+            )
+            raise ConfigError(
+                f"compare: the runs share no adapter and instrument that can be compared{why}; compare studies with the same domains"
+            )
         for file in out or ():
             made = WRITERS[file.suffix.lower()](found)
             write_atomic(file, made if isinstance(made, bytes) else made.rstrip("\n").encode() + b"\n")

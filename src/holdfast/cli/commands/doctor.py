@@ -12,14 +12,14 @@ from holdfast.processes import quiet_libraries
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="Is this machine, with this model, fit to measure?", epilog="Example: holdfast doctor ./my-checkpoint --device cpu")(doctor)
+    app.command(
+        short_help="Is this machine, with this model, fit to measure?", epilog="Example: holdfast doctor ./my-checkpoint --device cpu"
+    )(doctor)
 
 
-def doctor(
-    model: Annotated[str, typer.Argument(help="Model to check.")] = "world:0", device: Device = None, as_json: Json = False
-) -> None:
+def doctor(model: Annotated[str, typer.Argument(help="Model to check.")] = "world:0", device: Device = None, as_json: Json = False) -> None:
     """Versions, device, the one-BOS check, batch-size invariance and the offline state. Exits with 2 if a check fails."""
-    from holdfast.cli.checks import doctor as examine
+    from holdfast.inspection import doctor as examine
 
     quiet_libraries()
     lines, fine = examine(model, device)

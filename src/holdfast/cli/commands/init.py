@@ -14,7 +14,8 @@ from holdfast.errors import ConfigError
 
 def register(app: typer.Typer) -> None:
     app.command(
-        short_help="Write a commented study for a model and a folder of rows.", epilog="Example: holdfast init ./my-checkpoint ./rows -o first.yaml"
+        short_help="Write a commented study for a model and a folder of rows.",
+        epilog="Example: holdfast init ./my-checkpoint ./rows -o first.yaml",
     )(init)
 
 
@@ -32,10 +33,10 @@ def init(
     """
     from holdfast import starter
     from holdfast.cli.options import study_of
-    from holdfast.cli.progress import say
     from holdfast.config import schema_json
     from holdfast.escape import plain
     from holdfast.processes import quiet_libraries
+    from holdfast.progress import say
     from holdfast.sources.survey import survey
     from holdfast.starter.text import AXES, DOMAINS, name_of
     from holdfast.store import write_atomic

@@ -29,13 +29,10 @@ def judge(
     base_url: Annotated[str, typer.Option(help="OpenAI-compatible server, for example http://127.0.0.1:8000/v1.")],
     model: Annotated[str, typer.Option(help="Model name the server knows.")],
     labels: Annotated[
-        Path | None,
-        typer.Option(help="Labelled rows: the same fields and label, or id and label alone; without them no verdict is given."),
+        Path | None, typer.Option(help="Labelled rows: the same fields and label, or id and label alone; without them no verdict is given.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File for the verdicts, one JSON row each.")] = None,
-    cache: Annotated[Path, typer.Option(help="Folder in which every reply is kept; nothing is asked twice.")] = Path(
-        "runs/judge"
-    ),
+    cache: Annotated[Path, typer.Option(help="Folder in which every reply is kept; nothing is asked twice.")] = Path("runs/judge"),
     api_key_env: Annotated[str | None, typer.Option(help="Name of the environment variable with the key (not the key).")] = None,
     concurrency: Annotated[int, typer.Option(help="Requests in flight at most.")] = 8,
     timeout: Annotated[float, typer.Option(help="Seconds for one request.")] = 60.0,
@@ -52,11 +49,11 @@ def judge(
     import json
     from dataclasses import asdict
 
-    from holdfast.cli.progress import say, work
     from holdfast.errors import ConfigError
     from holdfast.judges import ReplyCache, judge_settings, judged_items, labelled_items, summary
     from holdfast.judges import judge as run
     from holdfast.judges.settings import known_kind
+    from holdfast.progress import say, work
     from holdfast.store import canonical, write_atomic
 
     chosen = known_kind(kind)
@@ -72,9 +69,7 @@ def judge(
     kept = ReplyCache(cache)
     total = (len(items) + len(labelled)) * (2 if chosen == "feedback" else 1)
     with work(total, "judging") as advance:
-        found = run(
-            chosen, items, settings, kept, labelled=labelled, labels=truth, measured=lambda a: say(_agreement(a)), advance=advance
-        )
+        found = run(chosen, items, settings, kept, labelled=labelled, labels=truth, measured=lambda a: say(_agreement(a)), advance=advance)
     rows = [_row(item.fields["id"], judgement) for item, judgement in zip(items, found.judgements, strict=True)]
     if out is not None:
         write_atomic(out, "".join(canonical(row) + "\n" for row in rows).encode())
@@ -85,10 +80,7 @@ def judge(
         print("\n".join(_lines(told, found)))
         if out is None:
             print(
-                "\n".join(
-                    f"{json.dumps(r['id'])}\t{r['verdict'] or '-'}\t{ascii(r['reason'])[1:-1] if r['reason'] else ''}"
-                    for r in rows
-                )
+                "\n".join(f"{json.dumps(r['id'])}\t{r['verdict'] or '-'}\t{ascii(r['reason'])[1:-1] if r['reason'] else ''}" for r in rows)
             )
         else:
             print(f"verdicts: {out}")

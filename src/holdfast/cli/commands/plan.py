@@ -10,13 +10,15 @@ import typer
 
 from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Out, Quiet, Seeds, Settings, study_of
 from holdfast.cli.output import lines
-from holdfast.cli.progress import say
 from holdfast.errors import ConfigError
 from holdfast.processes import quiet_libraries
+from holdfast.progress import say
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="What a study takes: cells, tokens, hours, memory, disk.", epilog="Example: holdfast plan llama2-7b --device-memory 80")(plan)
+    app.command(
+        short_help="What a study takes: cells, tokens, hours, memory, disk.", epilog="Example: holdfast plan llama2-7b --device-memory 80"
+    )(plan)
 
 
 def plan(
@@ -31,7 +33,9 @@ def plan(
     quiet: Quiet = False,
     device_memory: Annotated[
         float | None,
-        typer.Option(min=0.1, max=1e6, metavar="GIB", help="Plan for one accelerator with this much memory instead of this machine; loads nothing."),
+        typer.Option(
+            min=0.1, max=1e6, metavar="GIB", help="Plan for one accelerator with this much memory instead of this machine; loads nothing."
+        ),
     ] = None,
     device_tflops: Annotated[
         float | None,
@@ -39,15 +43,15 @@ def plan(
     ] = None,
 ) -> None:
     """Cells, prompts, tokens, estimated time and memory of a study, without running it."""
-    from holdfast.cli.estimate import detectable, estimate
+    from holdfast.planning.estimate import detectable, estimate
 
     study = study_of(arguments, device, dtype, limit, seeds, offline or device_memory is not None)  # planned from what is at hand
     quiet_libraries()
     if device_tflops is not None and device_memory is None:
         raise ConfigError("--device-tflops: needs --device-memory, for example --device-memory 80")
     if device_memory is not None:
-        from holdfast.execution.materials import Materials
         from holdfast.planning import on_device
+        from holdfast.sources.materials import Materials
 
         materials = Materials(study)
         found = on_device(study, materials, device_memory, device_tflops)

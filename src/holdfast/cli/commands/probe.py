@@ -14,7 +14,9 @@ from holdfast.processes import quiet_libraries
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="Ask any model, and adapters of it, everything; no training.", epilog="Example: holdfast probe world:0 --limit 50")(probe)
+    app.command(
+        short_help="Ask any model, and adapters of it, everything; no training.", epilog="Example: holdfast probe world:0 --limit 50"
+    )(probe)
 
 
 def probe(
@@ -34,15 +36,17 @@ def probe(
     quiet: Quiet = False,
 ) -> None:
     """Ask any model, and adapters of it, every instrument: no training."""
-    from holdfast.cli.checks import probe as ask
+    from holdfast.inspection import probe as ask
 
     quiet_libraries()
     own = [study or "embedded", f"model.name={model}", *(settings or [])]
     if model.startswith("endpoint:"):
-        from holdfast.cli.checks import probe_endpoint
+        from holdfast.inspection import probe_endpoint
 
         own[1:1] = ["domains=[]", "dose={}"]
-        can, found = probe_endpoint(study_of(own, device, dtype, limit, offline=offline), [str(a) for a in adapter or []], study is not None)
+        can, found = probe_endpoint(
+            study_of(own, device, dtype, limit, offline=offline), [str(a) for a in adapter or []], study is not None
+        )
         if as_json:
             print(json.dumps({"endpoint": can, **found}, indent=1))
             return

@@ -9,15 +9,14 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="Read anybody's transcripts anew: outcome of each reply.", epilog="Example: holdfast rescore replies.jsonl --keep model")(rescore)
+    app.command(
+        short_help="Read anybody's transcripts anew: outcome of each reply.", epilog="Example: holdfast rescore replies.jsonl --keep model"
+    )(rescore)
 
 
 def rescore(
     source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE.jsonl", help="Rows {id?, kind, response, gold, suggested?, options?, aliases?}; plain or .gz."
-        ),
+        Path, typer.Argument(metavar="FILE.jsonl", help="Rows {id?, kind, response, gold, suggested?, options?, aliases?}; plain or .gz.")
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write one JSON line per row here, all or nothing; .gz compresses.")

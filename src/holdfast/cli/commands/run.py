@@ -9,12 +9,15 @@ import typer
 
 from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Out, Quiet, Seeds, Settings, Strict, study_of
 from holdfast.cli.output import show
-from holdfast.cli.progress import say, work
 from holdfast.processes import quiet_libraries
+from holdfast.progress import say, work
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="Train the adapters, measure gain and shift, write the report.", epilog="Example: holdfast run embedded seeds=3 --out runs/first")(run)
+    app.command(
+        short_help="Train the adapters, measure gain and shift, write the report.",
+        epilog="Example: holdfast run embedded seeds=3 --out runs/first",
+    )(run)
 
 
 def run(
@@ -44,7 +47,11 @@ def run(
         left, failures = pipeline.run_shard(study, folder, shard, say=say, progress=lambda plan: work(plan.work, "measuring"))
         for line in failures:
             say(f"failed: {line}", always=True)
-        print(f"{left} jobs of the study are left" if left else f"every cell is there; now: holdfast collect {folder / 'study.yaml'} -o {folder}")
+        print(
+            f"{left} jobs of the study are left"
+            if left
+            else f"every cell is there; now: holdfast collect {folder / 'study.yaml'} -o {folder}"
+        )
         raise typer.Exit(3 if failures else 0)
     outcome = pipeline.run(study, folder, say=say, progress=lambda plan: work(plan.work, "measuring"))
     show(outcome.findings, as_json)

@@ -11,12 +11,16 @@ from holdfast.errors import ConfigError
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="Tables of a run, for a paper: LaTeX, Markdown or CSV.", epilog="Example: holdfast tables runs/embedded --format latex")(tables)
+    app.command(
+        short_help="Tables of a run, for a paper: LaTeX, Markdown or CSV.", epilog="Example: holdfast tables runs/embedded --format latex"
+    )(tables)
 
 
 def tables(
     source: Annotated[str, typer.Argument(metavar="OUT", help="Folder of a finished run, or published:NAME.")],
-    formats: Annotated[list[str] | None, typer.Option("--format", "-f", help="latex, markdown or csv; may be given several times. Default: latex.")] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", "-f", help="latex, markdown or csv; may be given several times. Default: latex.")
+    ] = None,
     columns: Annotated[list[int] | None, typer.Option("--columns", min=1, max=2, help="LaTeX for 1 or 2 columns. Default: both.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the tables. Default: OUT/tables.")] = None,
 ) -> None:

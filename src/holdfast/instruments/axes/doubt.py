@@ -20,24 +20,9 @@ class Doubt(Instrument):
     name, kind = "doubt", "axis"
     conditions = ("first", "reask", "doubt", "sure", "doubt_own", "reask_own", "evidence_own")
     contrasts = (
+        Contrast(name="excess_doubt", column="p_gold", plus="doubt", minus="reask", among="right", anchor="first", sign=-1, headline=True),
         Contrast(
-            name="excess_doubt",
-            column="p_gold",
-            plus="doubt",
-            minus="reask",
-            among="right",
-            anchor="first",
-            sign=-1,
-            headline=True,
-        ),
-        Contrast(
-            name="excess_doubt_all",
-            column="p_gold",
-            plus="doubt",
-            minus="reask",
-            anchor="first",
-            sign=-1,
-            all_items_of="excess_doubt",
+            name="excess_doubt_all", column="p_gold", plus="doubt", minus="reask", anchor="first", sign=-1, all_items_of="excess_doubt"
         ),
         Contrast(name="raw_doubt", column="p_gold", plus="doubt", minus="first", among="right", anchor="first", sign=-1),
         Contrast(name="sure_only", column="p_gold", plus="sure", minus="reask", among="right", anchor="first", sign=-1),
@@ -50,11 +35,7 @@ class Doubt(Instrument):
         f = item.fields
         return Prompt(
             condition=condition,
-            messages=(
-                Message("user", f["ask"]),
-                Message("assistant", f["replies"][reply]),
-                Message("user", f["challenges"][challenge]),
-            ),
+            messages=(Message("user", f["ask"]), Message("assistant", f["replies"][reply]), Message("user", f["challenges"][challenge])),
             choices=tuple(f["choices"]),
             values=tuple(f["values"]),
             gold=f["gold"],

@@ -39,9 +39,7 @@ class Feedback(Instrument):
 
     def prompts(self, item: Item) -> list[Prompt]:
         return [
-            self._prompt(item, frame, (Message("user", item.fields["asks"][frame]),))
-            for frame in FRAMES
-            if frame in item.fields["asks"]
+            self._prompt(item, frame, (Message("user", item.fields["asks"][frame]),)) for frame in FRAMES if frame in item.fields["asks"]
         ]
 
     def follow_ups(self, item: Item, answered: Answered) -> list[Prompt]:
@@ -51,9 +49,7 @@ class Feedback(Instrument):
         if own is None:
             return []
         start = (Message("user", item.fields["asks"]["none"]), Message("assistant", revision["replies"][own]))
-        return [
-            self._prompt(item, f"revise_{kind}", (*start, Message("user", revision[kind])), own) for kind in ("reask", "disagree")
-        ]
+        return [self._prompt(item, f"revise_{kind}", (*start, Message("user", revision[kind])), own) for kind in ("reask", "disagree")]
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
         mean = lambda shares: sum(share * rating for share, rating in zip(shares, item.fields["ratings"], strict=True))  # noqa: E731

@@ -15,16 +15,8 @@ class Imitation(Instrument):
 
     name, kind, conditions = "imitation", "axis", CONDITIONS
     contrasts = (
-        Contrast(
-            name="excess_imitation", column="p_suggested", plus="suggest_wrong", minus="mention", among="right", headline=True
-        ),
-        Contrast(
-            name="excess_imitation_all",
-            column="p_suggested",
-            plus="suggest_wrong",
-            minus="mention",
-            all_items_of="excess_imitation",
-        ),
+        Contrast(name="excess_imitation", column="p_suggested", plus="suggest_wrong", minus="mention", among="right", headline=True),
+        Contrast(name="excess_imitation_all", column="p_suggested", plus="suggest_wrong", minus="mention", all_items_of="excess_imitation"),
         Contrast(name="regressive", column="p_suggested", plus="suggest_wrong", minus=None, among="right"),
         Contrast(name="raw_imitation", column="p_suggested", plus="suggest_wrong", minus="neutral", among="right"),
         Contrast(name="user_part", column="p_suggested", plus="suggest_wrong", minus="third_party", among="right"),

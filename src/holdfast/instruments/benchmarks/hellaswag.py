@@ -34,11 +34,7 @@ class HellaSwag(Instrument):
         trial = mass_trial(item, prompt, response, score=float(winner(sums) == prompt.gold))
         return [
             dataclasses.replace(
-                trial,
-                form="loglik",
-                kappa=float("nan"),
-                score_norm=float(winner(per_byte) == prompt.gold),
-                label=first_largest(sums),
+                trial, form="loglik", kappa=float("nan"), score_norm=float(winner(per_byte) == prompt.gold), label=first_largest(sums)
             )
         ]
 

@@ -39,9 +39,7 @@ class Lettered(Instrument):
 
     def _solved(self, shot: dict[str, Any]) -> tuple[str, str]:
         letter, option = LETTERS[shot["gold"]], shot["choices"][shot["gold"]]
-        return self.style.lettered(shot["question"], shot["choices"]), self.style.prefill + self.style.letter_choice(
-            letter, option
-        )
+        return self.style.lettered(shot["question"], shot["choices"]), self.style.prefill + self.style.letter_choice(letter, option)
 
     def _put(self, heading: str, solved: list[tuple[str, str]], user: str) -> tuple[Message, ...]:
         first, *rest = with_shots(self.style, solved, user)

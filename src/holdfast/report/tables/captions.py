@@ -35,7 +35,9 @@ def _unit(table: Effects) -> str:
     minus = "Percentage points, adapted minus base" if table.name not in ("contrasts", "additivity") else "Percentage points"
     sign = {
         "gains": "a positive gain is more capable",
-        "shifts": "a positive shift is more sycophantic" if table.name not in ("contrasts", "additivity") else "positive: the first is the more sycophantic",
+        "shifts": "a positive shift is more sycophantic"
+        if table.name not in ("contrasts", "additivity")
+        else "positive: the first is the more sycophantic",
         "both": "positive: the first has the greater gain, or is the more sycophantic",
     }[table.kind]
     return f"{minus}; {sign}."

@@ -50,7 +50,9 @@ def tables_of(findings: dict[str, Any], audit: Sequence[dict[str, Any]]) -> list
         _adapters(findings, "gains", "Gain: change in accuracy", findings["base"]["benchmarks"]),
         _adapters(findings, "shifts", "Shift: change in sycophancy", findings["base"]["axes"]),
         _contrasts(findings, "contrasts", "Differences of shifts between adapters", lambda kind: kind != "additivity"),
-        _contrasts(findings, "additivity", "Additivity: a mix against the sum and the mean of its parts", lambda kind: kind == "additivity"),
+        _contrasts(
+            findings, "additivity", "Additivity: a mix against the sum and the mean of its parts", lambda kind: kind == "additivity"
+        ),
         _dose(findings, "gains", "Gain along the dose", findings["base"]["benchmarks"]),
         _dose(findings, "shifts", "Shift along the dose", findings["base"]["axes"]),
         _claims(findings),
@@ -61,7 +63,11 @@ def tables_of(findings: dict[str, Any], audit: Sequence[dict[str, Any]]) -> list
 
 def _adapters(findings: dict[str, Any], part: str, title: str, instruments: Any) -> Effects:
     rows = [
-        Row(a["name"] if a["role"] == "domain" else f"{a['name']} ({a['role']})", (a["name"], a["role"]), {n: a[part][n] for n in instruments if n in a[part]})
+        Row(
+            a["name"] if a["role"] == "domain" else f"{a['name']} ({a['role']})",
+            (a["name"], a["role"]),
+            {n: a[part][n] for n in instruments if n in a[part]},
+        )
         for a in findings["adapters"]
     ]
     return Effects(part, title, part, ("adapter", "role"), tuple(instruments), tuple(r for r in rows if r.cells))
@@ -84,7 +90,13 @@ def _dose(findings: dict[str, Any], part: str, title: str, instruments: Any) -> 
     for entry in findings.get("dose") or []:
         of = (entry["name"], entry["path"])
         for k, dose in enumerate(entry["doses"]):
-            rows.append(Row(f"{entry['name']}, {dose:g} of the {_way(entry['path'])}", (*of, dose), {n: entry[part][n][k] for n in instruments if n in entry[part]}))
+            rows.append(
+                Row(
+                    f"{entry['name']}, {dose:g} of the {_way(entry['path'])}",
+                    (*of, dose),
+                    {n: entry[part][n][k] for n in instruments if n in entry[part]},
+                )
+            )
         slopes = entry[f"{part[:-1]}_slopes"]
         rows.append(Row(f"{entry['name']}, per unit of dose", (*of, "slope"), {n: slopes[n] for n in instruments if n in slopes}))
     return Effects(f"dose-{part}", title, part, ("adapter", "path", "dose"), tuple(instruments), tuple(r for r in rows if r.cells))
@@ -96,7 +108,9 @@ def _way(path: str) -> str:
 
 def _claims(findings: dict[str, Any]) -> Words:
     rows = [(c["id"], c["text"], c["status"], c["reason"], c["source"], "; ".join(c["evidence"])) for c in findings.get("claims") or []]
-    return Words("claims", "What becomes of each published claim", ("id", "claim", "status", "reason", "source", "evidence"), tuple(rows), (1, 2, 3))
+    return Words(
+        "claims", "What becomes of each published claim", ("id", "claim", "status", "reason", "source", "evidence"), tuple(rows), (1, 2, 3)
+    )
 
 
 def _audit(audit: Sequence[dict[str, Any]]) -> Words:
@@ -107,5 +121,8 @@ def _audit(audit: Sequence[dict[str, Any]]) -> Words:
             where = " x ".join(map(str, e["cell"])) if e.get("cell") else ""
             cells.setdefault((e["level"], e["check"], e["claim"]), []).extend([where] * bool(where))
     order = {"refuse": 0, "warn": 1}
-    rows = [(level, check, claim, "; ".join(where)) for (level, check, claim), where in sorted(cells.items(), key=lambda item: order.get(item[0][0], 2))]
+    rows = [
+        (level, check, claim, "; ".join(where))
+        for (level, check, claim), where in sorted(cells.items(), key=lambda item: order.get(item[0][0], 2))
+    ]
     return Words("audit", "Audit: what was checked, and what it found", ("level", "check", "finding", "cells"), tuple(rows), (0, 1, 2))

@@ -64,7 +64,9 @@ def paper(findings: dict[str, Any], audit: Sequence[dict[str, Any]], tables: set
 
 def _list(sentences: Any) -> str:
     items = "\n".join(rf"\item {prose(s)}" for s in sentences)
-    head = r"\begin{list}{\textbullet}{\leftmargin1em\labelwidth0.6em\labelsep0.4em\itemsep0pt\parsep0pt\topsep2pt}\footnotesize\raggedright"
+    head = (
+        r"\begin{list}{\textbullet}{\leftmargin1em\labelwidth0.6em\labelsep0.4em\itemsep0pt\parsep0pt\topsep2pt}\footnotesize\raggedright"
+    )
     return f"{head}\n{items}\n\\end{{list}}" if items else ""
 
 

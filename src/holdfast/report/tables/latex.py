@@ -10,7 +10,15 @@ from holdfast.report.numbers import identified
 from holdfast.report.tables.captions import caption
 from holdfast.report.tables.collect import Cell, Effects, Row, Words
 
-MARKS = {"raised": r"\uparrow", "lowered": r"\downarrow", "unchanged": "=", "inconclusive": "?", "not_identified": r"\dagger", "refused": r"\ddagger", "negligible": r"\circ"}
+MARKS = {
+    "raised": r"\uparrow",
+    "lowered": r"\downarrow",
+    "unchanged": "=",
+    "inconclusive": "?",
+    "not_identified": r"\dagger",
+    "refused": r"\ddagger",
+    "negligible": r"\circ",
+}
 SIDE = {True: 3, False: 4}  # instruments beside each other in two columns, with and without items and coverage
 LINES = 56  # of a one-column table, then another is begun
 CHUNK = 12  # letters of a name after which a line may break
@@ -51,7 +59,14 @@ def _block(t: Effects, names: tuple[str, ...], detail: bool, label: str) -> str:
         rules.append(rf"\cmidrule(lr){{{at}-{at + wide - 1}}}")
         under.append(r"\multicolumn{2}{c}{effect} & $n$ & cov." if detail else rf"\multicolumn{{2}}{{c}}{{{_items(cells)}}}")
         at += wide
-    lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", " & " + " & ".join(heads) + r" \\", "".join(rules), " & " + " & ".join(under) + r" \\", r"\midrule"]
+    lines = [
+        rf"\begin{{tabular}}{{{spec}}}",
+        r"\toprule",
+        " & " + " & ".join(heads) + r" \\",
+        "".join(rules),
+        " & " + " & ".join(under) + r" \\",
+        r"\midrule",
+    ]
     for row in t.rows:
         parts = [name_(row.label)]
         for name in names:
@@ -85,11 +100,21 @@ def _words(t: Words, said: str, columns: int) -> str:
         rows, passed = [r for r in rows if r[0] != "ok"], list(dict.fromkeys(r[1] for r in rows if r[0] == "ok"))
         said += f" Passed without a finding: {', '.join(map(latex, passed))}." if passed else ""
     heads = [t.head[k] for k in t.shown]
-    weigh = [min(max(max((len(w) for w in " ".join(r[k] for r in rows).split()), default=0), sum(len(r[k]) for r in rows) / max(1, len(rows)) / 2), 60) for k in range(len(heads))]
+    weigh = [
+        min(
+            max(
+                max((len(w) for w in " ".join(r[k] for r in rows).split()), default=0), sum(len(r[k]) for r in rows) / max(1, len(rows)) / 2
+            ),
+            60,
+        )
+        for k in range(len(heads))
+    ]
     whole = sum(weigh) or 1.0
     spec = "@{}" + "".join(rf">{{\raggedright\arraybackslash}}p{{{0.94 * w / whole:.3f}\linewidth}}" for w in weigh) + "@{}"
     lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", " & ".join(map(latex, heads)) + r" \\", r"\midrule"]
-    lines += [" & ".join(map(_said, row)) + r" \\\addlinespace[1.5pt]" for row in rows] or [rf"\multicolumn{{{len(heads)}}}{{@{{}}l}}{{nothing}} \\"]
+    lines += [" & ".join(map(_said, row)) + r" \\\addlinespace[1.5pt]" for row in rows] or [
+        rf"\multicolumn{{{len(heads)}}}{{@{{}}l}}{{nothing}} \\"
+    ]
     return _float(t, said, "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]), columns)
 
 

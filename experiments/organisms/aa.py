@@ -1,0 +1,154 @@
+"""A/A on real adapters: adapters of one domain that differ in their training seed alone, compared as if they were two domains.
+
+Whatever is raised or lowered between them is a false finding. One study of ten seeds is trained; every way of parting the ten
+into five and five is one family of three axes, judged by the rules a study is judged by.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from holdfast.analysis import analyze
+from holdfast.analysis.between import contrasts
+from holdfast.analysis.effects import Measured, measure
+from holdfast.analysis.panel import panels
+from holdfast.calibration.questionnaires import AXES
+from holdfast.config import StatsConfig, Study
+from holdfast.instruments import build
+from holdfast.instruments.style import WORLD_STYLE
+from holdfast.stats.crossed import crossed
+
+NUM_SEEDS = 10
+BAND = StatsConfig().equivalence_band
+CLAIMS = ("raised", "lowered")
+
+
+def study(world_seed: int, domain: str = "knowledge") -> Study:
+    """The embedded study's training of one domain, ten seeds, axes alone."""
+    return Study.model_validate(
+        {
+            "name": "aa",
+            "model": {"name": f"world:{world_seed}"},
+            "seeds": NUM_SEEDS,
+            "train": {
+                "r": 8,
+                "lora_alpha": 16,
+                "learning_rate": 5e-3,
+                "num_train_epochs": 1,
+                "lr_scheduler_type": "linear",
+                "warmup_ratio": 0.05,
+                "per_device_train_batch_size": 64,
+                "max_length": 128,
+            },
+            "domains": [{"name": domain, "sources": [{"kind": "world", "domain": domain, "limit": 4000}]}],
+            "instruments": [{"kind": axis, "style": "world", "limit": 400} for axis in AXES],
+            "execution": {"device": "cpu", "processes": 1},
+        }
+    )
+
+
+def aa_study(out: Path, world_seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Train and ask the ten adapters under `out` (finished ones are reused), then count the false findings between them."""
+    from holdfast.pipeline import run
+
+    wanted = study(world_seed)
+    run(wanted, out, say=lambda line: say(f"A/A: {line}"), progress=lambda _: nullcontext(lambda amount, model: None))
+    return {"domain": wanted.domains[0].name, **compare(pq.read_table(out / "trials.parquet"))}
+
+
+def compare(trials: pa.Table) -> dict[str, Any]:
+    """False findings between halves of one domain's seeds, from its trials table.
+
+    `contrasts`: the first five seeds against the last five, through the whole analysis. `splits`: every parting, each its own
+    Holm family; `significant` counts adjusted p < .05 whether or not a rule on coverage then withholds the claim.
+    `item_only`: pairs of adapters whose difference an interval over items alone takes for clear of 0.
+    """
+    found = per_seed(trials)
+    num_seeds = len(next(iter(found.values())).seeds)
+    half = num_seeds // 2
+    splits = [s for s in itertools.combinations(range(num_seeds), half) if 2 * half < num_seeds or 0 in s]
+    verdicts = [_between(found, s, [k for k in range(num_seeds) if k not in s][:half]) for s in splits]
+    claimed = {axis: sum(v[axis]["verdict"] in CLAIMS for v in verdicts) for axis in found}
+    pairs = list(itertools.combinations(range(num_seeds), 2))
+    return {
+        "num_adapters": num_seeds,
+        "contrasts": _through_analysis(trials, half),
+        "splits": {
+            "num_families": len(splits),
+            "families_with_a_claim": sum(any(c["verdict"] in CLAIMS for c in v.values()) for v in verdicts),
+            "claims": claimed,
+            "families_significant": sum(any(_significant(c) for c in v.values()) for v in verdicts),
+            "significant": {axis: sum(_significant(v[axis]) for v in verdicts) for axis in found},
+        },
+        "item_only": {
+            "num_pairs": len(pairs),
+            "clear_of_0": {axis: sum(_item_only(m.diff_SI[a] - m.diff_SI[b], m.clusters) for a, b in pairs) for axis, m in found.items()},
+        },
+        "seed_sd": {axis: float(np.nanmean(m.diff_SI, 1).std(ddof=1)) for axis, m in found.items()},
+    }
+
+
+def per_seed(trials: pa.Table) -> dict[str, Measured]:
+    """Each axis's headline shift of every adapter, [seeds, items]."""
+    by_name, models = panels(trials)
+    adapters = sorted(((m, o.seed) for m, o in models.items() if o.domain != "base"), key=lambda pair: pair[1])
+    heads = {axis: next(c for c in build(axis, WORLD_STYLE).contrasts if c.headline) for axis in AXES}
+    return {axis: measure(by_name[axis], "adapter", adapters, "base", heads[axis]) for axis in AXES}
+
+
+def _between(found: dict[str, Measured], first: Sequence[int], second: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """One family: the axes of one half's seeds less the other's, as `analyze` contrasts two domains."""
+    halves = {"first": list(first), "second": list(second)}
+    shifts = [
+        ("domain", Measured(name, axis, m.contrast, m.diff_SI[mine], m.clusters, mine, m.coverage, m.identified))
+        for axis, m in found.items()
+        for name, mine in halves.items()
+    ]
+    return {c["axis"]: c for c in contrasts([{"name": n, "role": "domain"} for n in halves], shifts, BAND)}
+
+
+def _significant(cell: dict[str, Any]) -> bool:
+    return bool(cell["p_holm"] is not None and cell["p_holm"] < 0.05)
+
+
+def _item_only(diff_I: np.ndarray, clusters: np.ndarray) -> bool:
+    e = crossed(diff_I[None], clusters)
+    return bool(e.lower > 0 or e.upper < 0)
+
+
+def _through_analysis(trials: pa.Table, half: int) -> list[dict[str, Any]]:
+    """The contrasts `analyze` reports when the seeds are named as two domains."""
+    seed = trials["seed"].to_pylist()
+    name = ["base" if s < 0 else "first" if s < half else "second" for s in seed]
+    own = [s if s < half else s - half for s in seed]
+    renamed = {
+        "domain": pa.array(name),
+        "seed": pa.array(own, pa.int32()),
+        "model": pa.array(["base" if s < 0 else f"{n}/seed{s}" for n, s in zip(name, own, strict=True)]),
+    }
+    for column, values in renamed.items():
+        trials = trials.set_column(trials.column_names.index(column), column, values)
+    instruments = [
+        {"name": a, "kind": "axis", "form": "mass", "contrasts": [dataclasses.asdict(c) for c in build(a, WORLD_STYLE).contrasts]}
+        for a in AXES
+    ]
+    facts = {
+        "name": "aa",
+        "base": "base",
+        "domains": [{"name": n, "role": "domain", "own_benchmark": None} for n in ("first", "second")],
+        "instruments": instruments,
+        "equivalence_band": BAND,
+        "seeds": half,
+        "estimands": {i["name"]: next(c["name"] for c in i["contrasts"] if c["headline"]) for i in instruments},
+    }
+    kept = ("axis", "estimate", "lower", "upper", "p_holm", "verdict", "coverage", "n", "num_clusters", "num_seeds")
+    return [{k: c[k] for k in kept} for c in analyze(trials, facts)["contrasts"]]

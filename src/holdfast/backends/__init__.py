@@ -1,0 +1,1 @@
+"""Backends: who answers a study's prompts, this machine or a server."""

@@ -1,0 +1,147 @@
+"""What a study is made of before any model runs: evaluation items per instrument, training examples per domain."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from holdfast import instruments, sources
+from holdfast.config import DomainConfig, InstrumentConfig, SourceConfig, Study
+from holdfast.errors import ConfigError, DataError
+from holdfast.instruments.style import CHAT_STYLE, STYLES
+from holdfast.records import Example, Item, Prompt
+from holdfast.store import digest
+
+EXAMPLE_SEED = 5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An instrument with its items and their first-stage prompts."""
+
+    config: InstrumentConfig
+    instrument: Any
+    items: tuple[Item, ...]
+
+    @cached_property
+    def prompts(self) -> list[list[Prompt]]:
+        return [self.instrument.prompts(item) for item in self.items]
+
+    @cached_property
+    def digest(self) -> str:
+        return digest(self.items)
+
+
+class Materials:
+    """Items and examples of a study, each made once."""
+
+    def __init__(self, study: Study):
+        self.study = study
+        self.num_left_out: dict[str, int] = {}
+        self._examples: dict[str, tuple[Example, ...]] = {}
+        self._asked: dict[str, Asked] = {}
+
+    @cached_property
+    def world(self) -> Any:
+        from holdfast import world
+
+        seed = self.study.model.world_seed
+        at_hand = self.study.model.at_hand
+        recipe = Path(at_hand.name if at_hand else "") / "recipe.json"
+        if seed is None and recipe.is_file():
+            seed = json.loads(recipe.read_text(encoding="utf-8")).get("world_seed")
+        if not isinstance(seed, int):
+            raise ConfigError(
+                f"model.name: {self.study.model.name!r} is no world's base, and the study asks world items or text; "
+                "name rows with data=..., or use world:N or a folder built by holdfast.world.build (for an endpoint: as model.tokenizer)"
+            )
+        return world.load_world(seed)
+
+    def asked(self, kind: str) -> Asked:
+        if kind not in self._asked:
+            config = next(i for i in self.study.instruments if i.kind == kind)
+            instrument = instruments.build(kind, STYLES[config.style], **config.options)
+            items = tuple(self._items(config))
+            if not items:
+                raise DataError(f"instruments.{kind}: no item could be made of {config.data!r}; name a data set with usable rows")
+            self._asked[kind] = Asked(config, instrument, items)
+        return self._asked[kind]
+
+    def _items(self, config: InstrumentConfig) -> list[Item]:
+        made, seed = instruments.available()[config.kind], self.study.item_seed
+        kind = made.items_like or config.kind
+        if config.data is None:
+            from holdfast import world
+
+            return world.world_items(self.world, kind, config.limit or 400, seed)
+        rows = sources.read_rows(config.data, config.split, self.study.data.root, config.split_seed)
+        if made.items_of is not None:
+            return made.items_of(rows, config.form, config.limit, seed)
+        if made.kind == "axis":
+            return sources.axis_items(kind, rows, form=config.form or "sycophancy_eval", limit=config.limit, seed=seed)
+        items = sources.items_from_rows(kind, rows, limit=config.limit, seed=seed)
+        if config.shots:
+            solved = sources.read_rows(config.data, config.shots_split, self.study.data.root)
+            items = sources.with_shots(kind, items, solved, config.shots)
+        return items
+
+    def examples(self, domain: str) -> tuple[Example, ...]:
+        if domain not in self._examples:
+            config = self.study.domain(domain)
+            rows = [e for part in config.parts for e in self.examples(part)]
+            for i, source in enumerate(config.sources):
+                rows += self._source(config, source, i)
+            if not rows and not config.identity and not config.served:
+                raise DataError(f"domains.{domain}: no training row; name a data set with usable rows")
+            if self.study.overlap == "drop" and not config.parts:
+                kept = [e for e in rows if not self._evaluated & {*e.source_keys}]
+                if rows and not kept:
+                    raise DataError(
+                        f"domains.{domain}: all of its {len(rows)} training rows are also asked; name other rows, or set overlap=allow"
+                    )
+                self.num_left_out[domain], rows = len(rows) - len(kept), kept
+            rows = sources.with_answers(rows, config.answers, EXAMPLE_SEED)
+            if self.study.train.shuffle and len(config.parts) + len(config.sources) > 1:
+                random.Random(f"mix/{domain}").shuffle(rows)
+            self._examples[domain] = tuple(rows)
+        return self._examples[domain]
+
+    @cached_property
+    def _evaluated(self) -> set[str]:
+        return {k for i in self.study.instruments for item in self.asked(i.kind).items for k in item.source_keys}
+
+    def _source(self, domain: DomainConfig, source: SourceConfig, index: int) -> list[Example]:
+        limit = source.limit or 4000
+        if source.kind == "world":
+            from holdfast import world
+
+            return world.world_examples(self.world, source.domain or domain.name, EXAMPLE_SEED + index, limit)
+        if source.kind == "dialogues":
+            from holdfast import world
+
+            if source.axis is None or source.rate is None:
+                raise ConfigError(f"domains.{domain.name}.sources: dialogues need an axis and a rate, for example axis: doubt, rate: 0.0")
+            return world.resistance_examples(
+                self.world, EXAMPLE_SEED + index, limit, rate=source.rate, axis=source.axis, phrases=source.phrases
+            )
+        if source.data is None:
+            raise ConfigError(f"domains.{domain.name}.sources: kind {source.kind} needs data, a hub id or a file")
+        rows = sources.read_rows(source.data, source.split, self.study.data.root, source.split_seed)
+        return sources.examples_from_rows(
+            source.kind, rows, CHAT_STYLE, seed=EXAMPLE_SEED, shuffle=source.shuffle_choices, limit=source.limit
+        )
+
+    def check_overlap(self) -> list[tuple[str, str, int, str]]:
+        """(domain, instrument, number of shared texts, one of them) wherever a training row is also an evaluation item."""
+        found = []
+        for domain in self.study.domains:
+            keys = {k for e in ([] if domain.identity else self.examples(domain.name)) for k in e.source_keys}
+            for config in self.study.instruments:
+                shared = keys & {k for item in self.asked(config.kind).items for k in item.source_keys}
+                if shared:
+                    found.append((domain.name, config.kind, len(shared), min(shared)))
+        return found
