@@ -3,25 +3,46 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= embedded
+CODE := src studies experiments tests benchmarks docs
 
-.PHONY: run test test-endpoint check install clean docs bench bench-quick
+.PHONY: run test test-fast test-endpoint check install install-dev clean docs dist organisms bench bench-quick
 
 run: $(VENV)/.installed
 	$(BIN)/holdfast run $(STUDY)
 
+# Everything but llama.cpp's server; about 20 minutes on two cores. Coverage is measured on the tests that are not slow: on the others it would cost minutes.
 test: $(VENV)/.installed-dev $(VENV)/.chromium check
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow" --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m slow
+	@echo "coverage of src/holdfast and studies: $$($(BIN)/python -m coverage report --format=total) %"
+
+# No training, no browser: under two minutes on two cores.
+test-fast: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not training and not browser"
 
 # llama.cpp's server, compiled from its sources (a C++ compiler and about 20 minutes of one core the first time), against our own numbers.
 test-endpoint: $(VENV)/.installed-endpoint
 	$(BIN)/python -m pytest tests/endpoints
 
 check: $(VENV)/.installed-dev
-	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
 
 # The pages, checked and built into site/; open site/index.html.
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The sdist, and the wheel made from it, in dist/. Builds without isolation, so it needs no network once .venv is there.
+dist: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+
+# Pretrains the models with planted deference again and rewrites their page.
+organisms: $(VENV)/.installed
+	$(BIN)/python -m experiments.organisms --out runs/organisms --page docs/organisms.md
 
 # holdfast against lm-eval, HF generate, Trainer + PEFT and TRL on one thread. The quick form: 2M, one round, fewer steps; --check compares it with this machine's stored file.
 bench: $(VENV)/.installed-dev
@@ -31,6 +52,8 @@ bench-quick: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.peers --quick
 
 install: $(VENV)/.installed
+
+install-dev: $(VENV)/.installed-dev
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("holdfast needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -49,7 +72,7 @@ $(VENV)/.installed-endpoint: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[endpoint-tests]' -c constraints.txt
 	touch $@
 
-# A browser for the tests of the report: the one there is, else Debian's where this user may install it.
+# A browser for the tests of the report: an installed one, or Debian's if this user may install packages.
 $(VENV)/.chromium: | $(BIN)/python
 	@command -v $${HOLDFAST_CHROMIUM:-chromium} || command -v chromium-browser || command -v google-chrome || { \
 	  test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } || { \
@@ -57,4 +80,4 @@ $(VENV)/.chromium: | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) build site src/*.egg-info
+	rm -rf $(VENV) build dist site .coverage *.egg-info src/*.egg-info

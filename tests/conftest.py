@@ -26,9 +26,20 @@ BLOCKED = str(Path(__file__).parent / "blocked")
 
 
 def pytest_configure(config):
-    """Every Python process a test starts loads tests/blocked/sitecustomize.py; pytest-xdist's own do not, what they reach is pytest-socket's to say."""
+    """Every Python process a test starts loads tests/blocked/sitecustomize.py. pytest-xdist's workers do not: pytest-socket guards them."""
     if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [BLOCKED, os.environ.get("PYTHONPATH")]))
+
+
+# Whole folders and files that `make test-fast` leaves out.
+MARKED = {"browser": "browser", "training": "training", "execution": "training", "endpoints": "training", "test_run.py": "training"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        top = item.path.relative_to(Path(__file__).parent).parts[0]
+        if top in MARKED:
+            item.add_marker(MARKED[top])
 
 
 WORDS = "one two three four five six seven eight nine ten what is the answer A B C D yes no . ?".split()
