@@ -1,4 +1,4 @@
-"""The collector is held for imports alone, and left as it was found; threads that wait are told to sleep before torch is there."""
+"""Garbage collection is paused for imports only and left as it was; waiting threads are told to sleep before torch is imported."""
 
 import gc
 import os
@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from holdfast.processes import collector_held
+from holdfast.processes import gc_paused
 
 
 class Knot:
@@ -20,7 +20,7 @@ def test_nothing_is_collected_inside_and_garbage_of_before_is_collected_after():
     knot = Knot()
     seen = weakref.ref(knot)
     del knot
-    with collector_held():
+    with gc_paused():
         assert not gc.isenabled()
         made = [[] for _ in range(50_000)]  # many times the threshold of the youngest generation
         assert seen() is not None
@@ -32,7 +32,7 @@ def test_nothing_is_collected_inside_and_garbage_of_before_is_collected_after():
 def test_a_collector_that_is_off_or_frozen_stays_so():
     gc.disable()
     try:
-        with collector_held():
+        with gc_paused():
             pass
         assert not gc.isenabled()
     finally:
@@ -40,7 +40,7 @@ def test_a_collector_that_is_off_or_frozen_stays_so():
     gc.freeze()
     try:
         frozen = gc.get_freeze_count()
-        with collector_held():
+        with gc_paused():
             assert gc.isenabled()
         assert gc.get_freeze_count() == frozen > 0
     finally:
@@ -49,7 +49,7 @@ def test_a_collector_that_is_off_or_frozen_stays_so():
 
 def test_an_error_inside_turns_it_on_again():
     try:
-        with collector_held():
+        with gc_paused():
             raise KeyError
     except KeyError:
         pass
@@ -73,7 +73,12 @@ def test_the_engine_is_imported_without_a_collection():
     ids=["nothing set", "a count of the user's", "a policy of the user's", "pages as the user set them"],
 )
 @pytest.mark.parametrize(
-    "way", ["import holdfast.pipeline", "import holdfast.training.lora", "from holdfast.processes import quieten; quieten(2)"]
+    "way",
+    [
+        "import holdfast.backends.local",
+        "import holdfast.training.lora",
+        "from holdfast.processes import configure_worker; configure_worker(2)",
+    ],
 )
 def test_threads_that_wait_sleep_soon_and_pages_are_large_unless_the_user_said_otherwise(given, spins, way):
     """Set by the time torch is imported: its OpenMP library reads it then and never again."""
@@ -91,5 +96,5 @@ def test_threads_that_wait_sleep_soon_and_pages_are_large_unless_the_user_said_o
 
 def test_a_process_of_ours_looks_for_garbage_seldom_and_one_that_imports_us_as_it_did():
     same = "import gc; before = gc.get_threshold(); import holdfast; assert gc.get_threshold() == before"
-    code = f"{same}; from holdfast.processes import collect_seldom; collect_seldom(); print(gc.get_threshold()[0])"
+    code = f"{same}; from holdfast.processes import raise_gc_threshold; raise_gc_threshold(); print(gc.get_threshold()[0])"
     assert int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) == 50_000

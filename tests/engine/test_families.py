@@ -7,8 +7,8 @@ import torch
 from families import FAMILIES, STRANGE, make
 
 from holdfast.engine import adapter, packed, paths
+from holdfast.engine._scoring import ScoreRequest
 from holdfast.engine.local import LocalEngine
-from holdfast.engine.scoring import ScoreRequest
 
 
 def requests(seed=0):
@@ -80,7 +80,7 @@ def test_the_gradient_of_packed_rows_in_one_product_equals_pefts_own_one_example
     sequences = [stem[:common] + [rng.randrange(3, 128) for _ in range(n - common)] for n, common in ((30, 6), (5, 3), (21, 6), (30, 0))]
     if shared:
         sequences.append(list(sequences[0]))
-    flat, rows = paths.laid([tuple(s) for s in sequences], shared)
+    flat, rows = paths.lay_paths([tuple(s) for s in sequences], shared)
     assert (len(flat) < sum(map(len, sequences))) == shared
     pairs = sorted(  # few: the last layer works on these alone
         (int(row), s[k + 1])
@@ -90,7 +90,7 @@ def test_the_gradient_of_packed_rows_in_one_product_equals_pefts_own_one_example
     )
     where = sorted({row for row, _ in pairs})
     at, targets = torch.tensor([where.index(row) for row, _ in pairs]), torch.tensor([target for _, target in pairs])
-    with adapter.merged_in_passing(model) as count, packed.using(model) as lm:
+    with adapter.fuse_lora(model) as count, packed.using(model) as lm:
         assert count > 0
         ((_, logits),) = packed.logits(lm, torch.from_numpy(flat), paths.Paths(rows), torch.tensor(where))
         assert len(logits) == len(where)

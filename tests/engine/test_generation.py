@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.engine import packed
-from holdfast.engine.generation import Counters, GenerateRequest, Reply, generate
+from holdfast.engine.generation import GeneratedReply, GenerateRequest, SlotCounters, generate
 from holdfast.engine.local import LocalEngine
 from holdfast.records import Message, Prompt
 
@@ -34,12 +34,12 @@ def one_by_one(model, requests, ends):
 
     def write(context, limit):
         if limit == 0:
-            return Reply((), False)
+            return GeneratedReply((), False)
         ids = torch.tensor([context])
         new = model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, do_sample=False, eos_token_id=sorted(ends), pad_token_id=2
         )[0, len(context) :].tolist()
-        return Reply(tuple(new[:-1] if new[-1] in ends else new), new[-1] in ends)
+        return GeneratedReply(tuple(new[:-1] if new[-1] in ends else new), new[-1] in ends)
 
     out = []
     for r in requests:
@@ -54,7 +54,7 @@ def test_slots_write_what_generate_writes_one_by_one(name, chat):
     requests, ends = conversations(random.Random(name)), frozenset(range(3, 128, 11))
     want = one_by_one(model, requests, ends)
     assert {reply.ended for replies in want for reply in replies} == {True, False}
-    counters = Counters()
+    counters = SlotCounters()
     found = generate(model, requests, ends, budget=250, row_tokens=60, counters=counters)
     assert found == want
     assert 0 < counters.prefill < sum(len(r.context) for r in requests) + sum(len(b) + LIMIT for r in requests for b in r.branches)
@@ -81,7 +81,7 @@ def test_what_is_written_depends_neither_on_the_budget_nor_on_the_order(llama, s
     rng = random.Random(seed)
     requests, ends = conversations(rng, count=6, vocab=28, longest=12), frozenset({2, 7, 9})
     order = rng.sample(range(len(requests)), len(requests))
-    run = lambda asked, **kwargs: generate(llama, asked, ends, counters=Counters(), **kwargs)  # noqa: E731
+    run = lambda asked, **kwargs: generate(llama, asked, ends, counters=SlotCounters(), **kwargs)  # noqa: E731
     whole = run(requests, budget=4096, row_tokens=1024)
     other = run([requests[i] for i in order], budget=budget, row_tokens=row_tokens)
     assert [other[order.index(i)] for i in range(len(requests))] == whole

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.engine import generation, memory, scoring
+from holdfast.engine import _scoring as scoring
+from holdfast.engine import generation, memory
 from holdfast.engine.generation import GenerateRequest
 from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.engine.memory import Bounds
@@ -34,9 +35,9 @@ def test_a_step_is_halved_until_it_fits_or_refused_at_the_least(fits, error):
 
     if fits < memory.LEAST:
         with pytest.raises(ResourceError, match="execution.tokens_per_batch: not even 64 tokens"):
-            memory.shrinking(START, run, "execution.tokens_per_batch")
+            memory.retry_smaller(START, run, "execution.tokens_per_batch")
     else:
-        out, within = memory.shrinking(START, run, "execution.tokens_per_batch")
+        out, within = memory.retry_smaller(START, run, "execution.tokens_per_batch")
         assert out == "done" and within.row_tokens <= fits and (within.row_tokens == 1024 or within.kept_bytes == 0)
     assert tried == [1024 >> k for k in range(len(tried))]
 
@@ -49,7 +50,7 @@ def test_an_error_that_is_not_about_memory_is_not_tried_again():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        memory.shrinking(START, run, "x")
+        memory.retry_smaller(START, run, "x")
     assert len(tried) == 1
 
 
@@ -80,13 +81,13 @@ def test_replies_are_the_same_after_memory_ran_short(llama, chat, monkeypatch):
     requests = [GenerateRequest(r.context, 6, ((5, 6),), 4) for r in asked(6)]
     want, told = LocalEngine(llama, chat).generate(requests), []
 
-    class Short(generation.KeyValues):
+    class Short(generation._KeyValues):
         def __init__(self, num_slots, length):
             if num_slots * length > 150:
                 raise MemoryError
             super().__init__(num_slots, length)
 
-    monkeypatch.setattr(generation, "KeyValues", Short)
+    monkeypatch.setattr(generation, "_KeyValues", Short)
     engine = LocalEngine(llama, chat, tokens_per_batch=1024)
     engine.bounds = Bounds(row_tokens=1024, pass_tokens=1024, slot_tokens=1024, kept_bytes=0)
     assert engine.generate(requests, told.append) == want
@@ -140,6 +141,7 @@ print(engine.bounds.row_tokens, max(abs(a - b) for x, y in zip(found, want) for 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a process's memory by the kernel")
 def test_a_process_that_the_kernel_refuses_memory_goes_on_in_smaller_rows():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)

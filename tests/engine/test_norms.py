@@ -5,7 +5,7 @@ import torch
 from families import FAMILIES, make
 from torch import nn
 
-from holdfast.engine import norms
+from holdfast.engine.forwards import fuse_norms
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -21,7 +21,7 @@ def test_states_are_bit_for_bit_those_of_the_family_and_gradients_to_rounding(na
         return out.detach(), given.grad
 
     plain, want = run()
-    with norms.in_one(model) as count:
+    with fuse_norms(model) as count:
         assert (count > 0) == any(kind.endswith("RMSNorm") and "Gemma" not in kind for kind in kinds)
         found, gradient = run()
     assert torch.equal(plain, found)
@@ -39,5 +39,5 @@ def test_a_norm_that_is_trained_or_of_half_precision_is_left_alone():
             return self.weight * (hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
 
     for module, takes_part in ((RMSNorm(), 1), (RMSNorm(trained=True), 0), (RMSNorm(torch.bfloat16), 0)):
-        with norms.in_one(nn.ModuleList([module])) as count:
+        with fuse_norms(nn.ModuleList([module])) as count:
             assert count == takes_part

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.engine import plans, trie
+from holdfast.engine import _plans as plans
+from holdfast.engine import _trie as trie
 
 SEQUENCES = st.lists(st.lists(st.integers(3, 5), min_size=1, max_size=12).map(tuple), min_size=1, max_size=25, unique=True)
 
@@ -30,7 +31,7 @@ def test_the_tiles_show_each_row_its_path_and_nothing_else(sequences, tile_rows,
     (row,) = trie.rows(sequences, [len(s) for s in sequences], 10**6, 2)
     found = trie.tiles(row.leave, tile_rows, chain)
     wanted = np.arange(len(row.tokens))[::every]
-    for rows, tiles in ((None, found), (wanted, trie.narrowed(found, wanted))):
+    for rows, tiles in ((None, found), (wanted, trie.narrow_tiles(found, wanted))):
         asked, seen = list(range(len(row.tokens)) if rows is None else wanted), {}
         for group in trie.buckets(tiles, free=20):
             queries, keys, keep, into, positions = (x.numpy() for x in plans._bucket(group, row, rows))

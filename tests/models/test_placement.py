@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from holdfast.backends.local import Cells
+from holdfast.backends.keys import ModelKey
+from holdfast.backends.local import LocalBackend
 from holdfast.config import ModelConfig, TrainConfig, load_study
 from holdfast.engine.local import LocalEngine
 from holdfast.errors import ConfigError, ModelError
-from holdfast.execution.keys import ModelKey
 from holdfast.models import placement
 from holdfast.models.adapters import adapted
 from holdfast.models.checkpoint import load_base
@@ -45,8 +45,8 @@ def answers(model, chat, **kwargs):
 
 @pytest.mark.parametrize("spread", [HALF, {"": "disk"}], ids=["half on disk", "all on disk"], indirect=True)
 def test_a_spread_base_answers_as_a_whole_one_and_says_that_its_rows_are_not_packed(whole, spread):
-    assert placement.spread(spread.model) and not placement.spread(whole.model)
-    assert LocalEngine(spread.model, spread.chat).fit.why_not == placement.WHY_NOT
+    assert placement.is_spread(spread.model) and not placement.is_spread(whole.model)
+    assert LocalEngine(spread.model, spread.chat).fit.why_not == placement.SPREAD_REASON
     assert answers(spread.model, spread.chat) == answers(whole.model, whole.chat, packing=False)
     logliks, text = answers(whole.model, whole.chat)
     assert answers(spread.model, spread.chat)[0] == pytest.approx(logliks, abs=1e-4) and answers(spread.model, spread.chat)[1] == text
@@ -84,11 +84,11 @@ def test_a_study_over_memory_and_disk_has_the_cells_of_a_whole_one(tmp_path):
     tight = study.execution.model_copy(update={"device_map": "auto", "max_memory": {"cpu": "1MB"}})
     found = {}
     for name, execution in (("whole", study.execution), ("spread", tight)):
-        cells = Cells(study.model_copy(update={"execution": execution}), Store(tmp_path / name))
-        (place,) = cells.trials(ModelKey(None))
-        found[name] = place, json.loads((place / "engine.json").read_text()), placement.spread(cells.base.model)
+        cells = LocalBackend(study.model_copy(update={"execution": execution}), Store(tmp_path / name))
+        (place,) = cells.make_trials(ModelKey(None))
+        found[name] = place, json.loads((place / "engine.json").read_text()), placement.is_spread(cells.base.model)
     assert found["whole"][0].name == found["spread"][0].name and (found["whole"][2], found["spread"][2]) == (False, True)
-    assert found["spread"][1]["ordinary_calls"] == placement.WHY_NOT and "ordinary_calls" not in found["whole"][1]
+    assert found["spread"][1]["ordinary_calls"] == placement.SPREAD_REASON and "ordinary_calls" not in found["whole"][1]
     import pyarrow.parquet as pq
 
     one, other = (pq.read_table(found[n][0] / "trials.parquet").to_pylist() for n in ("whole", "spread"))

@@ -10,7 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from holdfast.backends.local import Cells
+from holdfast.backends.local import LocalBackend
 from holdfast.config import ModelConfig, TrainConfig, load_study
 from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.errors import ConfigError
@@ -68,7 +68,7 @@ def test_what_cannot_be_meant_is_refused(library, checkpoint_folder):
     with pytest.raises(ConfigError, match="has 32 inputs, on a processor they must be a multiple of 64"):
         load_base(ModelConfig(name=checkpoint_folder, quantization="nf4"))
     with pytest.raises(ConfigError, match="no 4-bit weights on mps; use execution.device=cuda or cpu"):
-        quantized.loading("float32", torch.device("mps"))
+        quantized.load_options("float32", torch.device("mps"))
     with pytest.raises(ConfigError, match="model.quantization"):
         load_study("embedded", ["model.quantization=int3"])
 
@@ -111,11 +111,11 @@ def test_an_adapter_is_trained_beside_the_quantised_base_and_means_the_same_in_p
 
 
 def test_it_is_part_of_what_a_cell_is(library, tmp_path):
-    plain, fewer = (Cells(load_study("embedded", settings), Store(tmp_path)) for settings in ([], ["model.quantization=nf4"]))
-    assert "quantization" not in plain.adapter_identity("maths", 0)
-    assert fewer.adapter_identity("maths", 0)["quantization"].startswith("nf4, bitsandbytes ")
-    assert plain.store.name("adapter", plain.adapter_identity("maths", 0)) != fewer.store.name(
-        "adapter", fewer.adapter_identity("maths", 0)
+    plain, fewer = (LocalBackend(load_study("embedded", settings), Store(tmp_path)) for settings in ([], ["model.quantization=nf4"]))
+    assert "quantization" not in plain.adapters.identity("maths", 0)
+    assert fewer.adapters.identity("maths", 0)["quantization"].startswith("nf4, bitsandbytes ")
+    assert plain.store.name("adapter", plain.adapters.identity("maths", 0)) != fewer.store.name(
+        "adapter", fewer.adapters.identity("maths", 0)
     )
 
 

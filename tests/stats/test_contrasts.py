@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from holdfast.errors import StatisticsError
-from holdfast.stats.contrasts import additivity, against_rest, combine, combine_terms, every_pair, measured_terms
-from holdfast.stats.crossed import crossed, pooled_seed_variance, seed_means
+from holdfast.stats.contrasts import additivity, combine, every_pair, measure_terms
+from holdfast.stats.crossed import combine_terms, crossed, measure_term, pooled_seed_variance, seed_means
 
 CLUSTER = np.repeat(np.arange(12), 2)
 
@@ -192,7 +192,7 @@ def test_arrays_that_do_not_fit_are_refused(diffs, weights, message):
 def test_terms_measured_once_give_every_contrast_as_combine_does(seed, pool, weights):
     diffs = adapters(seed, shapes=((3, 24), (5, 24), (2, 24)), missing=0.2)
     pooled = (0.05, 7.0) if pool else None
-    terms = measured_terms(diffs, CLUSTER, names="abc", pooled=pooled)
+    terms = measure_terms(diffs, CLUSTER, names="abc", pooled=pooled)
     assert combine_terms(terms, weights, pooled=pooled, level=0.9) == combine(diffs, weights, CLUSTER, pooled=pooled, level=0.9)
 
 
@@ -200,17 +200,15 @@ def test_terms_measured_once_give_every_contrast_as_combine_does(seed, pool, wei
 @given(seed=st.integers(0, 10_000), shift=st.floats(-3, 3))
 def test_a_terms_influence_sums_to_nothing_and_moving_the_shift_moves_its_mean_alone(seed, shift):
     diffs = adapters(seed, missing=0.2)
-    for a, b in zip(
-        measured_terms(diffs, CLUSTER, names="ab"), measured_terms([d + shift for d in diffs], CLUSTER, names="ab"), strict=True
-    ):
+    for a, b in zip(measure_terms(diffs, CLUSTER, names="ab"), measure_terms([d + shift for d in diffs], CLUSTER, names="ab"), strict=True):
         assert a.influence_C.sum() == pytest.approx(0, abs=1e-12) and b.mean == pytest.approx(a.mean + shift)
         assert b.influence_C == pytest.approx(a.influence_C, abs=1e-9)
         assert (b.seed_variance, b.interaction) == pytest.approx((a.seed_variance, a.interaction), abs=1e-9)
 
 
 def test_a_terms_seed_part_is_scipys_standard_error_and_its_interaction_that_of_a_two_way_table():
-    (term,) = measured_terms([adapters(3)[1]], CLUSTER, names="a")
     d = adapters(3)[1]
+    term = measure_term(d, CLUSTER)
     assert np.sqrt(term.seed_variance / 5) == pytest.approx(stats.sem(d.mean(1)))
     assert (term.mean, term.num_seeds, term.seed_df) == (pytest.approx(d.mean()), 5, 4)
     cell = np.array([np.bincount(CLUSTER, row) / 2 for row in d])
@@ -232,14 +230,6 @@ def test_pairs_are_the_differences_of_tukeys_all_pairs_in_order():
     assert [c.weights @ means for c in found] == pytest.approx(theirs[np.triu_indices(4, 1)].tolist())
 
 
-def test_against_the_rest_is_the_mean_difference_numpy_gives():
-    means = np.array([0.4, 0.1, 0.3, 0.6])
-    found = against_rest(NAMES, "chat")
-    assert found.name == "chat - mean of the rest"
-    assert found.weights @ means == pytest.approx(means[2] - np.delete(means, 2).mean())
-    assert np.array(found.weights) == pytest.approx(stats.zmap([0, 0, 1, 0], [0, 0, 1, 0]) * np.std([0, 0, 1, 0]) * 4 / 3)
-
-
 def test_additivity_is_the_combined_minus_the_sum_and_minus_the_mean_numpy_gives():
     means = np.array([0.4, 0.1, 0.3, 0.6])
     by_sum, by_mean = additivity(NAMES, "all", ["maths", "chat"])
@@ -259,27 +249,17 @@ def test_weights_of_pairs_sum_to_zero_and_every_pair_comes_once(found):
 
 @settings(max_examples=30, deadline=None)
 @given(names)
-def test_contrasts_against_the_rest_ignore_a_common_shift_and_sum_to_nothing(found):
-    made = [against_rest(found, name).weights for name in found]
-    assert [sum(w) for w in made] == pytest.approx([0.0] * len(found))
-    assert np.sum(made, axis=0) == pytest.approx(np.zeros(len(found)), abs=1e-12)
-
-
-@settings(max_examples=30, deadline=None)
-@given(names)
 def test_of_equal_parts_the_mean_is_one_of_them_and_the_sum_all_of_them(found):
     combined, *parts = found
     by_sum, by_mean = additivity(found, combined, parts)
     assert sum(by_mean.weights) == pytest.approx(0.0) and sum(by_sum.weights) == pytest.approx(1 - len(parts))
 
 
-def test_names_that_cannot_be_meant_are_refused():
+def test_invalid_names_are_refused():
     with pytest.raises(StatisticsError, match=r"^names: \['a'\]; at least two are needed, each once$"):
         every_pair(["a"])
     with pytest.raises(StatisticsError, match="each once$"):
-        against_rest(["a", "a"], "a")
-    with pytest.raises(StatisticsError, match="^names: unknown adapter 'x'; available: a, b$"):
-        against_rest(["a", "b"], "x")
+        every_pair(["a", "a"])
     with pytest.raises(StatisticsError, match="^names: unknown adapter 'z'; available: a, b, c$"):
         additivity(["a", "b", "c"], "c", ["a", "z"])
     with pytest.raises(StatisticsError, match="^names: unknown adapter 'q'"):

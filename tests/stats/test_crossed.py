@@ -13,7 +13,7 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.anova import anova_lm
 
 from holdfast.errors import StatisticsError
-from holdfast.stats.crossed import SeedPool, crossed, degrees_of_freedom, pooled_seed_variance, seed_means
+from holdfast.stats.crossed import SeedPool, _degrees_of_freedom, crossed, pooled_seed_variance, seed_means
 
 
 def test_one_seed_and_singleton_clusters_reduce_to_the_paired_t_interval():
@@ -195,16 +195,16 @@ def test_a_variance_known_from_elsewhere_is_taken_as_it_is():
 @settings(max_examples=50, deadline=None)
 @given(parts=st.lists(st.tuples(st.floats(0.01, 100), st.floats(1, 300)), min_size=1, max_size=5), scale=st.floats(0.1, 10))
 def test_degrees_of_freedom_lie_between_the_fewest_of_a_part_and_satterthwaites(parts, scale):
-    found = degrees_of_freedom(parts)
+    found = _degrees_of_freedom(parts)
     total = sum(v for v, _ in parts)
     satterthwaite = total**2 / sum(v**2 / df for v, df in parts)
     assert min(df for _, df in parts) - 1e-9 <= found <= satterthwaite + 1e-9
-    assert degrees_of_freedom([(scale * v, df) for v, df in parts[::-1]]) == pytest.approx(found)
-    assert degrees_of_freedom([*parts, (0.0, 1.0)]) == pytest.approx(found)
+    assert _degrees_of_freedom([(scale * v, df) for v, df in parts[::-1]]) == pytest.approx(found)
+    assert _degrees_of_freedom([*parts, (0.0, 1.0)]) == pytest.approx(found)
 
 
 def test_parts_that_do_not_vary_have_the_most_degrees_of_freedom_and_an_unknown_part_makes_them_unknown():
-    assert degrees_of_freedom([(0.0, 2.0), (0.0, 9.0)]) == 9 and math.isnan(degrees_of_freedom([(1.0, 2.0), (math.nan, 9.0)]))
+    assert _degrees_of_freedom([(0.0, 2.0), (0.0, 9.0)]) == 9 and math.isnan(_degrees_of_freedom([(1.0, 2.0), (math.nan, 9.0)]))
 
 
 @settings(max_examples=30, deadline=None)
@@ -219,4 +219,4 @@ def test_a_domains_variance_lies_between_its_own_and_the_pools(seed, worth):
 def test_the_degrees_of_freedom_of_two_equal_parts_are_scipys_harmonic_mean_times_the_fourth_root_of_two():
     for a, b in ((2.0, 9.0), (4.0, 4.0), (20.0, 150.0)):
         expected = stats.hmean([a, b]) * 2**0.25
-        assert degrees_of_freedom([(0.3, a), (0.3, b)]) == pytest.approx(expected)
+        assert _degrees_of_freedom([(0.3, a), (0.3, b)]) == pytest.approx(expected)

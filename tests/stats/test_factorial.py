@@ -10,7 +10,7 @@ from statsmodels.regression.linear_model import OLS
 
 from holdfast.errors import StatisticsError
 from holdfast.stats.contrasts import combine
-from holdfast.stats.factorial import design_matrix, factorial
+from holdfast.stats.factorial import _design_matrix, factorial
 
 FOUR = ["chat", "code", "maths", "truth"]
 ALL = [frozenset(m) for k in range(1, 5) for m in itertools.combinations(FOUR, k)]
@@ -55,7 +55,7 @@ def test_lack_of_fit_equals_the_nested_f_test_of_statsmodels(order, seeds):
     diffs = measured(ALL, MAIN, seed=3, noise=0.3, seeds=seeds)
     means = [d.mean(1) for d in diffs]
     y, cell = np.concatenate(means), np.repeat(np.arange(15), [len(m) for m in means])
-    matrix, _ = design_matrix(ALL, order=order)
+    matrix, _ = _design_matrix(ALL, order=order)
     f, p, df = OLS(y, np.eye(15)[cell]).fit().compare_f_test(OLS(y, matrix[cell]).fit())
     found = factorial(ALL, diffs, np.arange(10), order=order).lack_of_fit
     assert (found.f, found.p, found.df_model) == pytest.approx((f, p, df), rel=1e-7)
@@ -64,7 +64,7 @@ def test_lack_of_fit_equals_the_nested_f_test_of_statsmodels(order, seeds):
 
 def test_a_design_matrix_is_half_an_indicator_and_its_products_as_numpys_kron_gives_them():
     """A full two-level design in standard order is a Kronecker power."""
-    matrix, columns = design_matrix(ALL, order=4 - 1)
+    matrix, columns = _design_matrix(ALL, order=4 - 1)
     cell, factor = np.array([[1, -0.5], [1, 0.5]]), {}
     power = np.kron(np.kron(cell, cell), np.kron(cell, cell))
     members = list(itertools.product([0, 1], repeat=4))
@@ -89,8 +89,8 @@ def test_planted_effects_come_back_an_interaction_also_as_half_of_itself_in_its_
 @given(seed=st.integers(0, 1000), order=st.sampled_from([1, 2]))
 def test_the_order_of_mixes_does_not_matter_and_columns_identify(seed, order):
     turn = np.random.default_rng(seed).permutation(15)
-    matrix, columns = design_matrix(ALL, order=order)
-    turned, same = design_matrix([ALL[i] for i in turn], order=order)
+    matrix, columns = _design_matrix(ALL, order=order)
+    turned, same = _design_matrix([ALL[i] for i in turn], order=order)
     assert columns == same and (matrix[turn] == turned).all()
     assert np.linalg.matrix_rank(matrix) == matrix.shape[1] == len(columns)
     diffs = measured(ALL, MAIN, seed=seed, noise=0.2)
@@ -140,11 +140,11 @@ def test_a_subset_that_identifies_the_model_is_enough_and_seeds_without_items_do
 )
 def test_mixes_that_do_not_identify_the_model_are_refused_with_the_reason(mixes, order, message):
     with pytest.raises(StatisticsError, match=message):
-        design_matrix(mixes, order=order)
+        _design_matrix(mixes, order=order)
 
 
 def test_the_name_of_a_domain_alone_is_its_mix():
-    assert design_matrix(["maths", "truth", ["truth", "maths"]], order=1)[1] == [(), ("maths",), ("truth",)]
+    assert _design_matrix(["maths", "truth", ["truth", "maths"]], order=1)[1] == [(), ("maths",), ("truth",)]
 
 
 def test_mixes_without_measurements_are_refused():

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from holdfast.errors import StatisticsError
-from holdfast.stats.mcnemar import mcnemar, mcnemar_counts
+from holdfast.stats.mcnemar import mcnemar
 
 answers = st.lists(st.tuples(st.sampled_from([0.0, 1.0, math.nan]), st.sampled_from([0.0, 1.0, math.nan])), min_size=1, max_size=30)
+
+
+def table(lost, won, same):
+    """The test of answers with these counts."""
+    return mcnemar([1] * lost + [0] * won + [1] * same, [0] * lost + [1] * won + [1] * same)
 
 
 def both_known(pairs):
@@ -22,7 +27,7 @@ def both_known(pairs):
 def test_counts_give_the_p_value_of_statsmodels(counts):
     lost, won, same = counts
     theirs = statsmodels_mcnemar(np.array([[same, lost], [won, 0]]), exact=True).pvalue
-    assert mcnemar_counts(lost, won, num_concordant=same).p == pytest.approx(min(theirs, 1.0), rel=1e-12)
+    assert table(lost, won, same).p == pytest.approx(min(theirs, 1.0), rel=1e-12)
 
 
 def test_answers_give_the_record_of_statsmodels_table():
@@ -30,12 +35,12 @@ def test_answers_give_the_record_of_statsmodels_table():
     before, after = rng.integers(0, 2, 60).astype(float), rng.integers(0, 2, 60).astype(float)
     before[:3], after[2:6] = np.nan, np.nan
     found = mcnemar(before, after)
-    table = np.zeros((2, 2))
+    counts = np.zeros((2, 2))
     for b, a in both_known(zip(before, after, strict=True)):
-        table[int(b), int(a)] += 1
-    assert (found.right_to_wrong, found.wrong_to_right) == (table[1, 0], table[0, 1])
+        counts[int(b), int(a)] += 1
+    assert (found.right_to_wrong, found.wrong_to_right) == (counts[1, 0], counts[0, 1])
     assert (found.num_pairs, found.num_missing) == (54, 6)
-    assert found.p == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue, rel=1e-12)
+    assert found.p == pytest.approx(statsmodels_mcnemar(counts, exact=True).pvalue, rel=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
@@ -51,17 +56,16 @@ def test_swapping_before_and_after_swaps_the_directions_and_keeps_p(pairs):
 @settings(max_examples=40, deadline=None)
 @given(lost=st.integers(0, 30), won=st.integers(0, 30), same=st.integers(1, 50))
 def test_a_more_lopsided_table_is_never_less_surprising_and_agreement_does_not_count(lost, won, same):
-    here = mcnemar_counts(lost, won, num_concordant=same)
-    assert here.p == mcnemar_counts(lost, won, num_concordant=same + 1).p
+    here = table(lost, won, same)
+    assert here.p == table(lost, won, same + 1).p
     if lost >= won and won > 0:
-        assert mcnemar_counts(lost + 1, won - 1, num_concordant=same).p <= here.p + 1e-12
+        assert table(lost + 1, won - 1, same).p <= here.p + 1e-12
 
 
 def test_a_missing_answer_is_neither_kept_nor_flipped():
     found = mcnemar([1, 1, np.nan, 0], [0, np.nan, 1, 0])
     assert (found.right_to_wrong, found.wrong_to_right, found.num_pairs, found.num_missing) == (1, 0, 2, 2)
-    assert mcnemar_counts(1, 0, num_concordant=0, num_missing=4).num_missing == 4
-    assert mcnemar_counts(1, 0, num_concordant=0).num_missing == 0
+    assert table(1, 0, 0).num_missing == 0
 
 
 @pytest.mark.parametrize(
@@ -76,14 +80,6 @@ def test_a_missing_answer_is_neither_kept_nor_flipped():
         ([1], [[1]], r"^after_I: 2 axes, 1 needed$"),
     ],
 )
-def test_answers_that_cannot_be_meant_are_refused(before, after, message):
+def test_invalid_answers_are_refused(before, after, message):
     with pytest.raises(StatisticsError, match=message):
         mcnemar(before, after)
-
-
-@pytest.mark.parametrize("field", ["right_to_wrong", "wrong_to_right", "num_concordant", "num_missing"])
-@pytest.mark.parametrize("value", [-1, 1.5, float("nan")])
-def test_counts_that_are_no_counts_are_refused(field, value):
-    given = {"right_to_wrong": 1, "wrong_to_right": 1, "num_concordant": 1, "num_missing": 0} | {field: value}
-    with pytest.raises(StatisticsError, match=f"^{field}: {value} must be a whole number of at least 0$"):
-        mcnemar_counts(**given)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from holdfast.errors import StatisticsError
-from holdfast.stats.pareto import joint_draws, p_dominates, p_front, p_rank, pareto_front
+from holdfast.stats.pareto import p_dominates, p_front, p_rank, pareto_front
 
 points = st.lists(st.tuples(st.integers(-2, 2), st.integers(-2, 2)), min_size=1, max_size=8)
 
@@ -48,63 +48,13 @@ def test_an_unknown_adapter_is_not_on_the_front_and_beats_nobody():
 
 
 def test_numbers_may_come_as_any_list_of_numbers():
-    assert joint_draws([0], np.array([1], dtype=object), np.random.default_rng(0), num_draws=2).dtype == float
     drawn = np.array([[1, 0], [2, 3]], dtype=object)
     assert p_rank(drawn).tolist() == [[0.5, 0.5], [0.5, 0.5]] and p_dominates(drawn, drawn).tolist() == [[0, 0], [0, 0]]
     assert p_front(drawn, drawn.astype(float)).tolist() == p_front(drawn.astype(float), drawn).tolist() == [1, 1]
 
 
-def test_draws_have_the_distribution_scipy_gives_for_mean_and_covariance():
-    mean, covariance = np.array([1.0, -2.0, 0.5]), np.array([[2.0, 0.8, 0.0], [0.8, 1.0, -0.3], [0.0, -0.3, 0.5]])
-    drawn = joint_draws(mean, covariance, np.random.default_rng(1), num_draws=4000)
-    assert drawn.shape == (4000, 3)
-    chi2 = stats.Covariance.from_precision(np.linalg.inv(covariance), covariance).whiten(drawn - mean)
-    assert stats.kstest((chi2**2).sum(1), stats.chi2(3).cdf).pvalue > 0.01
-    assert np.cov(drawn.T) == pytest.approx(covariance, abs=0.12) and drawn.mean(0) == pytest.approx(mean, abs=0.1)
-    for k, p in enumerate(mean):
-        assert stats.kstest(drawn[:, k], stats.norm(p, np.sqrt(covariance[k, k])).cdf).pvalue > 0.01
-    assert joint_draws(mean, covariance, np.random.default_rng(1)).shape == (10_000, 3)
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 1000), se=st.lists(st.floats(0, 3), min_size=1, max_size=4))
-def test_draws_are_the_generators_alone_and_errors_are_a_diagonal_covariance(seed, se):
-    mean = np.arange(len(se), dtype=float)
-    a = joint_draws(mean, se, np.random.default_rng(seed), num_draws=20)
-    b = joint_draws(mean, np.diag(np.square(se)), np.random.default_rng(seed), num_draws=20)
-    assert a == pytest.approx(b, abs=1e-7)
-    assert (a == mean + np.random.default_rng(seed).standard_normal((20, len(se))) * se).all()
-    assert (b == joint_draws(mean, np.diag(np.square(se)), np.random.default_rng(seed), num_draws=20)).all()
-
-
-def test_a_singular_covariance_is_drawn_and_what_is_none_is_refused():
-    twin = joint_draws([0, 0], [[1, 1], [1, 1]], np.random.default_rng(2), num_draws=50)
-    assert twin[:, 0] == pytest.approx(twin[:, 1], abs=1e-7) and twin.std() > 0.5
-    assert (joint_draws([1, 2], np.zeros((2, 2)), np.random.default_rng(2), num_draws=3) == [1, 2]).all()
-    rng = np.random.default_rng(3)
-    for spread, message in (
-        ([[1e-6, 5e-7], [4e-7, 1e-6]], "^spread: a covariance must be symmetric$"),
-        ([[1e-6, 2e-6], [2e-6, 1e-6]], "^spread: no covariance, its smallest eigenvalue is -1e-06$"),
-        ([[1, 0.5], [0.4, 1]], "^spread: a covariance must be symmetric$"),
-        ([[1, 2], [2, 1]], "^spread: no covariance, its smallest eigenvalue is -1$"),
-        ([1, -0.5], "^spread: standard error -0.5 is negative$"),
-        ([1, 1, 1], r"^spread: shape \(3,\); \(2,\) standard errors or a 2 x 2 covariance$"),
-        ([1, np.nan], "^mean_V, spread: an unknown value cannot be drawn; leave that adapter out$"),
-        ([1, np.inf], "^mean_V, spread: an unknown value"),
-    ):
-        with pytest.raises(StatisticsError, match=message):
-            joint_draws([0, 0], spread, rng)
-    with pytest.raises(StatisticsError, match="^mean_V, spread: an unknown value"):
-        joint_draws([0, np.nan], [1, 1], rng)
-    with pytest.raises(StatisticsError, match="^mean_V: 2 axes"):
-        joint_draws([[0]], [1], rng)
-    with pytest.raises(StatisticsError, match="^num_draws: 0 must be a whole number of at least 1$"):
-        joint_draws([0], [1], rng, num_draws=0)
-    assert joint_draws([0], [1], rng, num_draws=1).shape == (1, 1)
-
-
 def test_the_probability_of_dominance_is_scipys_normal_probability():
-    drawn = joint_draws([0.3, 0.0, 0.1, 0.4], [0.2, 0.3, 0.25, 0.15], np.random.default_rng(4), num_draws=20_000)
+    drawn = np.random.default_rng(4).normal([0.3, 0.0, 0.1, 0.4], [0.2, 0.3, 0.25, 0.15], (20_000, 4))
     found = p_dominates(drawn[:, :2], drawn[:, 2:])
     gain = stats.norm.cdf(0.3 / np.hypot(0.2, 0.3))
     shift = stats.norm.cdf(0.3 / np.hypot(0.25, 0.15))
@@ -122,7 +72,7 @@ def test_dominance_goes_one_way_and_turns_with_both_signs(seed, num):
 
 
 def test_the_probability_of_the_front_is_the_share_of_draws_and_of_two_the_complement_of_scipys_dominance():
-    drawn = joint_draws([0.3, 0.0, 0.1, 0.4], [0.2, 0.3, 0.25, 0.15], np.random.default_rng(5), num_draws=20_000)
+    drawn = np.random.default_rng(5).normal([0.3, 0.0, 0.1, 0.4], [0.2, 0.3, 0.25, 0.15], (20_000, 4))
     gain = stats.norm.cdf(0.3 / np.hypot(0.2, 0.3))
     shift = stats.norm.cdf(0.3 / np.hypot(0.25, 0.15))
     found = p_front(drawn[:, :2], drawn[:, 2:])

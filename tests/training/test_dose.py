@@ -4,9 +4,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from holdfast.backends.keys import ModelKey, adapter_keys, study_keys
 from holdfast.config import load_study
 from holdfast.errors import ConfigError
-from holdfast.execution.keys import ModelKey, adapter_keys, study_keys
 from holdfast.models.adapters import adapted
 from holdfast.training import lora
 from holdfast.training.batches import Encoded

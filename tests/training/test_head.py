@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from holdfast.training import head
+from holdfast.training import rows as head
 
 
 @settings(max_examples=40, deadline=None)
@@ -43,7 +43,7 @@ def test_a_head_that_is_trained_or_has_a_bias_goes_through_autograd():
     hidden, at, targets = torch.randn(5, 6, requires_grad=True), torch.tensor([0, 0, 1, 2, 3, 4]), torch.randint(9, (6,))
     for bias, trained in ((True, False), (False, True)):
         model = Model(bias, trained)
-        loss = head.head_loss(model, hidden, at, targets)
+        loss = head._head_loss(model, hidden, at, targets)
         loss.backward()
         want = F.cross_entropy(model.head(hidden)[at], targets, reduction="sum")
         assert float(loss.detach()) == pytest.approx(float(want.detach()), rel=1e-5)

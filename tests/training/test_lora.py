@@ -12,9 +12,9 @@ from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.errors import DataError, ModelError
 from holdfast.models.adapters import adapted
 from holdfast.records import Example, Message
-from holdfast.training import batches, head, lora
+from holdfast.training import batches, lora
 from holdfast.training.batches import Encoded
-from holdfast.training.rows import Row, draws, rows_of
+from holdfast.training.rows import TrainingRow, draws_numbers, group_examples, padded_loss, row_loss
 
 CONFIG = TrainConfig(r=4, lora_alpha=8, learning_rate=1e-2, num_train_epochs=3, per_device_train_batch_size=4, warmup_ratio=0)
 
@@ -41,8 +41,8 @@ def test_loss_falls_on_the_reply_and_its_end_token_only(chat):
 def test_packed_rows_and_padded_calls_give_the_same_gradient(llama, chat):
     encoded = batches.encode(examples(), chat, CONFIG).examples
     grads = []
-    packed_loss = lambda model, rows, device: head.row_loss(model, Row.of(rows, device))  # noqa: E731
-    for loss in (packed_loss, lora.padded_loss):
+    packed_loss = lambda model, rows, device: row_loss(model, TrainingRow.of(rows, device))  # noqa: E731
+    for loss in (packed_loss, padded_loss):
         model = lora.with_adapter(llama, CONFIG, 0)
         torch.manual_seed(1)
         for name, p in model.named_parameters():
@@ -63,10 +63,10 @@ def test_a_start_that_rows_share_is_computed_once_unless_a_pass_draws_numbers(ll
     shared, drawn = train(CONFIG, "a"), train(CONFIG.model_copy(update={"lora_dropout": 0.1}), "b")
     assert shared.num_tokens == drawn.num_tokens == 4 * len(encoded[0].ids)
     assert (shared.num_computed, drawn.num_computed) == (len(encoded[0].ids) - 1, 4 * (len(encoded[0].ids) - 1))
-    assert not draws(llama)
+    assert not draws_numbers(llama)
     llama.config.attention_dropout, before = 0.1, llama.config.attention_dropout
     try:
-        assert draws(llama)
+        assert draws_numbers(llama)
     finally:
         llama.config.attention_dropout = before
 
@@ -154,7 +154,7 @@ def test_a_pass_of_recomputed_activations_holds_more_tokens(llama):
 @pytest.mark.parametrize("padded", [False, True])
 def test_a_pass_holds_as_many_tokens_as_it_may_and_every_example_is_in_one(padded):
     batch = [Encoded(tuple(range(3, 3 + n)), 1) for n in (9, 2, 5, 5, 30, 7, 2)]
-    rows = rows_of(batch, 20, padded)
+    rows = group_examples(batch, 20, padded)
     assert sorted(len(e.ids) for row in rows for e in row) == [2, 2, 5, 5, 7, 9, 30]
     size = lambda row: len(row) * max(len(e.ids) for e in row) if padded else sum(len(e.ids) for e in row)  # noqa: E731
     assert all(size(row) <= 20 or len(row) == 1 for row in rows)

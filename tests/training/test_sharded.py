@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from holdfast.backends.local import Cells
+from holdfast.backends.keys import ModelKey
+from holdfast.backends.local import LocalBackend
 from holdfast.config import ModelConfig, TrainConfig, load_study
 from holdfast.errors import ConfigError, ModelError, ResourceError
-from holdfast.execution.keys import ModelKey
 from holdfast.models.checkpoint import load_base
 from holdfast.store import Store
 from holdfast.training import lora, sharded
@@ -120,8 +120,8 @@ def test_how_it_was_sharded_is_part_of_an_adapters_identity_and_of_no_other_cell
     names = {}
     for processes in (None, 2, 4):
         study = plain.model_copy(update={"execution": plain.execution.model_copy(update={"fsdp": processes})})
-        cells = Cells(study, Store(tmp_path))
-        identity = cells.adapter_identity("maths", 0)
+        cells = LocalBackend(study, Store(tmp_path))
+        identity = cells.adapters.identity("maths", 0)
         assert identity.get("fsdp", {}).get("processes") == processes
-        names[processes] = cells.store.name("adapter", identity), cells._trials_name(ModelKey(None), None, "mmlu")
+        names[processes] = cells.store.name("adapter", identity), cells.store.name("trials", cells.trials_identity(ModelKey(None), "mmlu"))
     assert len({adapter for adapter, _ in names.values()}) == 3 and len({base for _, base in names.values()}) == 1

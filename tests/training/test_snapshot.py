@@ -66,7 +66,7 @@ def test_a_training_ended_at_random_passes_goes_on_to_the_same_bytes(llama, chat
                 continue
             break
         assert record == whole and found == expected
-    assert interruptions >= 4 and sum("goes on after step" in line for line in said) >= 3
+    assert interruptions >= 4 and sum("resumes after step" in line for line in said) >= 3
 
 
 def test_a_process_killed_between_two_states_loses_the_steps_since_the_last(llama, chat, tmp_path):
@@ -84,7 +84,7 @@ def test_a_process_killed_between_two_states_loses_the_steps_since_the_last(llam
         train(llama, chat, tmp_path / "killed", Snapshots(kept, "mine", 0, leaving=lambda: steps() and kill()))
     assert kept.is_file()
     _, found = train(llama, chat, tmp_path / "again", Snapshots(kept, "mine", None, said.append))
-    assert found == expected and said and "goes on after step" in said[0]
+    assert found == expected and said and "resumes after step" in said[0]
 
 
 def damages():

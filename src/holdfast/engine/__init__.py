@@ -1,7 +1,7 @@
 """Requests in, log-probabilities and texts out: packed rows through any decoder's own modules."""
 
-from holdfast.processes import collector_held
+from holdfast.processes import gc_paused
 
-with collector_held():
+with gc_paused():
     import torch  # noqa: F401
     import transformers.modeling_utils  # noqa: F401

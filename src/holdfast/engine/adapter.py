@@ -1,7 +1,7 @@
-"""LoRA layers in training as one matrix multiply: y = x (W + s B A)' + b, with gradients for x, A and B alone.
+"""LoRA layers in training as one matrix multiply: y = x (W + s B A)' + b, with gradients for x, A and B only.
 
-PEFT computes x W' and s (x A') B' apart, and autograd as many skinny products backwards; on a small model those, and the sums of
-large activations, cost more than the base. Here the sum is made on the weights, anew in every pass (nothing is merged into
+PEFT computes x W' and s (x A') B' separately, and autograd as many skinny products backwards; on a small model those, and the sums
+of large activations, cost more than the base. Here the sum is taken over the weights, again in every pass (nothing is merged into
 the base), and the adapter's gradient comes from four skinny products.
 """
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.engine import kernels
-from holdfast.engine.forwards import replaced
+from holdfast.engine.forwards import replace_forwards
 
 
 class _Adapted(torch.autograd.Function):
@@ -36,17 +36,23 @@ class _Adapted(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             whole = torch.addmm(weight, b, a, alpha=ctx.scaling)
             dx = grad @ whole if ctx.kernel == "torch" else kernels.linear(ctx.kernel, grad, whole.t())
-        # Written so that the long side is never the result's narrow one: torch's product of [N, in] and [in, r] is several times slower.
+        # Ordered so that no product has a long and narrow result: torch's product of [N, in] and [in, r] is several times slower.
         da = (b.t() @ flat.t()) @ rows
         db = ((a @ rows.t()) @ flat).t()
         return dx, None, None, da.mul_(ctx.scaling), db.mul_(ctx.scaling), None, None
 
 
 @contextmanager
-def merged_in_passing(model: nn.Module, kernel: kernels.Name = "torch") -> Iterator[int]:
-    """Every plain float32 LoRA layer of a PeftModel computes in this form for as long as the block lasts; how many do.
+def fuse_lora(model: nn.Module, kernel: kernels.Name = "torch") -> Iterator[int]:
+    """Compute every plain float32 LoRA layer of a PeftModel in this form inside the block.
 
     Left to PEFT: layers with dropout, a trained or absent base weight, another dtype, several adapters, DoRA or a bias of their own.
+
+    Args:
+        model: a PeftModel in training.
+        kernel: which matrix multiply computes the layer.
+    Returns:
+        Context manager; gives the number of layers in this form.
     """
     from peft.tuners.lora import Linear
 
@@ -55,8 +61,7 @@ def merged_in_passing(model: nn.Module, kernel: kernels.Name = "torch") -> Itera
         a, b = self.lora_A[name].weight, self.lora_B[name].weight
         return _Adapted.apply(x, base.weight, base.bias, a, b, self.scaling[name], kernel)
 
-    modules = [m for m in model.modules() if type(m) is Linear and _plain(m)]
-    with replaced(dict.fromkeys(modules, forward)) as count:
+    with replace_forwards({m: forward for m in model.modules() if type(m) is Linear and _plain(m)}) as count:
         yield count
 
 

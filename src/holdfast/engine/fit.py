@@ -1,4 +1,4 @@
-"""Whether a model may be asked through packed rows: rules first, then a comparison with its ordinary calls."""
+"""Can a model run on packed rows? Rules first, then a comparison with its ordinary calls."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from holdfast.engine import trie
+from holdfast.engine import _trie
+from holdfast.engine._plans import TriePlan
 from holdfast.engine.packed import causal_lm, logits, using
-from holdfast.engine.paths import Paths, laid
-from holdfast.engine.plans import TriePlan
+from holdfast.engine.paths import Paths, lay_paths
 from holdfast.models import placement
 
 _LAYER_TYPES = {"full_attention", "sliding_attention"}
@@ -20,25 +20,31 @@ _LAYER_TYPES = {"full_attention", "sliding_attention"}
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Whether packed rows may be used with a model: `why_not` in words, or None; `prune`: whether the last layer takes some rows alone."""
+    """Whether a model runs on packed rows."""
 
-    why_not: str | None
-    prune: bool = False
+    why_not: str | None  # the reason against it, in words; None: it does
+    prune: bool = False  # whether its last layer may work on some rows only
 
 
 def check_fit(model: nn.Module) -> Fit:
-    """Rules first, then a comparison with ordinary calls, with the last layer on some rows and without."""
-    if placement.spread(model):
-        return Fit(placement.WHY_NOT)
+    """Check a model: rules first, then log-probabilities by packed rows, pruned and not, against ordinary calls.
+
+    Args:
+        model: a transformers model or a PeftModel, in any mode.
+    Returns:
+        The first form that agrees, or why none does.
+    """
+    if placement.is_spread(model):
+        return Fit(placement.SPREAD_REASON)
     lm = causal_lm(model)
     config = lm.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}
-    kinds = {r.get("rope_type") for r in (rope, *rope.values()) if isinstance(r, dict)}
-    if kinds & {"dynamic", "longrope"}:
+    types = {r.get("rope_type") for r in (rope, *rope.values()) if isinstance(r, dict)}
+    if types & {"dynamic", "longrope"}:
         return Fit("its rotary frequencies depend on the longest position in the call")
-    layers = getattr(config, "layer_types", None)
-    if not set(layers or ()) <= _LAYER_TYPES:
-        return Fit(f"its layers are of kinds that packed rows do not carry: {', '.join(sorted(set(layers) - _LAYER_TYPES))}")
+    layers: Sequence[str] | None = getattr(config, "layer_types", None)
+    if unknown := set(layers or ()) - _LAYER_TYPES:
+        return Fit(f"packed rows do not support its layers of type {', '.join(sorted(unknown))}")
     was_training = model.training
     model.eval()
     tolerance = 1e-4 if next(lm.parameters()).dtype == torch.float32 else 0.25
@@ -50,7 +56,7 @@ def check_fit(model: nn.Module) -> Fit:
                 if gap < tolerance:
                     return Fit(None, prune)
                 why_not = f"start-up check: a log-probability differs by {gap:.1e}"
-            except Exception as error:  # whatever a foreign architecture raises means the same: not by packed rows
+            except Exception as error:  # any error of an unknown architecture means the same: not by packed rows
                 why_not = f"{type(error).__name__}: {error}"
         return Fit(why_not)
     finally:
@@ -58,10 +64,10 @@ def check_fit(model: nn.Module) -> Fit:
 
 
 @torch.inference_mode()
-def _check(model: nn.Module, lm: nn.Module, config: Any, layers: Sequence[str] | None, prune: bool) -> float:
+def _check(model: nn.Module, lm: Any, config: Any, layers: Sequence[str] | None, prune: bool) -> float:
     """Largest difference of a log-probability between packed rows of both kinds and ordinary calls.
 
-    Raises NotImplementedError if the model has sliding windows that its attention function is not told of.
+    Raises NotImplementedError if the model has sliding windows that it does not pass to its attention function.
     """
     generator = torch.Generator().manual_seed(0)
     device = next(lm.parameters()).device
@@ -73,21 +79,21 @@ def _check(model: nn.Module, lm: nn.Module, config: Any, layers: Sequence[str] |
         plain += [*lm(input_ids=torch.tensor(part, device=device), use_cache=False).logits.float().log_softmax(-1)]
     gap = 0.0
     with using(model):
-        (row,) = trie.rows(sequences, [2] * len(sequences), 10_000)
-        flat, paths = laid(sequences)
-        forest, plan = TriePlan(row).to(device), Paths(paths).to(device)
+        (row,) = _trie.rows(sequences, [2] * len(sequences), 10_000)
+        flat, paths = lay_paths(sequences)
+        forest, plan = TriePlan(row, device), Paths(paths, device)
         tokens, once = torch.from_numpy(row.tokens).to(device), torch.from_numpy(flat).to(device)
         at = {int(r): plain[i][k - 2] for i, tail in zip(row.sequences, row.tails, strict=True) for k, r in enumerate(tail)}
-        ends = {int(r): found[k] for path, found in zip(paths, plain, strict=True) for k, r in enumerate(path) if k >= len(path) - 2}
+        ends = {int(r): logprobs[k] for path, logprobs in zip(paths, plain, strict=True) for k, r in enumerate(path) if k >= len(path) - 2}
         for ids, p, want in ((tokens, forest, at), (once, plan, ends)):
             wanted = torch.tensor(sorted(want), device=device)
-            found = torch.cat([part for _, part in logits(lm, ids, p, wanted, prune=prune)]).log_softmax(-1)
-            gap = max(gap, float((torch.stack([want[r] for r in sorted(want)]) - found).abs().nan_to_num(float("inf")).max()))
+            packed = torch.cat([part for _, part in logits(lm, ids, p, wanted, prune=prune)]).log_softmax(-1)
+            gap = max(gap, float((torch.stack([want[r] for r in sorted(want)]) - packed).abs().nan_to_num(float("inf")).max()))
     windows = config.num_hidden_layers if getattr(config, "sliding_window", None) is not None else 0
     if layers is not None:
         windows = list(layers).count("sliding_attention")
     elif getattr(config, "use_sliding_window", True) is False:
         windows = 0
     if getattr(plan, "windowed", 0) != windows:
-        raise NotImplementedError(f"{windows} layers have a sliding window, {getattr(plan, 'windowed', 0)} say so")
+        raise NotImplementedError(f"{windows} layers have a sliding window, {getattr(plan, 'windowed', 0)} pass it on")
     return gap

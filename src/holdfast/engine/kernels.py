@@ -1,11 +1,11 @@
 """Which matrix multiply runs under a model's own nn.Linear modules on a CPU: torch's default, or oneDNN's.
 
 On some processors the default takes a slow path (AMD with AVX-512: up to 2.3 times on Zen 5, 1.1 on Zen 4); with few rows oneDNN gains
-more, from weights reordered once. The choice is made by a check (does it agree, is it faster?) once a run, and kept with the run:
-a choice made anew in every process would make numbers hang on how long something took (docs/decisions/005).
+more, from weights reordered once. A check (does it agree, is it faster?) decides once per run, and the choice is kept with the run:
+if every process chose for itself, numbers would depend on timing (docs/decisions/005).
 
-The operator is private to torch and has no autograd: where it is missing, the default is used; under autograd a function of our own
-gives the input's gradient over a frozen weight.
+The operator is private to torch and has no autograd: where it is missing, the default is used; under autograd `_Frozen` gives the
+input's gradient over a frozen weight.
 """
 
 from __future__ import annotations
@@ -20,47 +20,67 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdfast.engine.forwards import replaced
+from holdfast.engine.forwards import replace_forwards
 
 Name = Literal["torch", "onednn"]
 GAIN = 1.15  # times faster than the default, or the default stays
 MANY, FEW = 1024, 16
-SMALLEST = 512  # hidden size under which a call costs more than the product, and nothing is to be gained
-TOLERANCE = 1e-4  # of a sum of products of unit normals divided by the root of their number: rounding
+SMALLEST = 512  # hidden size under which a call costs more than the product, and nothing can be gained
+TOLERANCE = 1e-4  # rounding of a sum of products of unit normals divided by the root of their number
 
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """What is used for rows of many tokens (scoring, prefill, training) and of few (decoding, weights reordered for it)."""
+    """The kernels of a run."""
 
-    many: Name = "torch"
-    few: Name = "torch"
+    many: Name = "torch"  # for rows of many tokens (scoring, prefill, training)
+    few: Name = "torch"  # for rows of few (decoding, on weights reordered for it)
 
 
-def onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [..., in] @ weight [out, in]' + bias, without autograd."""
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
 def linear(name: Name, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return onednn(x, weight, bias) if name == "onednn" else F.linear(x, weight, bias)
+    """A linear layer by the named kernel.
+
+    Args:
+        name: the kernel.
+        x: [..., in].
+        weight: [out, in].
+        bias: [out].
+    Returns:
+        x @ weight' + bias, [..., out].
+    """
+    return _onednn(x, weight, bias) if name == "onednn" else F.linear(x, weight, bias)
 
 
-def reordered(weight: Tensor, rows: int) -> Tensor:
-    """A copy laid out for `onednn` with about `rows` rows. It goes stale without a sign when the weight changes."""
+def _reorder(weight: Tensor, rows: int) -> Tensor:
+    """A copy in the layout that `_onednn` takes for about `rows` rows; it does not follow later changes of the weight."""
     return torch.ops.mkldnn._reorder_linear_weight(weight.detach(), rows)
 
 
 def available() -> bool:
-    """Whether this torch has the operator and this processor runs it."""
+    """Is oneDNN's kernel usable?
+
+    Returns:
+        Whether this torch has the operator and this processor runs it.
+    """
     try:
-        return bool(torch.isfinite(onednn(torch.ones(2, 3), reordered(torch.ones(4, 3), 2))).all())
+        return bool(torch.isfinite(_onednn(torch.ones(2, 3), _reorder(torch.ones(4, 3), 2))).all())
     except (RuntimeError, AttributeError, NotImplementedError):
         return False
 
 
 def shapes_of(config: Any) -> list[tuple[int, int]]:
-    """(in, out) of a decoder layer's linears, as its config tells; empty if it tells no hidden size."""
+    """Shapes of a decoder layer's linears.
+
+    Args:
+        config: a transformers configuration.
+    Returns:
+        (in, out) of each; empty if the configuration names no hidden size.
+    """
     hidden = getattr(config, "hidden_size", None)
     if not hidden:
         return []
@@ -68,19 +88,26 @@ def shapes_of(config: Any) -> list[tuple[int, int]]:
     return [(hidden, hidden), (hidden, inner), (inner, hidden)]
 
 
-def choose(shapes: Sequence[tuple[int, int]], dtype: torch.dtype = torch.float32) -> tuple[Kernels, dict[str, Any]]:
-    """(the kernels to use for linears of these (in, out) shapes on this processor, what was measured: GF/s and largest difference)"""
-    measured: dict[str, Any] = {}
+def choose(shapes: Sequence[tuple[int, int]], dtype: torch.dtype = torch.float32) -> tuple[Kernels, dict[str, dict[str, float]]]:
+    """Measure both kernels on this processor.
+
+    Args:
+        shapes: (in, out) of the linears.
+        dtype: of weights and activations.
+    Returns:
+        The kernels to use, and per use ("many", "few") GFLOP/s of each kernel and the largest difference of their results.
+    """
+    measured: dict[str, dict[str, float]] = {}
     picked: dict[str, Name] = {}
     for use, rows, packed in (("many", MANY, False), ("few", FEW, True)):
         try:
-            took, gap = _timed(shapes, rows, packed, dtype)
+            seconds, gap = _timed(shapes, rows, packed, dtype)
         except (RuntimeError, AttributeError, NotImplementedError):
             picked[use] = "torch"
             continue
         work = 2e-9 * rows * sum(a * b for a, b in shapes)
-        measured[use] = {**{f"{name}_gflops": round(work / t, 1) for name, t in took.items()}, "largest_difference": float(f"{gap:.1e}")}
-        faster = took["onednn"] * GAIN < took["torch"] and gap < (TOLERANCE if dtype == torch.float32 else 0.05)
+        measured[use] = {**{f"{name}_gflops": round(work / t, 1) for name, t in seconds.items()}, "largest_difference": float(f"{gap:.1e}")}
+        faster = seconds["onednn"] * GAIN < seconds["torch"] and gap < (TOLERANCE if dtype == torch.float32 else 0.05)
         picked[use] = "onednn" if faster else "torch"
     return Kernels(**picked), measured
 
@@ -95,10 +122,10 @@ def _timed(
         (torch.randn(rows, a, generator=generator).to(dtype), (torch.randn(b, a, generator=generator) / a**0.5).to(dtype))
         for a, b in shapes
     ]
-    ready = [reordered(w, rows) if packed else w for _, w in drawn]
+    ready = [_reorder(w, rows) if packed else w for _, w in drawn]
     runs = {
         "torch": lambda: [F.linear(x, w) for x, w in drawn],
-        "onednn": lambda: [onednn(x, w) for (x, _), w in zip(drawn, ready, strict=True)],
+        "onednn": lambda: [_onednn(x, w) for (x, _), w in zip(drawn, ready, strict=True)],
     }
     gap = max(float((a.float() - b.float()).abs().max()) for a, b in zip(runs["torch"](), runs["onednn"](), strict=True))
     repeats = max(1, round(2e8 / (rows * sum(a * b for a, b in shapes))))
@@ -113,43 +140,49 @@ def _timed(
 
 
 class _Frozen(torch.autograd.Function):
-    """oneDNN over a frozen weight: the gradient of x alone."""
+    """oneDNN over a frozen weight: the gradient of x only."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None):
         ctx.save_for_backward(weight)
-        return onednn(x, weight, bias)
+        return _onednn(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor):
         (weight,) = ctx.saved_tensors
-        return onednn(grads[0].contiguous(), weight.t()), None, None
+        return _onednn(grads[0].contiguous(), weight.t()), None, None
 
 
 @contextmanager
 def using(model: nn.Module, name: Name, few: bool = False) -> Iterator[int]:
-    """The model's plain linears run on this kernel for as long as the block lasts; how many do.
+    """Run the model's plain linears on a kernel inside the block; weights must not change in it.
 
-    `few`: on weights reordered for few rows. Weights must not change inside the block. A linear that is trained computes as
-    before; one on another device, or patched already, is left alone.
+    A linear that is trained computes as before; one on another device, or patched already, is left as it is.
+
+    Args:
+        model: any model.
+        name: the kernel; "torch" changes nothing.
+        few: on weights reordered for few rows.
+    Returns:
+        Context manager; gives the number of linears that run on the kernel.
     """
-    forwards = {}
-    for module in [m for m in model.modules() if _plain(m)] if name == "onednn" else []:
-        weight = reordered(module.weight, FEW) if few else module.weight
+    forwards: dict[nn.Module, Callable[..., Any]] = {}
+    for module in [m for m in model.modules() if isinstance(m, nn.Linear) and _plain(m)] if name == "onednn" else []:
+        weight = _reorder(module.weight, FEW) if few else module.weight
 
         def forward(self: Any, x: Tensor, weight: Tensor = weight) -> Tensor:
             if not torch.is_grad_enabled():
-                return onednn(x, weight, self.bias)
+                return _onednn(x, weight, self.bias)
             if self.weight.requires_grad or (self.bias is not None and self.bias.requires_grad):
                 return F.linear(x, self.weight, self.bias)
             return _Frozen.apply(x, self.weight, self.bias)
 
         forwards[module] = forward
-    with replaced(forwards) as count:
+    with replace_forwards(forwards) as count:
         yield count
 
 
-def _plain(module: nn.Module) -> bool:
+def _plain(module: nn.Linear) -> bool:
     return (
         type(module) is nn.Linear
         and "forward" not in vars(module)
@@ -159,6 +192,13 @@ def _plain(module: nn.Module) -> bool:
 
 
 def peak_gflops(dtype: torch.dtype = torch.float32, name: Name = "torch") -> float:
-    """This processor's matrix-multiply rate with the threads at hand, from a large product: what a share of the peak is of."""
-    took, _ = _timed([(768, 2048)], MANY, name == "onednn", dtype, time.perf_counter)
-    return 2e-9 * MANY * 768 * 2048 / took[name]
+    """This processor's matrix-multiply rate with the threads at hand, from a large product.
+
+    Args:
+        dtype: of both factors.
+        name: the kernel.
+    Returns:
+        GFLOP/s, the reference of a share of the peak.
+    """
+    seconds, _ = _timed([(768, 2048)], MANY, name == "onednn", dtype, time.perf_counter)
+    return 2e-9 * MANY * 768 * 2048 / seconds[name]

@@ -1,4 +1,4 @@
-"""How much is held at once: bounds from a stated budget, and smaller steps where memory turns out to be short."""
+"""How much is held at once: bounds from a memory budget, and smaller steps where memory runs short."""
 
 from __future__ import annotations
 
@@ -15,27 +15,25 @@ from holdfast.models import placement
 
 T = TypeVar("T")
 CPU_ROW = 1024  # a row this long fills a processor's kernels; longer ones only leave its caches
-HELD = 2**28  # bytes of kept packs where no budget is stated
+HELD = 2**28  # bytes of kept packs where no budget is given
 SLOTS = 2**30  # and of the slots' keys and values
 LEAST = 64  # tokens: no step is made smaller than this
 _LIBRARIES = 600 * 2**20  # what torch, transformers and the rest take before a weight is loaded
 CONTEXT = 2**30  # and what a CUDA context and the allocator's gaps take
-_SAID = ("can't allocate memory", "not enough memory", "out of memory")
+_MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`row_tokens`: of one packed row without autograd; `pass_tokens`: of one with; `slot_tokens`: of all slots of generation;
-    `kept_bytes`: of packs kept for the next model.
-    """
+    """What is held at once."""
 
-    row_tokens: int
-    pass_tokens: int
-    slot_tokens: int
-    kept_bytes: int
+    row_tokens: int  # tokens of one packed row without autograd
+    pass_tokens: int  # tokens of one with autograd
+    slot_tokens: int  # tokens of all slots of generation
+    kept_bytes: int  # bytes of packs kept for the next model
 
-    def halved(self) -> Bounds | None:
-        """Half of everything; None if rows are as small as they get."""
+    def half(self) -> Bounds | None:
+        """Half of everything, without kept packs; None if rows are as small as they get."""
         if self.row_tokens <= LEAST:
             return None
         half = {name: max(LEAST, getattr(self, name) // 2) for name in ("row_tokens", "pass_tokens", "slot_tokens")}
@@ -50,13 +48,22 @@ def bounds(
     checkpointing: bool = False,
     device: str | None = None,
 ) -> Bounds:
-    """What fits in `budget` bytes of this process beside `copies` of the weights; without a budget, what a CUDA device has free, or the defaults.
+    """What fits next to the weights.
 
-    `checkpointing`: passes with autograd keep each layer's input alone. `device`: its type, where that is not where the model is.
-    Raises ResourceError if the weights and libraries leave nothing of the budget.
+    Args:
+        model: a transformers model or a PeftModel.
+        tokens_per_batch: most tokens of a row, a pass or (at least) all slots.
+        budget: bytes of this process; None: what a CUDA device has free, elsewhere the defaults.
+        copies: of the weights, in memory at once.
+        checkpointing: passes with autograd keep only each layer's input.
+        device: device type to plan for; None: the model's own.
+    Returns:
+        The bounds.
+    Raises:
+        ResourceError: weights and libraries leave no room for a row.
     """
     needs = Needs.of(model, checkpointing)
-    kind = device or placement.entry(model).type
+    kind = device or placement.entry_device(model).type
     row = tokens_per_batch if kind != "cpu" else min(tokens_per_batch, CPU_ROW)
     if budget is None and kind == "cuda" and device is None:
         budget = torch.cuda.mem_get_info()[0] + torch.cuda.memory_allocated()
@@ -66,8 +73,8 @@ def bounds(
     rest = budget - fixed
     if rest < 4 * LEAST * max(needs.row, needs.keys):
         raise ResourceError(
-            f"execution.memory_gb: {budget / 2**30:.2g} GiB a process: weights and libraries take {fixed / 2**30:.2g}, and what is left "
-            "does not hold a row of tokens; state more, or use fewer processes"
+            f"execution.memory_gb: {budget / 2**30:.2g} GiB per process: weights and libraries take {fixed / 2**30:.2g}, and the rest "
+            "does not hold a row of tokens; set a larger value, or use fewer processes"
         )
     return Bounds(
         row_tokens=max(LEAST, min(row, int(0.25 * rest / needs.row))),
@@ -79,23 +86,21 @@ def bounds(
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Bytes. `weights`: of the model, or of what of it lies where a call begins.
+    """Bytes that a model needs."""
 
-    Of one token: `row`, in a pass without autograd; `a_pass`, with; `keys`, its keys and values in all layers.
-    """
-
-    weights: int
-    row: int
-    a_pass: int
-    keys: int
+    weights: int  # all weights, or those on the device where a call begins
+    row: int  # per token of a pass without autograd
+    a_pass: int  # per token of a pass with autograd
+    keys: int  # keys and values of one token in all layers
 
     @classmethod
     def of(cls, model: nn.Module, checkpointing: bool = False) -> Needs:
+        """Estimate them from the configuration of a transformers model or PeftModel; arguments as for `bounds`."""
         config, item = causal_lm(model).config.get_text_config(), next(model.parameters()).dtype.itemsize
         hidden, layers = config.hidden_size, config.num_hidden_layers
         inner = getattr(config, "intermediate_size", None) or 4 * hidden
         one = 16 * hidden + 5 * inner
-        spread, entry = placement.spread(model), placement.entry(model)
+        spread, entry = placement.is_spread(model), placement.entry_device(model)
         return cls(
             weights=sum(p.numel() * p.element_size() for p in model.parameters() if not spread or p.device == entry),
             row=item * (10 * hidden + 3 * inner),
@@ -112,26 +117,32 @@ def _key_width(config: Any) -> int:
     return (getattr(config, "num_key_value_heads", None) or heads) * (getattr(config, "head_dim", None) or config.hidden_size // heads)
 
 
-def is_short(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: torch says it of a processor in a RuntimeError's words."""
+def _is_short(error: BaseException) -> bool:
+    """Did memory run out? On a CPU torch raises a RuntimeError with a message about it."""
     named = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-    return named or (isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _SAID))
+    return named or (isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _MESSAGES))
 
 
-def shrinking(first: Bounds, run: Callable[[Bounds], T], setting: str) -> tuple[T, Bounds]:
-    """(what `run` gives, the bounds with which it did): it is tried with half of everything as often as memory is short.
+def retry_smaller(first: Bounds, run: Callable[[Bounds], T], setting: str) -> tuple[T, Bounds]:
+    """Run something, with half of everything each time that memory runs short.
 
-    Raises ResourceError, naming the `setting` to change, if the smallest step does not fit either.
+    Args:
+        first: bounds of the first attempt.
+        run: what to run within bounds.
+        setting: the setting that an error names.
+    Returns:
+        (result of `run`, the bounds with which it succeeded).
+    Raises:
+        ResourceError: not even the smallest step fits.
     """
     now = first
     while True:
         try:
             return run(now), now
         except Exception as error:
-            smaller = now.halved() if is_short(error) else None
-            if smaller is None and not is_short(error):
+            if not _is_short(error):
                 raise
-        if smaller is None:
+        if (smaller := now.half()) is None:
             raise ResourceError(f"{setting}: not even {LEAST} tokens at once fit in memory; free some, or use fewer processes")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

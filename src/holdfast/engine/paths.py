@@ -1,6 +1,6 @@
-"""A packed row with autograd (training): each sequence is a path through it, causal in itself, and a start that several share stands once.
+"""A packed row with autograd (training): each sequence is a path through it, causal in itself, and a shared start is held once.
 
-Only the attention takes the paths apart again: it gathers their rows into padded tiles [n, H, L, D] of similar length and scatters the
+Only the attention separates the paths: it gathers their rows into padded tiles [n, H, L, D] of similar length and scatters the
 result back, so that every other layer works on each token once. A shared token's gradient is the sum over the paths it is on.
 
 Shapes: N tokens of the row, T places of all tiles, n paths of L places in a tile, H heads, D head width.
@@ -15,14 +15,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast.engine import trie
-from holdfast.engine.plans import additive, attend_dense
+from holdfast.engine import _trie as trie
+from holdfast.engine._plans import Scores, additive, attend_dense
 
 _SLACK, _FREE = 1.15, 4000  # what padding may cost a tile before a second one is cheaper: share of its area, and area
 
 
-def laid(sequences: Sequence[tuple[int, ...]], share: bool = True) -> tuple[np.ndarray, list[np.ndarray]]:
-    """(tokens of one row [N], rows of each sequence's tokens). `share`: what several begin with stands once."""
+def lay_paths(sequences: Sequence[tuple[int, ...]], share: bool = True) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Put sequences into one row.
+
+    Args:
+        sequences: token ids.
+        share: hold a start that several sequences share once.
+    Returns:
+        (tokens of the row [N], for each sequence the rows of its tokens).
+    """
     lengths = [len(s) for s in sequences]
     if not share:
         ends = np.cumsum(lengths)
@@ -33,12 +40,14 @@ def laid(sequences: Sequence[tuple[int, ...]], share: bool = True) -> tuple[np.n
 
 
 class Paths:
-    """Where each token of a row sits in the attention tiles.
+    """Attention plan of a row of paths. Padding comes last in a tile, where no earlier query can see it.
 
-    `rows`: of each sequence, the rows of its tokens; together they are 0..N-1. Padding comes last, where no earlier query can see it.
+    Args:
+        rows: for each sequence, the rows of its tokens; together they are 0..N-1.
+        device: where the model computes.
     """
 
-    def __init__(self, rows: Sequence[np.ndarray]):
+    def __init__(self, rows: Sequence[np.ndarray], device: torch.device | str = "cpu"):
         total = 1 + max(int(path.max()) for path in rows)
         place_of_row, positions = np.full(total, -1), np.zeros(total, dtype=np.int64)
         at, of_place, again = 0, [], []
@@ -56,19 +65,20 @@ class Paths:
             of_place.append(tile.reshape(-1))
             self.shapes.append((len(group), wide))
             at += tile.size
-        self.positions_N, self.place_of_row = torch.from_numpy(positions), torch.from_numpy(place_of_row)
-        self.row_of_place = torch.from_numpy(np.concatenate(of_place))
-        repeated = torch.from_numpy(np.concatenate(again, axis=1))
-        self.again, self.row_again = repeated[0], repeated[1]  # places of rows that an earlier place holds too
+        put = lambda x: torch.from_numpy(x).to(device)  # noqa: E731
+        self.positions_N, self.place_of_row, self.row_of_place = put(positions), put(place_of_row), put(np.concatenate(of_place))
+        # Places of rows that an earlier place already holds.
+        self.again, self.row_again = put(np.concatenate(again, axis=1)).unbind()
         self._masks: dict[Any, Tensor] = {}
 
-    def to(self, device: torch.device) -> Paths:
-        for name in ("positions_N", "place_of_row", "row_of_place", "again", "row_again"):
-            setattr(self, name, getattr(self, name).to(device))
-        return self
-
     def tiles(self, x: Tensor) -> list[Tensor]:
-        """[N, H, D] -> a [n, H, L, D] of every tile"""
+        """Gather a row into tiles.
+
+        Args:
+            x: [N, H, D].
+        Returns:
+            [n, H, L, D] of every tile.
+        """
         spread = _Spread.apply(x, self.row_of_place, self.place_of_row, self.again, self.row_again)
         parts = spread.split([n * wide for n, wide in self.shapes])
         return [part.unflatten(0, shape).transpose(1, 2) for part, shape in zip(parts, self.shapes, strict=True)]
@@ -82,23 +92,37 @@ class Paths:
             self._masks[window, wide, query.dtype] = additive((gap >= 0) & (gap < window), query.dtype)[None, None]
         return self._masks[window, wide, query.dtype]
 
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
-        softcap: float | None, dropout: float,
-    ) -> Tensor:  # fmt: skip
-        """[N, H, D] and two of [N, Hkv, D] -> [N, H, D]"""
-        found = [
-            attend_dense(q, k, v, self._mask(window, q.shape[2], q), scaling, softcap, dropout).transpose(1, 2).flatten(0, 1)
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scores: Scores) -> Tensor:
+        """Attention of one layer.
+
+        Args:
+            layer: its index.
+            query: [N, H, D].
+            key: [N, Hkv, D].
+            value: [N, Hkv, D].
+            scores: how the layer scores keys.
+        Returns:
+            [N, H, D].
+        """
+        parts = [
+            attend_dense(q, k, v, self._mask(scores.window, q.shape[2], q), scores).transpose(1, 2).flatten(0, 1)
             for q, k, v in zip(self.tiles(query), self.tiles(key), self.tiles(value), strict=True)
         ]
-        return _Gather.apply(found[0] if len(found) == 1 else torch.cat(found), self.place_of_row)  # type: ignore[no-any-return]
+        return _gather(parts, self.place_of_row)
 
-    def narrow(self, rows: Tensor) -> NarrowPaths:
-        return NarrowPaths(self, rows)
+    def narrow(self, rows: Tensor) -> _NarrowPaths:
+        """The plan for the queries of some rows only.
+
+        Args:
+            rows: the queries, ascending.
+        Returns:
+            A plan whose `attend` takes these queries.
+        """
+        return _NarrowPaths(self, rows)
 
 
-class NarrowPaths:
-    """As `Paths`, for the queries of some `rows` (ascending) alone."""
+class _NarrowPaths:
+    """As `Paths`, for the queries of some `rows` (ascending) only."""
 
     def __init__(self, whole: Paths, rows: Tensor):
         self.whole, device = whole, rows.device
@@ -125,23 +149,24 @@ class NarrowPaths:
             low += count * longest
         self.into = into.to(device)
 
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
-        softcap: float | None, dropout: float,
-    ) -> Tensor:  # fmt: skip
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scores: Scores) -> Tensor:
         """[W, H, D] and two of [N, Hkv, D] -> [W, H, D]"""
-        found = []
+        parts = []
         for tile, k, v in zip(self.tiles, self.whole.tiles(key), self.whole.tiles(value), strict=True):
             if tile is not None:
                 shape, index, gap = tile
-                keep = gap >= 0 if window is None else (gap >= 0) & (gap < window)
+                keep = gap >= 0 if scores.window is None else (gap >= 0) & (gap < scores.window)
                 q, mask = query[index].unflatten(0, shape).transpose(1, 2), additive(keep, query.dtype)[:, None]
-                found.append(attend_dense(q, k, v, mask, scaling, softcap, dropout).transpose(1, 2).flatten(0, 1))
-        return _Gather.apply(found[0] if len(found) == 1 else torch.cat(found), self.into)  # type: ignore[no-any-return]
+                parts.append(attend_dense(q, k, v, mask, scores).transpose(1, 2).flatten(0, 1))
+        return _gather(parts, self.into)
+
+
+def _gather(parts: list[Tensor], place_of_row: Tensor) -> Any:
+    return _Gather.apply(parts[0] if len(parts) == 1 else torch.cat(parts), place_of_row)
 
 
 class _Spread(torch.autograd.Function):
-    """Rows to places: x [N, ...], row_of_place [T], place_of_row [N], places and rows of what stands at a place again -> [T, ...]"""
+    """Rows to places: x [N, ...], row_of_place [T], place_of_row [N], places and rows of tokens held at several places -> [T, ...]"""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, row_of_place: Tensor, place_of_row: Tensor, again: Tensor, row_again: Tensor):
@@ -158,7 +183,7 @@ class _Spread(torch.autograd.Function):
 
 
 class _Gather(torch.autograd.Function):
-    """Places to rows: x [T, ...], place of each row [N], no two alike -> [N, ...]"""
+    """Places to rows: x [T, ...], place of each row [N], all different -> [N, ...]"""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, place_of_row: Tensor):

@@ -1,7 +1,7 @@
 """Adapters in PEFT's own format: on and off a base that is never changed.
 
 Merged where that is cheaper: a small float32 base is copied and the adapter added to the copy's weights (1.1 times as fast to score as
-carried along at 2 million parameters, the same at 100 million: benchmarks/peers). A large base carries the adapter and gives it back.
+unmerged at 2 million parameters, the same at 100 million: benchmarks/peers). A large base gets the adapter attached, and detached again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -22,9 +23,9 @@ _MERGE_BELOW = 200_000_000
 
 
 def fingerprint(model: nn.Module) -> tuple[int, ...]:
-    """The sum of every parameter's bits, taken as whole numbers: a change of any one weight shows. Seconds for billions of weights.
+    """The sum of each parameter's bits as whole numbers: a change of any one weight shows. Takes seconds for billions of weights.
 
-    Weights that lie elsewhere and are fetched (device_map) are left out: a change of those would not last.
+    Weights that are stored elsewhere and fetched (device_map) are left out: a change of those would not last.
     """
     views = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     with torch.no_grad():
@@ -41,27 +42,27 @@ def adapted(base: nn.Module, folder: str | Path, scale: float = 1.0, merge: bool
     from peft import PeftModel
     from peft.tuners.lora import LoraLayer
 
+    model: Any
     small = sum(p.numel() for p in base.parameters()) < _MERGE_BELOW and next(base.parameters()).dtype.itemsize == 4
-    spread = placement.spread(base)
+    spread = placement.is_spread(base)
     merge = small and not spread and not is_quantized(base) if merge is None else merge
     if not (Path(folder) / "adapter_model.safetensors").is_file():
         raise ModelError(f"adapter: {folder} holds no adapter_model.safetensors; name a folder in PEFT's format")
     before = fingerprint(base)
     try:
         if spread and not merge:
-            model = placement.carrying(base, str(folder))
+            model = placement.attach_adapter(base, str(folder))
         else:
-            model = PeftModel.from_pretrained(copy.deepcopy(base) if merge else base, str(folder), is_trainable=False)
+            model = PeftModel.from_pretrained(cast(Any, copy.deepcopy(base) if merge else base), str(folder), is_trainable=False)
     except Exception as error:
         raise ModelError(f"adapter: {folder} does not fit this base: {' '.join(str(error).split())[:200]}") from None
-    if scale != 1.0:
-        for module in model.modules():
-            if isinstance(module, LoraLayer):
-                module.scale_layer(scale)
+    for module in model.modules() if scale != 1.0 else ():
+        if isinstance(module, LoraLayer):
+            module.scale_layer(scale)
     try:
         yield (model.merge_and_unload() if merge else model).eval()
     finally:
         if not merge:
             model.unload()
     if fingerprint(base) != before:
-        raise ModelError(f"adapter: {folder}: the base's weights changed while it was on; what was measured is not this base")
+        raise ModelError(f"adapter: {folder}: the base's weights changed while it was attached; the measurement is not of this base")

@@ -1,4 +1,4 @@
-"""The base checkpoint: from the embedded world, a local folder or a hub id. safetensors only; no remote code unless asked."""
+"""The base checkpoint: from the embedded world, a local folder or a hub id. safetensors only; remote code only if the study allows it."""
 
 from __future__ import annotations
 
@@ -6,43 +6,47 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from holdfast.config import ModelConfig
 from holdfast.errors import ModelError
-from holdfast.models import quantized
-from holdfast.models.chat import ChatFormat
+from holdfast.models.chat import ChatFormat, no_template
+
+if TYPE_CHECKING:  # an audit reads a tokenizer without torch
+    import torch
+    from torch import nn
 
 
 @dataclass
 class Base:
-    """A loaded base model with its tokenizer."""
+    """A loaded base model with its tokenizer; `folder`: where it was loaded from, or its hub id."""
 
     model: nn.Module
     chat: ChatFormat
     folder: str
-    revision: str | None
 
 
 def pick_device(device: str | None) -> torch.device:
+    """The named device; None: a CUDA device if there is one, else the CPU."""
+    import torch
+
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        found = torch.device(device)
+        picked = torch.device(device)
     except RuntimeError:
         raise ModelError(f"execution.device: {device!r} is not a device; use cpu, cuda, cuda:0 or mps") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ModelError(f"execution.device: {device!r} asked for, but this machine has no CUDA device; use cpu")
-    return found
+    if picked.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError(f"execution.device: {device!r} is set, but this machine has no CUDA device; use cpu")
+    return picked
 
 
 def resolve(config: ModelConfig) -> tuple[str, str | None]:
     """(folder or hub id, revision) of the configured model."""
     if config.endpoint is not None:
-        raise ModelError(f"model.name: {config.name!r} is a server's model: its weights are not here; run, plan and probe ask it")
+        raise ModelError(
+            f"model.name: {config.name!r} is a server's model: its weights are not on this machine; run, plan and probe query it"
+        )
     if config.world_seed is not None:
         from holdfast.world import base_path
 
@@ -81,28 +85,25 @@ def digest(config: ModelConfig) -> str:
         if file.suffix in (".safetensors", ".json", ".model", ".jinja") and file.name != "recipe.json":
             whole.update(file.name.encode())
             with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    whole.update(block)
+                hashlib.file_digest(stream, lambda: whole)
     return whole.hexdigest()
 
 
 def load_tokenizer(config: ModelConfig) -> Any:
-    from transformers import AutoTokenizer
+    """The tokenizer with its chat template. Raises ModelError if either is missing."""
+    if config.world_seed is not None or config.name.startswith("random:"):
+        from transformers import PreTrainedTokenizerFast as loader  # what AutoTokenizer returns for these, without importing torch
+    else:
+        from transformers import AutoTokenizer as loader
 
-    where, revision = resolve(config)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=config.trust_remote_code)
-    except Exception as error:
-        raise ModelError(f"model.name: no tokenizer could be loaded from {where!r}: {_line(error)}{_gated(where, error)}") from None
+    tokenizer = _load(loader, config, "no tokenizer could be loaded from {}")
     if config.chat_template:
         file = Path(config.chat_template)
         if not file.is_file():
             raise ModelError(f"model.chat_template: no such file: {config.chat_template}")
         tokenizer.chat_template = file.read_text(encoding="utf-8")
     if not tokenizer.chat_template:
-        raise ModelError(
-            f"model.name: the tokenizer of {where!r} has no chat template; name a chat model, or give a Jinja file as model.chat_template"
-        )
+        raise no_template(resolve(config)[0])
     return tokenizer
 
 
@@ -110,11 +111,7 @@ def load_config(config: ModelConfig) -> Any:
     """The text model's configuration. Raises ModelError if there is none."""
     from transformers import AutoConfig
 
-    where, revision = resolve(config)
-    try:
-        return AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=config.trust_remote_code).get_text_config()
-    except Exception as error:
-        raise ModelError(f"model.name: no configuration could be loaded from {where!r}: {_line(error)}{_gated(where, error)}") from None
+    return _load(AutoConfig, config, "no configuration could be loaded from {}").get_text_config()
 
 
 def load_base(
@@ -123,35 +120,31 @@ def load_base(
     device_map: str | dict[str, Any] | None = None,
     max_memory: dict[Any, Any] | None = None,
 ) -> Base:
-    """Weights in the configured dtype on `device`, in eval mode; or where `device_map` puts them, as transformers reads it.
+    """Weights in the configured dtype on `device`, in eval mode; or where `device_map` places them, as transformers reads it.
 
-    Raises ModelError if the checkpoint is missing, gated, not in safetensors, or needs code of its own; ConfigError if it cannot be quantised.
+    Raises ModelError if the checkpoint is missing, gated, not in safetensors, or needs code of its own; ConfigError if it cannot be quantized.
     """
+    import torch
     from transformers import AutoModelForCausalLM
 
-    where, revision = resolve(config)
+    from holdfast.models import quantized
+
     tokenizer = load_tokenizer(config)
-    fewer_bits = quantized.loading(config.dtype, torch.device(device)) if config.quantization else {}
+    options = quantized.load_options(config.dtype, torch.device(device)) if config.quantization else {}
+    if device_map:
+        options |= {"device_map": device_map, "max_memory": max_memory}
+    dtype = getattr(torch, config.dtype)
+    model = _load(AutoModelForCausalLM, config, "{} could not be loaded", dtype=dtype, use_safetensors=True, **options)
+    placed = quantized.keep_packed_weights(model) if config.quantization else model if device_map else model.to(device)
+    return Base(placed.eval(), ChatFormat(tokenizer), resolve(config)[0])
+
+
+def _load(loader: Any, config: ModelConfig, failure: str, **options: Any) -> Any:
+    where, revision = resolve(config)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            where,
-            revision=revision,
-            dtype=getattr(torch, config.dtype),
-            use_safetensors=True,
-            trust_remote_code=config.trust_remote_code,
-            **{**fewer_bits, **({"device_map": device_map, "max_memory": max_memory} if device_map else {})},
-        )
+        return loader.from_pretrained(where, revision=revision, trust_remote_code=config.trust_remote_code, **options)
     except Exception as error:
-        raise ModelError(f"model.name: {where!r} could not be loaded: {_line(error)}{_gated(where, error)}") from None
-    placed = quantized.steady(model) if fewer_bits else model if device_map else model.to(device)
-    return Base(placed.eval(), ChatFormat(tokenizer), where, revision)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _gated(where: str, error: Exception) -> str:
-    if "gated" in str(error).lower() or "401" in str(error) or "403" in str(error):
-        return f". Accept the licence at https://huggingface.co/{where} and run: hf auth login"
-    return ""
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        if "gated" in str(error).lower() or "401" in str(error) or "403" in str(error):
+            reason += f". Accept the licence at https://huggingface.co/{where} and run: hf auth login"
+        raise ModelError(f"model.name: {failure.format(repr(where))}: {reason}") from None

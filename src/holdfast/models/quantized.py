@@ -1,4 +1,5 @@
-"""A frozen base in 4-bit NormalFloat (NF4; Dettmers et al. 2023, QLoRA), by bitsandbytes: linears but the output embedding, scales quantised too."""
+"""A frozen base in 4-bit NormalFloat (NF4; Dettmers et al. 2023, QLoRA), by bitsandbytes: all linears except the output embedding, with
+quantized scales."""
 
 from __future__ import annotations
 
@@ -14,20 +15,20 @@ from torch import nn
 from holdfast.errors import ConfigError
 
 DEVICES = ("cpu", "cuda", "xpu")
-BLOCK, SCALES = 64, 256  # weights to a scale of one byte, scales to a number of four
-BYTES = 0.5 + 1 / BLOCK + 4 / (BLOCK * SCALES)  # a weight
+BLOCK, SCALES = 64, 256  # weights per one-byte scale, scales per four-byte number
+BYTES = 0.5 + 1 / BLOCK + 4 / (BLOCK * SCALES)  # per weight
 
 
 def identity(quantization: str | None) -> dict[str, str]:
-    """What of it decides a cell's numbers, for the cell's identity; nothing for a base that is not quantised."""
+    """The part of a cell's identity that quantization decides; empty for a base that is not quantized."""
     if quantization is None:
         return {}
     _library()
     return {"quantization": f"{quantization}, bitsandbytes {version('bitsandbytes')}"}
 
 
-def loading(dtype: str, device: torch.device) -> dict[str, Any]:
-    """Arguments for from_pretrained. Raises ConfigError if bitsandbytes is not installed or the device cannot."""
+def load_options(dtype: str, device: torch.device) -> dict[str, Any]:
+    """Arguments of from_pretrained. Raises ConfigError if bitsandbytes is not installed or does not support the device."""
     from transformers import BitsAndBytesConfig
 
     _library()
@@ -41,16 +42,15 @@ def loading(dtype: str, device: torch.device) -> dict[str, Any]:
     return {"quantization_config": wanted, "device_map": {"": str(device)}}
 
 
-def steady(model: nn.Module) -> nn.Module:
-    """On processors with bfloat16 products the library packs weights anew in the first call that takes no gradient, with rounded scales:
-    the base would change under its adapters. Left out here. Raises ConfigError where a processor would read the weights wrongly.
+def keep_packed_weights(model: nn.Module) -> nn.Module:
+    """Switch off repacking: on processors with bfloat16 products the library packs weights again in the first call without gradients,
+    with rounded scales, and the base would change under its adapters. Raises ConfigError where a processor would misread the weights.
     """
+    module: Any
     for name, module in model.named_modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-            if (
-                module.weight.device.type == "cpu" and module.in_features % BLOCK
-            ):  # bitsandbytes 0.50 takes every row to begin a block there
+            if module.weight.device.type == "cpu" and module.in_features % BLOCK:  # bitsandbytes 0.50 starts a block at every row
                 raise ConfigError(
                     f"model.quantization: 'nf4': {name} has {module.in_features} inputs, on a processor they must be a multiple of {BLOCK}; "
                     "use an accelerator or another model"
@@ -59,11 +59,12 @@ def steady(model: nn.Module) -> nn.Module:
 
 
 def is_quantized(model: nn.Module) -> bool:
+    """Whether the model has 4-bit weights."""
     return bool(getattr(model, "is_loaded_in_4bit", False))
 
 
-def shrunk(model: nn.Module) -> nn.Module:
-    """A model on torch's meta device, its linears as large as their 4-bit weights: for planning. Shapes are kept in in_features, out_features."""
+def shrink_meta(model: Any) -> nn.Module:
+    """For planning: give the linears of a model on torch's meta device the size of 4-bit weights; in_features and out_features stay."""
     head = model.get_output_embeddings()
     for module in model.modules():
         if isinstance(module, nn.Linear) and module is not head:
@@ -73,10 +74,10 @@ def shrunk(model: nn.Module) -> nn.Module:
 
 
 def _library() -> None:
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of a faster kernel elsewhere
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it notes a faster kernel elsewhere
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's, of what the library calls
+            warnings.simplefilter("ignore")  # from torch, about the library's calls
             importlib.import_module("bitsandbytes")
     except (ImportError, RuntimeError) as error:
         raise ConfigError(

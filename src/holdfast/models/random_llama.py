@@ -1,7 +1,7 @@
-"""A small Llama with random weights in the hub's format, for a run of the whole pipeline on real rows: expected is chance.
+"""A small Llama with random weights in the hub's format, to run the whole pipeline on real rows; it scores at chance.
 
 Named `random:SEED` in a study, it is written once to the user's cache; `python -m holdfast.models.random_llama DIR` writes it anywhere.
-The tokenizer is byte-level, so that every text can be written.
+The tokenizer is byte-level, so that it covers every text.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def write_random_llama(folder: Path, seed: int = 0, hidden_size: int = 64, num_l
 
 
 def cached_random_llama(seed: int) -> Path:
-    """Its folder in the user's cache, written if it is not there; whole or not at all, however many processes ask."""
+    """Its folder in the user's cache, written if missing; complete or not at all, however many processes write at once."""
     place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "holdfast" / f"random-llama-{seed}"
     if not place.is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)

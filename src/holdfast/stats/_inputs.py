@@ -1,4 +1,4 @@
-"""Checks every module of statistics makes of its input, and the one way from a standard error to an interval."""
+"""Checks of input that every module of statistics makes, and the way from a standard error to an interval."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from scipy import special
 
 from holdfast.errors import StatisticsError
 
+Vector = np.ndarray | Sequence[float]  # one row of numbers; nan: unknown
+Labels = np.ndarray | Sequence[object]  # the cluster of each item
 
-def vector(name: str, value: np.ndarray | Sequence[float], length: int | None = None) -> np.ndarray:
+
+def vector(name: str, value: Vector, length: int | None = None) -> np.ndarray:
     """One row of floats (nan: unknown), of `length` where that is given."""
     try:
-        found = np.asarray(value, dtype=float)
+        row = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
         raise StatisticsError(f"{name}: holds something that is not a number") from None
-    if found.ndim != 1:
-        raise StatisticsError(f"{name}: {found.ndim} axes, 1 needed")
-    if length is not None and len(found) != length:
-        raise StatisticsError(f"{name}: {len(found)} entries, {length} needed")
-    if np.isinf(found).any():
+    if row.ndim != 1:
+        raise StatisticsError(f"{name}: {row.ndim} axes, 1 needed")
+    if length is not None and len(row) != length:
+        raise StatisticsError(f"{name}: {len(row)} entries, {length} needed")
+    if np.isinf(row).any():
         raise StatisticsError(f"{name}: holds an infinite value; an unknown one is nan")
-    return found
+    return row
 
 
 def bounded(name: str, value: np.ndarray, low: float, high: float) -> np.ndarray:
-    """`value` itself, where all that is known of it lies in [low, high]."""
-    known = value[~np.isnan(value)]
-    if ((known < low) | (known > high)).any():
-        bad = known[(known < low) | (known > high)][0]
-        raise StatisticsError(f"{name}: {bad:g} lies outside [{low:g}, {high:g}]")
+    """`value` itself, if all of its known entries lie in [low, high]."""
+    outside = value[(value < low) | (value > high)]
+    if len(outside):
+        raise StatisticsError(f"{name}: {outside[0]:g} lies outside [{low:g}, {high:g}]")
     return value
 
 
@@ -41,14 +43,15 @@ def fraction(name: str, value: float) -> float:
     return float(value)
 
 
-def whole(name: str, value: int, least: int) -> int:
+def whole(name: str, value: float, least: int) -> int:
+    """A whole number of at least `least`."""
     if value != value or value < least or int(value) != value:
         raise StatisticsError(f"{name}: {value} must be a whole number of at least {least}")
     return int(value)
 
 
-def cluster_codes(cluster_I: np.ndarray | Sequence[object], num_items: int) -> np.ndarray:
-    """Labels of any kind as whole numbers, one an item."""
+def cluster_codes(cluster_I: Labels, num_items: int) -> np.ndarray:
+    """Labels of any type as whole numbers, one per item."""
     labels = np.asarray(cluster_I)
     if labels.ndim != 1 or len(labels) != num_items:
         raise StatisticsError(f"cluster_I: {labels.size} entries for {num_items} items; one for each")
@@ -61,5 +64,10 @@ def student(estimate: float, se: float, df: float, level: float) -> tuple[float,
         return float("nan"), float("nan"), float("nan")
     if se == 0:
         return estimate, estimate, 1.0 if estimate == 0 else 0.0
-    half = float(special.stdtrit(df, 0.5 + level / 2)) * se
+    half = t_quantile(0.5 + level / 2, df) * se
     return estimate - half, estimate + half, float(2 * special.stdtr(df, -abs(estimate) / se))
+
+
+def t_quantile(p: float, df: float) -> float:
+    """Quantile of Student's t."""
+    return float(special.stdtrit(df, p))

@@ -1,4 +1,4 @@
-"""Contrasts between adapters measured on the same items: domain against domain, one against the rest, additivity.
+"""Contrasts between adapters measured on the same items: pairs, and additivity.
 
 A contrast is a weighted sum of the adapters' means. Items are shared, so its cluster part is that of the weighted sum of the
 adapters' influences: what every adapter does to an item alike cancels. Training seeds are not shared, so the seed parts add with
@@ -16,109 +16,106 @@ from dataclasses import dataclass
 import numpy as np
 
 from holdfast.errors import StatisticsError
-from holdfast.stats._inputs import cluster_codes, fraction, vector
-from holdfast.stats.crossed import Interval, Term, _combined, _term
+from holdfast.stats._inputs import Labels, Vector, cluster_codes, vector
+from holdfast.stats.crossed import Interval, Pool, Term, combine_terms, measure_term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combination:
-    """A named contrast: one weight for each adapter, in the order of the names it was built from."""
+    """A named contrast."""
 
-    name: str
-    weights: tuple[float, ...]
+    name: str  # the contrast in words, "a - b"
+    weights: tuple[float, ...]  # one weight per adapter, in the order of the names it was built from
 
 
-def measured_terms(
-    diffs: Sequence[np.ndarray],
-    cluster_I: np.ndarray | Sequence[object],
-    *,
-    names: Sequence[str],
-    pooled: tuple[float, float] | None = None,
-) -> list[Term]:
-    """Each adapter's part in contrasts, computed once for many of them; `names` are those that errors give."""
+def measure_terms(diffs: Sequence[np.ndarray], cluster_I: Labels, *, names: Sequence[str], pooled: Pool | None = None) -> list[Term]:
+    """Each adapter's part in contrasts, computed once for many of them.
+
+    Args:
+        diffs: each adapter's paired differences, seeds x items; the items are the same and in the same order.
+        cluster_I: cluster label of each item.
+        names: what errors call each adapter's array.
+        pooled: the study's seed variance, as for `crossed`.
+    Returns:
+        One term per adapter.
+    Raises:
+        StatisticsError: unequal numbers of items, or an adapter without a known difference.
+    """
     shaped = [np.atleast_2d(np.asarray(diff_SI, dtype=float)) for diff_SI in diffs]
     if len({diff_SI.shape[1] for diff_SI in shaped}) > 1:
         raise StatisticsError(f"diffs: {[d.shape[1] for d in shaped]} items; adapters must be measured on the same items")
     code_I = cluster_codes(cluster_I, shaped[0].shape[1])
-    return [_term(diff_SI, code_I, pooled, name) for diff_SI, name in zip(shaped, names, strict=True)]
-
-
-def combine_terms(
-    terms: Sequence[Term], weights: Sequence[float], *, pooled: tuple[float, float] | None = None, level: float = 0.95
-) -> Interval:
-    """`combine` for terms already measured (with the same `pooled`); those of weight 0 play no part."""
-    level = fraction("level", level)
-    pairs = [(float(w), term) for w, term in zip(weights, terms, strict=True) if w != 0]
-    return _combined(pairs, pooled, level)
+    return [measure_term(diff_SI, code_I, pooled, name) for diff_SI, name in zip(shaped, names, strict=True)]
 
 
 def combine(
-    diffs: Sequence[np.ndarray],
-    weights: Sequence[float],
-    cluster_I: np.ndarray | Sequence[object],
-    *,
-    pooled: tuple[float, float] | None = None,
-    level: float = 0.95,
+    diffs: Sequence[np.ndarray], weights: Vector, cluster_I: Labels, *, pooled: Pool | None = None, level: float = 0.95
 ) -> Interval:
-    """Sum over adapters of weight times mean shift, with the interval over crossed seeds and clusters.
+    """Sum over adapters of weight times mean shift, with its interval over crossed seeds and clusters.
 
-    `diffs`: for each adapter its seeds x items, nan where an item is not in that seed's set; the items are the same and in the same
-    order, the seeds need not be. `pooled`: the study's seed variance, as for `crossed`. Adapters of weight 0 play no part.
-    `seed_variance` of the record is the contrast's with one seed of each adapter, `num_seeds` the fewest of any adapter, `n` the items any adapter knows.
-
-    One seed of every adapter: an interval over items alone, `num_seeds` 1 says so. One seed of some: unknown, unless pooled.
-    Raises StatisticsError for unequal shapes, weights that are all 0 or not known, or an adapter without a known difference.
+    Args:
+        diffs: each adapter's paired differences, seeds x items, nan: not in that seed's set; the same items in the same order.
+        weights: one per adapter; an adapter of weight 0 plays no part.
+        cluster_I: cluster label of each item.
+        pooled: the study's seed variance, as for `crossed`.
+        level: nominal coverage, a fraction.
+    Returns:
+        Interval in units of `diffs`; its `seed_variance` is the contrast's with one seed of each adapter.
+        One seed of every adapter: over items only; one seed of some: unknown, unless pooled.
+    Raises:
+        StatisticsError: unequal shapes, weights that are all 0 or unknown, or an adapter without a known difference.
     """
     weight_A = vector("weights", weights, len(diffs))
     if np.isnan(weight_A).any() or not weight_A.any():
         raise StatisticsError(f"weights: {weight_A.tolist()}; known numbers, not all 0, are needed")
-    used = np.flatnonzero(weight_A)
-    terms = measured_terms([diffs[a] for a in used], cluster_I, names=[f"diffs[{a}]" for a in used], pooled=pooled)
+    used = np.flatnonzero(weight_A).tolist()
+    terms = measure_terms([diffs[a] for a in used], cluster_I, names=[f"diffs[{a}]" for a in used], pooled=pooled)
     return combine_terms(terms, weight_A[used], pooled=pooled, level=level)
 
 
 def every_pair(names: Sequence[str]) -> list[Combination]:
-    """First minus second for each pair, in the order of the names. Raises StatisticsError for fewer than two or a repeated name."""
-    names = _names(names)
-    return [Combination(name=f"{a} - {b}", weights=_weights(names, {a: 1.0, b: -1.0})) for a, b in itertools.combinations(names, 2)]
+    """First minus second for each pair of adapters.
 
-
-def against_rest(names: Sequence[str], one: str) -> Combination:
-    """One adapter minus the mean of all the others ("verifiable against the rest"). Raises StatisticsError for an unknown name."""
-    names = _names(names)
-    _among(names, [one])
-    rest = {name: -1.0 / (len(names) - 1) for name in names if name != one}
-    return Combination(name=f"{one} - mean of the rest", weights=_weights(names, {one: 1.0, **rest}))
+    Args:
+        names: the adapters' names.
+    Returns:
+        One contrast per pair, in the order of the names.
+    Raises:
+        StatisticsError: fewer than two names, or a repeated one.
+    """
+    names = _distinct(names)
+    pairs = itertools.combinations(names, 2)
+    return [Combination(name=f"{a} - {b}", weights=tuple({a: 1.0, b: -1.0}.get(name, 0.0) for name in names)) for a, b in pairs]
 
 
 def additivity(names: Sequence[str], combined: str, parts: Sequence[str]) -> list[Combination]:
     """Does mixing amplify? The combined adapter minus the sum of its parts, and minus their mean.
 
-    Above the sum: together more than each adds. Between mean and sum: together less than each adds, more than one of them. Raises
-    StatisticsError for an unknown name, fewer than two parts, or the combined adapter among its parts.
+    Args:
+        names: all adapters' names.
+        combined: the adapter trained on all parts.
+        parts: the adapters trained on one part each.
+    Returns:
+        Two contrasts. Positive minus the sum: more than the parts add up to; positive minus the mean only: less than that, but more
+        than one part.
+    Raises:
+        StatisticsError: an unknown name, fewer than two parts, or the combined adapter among its parts.
     """
-    names, parts = _names(names), _names(parts)
-    _among(names, [combined, *parts])
-    if combined in parts:
-        raise StatisticsError(f"parts: {combined!r} is the combined adapter itself")
-    return [
-        Combination(name=f"{combined} - {word} of its parts", weights=_weights(names, {combined: 1.0, **dict.fromkeys(parts, -w)}))
-        for word, w in (("sum", 1.0), ("mean", 1.0 / len(parts)))
-    ]
-
-
-def _names(names: Sequence[str]) -> list[str]:
-    found = list(names)
-    if len(found) < 2 or len(set(found)) < len(found):
-        raise StatisticsError(f"names: {found}; at least two are needed, each once")
-    return found
-
-
-def _among(names: list[str], wanted: Sequence[str]) -> None:
-    for name in wanted:
+    names, parts = _distinct(names), _distinct(parts)
+    for name in (combined, *parts):
         if name not in names:
             raise StatisticsError(f"names: unknown adapter {name!r}; available: {', '.join(names)}")
+    if combined in parts:
+        raise StatisticsError(f"parts: {combined!r} is the combined adapter itself")
+    out = []
+    for word, share in (("sum", 1.0), ("mean", 1.0 / len(parts))):
+        weights = {combined: 1.0, **dict.fromkeys(parts, -share)}
+        out.append(Combination(name=f"{combined} - {word} of its parts", weights=tuple(weights.get(name, 0.0) for name in names)))
+    return out
 
 
-def _weights(names: list[str], given: dict[str, float]) -> tuple[float, ...]:
-    return tuple(given.get(name, 0.0) for name in names)
+def _distinct(names: Sequence[str]) -> list[str]:
+    names = list(names)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise StatisticsError(f"names: {names}; at least two are needed, each once")
+    return names

@@ -2,11 +2,11 @@
 
 Variance of the mean over S seeds = V_seed / S + V_cluster - V_interaction: the components of a two-way layout, whose three parts
 Cameron, Gelbach & Miller (2011, "Robust inference with multiway clustering") add and subtract likewise. V_seed is the variance of
-the seeds' means, so V_seed / S holds the interaction already, and so does V_cluster: it is taken off once. Clustered items: Miller
-(2024), arXiv:2411.00640. Unknown is nan, never 0. Three things keep the interval at its word with few seeds, few or uneven
-clusters, and domains that differ in noise (docs/calibration.md shows what comes of it over simulated studies):
+the seeds' means, so V_seed / S holds the interaction already, and so does V_cluster: it is subtracted once. Clustered items: Miller
+(2024), arXiv:2411.00640. Unknown is nan, never 0. Three things keep coverage nominal with few seeds, few or uneven clusters, and
+domains that differ in noise (docs/calibration.md has the simulations):
 
-- A domain's V_seed is drawn towards the study's pooled one only as far as the domains' variances agree (Smyth 2004, "Linear models
+- A domain's V_seed is shrunk towards the study's pooled one only as far as the domains' variances agree (Smyth 2004, "Linear models
   and empirical Bayes methods for assessing differential expression", with the agreement averaged over its posterior: a handful of
   domains cannot estimate it). With full pooling the interval of a domain about twice as noisy as the others covers the truth 77
   times in 100, and a family of 15 cells without any effect holds a false finding in a fifth of the studies.
@@ -28,7 +28,7 @@ import numpy as np
 from scipy import special
 
 from holdfast.errors import StatisticsError
-from holdfast.stats._inputs import student
+from holdfast.stats._inputs import Labels, Vector, fraction, student
 
 # Grids of B, the weight of the pool in a domain's seed variance, and of the log of the common scale.
 _SHARE_B = (np.arange(40) + 0.5) / 40
@@ -37,72 +37,95 @@ _LOG_L = np.linspace(-4.0, 5.0, 61)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """Estimate, its standard error, degrees of freedom, two-sided interval and p-value (null: 0)."""
+    """Estimate with its two-sided Student interval."""
 
-    estimate: float
-    se: float
-    df: float
-    lower: float
-    upper: float
-    p: float
-    level: float
-    num_clusters: int
-    num_seeds: int
-    n: int
-    seed_variance: float
-    cluster_variance: float
+    estimate: float  # the mean difference or contrast, in units of the data; positive: the first or adapted side is higher
+    se: float  # its standard error, same units; nan where unknown
+    df: float  # degrees of freedom; nan where unknown
+    lower: float  # lower limit; nan where unknown
+    upper: float  # upper limit; nan where unknown
+    p: float  # two-sided p-value of a true value of 0
+    level: float  # nominal coverage, a fraction
+    num_clusters: int  # clusters with a known item
+    num_seeds: int  # training seeds (of a contrast: the fewest of any adapter); 1: an interval over items only
+    n: int  # items with a known difference
+    seed_variance: float  # variance of one seed's mean, squared units; nan for one seed
+    cluster_variance: float  # variance of the mean over clusters, squared units
 
 
 class SeedPool(NamedTuple):
-    """Seed variance of a study's domains together: its pooled value, the degrees of freedom in it, and how many degrees of
-    freedom it is worth as prior knowledge of one domain's own variance (0: nothing, the domains are unlike or there is one)."""
+    """Seed variance of a study's domains together."""
 
-    variance: float
-    df: float
-    prior_df: float
+    variance: float  # pooled variance of one seed's mean, squared units
+    df: float  # degrees of freedom in it
+    prior_df: (
+        float  # degrees of freedom it is worth as prior knowledge of one domain's variance; 0: none, the domains differ or there is one
+    )
+
+
+Pool = SeedPool | tuple[float, float]
 
 
 def seed_means(diff_SI: np.ndarray) -> np.ndarray:
-    """Mean over the items each seed has (nan: not in its set)."""
+    """Mean of each seed over its known items.
+
+    Args:
+        diff_SI: differences, seeds x items; nan: not in that seed's set.
+    Returns:
+        Means, seeds; nan where a seed has no item.
+    """
     counts = (~np.isnan(diff_SI)).sum(1)
     return np.where(counts > 0, np.nansum(diff_SI, 1) / np.maximum(counts, 1), np.nan)
 
 
-def crossed(
-    diff_SI: np.ndarray, cluster_I: np.ndarray, *, level: float = 0.95, pooled: SeedPool | tuple[float, float] | None = None
-) -> Interval:
-    """`diff_SI`: seeds x items, nan where an item is not in that seed's set. `pooled`: what the study's domains say of the seed variance;
-    a plain (variance, its degrees of freedom) is a variance known from elsewhere, and taken as it is.
+def crossed(diff_SI: Vector, cluster_I: Labels, *, level: float = 0.95, pooled: Pool | None = None) -> Interval:
+    """Mean over seeds of the seeds' item means, with its interval over crossed seeds and clusters.
 
-    One seed gives an interval over items alone; fewer than two clusters give no interval. Raises StatisticsError if empty.
+    Args:
+        diff_SI: paired differences adapted - base, seeds x items (or items); nan: not in that seed's set.
+        cluster_I: cluster label of each item.
+        level: nominal coverage, a fraction.
+        pooled: the study's seed variance; a plain (variance, degrees of freedom) is known from elsewhere and used as it is.
+    Returns:
+        Interval in units of `diff_SI`, positive where adapted is higher. One seed: over items only; fewer than two clusters: no limits.
+    Raises:
+        StatisticsError: no known difference, labels that do not match the items, or an invalid `level`.
+    Source: Cameron, Gelbach & Miller (2011), section 2; see the module's notes.
     """
     diff_SI = np.atleast_2d(np.asarray(diff_SI, dtype=float))
     if diff_SI.shape[1] != len(cluster_I):
         raise StatisticsError(f"cluster_I: {len(cluster_I)} entries for {diff_SI.shape[1]} items; one for each")
     _, code_I = np.unique(np.asarray(cluster_I), return_inverse=True)
-    return _combined([(1.0, _term(diff_SI, code_I, pooled, "diff_SI"))], pooled, level)
+    return combine_terms([measure_term(diff_SI, code_I, pooled)], [1.0], pooled=pooled, level=level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """What one adapter brings to any weighted sum of adapters, whatever its weight there.
+    """What one adapter contributes to any weighted sum of adapters, whatever its weight."""
 
-    `influence_C`: what each cluster adds to the mean over seeds beyond its size's part; `share_C`: its share of the items (0: none known);
-    `interaction`: the part of the mean's cluster variance that is each seed's own, which the seed part holds already.
+    mean: float  # mean over seeds of the seeds' item means
+    num_seeds: int  # seeds with a known item
+    known_I: np.ndarray  # whether any seed knows the item
+    influence_C: np.ndarray  # what each cluster adds to the mean over seeds beyond the share due to its size
+    share_C: np.ndarray  # each cluster's share of the items; 0: none known
+    interaction: float  # the part of the mean's cluster variance that is each seed's own, which the seed part holds already
+    seed_variance: float  # variance of one seed's mean, squared units
+    seed_df: float  # its degrees of freedom
+
+
+def measure_term(diff_SI: np.ndarray, code_I: np.ndarray, pooled: Pool | None = None, name: str = "diff_SI") -> Term:
+    """One adapter's term.
+
+    Args:
+        diff_SI: paired differences, seeds x items; nan: not in that seed's set.
+        code_I: number of each item's cluster, the same for every adapter of a sum.
+        pooled: the study's seed variance, as for `crossed`.
+        name: what errors call the array.
+    Returns:
+        The term.
+    Raises:
+        StatisticsError: no known difference.
     """
-
-    mean: float
-    num_seeds: int
-    known_I: np.ndarray
-    influence_C: np.ndarray
-    share_C: np.ndarray
-    interaction: float
-    seed_variance: float
-    seed_df: float
-
-
-def _term(diff_SI: np.ndarray, code_I: np.ndarray, pooled: SeedPool | tuple[float, float] | None, name: str) -> Term:
-    """`code_I`: number of each item's cluster, the same for every adapter of a sum."""
     known_SI = ~np.isnan(diff_SI)
     diff_SI, known_SI = diff_SI[known_SI.any(1)], known_SI[known_SI.any(1)]
     if not diff_SI.size:
@@ -119,7 +142,7 @@ def _term(diff_SI: np.ndarray, code_I: np.ndarray, pooled: SeedPool | tuple[floa
     return Term(
         mean=float(means_S.mean()),
         num_seeds=num_seeds,
-        known_I=known_SI.any(0),
+        known_I=np.asarray(known_SI.any(0)),
         influence_C=influence_SC.mean(0),
         share_C=share_C,
         interaction=interaction,
@@ -128,11 +151,25 @@ def _term(diff_SI: np.ndarray, code_I: np.ndarray, pooled: SeedPool | tuple[floa
     )
 
 
-def _combined(pairs: Sequence[tuple[float, Term]], pooled: SeedPool | tuple[float, float] | None, level: float) -> Interval:
-    """Sum over (weight, term), weights not 0. Clusters are shared by the adapters, seeds are not."""
+def combine_terms(terms: Sequence[Term], weights: Vector, *, pooled: Pool | None = None, level: float = 0.95) -> Interval:
+    """Weighted sum of terms: adapters share clusters, not training seeds.
+
+    Args:
+        terms: terms measured with the same clusters and the same `pooled`.
+        weights: weight of each term, not all 0; a term of weight 0 plays no part.
+        pooled: the study's seed variance, as for `crossed`.
+        level: nominal coverage, a fraction.
+    Returns:
+        Interval of the sum. One seed of every adapter: over items only; one seed of some: unknown, unless pooled.
+    Raises:
+        StatisticsError: `level` is not between 0 and 1.
+    """
+    level = fraction("level", level)
+    pairs = [(float(w), term) for w, term in zip(weights, terms, strict=True) if w != 0]
     total = sum(abs(w) for w, _ in pairs)
-    share_C = sum(abs(w) / total * term.share_C for w, term in pairs)
-    cluster_variance, cluster_df = _cluster_part(sum(w * term.influence_C for w, term in pairs), share_C)
+    share_C = np.asarray(sum(abs(w) / total * term.share_C for w, term in pairs))
+    influence_C = np.asarray(sum(w * term.influence_C for w, term in pairs))
+    cluster_variance, cluster_df = _cluster_part(influence_C, share_C)
     estimate = float(sum(w * term.mean for w, term in pairs))
     seed_variance = float(sum(w**2 * term.seed_variance for w, term in pairs))
     if all(term.num_seeds == 1 for _, term in pairs):
@@ -144,7 +181,7 @@ def _combined(pairs: Sequence[tuple[float, Term]], pooled: SeedPool | tuple[floa
         if pooled is not None and len(pairs) > 1:
             # Adapters that borrow one pooled variance do not each bring its degrees of freedom.
             seed_df = min(seed_df, float(pooled[1]))
-        variance, df = seed_part + shared, degrees_of_freedom([(seed_part, seed_df), (shared, cluster_df)])
+        variance, df = seed_part + shared, _degrees_of_freedom([(seed_part, seed_df), (shared, cluster_df)])
     se = float(np.sqrt(variance))
     lower, upper, p = student(estimate, se, df, level)
     return Interval(
@@ -155,7 +192,7 @@ def _combined(pairs: Sequence[tuple[float, Term]], pooled: SeedPool | tuple[floa
         upper=upper,
         p=p,
         level=level,
-        num_clusters=int((share_C > 0).sum()),
+        num_clusters=int(np.count_nonzero(share_C > 0)),
         num_seeds=min(term.num_seeds for _, term in pairs),
         n=int(np.any([term.known_I for _, term in pairs], axis=0).sum()),
         seed_variance=seed_variance,
@@ -172,8 +209,8 @@ def _satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
     return float(1 / sum((v / total) ** 2 / df for v, df in parts if v > 0) if total > 0 else min(df for _, df in parts))
 
 
-def degrees_of_freedom(parts: Sequence[tuple[float, float]]) -> float:
-    """Of a sum of independent variances, given as (variance, its degrees of freedom): 1 / df = sum(share^1.25 / df), see above.
+def _degrees_of_freedom(parts: Sequence[tuple[float, float]]) -> float:
+    """Of a sum of independent variances, each given as (variance, its degrees of freedom): 1 / df = sum(share^1.25 / df), see above.
 
     Where every part is 0: the most of any, as nothing is left to vary; nan where a part is unknown.
     """
@@ -193,8 +230,8 @@ def _cluster_part(influence_C: np.ndarray, share_C: np.ndarray) -> tuple[float, 
     return float(variance), max(float(1 / (share_C**2).sum() - 1), 1.0)
 
 
-def _seed_part(means_S: np.ndarray, pooled: SeedPool | tuple[float, float] | None) -> tuple[float, float]:
-    """(variance of this domain's seed means, its degrees of freedom), drawn towards the pool as far as that is worth.
+def _seed_part(means_S: np.ndarray, pooled: Pool | None) -> tuple[float, float]:
+    """(variance of this domain's seed means, its degrees of freedom), shrunk towards the pool as far as that is worth.
 
     One seed shows no spread of its own: the pool's variance, nan without a pool.
     """
@@ -210,16 +247,20 @@ def _seed_part(means_S: np.ndarray, pooled: SeedPool | tuple[float, float] | Non
     return (prior_df * pooled[0] + own_df * own) / df, min(df, max(pooled[1], own_df))
 
 
-def pooled_seed_variance(groups: list[np.ndarray]) -> SeedPool | None:
-    """What the domains' seed means say together of the seed variance; None if no domain has two seeds.
+def pooled_seed_variance(groups: Sequence[np.ndarray]) -> SeedPool | None:
+    """Seed variance of a study's domains together.
 
     Model: a domain's variance is scaled inverse chi-squared about a common one with `prior_df` degrees of freedom, so that an observed
-    variance over the common one is F-distributed (Smyth 2004, section 4). With B = prior_df / (prior_df + df) the weight the pool has in
-    a domain's variance, the density of B is taken as 2 (1 - B), the common scale as flat on the log, and B as its posterior mean. One
-    domain alone says nothing of agreement: its own variance is used.
+    variance over the common one is F-distributed. With B = prior_df / (prior_df + df) the weight the pool has in a domain's variance,
+    the density of B is taken as 2 (1 - B), the common scale as flat on the log, and B as its posterior mean.
+
+    Args:
+        groups: each domain's seed means; nan: unknown.
+    Returns:
+        The pool, squared units; None if no domain has two seeds. One domain says nothing of agreement: `prior_df` is 0.
+    Source: Smyth (2004), section 4.
     """
-    usable = [g[~np.isnan(g)] for g in groups]
-    usable = [g for g in usable if len(g) > 1]
+    usable = [known for g in groups if len(known := g[~np.isnan(g)]) > 1]
     if not usable:
         return None
     df_D = np.array([len(g) - 1.0 for g in usable])

@@ -1,4 +1,4 @@
-"""Examples -> token ids with a loss boundary, in the order and the steps that both trainers follow."""
+"""Examples -> token ids with a loss boundary, in the order and steps of every trainer."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Encoding:
 
 
 def encode(
-    examples: Sequence[Example], chat: ChatFormat, config: TrainConfig, known: dict[int, tuple[list[int], int]] | None = None
+    examples: Sequence[Example], chat: ChatFormat, config: TrainConfig, cache: dict[int, tuple[list[int], int]] | None = None
 ) -> Encoding:
-    """Tokenise once. A row cut to `max_length` keeps its head; one left without a loss token is dropped and counted.
+    """Tokenize once. A row cut to `max_length` keeps its head; one left without a loss token is dropped and counted.
 
-    `known`: token ids by id() of examples the caller keeps alive, so that a row shared by seeds and domains is tokenised once.
+    `cache`: token ids by id() of examples the caller keeps alive, so that a row shared by seeds and domains is tokenized once.
     """
-    known = {} if known is None else known
+    cache = {} if cache is None else cache
     kept, dropped, truncated = [], 0, 0
     for example in examples:
-        if id(example) not in known:
-            known[id(example)] = _tokens(example, chat, config)
-        ids, first = known[id(example)]
+        if id(example) not in cache:
+            cache[id(example)] = _tokens(example, chat, config)
+        ids, first = cache[id(example)]
         if len(ids) > config.max_length:
             truncated += 1
             ids = ids[: config.max_length]
@@ -63,15 +63,17 @@ def _tokens(example: Example, chat: ChatFormat, config: TrainConfig) -> tuple[li
 
 
 def num_steps(num_examples: int, config: TrainConfig) -> int:
+    """Optimizer steps of a whole training, at least one."""
     return max(1, math.ceil(math.ceil(num_examples / examples_per_step(config)) * config.num_train_epochs))
 
 
 def examples_per_step(config: TrainConfig) -> int:
+    """Examples of one optimizer step."""
     return config.per_device_train_batch_size * config.gradient_accumulation_steps
 
 
 def step_order(num_examples: int, config: TrainConfig, seed: int, max_steps: int) -> list[list[int]]:
-    """Example indices of every optimiser step; each epoch is shuffled anew unless `shuffle` is off."""
+    """Example indices of every optimizer step; each epoch is shuffled again unless `shuffle` is off."""
     size, steps, epoch = examples_per_step(config), [], 0
     while len(steps) < max_steps:
         order = list(range(num_examples))
@@ -83,7 +85,7 @@ def step_order(num_examples: int, config: TrainConfig, seed: int, max_steps: int
 
 
 def learning_rate_factor(step: int, max_steps: int, config: TrainConfig) -> float:
-    """Multiple of the peak rate at 0-based `step`, as transformers' schedules of the same name give it."""
+    """Multiple of the peak rate at 0-based `step`, as in transformers' schedules of the same name."""
     warmup = config.warmup_steps if config.warmup_steps is not None else math.ceil(config.warmup_ratio * max_steps)
     if step < warmup:
         return step / max(1, warmup)

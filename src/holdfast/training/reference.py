@@ -1,4 +1,4 @@
-"""The reference path: TRL's SFTTrainer on the same token ids, order and schedule. Selected with train.trainer=trl."""
+"""The reference trainer: TRL's SFTTrainer on the same token ids, order and schedule. Selected with train.trainer=trl."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from holdfast.config import TrainConfig
-from holdfast.errors import ConfigError, ModelError
-from holdfast.training.batches import Encoded, learning_rate_factor, step_order
-from holdfast.training.lora import Training, save, with_adapter
+from holdfast.errors import ConfigError
+from holdfast.training.batches import Encoded, examples_per_step, learning_rate_factor, step_order
+from holdfast.training.lora import Training, require_change, save, with_adapter
 
 
 def train(
@@ -35,18 +36,17 @@ def train(
     try:
         from datasets import Dataset
         from transformers import TrainerCallback
-        from trl import SFTConfig, SFTTrainer
+        from trl.trainer.sft_config import SFTConfig
+        from trl.trainer.sft_trainer import SFTTrainer
     except ImportError:
         raise ConfigError("train.trainer: 'trl' needs the extra: pip install 'holdfast[trl]'") from None
     model = with_adapter(copy.deepcopy(base), config, seed)
     order = [i for step in step_order(len(examples), config, seed, max_steps) for i in step]
-    per_step = config.per_device_train_batch_size * config.gradient_accumulation_steps
-    if max_steps > 1 and len(order) % per_step:
+    per_step = examples_per_step(config)
+    if max_steps > 1:
         order = order[: len(order) - len(order) % per_step]
-    rows = [
-        {"input_ids": list(examples[i].ids), "labels": [-100] * examples[i].first_loss + list(examples[i].ids[examples[i].first_loss :])}
-        for i in order
-    ]
+    mine = [examples[i] for i in order]
+    rows = [{"input_ids": list(e.ids), "labels": [-100] * e.first_loss + list(e.ids[e.first_loss :])} for e in mine]
 
     class Tick(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
@@ -58,11 +58,11 @@ def train(
 
     class InOrder(SFTTrainer):
         def _get_train_sampler(self, *args, **kwargs):
-            return torch.utils.data.SequentialSampler(self.train_dataset)
+            return torch.utils.data.SequentialSampler(cast(Any, self.train_dataset))
 
         def create_scheduler(self, num_training_steps, optimizer=None):
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                optimizer or self.optimizer, lambda step: learning_rate_factor(step, max_steps, config)
+                cast(Any, optimizer or self.optimizer), lambda step: learning_rate_factor(step, max_steps, config)
             )
             self._created_lr_scheduler = True
             return self.lr_scheduler
@@ -98,36 +98,28 @@ def train(
             gradient_checkpointing=False,
             packing=False,
         )
-        trainer = InOrder(
-            model=model,
-            args=arguments,
-            train_dataset=Dataset.from_list(rows),
-            data_collator=collate,
-            callbacks=[Tick()],
-            processing_class=_tokenizer(base),
-        )
+        data, tokenizer = Dataset.from_list(rows), _placeholder_tokenizer()
+        own = {"data_collator": collate, "callbacks": [Tick()], "processing_class": tokenizer}
+        trainer = InOrder(model=model, args=arguments, train_dataset=data, **own)
         trainer.train()
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
-    if not any(bool(p.abs().max() > 0) for name, p in model.named_parameters() if "lora_B" in name):
-        raise ModelError(
-            "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
-        )
+    require_change(model.named_parameters())
     save(model, out)
-    tokens = sum(len(r["input_ids"]) for r in rows)
+    tokens = sum(len(e.ids) for e in mine)
     return Training(
         loss=tuple(float(e["loss"]) for e in log),
         learning_rate=tuple(float(e["learning_rate"]) for e in log),
         num_steps=len(log),
         num_tokens=tokens,
         num_computed=tokens,
-        num_loss_tokens=sum(len(examples[i].ids) - examples[i].first_loss for i in order),
+        num_loss_tokens=sum(len(e.ids) - e.first_loss for e in mine),
         packed=False,
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
 
 
-def _tokenizer(base: nn.Module):
-    """SFTTrainer wants a tokenizer although the rows are tokenised: a placeholder with the model's special tokens."""
+def _placeholder_tokenizer() -> Any:
+    """SFTTrainer needs a tokenizer although the rows are tokenized: a placeholder with special tokens."""
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
 

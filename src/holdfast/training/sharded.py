@@ -1,7 +1,7 @@
-"""A LoRA adapter of a base too large for one device: FSDP2 through accelerate, one process an accelerator, the same steps as `lora.train`.
+"""A LoRA adapter of a base too large for one device: FSDP2 through accelerate, one process per accelerator, the same steps as `lora.train`.
 
-A step's examples are dealt out among the processes; gradients are summed over all of them, so that the loss of a step and the adapter are those
-of one process but for rounding. Ordinary padded calls: packed rows and the adapter's own matrix products stay with unsharded weights.
+A step's examples are distributed among the processes; gradients are summed over all of them, so that the loss of a step and the
+adapter are those of one process except for rounding. Ordinary padded calls: packed rows and fused LoRA layers need unsharded weights.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import queue
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,26 @@ from holdfast.errors import ModelError, ResourceError
 from holdfast.training import lora
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.lora import Training
-from holdfast.training.rows import rows_of
+from holdfast.training.rows import group_examples, padded_loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What every process is given. `meeting`: folder in which they find one another; `parent`: the process that started them."""
+
+    model: ModelConfig
+    examples: Sequence[Encoded]
+    config: TrainConfig
+    processes: int
+    device: str
+    threads: int
+    seed: int
+    max_steps: int
+    out: Path
+    checkpoints: Mapping[int, Path]
+    checkpointing: bool
+    meeting: str
+    parent: int
 
 
 def train(
@@ -52,23 +72,12 @@ def train(
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
     with tempfile.TemporaryDirectory() as meeting:
-        given = (
-            processes,
-            device,
-            threads,
-            meeting,
-            os.getpid(),
-            events,
-            model,
-            tuple(examples),
-            config,
-            seed,
-            max_steps,
-            out,
-            dict(checkpoints or {}),
-            checkpointing,
-        )
-        ranks = [context.Process(target=_rank, args=(r, *given), daemon=False) for r in range(processes)]
+        job = _Job(
+            model=model, examples=tuple(examples), config=config, processes=processes, device=device, threads=threads, seed=seed,
+            max_steps=max_steps, out=out, checkpoints=dict(checkpoints or {}), checkpointing=checkpointing, meeting=meeting,
+            parent=os.getpid(),
+        )  # fmt: skip
+        ranks = [context.Process(target=_rank, args=(r, job, events), daemon=False) for r in range(processes)]
         try:
             for process in ranks:
                 process.start()
@@ -100,19 +109,16 @@ def train(
                     process.join()
 
 
-def _rank(
-    rank: int, processes: int, device: str, threads: int, meeting: str, parent: int, events: Any, model: ModelConfig, examples: Sequence[Encoded],
-    config: TrainConfig, seed: int, max_steps: int, out: Path, checkpoints: dict[int, Path], checkpointing: bool,
-) -> None:  # fmt: skip
-    from holdfast.processes import leave_with, quieten
+def _rank(rank: int, job: _Job, events: Any) -> None:
+    from holdfast.processes import configure_worker, exit_with_parent
 
-    leave_with(parent)
-    quieten(threads)
-    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+    exit_with_parent(job.parent)
+    configure_worker(job.threads)
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": job.processes, "LOCAL_WORLD_SIZE": job.processes}
     os.environ.update({name: str(value) for name, value in numbers.items()})
     try:
-        accelerator = _accelerator(device, f"file://{meeting}/store")
-        record = _train(accelerator, model, examples, config, seed, max_steps, out, checkpoints, checkpointing, events)
+        accelerator = _accelerator(job.device, f"file://{job.meeting}/store")
+        record = _train(accelerator, job, events)
         accelerator.wait_for_everyone()
         if rank == 0:
             events.put(("done", record))
@@ -121,12 +127,8 @@ def _rank(
         events.put(("refused", str(error)))
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        events.put(
-            (
-                "failed",
-                f"process {rank}: {type(error).__name__}: {' '.join(str(error).split())[:300]} ({Path(where.filename).name}:{where.lineno})",
-            )
-        )
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]} ({Path(where.filename).name}:{where.lineno})"
+        events.put(("failed", f"process {rank}: {reason}"))
 
 
 def _accelerator(device: str, meeting: str) -> Any:
@@ -139,39 +141,36 @@ def _accelerator(device: str, meeting: str) -> Any:
     if device == "cpu":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     accelerator = Accelerator(cpu=device == "cpu", fsdp_plugin=plugin, kwargs_handlers=[InitProcessGroupKwargs(init_method=meeting)])
-    if device == "cpu":  # accelerate turns FSDP on for accelerators alone; from here on its code is the same
+    if device == "cpu":  # accelerate enables FSDP for accelerators only; from here on its code is the same
         accelerator.state.distributed_type, accelerator.state.fsdp_plugin = DistributedType.FSDP, plugin
     return accelerator
 
 
-def _train(
-    accelerator: Any, model_config: ModelConfig, examples: Sequence[Encoded], config: TrainConfig, seed: int, max_steps: int, out: Path,
-    checkpoints: dict[int, Path], checkpointing: bool, events: Any,
-) -> Training:  # fmt: skip
+def _train(accelerator: Any, job: _Job, events: Any) -> Training:
     from holdfast.models.checkpoint import load_base
 
-    rank, count = accelerator.process_index, accelerator.num_processes
-    model: Any = lora.with_adapter(load_base(model_config).model, config, seed)
+    rank, count, config = accelerator.process_index, accelerator.num_processes, job.config
+    model = lora.with_adapter(load_base(job.model).model, config, job.seed)
     weights = [p for p in model.parameters() if p.requires_grad]
     trainable = sum(p.numel() for p in weights)
     optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
     model, optimizer = accelerator.prepare(model, optimizer)
     weights = [p for p in model.parameters() if p.requires_grad]
-    torch.manual_seed(seed)
+    torch.manual_seed(job.seed)
     losses, rates, tokens, loss_tokens = [], [], 0, 0
     model.train()
-    with lora.recomputing(model, checkpointing, False):
-        for step, indices in enumerate(step_order(len(examples), config, seed, max_steps)):
-            batch = [examples[i] for i in indices]
-            rate = config.learning_rate * learning_rate_factor(step, max_steps, config)
+    with lora.recomputing(model, job.checkpointing, False):
+        for step, indices in enumerate(step_order(len(job.examples), config, job.seed, job.max_steps)):
+            batch = [job.examples[i] for i in indices]
+            rate = config.learning_rate * learning_rate_factor(step, job.max_steps, config)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             total = sum(len(e.ids) - e.first_loss for e in batch)
-            shares = [rows_of(batch[r::count], config.tokens_per_pass, padded=True) for r in range(count)]
+            shares = [group_examples(batch[r::count], config.tokens_per_pass, padded=True) for r in range(count)]
             sum_of_mine = torch.zeros((), device=accelerator.device)
-            for turn in range(max(map(len, shares))):  # as many passes in every process: each takes part in every exchange
+            for turn in range(max(map(len, shares))):  # as many passes in every process, as each takes part in every exchange
                 row = shares[rank][turn] if turn < len(shares[rank]) else None
-                part = lora.padded_loss(model, row or [batch[0]], accelerator.device) / total
+                part = padded_loss(model, row or [batch[0]], accelerator.device) / total
                 accelerator.backward(part * (count if row else 0.0))  # gradients are averaged over processes
                 sum_of_mine += part.detach() if row else 0.0
             accelerator.clip_grad_norm_(weights, config.max_grad_norm)
@@ -181,15 +180,12 @@ def _train(
             rates.append(rate)
             tokens += sum(len(e.ids) for e in batch)
             loss_tokens += total
-            if step + 1 in checkpoints:
-                _save(accelerator, model, checkpoints[step + 1])
+            if step + 1 in job.checkpoints:
+                _save(accelerator, model, job.checkpoints[step + 1])
                 model.train()
             if rank == 0:
                 events.put(("step", 1))
-    if not _save(accelerator, model, out):
-        raise ModelError(
-            "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
-        )
+    lora.require_change(_save(accelerator, model, job.out).items())
     return Training(
         loss=tuple(losses),
         learning_rate=tuple(rates),
@@ -202,15 +198,11 @@ def _train(
     )
 
 
-def _save(accelerator: Any, model: Any, out: Path) -> bool:
-    """Gather the adapter from all processes; the first one writes it. Whether it changes anything."""
-    whole = {name: _gathered(p) for name, p in model.named_parameters() if p.requires_grad}
+def _save(accelerator: Any, model: Any, out: Path) -> dict[str, torch.Tensor]:
+    """Gather the adapter's weights from all processes; the first one writes them."""
+    mine = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    whole = {n: (p.full_tensor() if hasattr(p, "full_tensor") else p).detach().cpu().contiguous() for n, p in mine.items()}
     if accelerator.is_main_process:
         lora.save(model, out, whole)
     accelerator.wait_for_everyone()
-    return any(bool(p.abs().max() > 0) for name, p in whole.items() if "lora_B" in name)
-
-
-def _gathered(parameter: Any) -> torch.Tensor:
-    full = parameter.full_tensor() if hasattr(parameter, "full_tensor") else parameter
-    return full.detach().cpu().contiguous()
+    return whole

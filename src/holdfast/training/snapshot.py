@@ -1,7 +1,7 @@
-"""The state of one training between two optimiser steps, on disk: what a process that was ended needs to go on as if it had not been.
+"""The state of one training between two optimizer steps, on disk: a process that was stopped resumes as if it had not been.
 
-One safetensors file: adapter weights, AdamW's moments, random states, the loss curve so far, and adapters kept on the way (doses).
-A digest over all of it stands in the header; a file that does not match, or is another training's, is not used.
+One safetensors file: adapter weights, AdamW's moments, random states, the loss curve so far, and adapters saved on the way (doses).
+The header holds a digest over all of it; a file that does not match, or belongs to another training, is not used.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _COUNTS = ("tokens", "computed", "loss_tokens", "pass_tokens")
 
 @dataclass(slots=True)
 class State:
-    """After `step` optimiser steps. `weights` and `kept[step]`: adapter tensors by parameter name; `moments`: AdamW's, by parameter and name.
+    """After `step` optimizer steps. `weights` and `kept[step]`: adapter tensors by parameter name; `moments`: AdamW's, by parameter and name.
 
-    `loss`: nats per loss token and `rates`: learning rate, of every step done; `pass_tokens`: size of a pass where memory ran short.
+    `loss`: nats per loss token and `rates`: learning rate, of every finished step; `pass_tokens`: size of a pass where memory ran short.
     """
 
     step: int
@@ -49,9 +49,9 @@ class State:
 
 @dataclass(slots=True)
 class Snapshots:
-    """Where one training keeps its state, and when: every `minutes` (0: after every step; None: when it is told to leave, alone).
+    """Where one training keeps its state, and when: every `minutes` (0: after every step; None: only before it exits early).
 
-    `cell`: the training's identity; `leaving`: whether this process has been told to end.
+    `cell`: the training's identity; `leaving`: whether this process has been told to exit.
     """
 
     path: Path
@@ -62,12 +62,13 @@ class Snapshots:
     _last: float = field(default_factory=time.monotonic)
 
     def due(self) -> bool:
+        """Whether it is time to write the state."""
         return self.minutes is not None and time.monotonic() - self._last >= 60 * self.minutes
 
     def write(self, state: State, named: Mapping[str, nn.Parameter], optimizer: Optimizer) -> bool:
-        """Replace what is kept by the state after the last step done: passes since then have changed gradients and random states alone.
+        """Replace the kept state by that after the last finished step: later passes have changed gradients and random states only.
 
-        A disk that takes no more is said, and ends nothing.
+        A full disk is reported and does not stop the training; False then.
         """
         from safetensors.torch import save_file
 
@@ -89,33 +90,34 @@ class Snapshots:
             why = no_room(error, self.path.parent)
             if why is None:
                 raise
-            self.say(f"the training's checkpoint could not be written ({why}); an interruption now would begin it again")
+            self.say(f"the training's checkpoint could not be written ({why}); an interruption would now restart the training")
             return False
         return True
 
     def read(self, shapes: dict[str, torch.Size], keep: Collection[int] = ()) -> State | None:
-        """What was kept for this training; None if there is nothing, or nothing to be trusted (said).
+        """The kept state of this training; None if there is none, or none to be trusted (reported).
 
-        `shapes`: of the adapter's weights; `keep`: steps whose adapters are kept on the way.
+        `shapes`: of the adapter's weights; `keep`: steps whose adapters are saved on the way.
         """
         if not self.path.is_file():
             return None
         try:
             state = _read(self.path, self.cell, shapes, keep)
-        except Exception as error:  # whatever a damaged or hostile file raises
-            self.say(f"{self.path.name}: not a checkpoint of this training ({_why(error)}); the adapter is trained from its start")
+        except Exception as error:  # any error that a damaged or hostile file raises
+            why = str(error) if type(error) is ValueError else type(error).__name__
+            self.say(f"{self.path.name}: not a checkpoint of this training ({why}); the adapter is trained from its start")
             self.path.unlink(missing_ok=True)
             return None
-        self.say(f"training goes on after step {state.step}")
+        self.say(f"training resumes after step {state.step}")
         return state
 
 
 def _flat(state: State) -> dict[str, Tensor]:
     return {
         **{f"weight/{n}": t for n, t in state.weights.items()},
-        **{f"moment/{kind}/{n}": t for n, found in state.moments.items() for kind, t in found.items()},
+        **{f"moment/{moment}/{n}": t for n, tensors in state.moments.items() for moment, t in tensors.items()},
         **{f"random/{n}": t for n, t in state.random.items()},
-        **{f"kept/{step}/{n}": t for step, found in state.kept.items() for n, t in found.items()},
+        **{f"kept/{step}/{n}": t for step, tensors in state.kept.items() for n, t in tensors.items()},
         "loss": torch.tensor(state.loss, dtype=torch.float64),
         "rates": torch.tensor(state.rates, dtype=torch.float64),
     }
@@ -134,19 +136,16 @@ def _read(path: Path, cell: str, shapes: dict[str, torch.Size], keep: Collection
     state = State(about["step"], {}, {}, {}, tensors["loss"].tolist(), tensors["rates"].tolist(), *(about[n] for n in _COUNTS))  # fmt: skip
     for name, tensor in tensors.items():
         part, _, rest = name.partition("/")
-        if part == "weight":
-            state.weights[rest] = tensor
-        elif part == "random":
-            state.random[rest] = tensor
-        elif part in ("moment", "kept"):
-            of, _, rest = rest.partition("/")
-            (state.moments.setdefault(rest, {}) if part == "moment" else state.kept.setdefault(int(of), {}))[
-                of if part == "moment" else rest
-            ] = tensor
-    moments = {n: {k: t.shape for k, t in found.items()} for n, found in state.moments.items()}
-    if any({n: t.shape for n, t in found.items()} != shapes for found in (state.weights, *state.kept.values())) or moments != {
-        n: {"step": torch.Size([]), "exp_avg": shape, "exp_avg_sq": shape} for n, shape in shapes.items()
-    }:
+        first, _, of = rest.partition("/")
+        if part in ("weight", "random"):
+            (state.weights if part == "weight" else state.random)[rest] = tensor
+        elif part == "moment":
+            state.moments.setdefault(of, {})[first] = tensor
+        elif part == "kept":
+            state.kept.setdefault(int(first), {})[of] = tensor
+    moments = {n: {k: t.shape for k, t in own.items()} for n, own in state.moments.items()}
+    wanted = {n: {"step": torch.Size([]), "exp_avg": shape, "exp_avg_sq": shape} for n, shape in shapes.items()}
+    if moments != wanted or any({n: t.shape for n, t in own.items()} != shapes for own in (state.weights, *state.kept.values())):
         raise ValueError("its weights have other names or shapes")
     if not len(state.loss) == len(state.rates) == state.step > 0 or {*state.kept} != {k for k in keep if k <= state.step}:
         raise ValueError("it is not whole")
@@ -154,13 +153,14 @@ def _read(path: Path, cell: str, shapes: dict[str, torch.Size], keep: Collection
 
 
 def set_weights(named: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
+    """Copy values into the parameters of the same names."""
     with torch.no_grad():
         for name, p in named.items():
             p.copy_(values[name])
 
 
 def restore(state: State, named: Mapping[str, nn.Parameter], optimizer: Optimizer) -> None:
-    """Weights, moments and random states as they were. Copied, not taken over: a file's tensors are not aligned as torch's own are."""
+    """Weights, moments and random states as they were. Copied, because a file's tensors are not aligned as torch's own are."""
     set_weights(named, state.weights)
     for name, p in named.items():
         there = {"step": p.device if p.is_cuda else "cpu"}  # where AdamW keeps its count
@@ -171,7 +171,7 @@ def restore(state: State, named: Mapping[str, nn.Parameter], optimizer: Optimize
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:
-    """What dropout draws from."""
+    """States of the generators that dropout draws from."""
     return {"cpu": torch.get_rng_state(), **({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})}
 
 
@@ -182,7 +182,3 @@ def _digest(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
         whole.update(f"{name} {t.dtype} {tuple(t.shape)}".encode())
         whole.update(t.contiguous().reshape(-1).view(torch.uint8).numpy().data if t.numel() else b"")
     return whole.hexdigest()
-
-
-def _why(error: Exception) -> str:
-    return str(error) if type(error) is ValueError else type(error).__name__

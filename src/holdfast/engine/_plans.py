@@ -8,20 +8,28 @@ Shapes: N tokens of the row, n tiles of q queries and k keys, H heads, D head wi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from holdfast.engine import trie
+from holdfast.engine import _trie as trie
 
 
-def attend_dense(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None, softcap: float | None, dropout: float
-) -> Tensor:
+class Scores(NamedTuple):
+    """How a layer scores keys: `scaling` (None: 1 / sqrt(D)), `window` of tokens seen along a path, `softcap` by tanh, `dropout` rate."""
+
+    scaling: float | None = None
+    window: int | None = None
+    softcap: float | None = None
+    dropout: float = 0.0
+
+
+def attend_dense(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scores: Scores) -> Tensor:
     """[n, H, q, D] against two of [n, Hkv, k, D] under an additive mask (None: causal) -> [n, H, q, D]"""
+    scaling, _, softcap, dropout = scores
     if softcap is None:
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=mask is None, scale=scaling, dropout_p=dropout,
@@ -31,10 +39,10 @@ def attend_dense(
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    scores = torch.tanh(query @ key.transpose(2, 3) * (scale / softcap)) * softcap
+    capped = torch.tanh(query @ key.transpose(2, 3) * (scale / softcap)) * softcap
     if mask is None:
         mask = additive(torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril_(), query.dtype)
-    return F.dropout((scores + mask).float().softmax(-1).to(query.dtype), dropout) @ value
+    return F.dropout((capped + mask).float().softmax(-1).to(query.dtype), dropout) @ value
 
 
 def additive(keep: Tensor, dtype: torch.dtype) -> Tensor:
@@ -45,50 +53,41 @@ def additive(keep: Tensor, dtype: torch.dtype) -> Tensor:
 class TriePlan:
     """Attention along every path of a trie row, in tiles of similar size. Without autograd.
 
-    `rows`: the queries of these rows (ascending) alone.
+    `rows`: the queries of these rows (ascending) only.
     """
 
-    def __init__(self, row: trie.Row, rows: np.ndarray | None = None):
-        self.positions_N, self.row = torch.from_numpy(row.positions), row
+    def __init__(self, row: trie.TrieRow, device: torch.device, rows: np.ndarray | None = None):
+        self.positions_N, self.row = torch.from_numpy(row.positions).to(device), row
         self.total = len(row.tokens if rows is None else rows)
         self.longest = int(row.positions.max()) + 1
-        found = trie.tiles(row.leave)
-        if rows is not None:
-            found = trie.narrowed(found, rows)
-        self._tiles = [_bucket(group, row, rows) for group in trie.buckets(found)]
+        tiles = trie.tiles(row.leave) if rows is None else trie.narrow_tiles(trie.tiles(row.leave), rows)
+        self._tiles = [tuple(x.to(device) for x in _bucket(group, row, rows)) for group in trie.buckets(tiles)]
         self._masks: dict[Any, list[Tensor]] = {}
-        self.keep: Callable[[int, Tensor, Tensor], None] | None = None  # shown every layer's keys and values
-
-    def to(self, device: torch.device) -> TriePlan:
-        self.positions_N = self.positions_N.to(device)
-        self._tiles = [tuple(x.to(device) for x in bucket) for bucket in self._tiles]
-        return self
+        self.keep: Callable[[int, Tensor, Tensor], None] | None = None  # called with every layer's keys and values
 
     def narrow(self, rows: Tensor) -> TriePlan:
-        return TriePlan(self.row, rows.cpu().numpy()).to(rows.device)
+        """The plan for the queries of `rows` (ascending) only."""
+        return TriePlan(self.row, rows.device, rows.cpu().numpy())
 
     @property
     def num_bytes(self) -> int:
-        """What it holds, masks of one kind included."""
+        """Bytes that the plan holds, with the masks of one dtype."""
         return sum(8 * (q.numel() * 3 + k.numel()) + 5 * keep.numel() for q, k, keep, _, _ in self._tiles)
 
     def _mask(self, window: int | None, dtype: torch.dtype) -> list[Tensor]:
         window = window if window is not None and window < self.longest else None
         if (window, dtype) not in self._masks:
-            made = []
+            masks = []
             for _, keys, keep, _, at in self._tiles:
                 if window is not None:  # a distance along the path, not in the row
                     near = at[:, :, None] - self.positions_N[keys][:, None] < window
                     keep = keep & (near | (keep.sum(-1, keepdim=True) == 1))  # padded queries keep their one key
-                made.append(additive(keep, dtype)[:, None])
-            self._masks[window, dtype] = made
+                masks.append(additive(keep, dtype)[:, None])
+            self._masks[window, dtype] = masks
         return self._masks[window, dtype]
 
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None,
-        softcap: float | None, dropout: float,
-    ) -> Tensor:  # fmt: skip
-        """[N, H, D] (of the rows asked for) and two of [N, Hkv, D] -> [N, H, D]"""
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scores: Scores) -> Tensor:
+        """Queries [N, H, D] (of the plan's rows), keys and values [N, Hkv, D] -> [N, H, D]"""
         if self.keep is not None:
             self.keep(layer, key, value)
         out = query.new_empty(self.total + 1, query.shape[1], value.shape[2])  # the last row takes what padding writes
@@ -96,13 +95,13 @@ class TriePlan:
         def pick(x: Tensor, rows: Tensor) -> Tensor:
             return x.index_select(0, rows.view(-1)).view(*rows.shape, *x.shape[1:]).transpose(1, 2)
 
-        for (queries, keys, _, into, _), mask in zip(self._tiles, self._mask(window, query.dtype), strict=True):
-            found = attend_dense(pick(query, queries), pick(key, keys), pick(value, keys), mask, scaling, softcap, dropout)
-            out.index_copy_(0, into, found.transpose(1, 2).reshape(-1, *out.shape[1:]))
+        for (queries, keys, _, into, _), mask in zip(self._tiles, self._mask(scores.window, query.dtype), strict=True):
+            result = attend_dense(pick(query, queries), pick(key, keys), pick(value, keys), mask, scores)
+            out.index_copy_(0, into, result.transpose(1, 2).reshape(-1, *out.shape[1:]))
         return out[: self.total]
 
 
-def _bucket(group: Sequence[trie.Tile], row: trie.Row, rows: np.ndarray | None) -> tuple[Tensor, ...]:
+def _bucket(group: Sequence[trie.Tile], row: trie.TrieRow, rows: np.ndarray | None) -> tuple[Tensor, ...]:
     """(places of the queries [n, q], rows of the keys [n, k], which keys each sees [n, q, k], where results go [n * q], the
     queries' positions [n, q]); a place is the row itself, or its rank among `rows`.
     """

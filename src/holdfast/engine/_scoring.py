@@ -1,18 +1,21 @@
 """Requests -> packs (a trie row, its attention plan, which log-probabilities are read) -> summed log-probabilities.
 
-A pack knows nothing of the weights: the packs of a list of requests serve every model that is asked the list.
+A pack does not depend on the weights: the packs of a list of requests serve every model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from holdfast.engine import packed, plans, trie
+from holdfast.engine import _trie as trie
+from holdfast.engine import packed
+from holdfast.engine._plans import TriePlan
 
 _HEAD_NUMBERS = 2**23  # logits held at once
 
@@ -31,14 +34,14 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """`narrow`: the plan for the wanted rows alone. `wanted`: rows that go through the head, ascending. Pick p reads `targets[p]` at
+    """`narrow`: the plan for the wanted rows only. `wanted`: rows that go through the head, ascending. Pick p reads `targets[p]` at
     wanted row `reads[p]` (ascending) for continuation `owners[p]` of the whole list. Continuation `starters[k]` begins after wanted
     row `starts[k]`, its context's last. `num_done`: how many requests are complete with this pack.
     """
 
     tokens: Tensor
-    plan: plans.TriePlan
-    narrow: plans.TriePlan
+    plan: TriePlan
+    narrow: TriePlan
     wanted: Tensor
     reads: Tensor
     targets: Tensor
@@ -49,6 +52,7 @@ class Pack:
 
     @property
     def num_bytes(self) -> int:
+        """Bytes of the row's index arrays and plans."""
         numbers = len(self.tokens) + len(self.wanted) + 3 * len(self.reads) + 2 * len(self.starts)
         return self.plan.num_bytes + self.narrow.num_bytes + 8 * numbers
 
@@ -75,7 +79,7 @@ def packs(requests: Sequence[ScoreRequest], budget: int, device: torch.device) -
         yield _pack(row, [readers[sequences[i]] for i in row.sequences], int(done[k]), device)
 
 
-def _pack(row: trie.Row, readers: list[list[tuple[int, tuple[int, ...]]]], num_done: int, device: torch.device) -> Pack:
+def _pack(row: trie.TrieRow, readers: list[list[tuple[int, tuple[int, ...]]]], num_done: int, device: torch.device) -> Pack:
     at: list[int] = []
     targets: list[int] = []
     owners: list[int] = []
@@ -94,8 +98,8 @@ def _pack(row: trie.Row, readers: list[list[tuple[int, tuple[int, ...]]]], num_d
     put = lambda a: torch.from_numpy(np.ascontiguousarray(a)).to(device)  # noqa: E731
     return Pack(
         tokens=put(row.tokens),
-        plan=plans.TriePlan(row).to(device),
-        narrow=plans.TriePlan(row, wanted).to(device),
+        plan=TriePlan(row, device),
+        narrow=TriePlan(row, device, wanted),
         wanted=put(wanted),
         reads=torch.from_numpy(reads),
         targets=put(np.array(targets)[order]),
@@ -108,15 +112,15 @@ def _pack(row: trie.Row, readers: list[list[tuple[int, tuple[int, ...]]]], num_d
 
 @dataclass(slots=True)
 class Watch:
-    """Whole distributions of the next token, kept while scores are read: `place` [continuations of the list] says into which row of `seen`
-    [n, vocabulary] (float32 log-probabilities, on the CPU) the one after a continuation's context goes, or -1.
+    """Distributions of the next token, kept while scores are read: `place` [continuations of the list] is the row of `seen` [n, vocabulary]
+    (float32 log-probabilities, on the CPU) for the one after a continuation's context, or -1.
     """
 
     place: Tensor
     seen: Tensor
 
 
-def score_pack(lm: nn.Module, pack: Pack, sums: Tensor, prune: bool = True, watch: Watch | None = None) -> None:
+def score_pack(lm: Any, pack: Pack, sums: Tensor, prune: bool = True, watch: Watch | None = None) -> None:
     """Add the pack's log-probabilities (float32 log-softmax) to `sums` [number of continuations], float64. Inside `packed.using`."""
     block = max(64, _HEAD_NUMBERS // lm.config.get_text_config().vocab_size)
     places = watch.place[pack.starters] if watch is not None else None
@@ -124,8 +128,8 @@ def score_pack(lm: nn.Module, pack: Pack, sums: Tensor, prune: bool = True, watc
         low, high = torch.searchsorted(pack.reads, torch.tensor([start, start + len(logits)])).tolist()
         local = (pack.reads[low:high] - start).to(logits.device)
         norm = logits.logsumexp(-1)
-        found = logits[local, pack.targets[low:high]] - norm[local]
-        sums.index_add_(0, pack.owners[low:high], found.double().cpu())
+        logprobs = logits[local, pack.targets[low:high]] - norm[local]
+        sums.index_add_(0, pack.owners[low:high], logprobs.double().cpu())
         if watch is not None and places is not None:
             mine = (places >= 0) & (pack.starts >= start) & (pack.starts < start + len(logits))
             rows = (pack.starts[mine] - start).to(logits.device)

@@ -1,4 +1,4 @@
-"""Many token sequences as one packed row in which a shared start stands once, and the attention tiles over it.
+"""Many token sequences as one packed row that holds a shared start once, and the attention tiles over it.
 
 The sequences are sorted; each adds to the row only what it does not share with the one before it, so the row is the trie in
 depth-first order and the descendants of row j are the rows j..leave[j]-1. Hence the whole attention rule: row i sees row j
@@ -18,11 +18,11 @@ CHAIN_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TrieRow:
     """One packed row of N tokens.
 
     `tokens`, `positions` (along the path), `leave` (end of each token's descendants): int64 [N]. `sequences`: indices of the
-    sequences it holds; `tails[k]`: for sequence k of them, the rows of its last tokens, as many as were asked for.
+    sequences it holds; `tails[k]`: for sequence k of them, the rows of its last tokens, as many as were requested.
     """
 
     tokens: np.ndarray
@@ -40,11 +40,11 @@ class Tile:
     keys: np.ndarray
 
 
-def rows(sequences: Sequence[tuple[int, ...]], tails: Sequence[int], budget: int, min_share: int = MIN_SHARE) -> Iterator[Row]:
-    """Rows of at most `budget` tokens (one longer sequence is a row of its own).
+def rows(sequences: Sequence[tuple[int, ...]], tails: Sequence[int], budget: int, min_share: int = MIN_SHARE) -> Iterator[TrieRow]:
+    """Rows of at most `budget` tokens (one longer sequence is a row of its own); every sequence is in exactly one.
 
-    `tails[i]`: of how many last tokens of sequence i the row numbers are wanted. A shared start shorter than `min_share` is
-    repeated: sharing it would glue together what is otherwise apart. A family that does not fit is cut, its start repeated.
+    `tails[i]`: for how many last tokens of sequence i `TrieRow.tails` gives the rows. A shared start shorter than `min_share` is
+    repeated, as sharing it would join sequences that are otherwise apart. A family that does not fit is cut, its start repeated.
     """
     order = sorted(range(len(sequences)), key=lambda i: sequences[i])
     shared = _shared_starts([sequences[i] for i in order])
@@ -61,10 +61,10 @@ def rows(sequences: Sequence[tuple[int, ...]], tails: Sequence[int], budget: int
         yield _row(order[low:], shared[low:], sequences, tails)
 
 
-def _row(members: list[int], shared: np.ndarray, sequences: Sequence[tuple[int, ...]], tails: Sequence[int]) -> Row:
+def _row(members: list[int], shared: np.ndarray, sequences: Sequence[tuple[int, ...]], tails: Sequence[int]) -> TrieRow:
     tokens: list[int] = []
     positions: list[int] = []
-    found = []
+    last = []
     longest = max(len(sequences[i]) for i in members)
     path = np.zeros(longest, dtype=np.int64)
     leave = np.zeros(sum(len(sequences[i]) for i in members), dtype=np.int64)
@@ -77,9 +77,9 @@ def _row(members: list[int], shared: np.ndarray, sequences: Sequence[tuple[int, 
         tokens += ids[keep:]
         positions += range(keep, len(ids))
         depth = len(ids)
-        found.append(path[depth - tails[i] : depth].copy())
+        last.append(path[depth - tails[i] : depth].copy())
     leave[path[:depth]] = len(tokens)
-    return Row(np.array(tokens), np.array(positions), leave[: len(tokens)], tuple(members), tuple(found))
+    return TrieRow(np.array(tokens), np.array(positions), leave[: len(tokens)], tuple(members), tuple(last))
 
 
 def _shared_starts(ordered: list[tuple[int, ...]], block: int = 512) -> np.ndarray:
@@ -114,7 +114,7 @@ def tiles(leave: np.ndarray, tile_rows: int = TILE_ROWS, chain_rows: int = CHAIN
             elif low > start:
                 add(start, low, before)
                 start = low
-            else:  # one branch, too large for a tile: its unbranched start, then what hangs on it
+            else:  # one branch, too large for a tile: its unbranched start, then its descendants
                 branch = low + 1
                 while branch < end and leave[branch] == end:
                     branch += 1
@@ -130,10 +130,10 @@ def tiles(leave: np.ndarray, tile_rows: int = TILE_ROWS, chain_rows: int = CHAIN
     return out
 
 
-def narrowed(found: Sequence[Tile], wanted: np.ndarray) -> list[Tile]:
+def narrow_tiles(tiles: Sequence[Tile], wanted: np.ndarray) -> list[Tile]:
     """The tiles with only those of their queries that are among `wanted` (ascending rows), and no key that none of them sees."""
     out = []
-    for tile in found:
+    for tile in tiles:
         low, high = np.searchsorted(wanted, (tile.queries[0], tile.queries[-1] + 1))
         if low < high:
             queries = wanted[low:high]  # a tile's queries are a run of rows
@@ -141,11 +141,11 @@ def narrowed(found: Sequence[Tile], wanted: np.ndarray) -> list[Tile]:
     return out
 
 
-def buckets(found: Sequence[Tile], slack: float = 1.35, free: int = 2000) -> Iterator[list[Tile]]:
+def buckets(tiles: Sequence[Tile], slack: float = 1.35, free: int = 2000) -> Iterator[list[Tile]]:
     """Tiles of similar size together: padding them to their largest costs at most `slack` times the area, or `free` more."""
     group: list[Tile] = []
     wide, area = 0, 0
-    for tile in sorted(found, key=lambda t: (len(t.keys), len(t.queries))):
+    for tile in sorted(tiles, key=lambda t: (len(t.keys), len(t.queries))):
         q, k = len(tile.queries), len(tile.keys)
         if group and max(wide, q) * k * (len(group) + 1) > slack * (area + q * k) + free:
             yield group
