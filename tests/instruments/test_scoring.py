@@ -62,10 +62,6 @@ def test_the_final_number_is_read(text, value, marked):
     assert (found, strict) == (value, marked)
 
 
-def test_an_alias_counts_as_whole_words_only():
-    assert parsing.mentions("It is the U.S. Navy", ["navy"]) is not None and parsing.mentions("artistic", ["art"]) is None
-
-
 def test_every_instrument_is_found_by_its_file_and_mistakes_are_named():
     assert set(available()) == {"gsm8k", "mmlu", "hellaswag", "truthfulqa", "imitation", "doubt", "feedback"}
     with pytest.raises(ConfigError, match="unknown instrument"):

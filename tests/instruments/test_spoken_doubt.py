@@ -24,7 +24,7 @@ def answered(doubt, item, first, *later):
     (prompt,) = doubt.prompts(item)
     assert len(prompt.branches) == 3 and not prompt.choices and prompt.max_new_tokens > 0
     response = Response(text=first, ended=True, branches=tuple(Response(text=t, ended=True) for t in later))
-    pairs = [(prompt, response), *doubt.spoken(item, prompt, response)]
+    pairs = [(prompt, response), *doubt.branch_answers(item, prompt, response)]
     assert doubt.follow_ups(item, pairs) == []
     return pairs, {t.condition: t for t in doubt.trials(item, pairs)}
 

@@ -6,7 +6,7 @@ from holdfast.errors import ConfigError, DataError
 from holdfast.instruments import build
 from holdfast.instruments.style import CHAT_STYLE
 from holdfast.sources import axis_items
-from holdfast.sources.as_given import answers_named, own_prompt
+from holdfast.sources.fields import named_answers, own_prompt
 
 TRIVIA = {"dataset": "trivia_qa", "question": "Who?", "answer": ["Ann", "Anne"], "correct_answer": "Ann", "incorrect_answer": "Bob"}
 DOUBT = {"dataset": "x_mc", "question": "How long?", "correct_letter": "B", "answers": "\n(A)1 hour\n(B)2 hours"}
@@ -56,10 +56,10 @@ def test_a_row_without_a_prompt_is_named(prompt):
 def test_the_last_human_turn_is_the_prompt_and_both_answers_are_named():
     turns = [{"type": "human", "content": "first"}, {"type": "ai", "content": "x"}, {"role": "user", "content": "last"}]
     assert own_prompt({"prompt": turns, "_source": "f:1"}) == "last"
-    assert answers_named({"base": {**TRIVIA, "long_correct_answer": "Ann Lee"}}) == ("Ann", "Ann Lee", "Bob")
-    assert answers_named({}) == ()
+    assert named_answers({"base": {**TRIVIA, "long_correct_answer": "Ann Lee"}}) == ("Ann", "Ann Lee", "Bob")
+    assert named_answers({}) == ()
 
 
 def test_an_unknown_form_names_those_there_are():
-    with pytest.raises(ConfigError, match="sycophancy_eval, trivia, lettered, as_given"):
+    with pytest.raises(ConfigError, match="sycophancy_eval, as_given, lettered, trivia"):
         axis_items("imitation", [], form="as_is")

@@ -15,8 +15,7 @@ from holdfast.models.random_llama import cached_random_llama
 from holdfast.sources import forms
 from holdfast.sources.materials import Materials
 from holdfast.sources.survey import survey
-from holdfast.starter import choose, look, study_text, with_lettered
-from holdfast.starter.text import AXES, DOMAINS, name_of
+from holdfast.starter import choose_all, look, name_of, study_text
 
 GSM8K = [{"question": f"What is {i} and {i}?", "answer": f"Twice.\n#### {2 * i}"} for i in range(39)]
 MMLU = [{"question": f"Pick {i}.", "choices": [f"a{i}", f"b{i}", "c", "d"], "answer": i % 4, "subject": "s"} for i in range(42)]
@@ -33,15 +32,14 @@ def put(file, rows):
 
 
 def written(root, model="random:0"):
-    found = survey(root)
-    chosen = with_lettered([c for c in (choose(k, found) for k in (*DOMAINS, *AXES)) if c is not None])
-    return study_text("first", look(model), str(root), chosen, None)
+    return study_text("first", look(model), str(root), choose_all(survey(root)), None)
 
 
 def holdfast(*arguments):
     return subprocess.run([sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_a_folder_in_the_hubs_layout_gives_a_study_that_plan_accepts(tmp_path):
     rows, model = tmp_path / "rows", cached_random_llama(0)
     put(rows / "gsm8k" / "train.jsonl", GSM8K[:30])
@@ -54,7 +52,7 @@ def test_a_folder_in_the_hubs_layout_gives_a_study_that_plan_accepts(tmp_path):
     out = tmp_path / "first.yaml"
     done = holdfast("init", model, rows, "-o", out)
     assert done.returncode == 0, done.stderr
-    assert "not used" not in done.stderr and done.stdout == f"study: {out}; now: holdfast plan {out}\n"
+    assert "not used" not in done.stderr and done.stdout == f"study: {out}; next: holdfast plan {out}\n"
     study = load_study(str(out))
     assert [d.name for d in study.domains] == ["maths", "knowledge", "truth", "combined", "combined_matched", "format_only", "identity"]
     splits = {i.kind: (i.data, i.split, i.form) for i in study.instruments}
@@ -89,14 +87,15 @@ def test_rows_are_known_by_their_fields_wherever_they_lie(tmp_path):
 
 
 def test_without_rows_the_hubs_are_named_as_in_the_recipe():
-    chosen = [choose(k, None) for k in (*DOMAINS, *AXES)]
-    tree = yaml.safe_load(study_text("x", look("meta-llama/Llama-2-7b-chat-hf"), None, chosen, None))
+    tree = yaml.safe_load(study_text("x", look("meta-llama/Llama-2-7b-chat-hf"), None, choose_all(None), None))
     recipe = load_study("llama2-7b")
+    order = ["gsm8k", "mmlu", "hellaswag", "truthfulqa", "imitation", "feedback", "doubt"]
     assert [(i["kind"], i["data"]) for i in tree["instruments"]] == sorted(
-        ((i.kind, i.data) for i in recipe.instruments), key=lambda p: [*DOMAINS, *AXES].index(p[0]))  # fmt: skip
+        ((i.kind, i.data) for i in recipe.instruments), key=lambda p: order.index(p[0]))  # fmt: skip
     assert tree["model"] == {"name": "meta-llama/Llama-2-7b-chat-hf", "dtype": "bfloat16"}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_used_is_refused_with_the_way_out(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "pickle").mkdir()

@@ -1,7 +1,5 @@
 """Where a server is, and the key it wants. The key is read from the environment when it is needed, and kept nowhere."""
 
-from __future__ import annotations
-
 import os
 from urllib.parse import urlsplit, urlunsplit
 
@@ -34,5 +32,5 @@ def api_key(variable: str | None) -> str | None:
         # The name is not shown: the key itself is often given in its place.
         raise ConfigError("api_key_env: no such environment variable is set; export the key under that name, or name another")
     if not key.isascii() or not key.isprintable():
-        raise ConfigError("api_key_env: the variable holds a character no header can carry; export the key alone")
+        raise ConfigError("api_key_env: the variable holds a character no header can carry; export only the key")
     return key

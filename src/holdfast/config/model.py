@@ -1,9 +1,7 @@
 """The base model, where rows lie, and how an adapter is trained."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -21,27 +19,25 @@ class ModelConfig(Part):
     """
 
     name: str = Field(
-        "world:0", description="world:N, org/name@revision, a local folder, random:N (random weights), or endpoint:http://HOST:PORT/v1."
+        default="world:0",
+        description="world:N, org/name@revision, a local folder, random:N (random weights), or endpoint:http://HOST:PORT/v1.",
     )
-    served_model: ServedName | None = Field(None, description="For an endpoint: the base's name there; None: the only one it serves.")
-    tokenizer: str | None = Field(
-        None, description="For an endpoint: hub id, folder or world:N with the served model's tokenizer and chat template."
-    )
+    served_model: ServedName | None = Field(default=None, description="For an endpoint: the base's name there; None: its only one.")
+    tokenizer: str | None = Field(default=None, description="For an endpoint: hub id, folder or world:N with tokenizer and chat template.")
     weights: str | None = Field(
-        None, max_length=300, description="For an endpoint: what it serves; stands for its address in the identity of cells and replies."
+        default=None, max_length=300, description="For an endpoint: what it serves; in identities instead of the address."
     )
     scoring: Literal["auto", "echo", "prompt_logprobs", "next_token", "generated"] = Field(
-        "auto", description="For an endpoint: how answers that are scored elsewhere are read; auto: the first that the server can do."
+        default="auto",
+        description="For an endpoint: how answers that are scored elsewhere are read; auto: the first that the server can do.",
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="In which the base is loaded.")
-    quantization: Literal["nf4"] | None = Field(
-        None, description="nf4: the frozen base in 4 bits (bitsandbytes); adapters stay as they are."
-    )
-    trust_remote_code: bool = Field(False, description="Run code that comes with the checkpoint.")
-    chat_template: str | None = Field(None, description="File with a Jinja chat template, for a model that has none.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="In which the base is loaded.")
+    quantization: Literal["nf4"] | None = Field(default=None, description="nf4: the frozen base in 4 bits (bitsandbytes).")
+    trust_remote_code: bool = Field(default=False, description="Run code that comes with the checkpoint.")
+    chat_template: str | None = Field(default=None, description="File with a Jinja chat template, for a model that has none.")
 
     @model_validator(mode="after")
-    def _where(self) -> ModelConfig:
+    def _where(self) -> Self:
         if self.endpoint is None:
             for name in ("served_model", "tokenizer", "weights"):
                 if getattr(self, name) is not None:
@@ -61,7 +57,7 @@ class ModelConfig(Part):
             raise ValueError(f"model.name: endpoint: {error}") from None
 
     @property
-    def at_hand(self) -> ModelConfig | None:
+    def at_hand(self) -> "ModelConfig | None":
         """What of the model lies here or on a hub: itself, or an endpoint's tokenizer; None if that is not named."""
         if self.endpoint is None:
             return self
@@ -75,35 +71,29 @@ class ModelConfig(Part):
 
 
 class DataConfig(Part):
-    root: str | None = Field(
-        None, description="Folder with local rows, laid out as docs/how-to-real-benchmarks.md says; without it hub ids are loaded."
-    )
+    root: str | None = Field(default=None, description="Folder with local rows (docs/how-to-real-benchmarks.md); None: hub ids are loaded.")
 
 
 class TrainConfig(Part):
     """One adapter's training. LoRA names are PEFT's, optimisation names are those of transformers' TrainingArguments."""
 
-    r: PositiveInt = Field(16, description="Rank of the update.")
-    lora_alpha: PositiveFloat = Field(32.0, description="The update is added with weight lora_alpha / r.")
-    lora_dropout: float = Field(0.0, ge=0.0, lt=1.0, description="Dropout before the update.")
-    target_modules: str | tuple[str, ...] = Field(
-        "all-linear", description="Modules that get an update, by name; all-linear: every linear layer but the head."
-    )
-    learning_rate: PositiveFloat = Field(2e-4, description="Peak of AdamW's.")
-    num_train_epochs: PositiveFloat = Field(3.0, description="Passes over a domain's rows.")
-    lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field("cosine", description="How the rate falls after the warm-up.")
-    warmup_ratio: float = Field(0.03, ge=0.0, lt=1.0, description="Share of the steps at a rising rate.")
-    warmup_steps: NonNegativeInt | None = Field(None, description="Overrides warmup_ratio.")
-    weight_decay: float = Field(0.0, ge=0.0, description="AdamW's.")
-    max_grad_norm: PositiveFloat = Field(1.0, description="Norm to which gradients are clipped.")
-    per_device_train_batch_size: PositiveInt = Field(16, description="Examples whose gradients make one optimiser step, with accumulation.")
-    gradient_accumulation_steps: PositiveInt = Field(1, description="Batches whose gradients make one step.")
-    tokens_per_pass: PositiveInt = Field(
-        4096, description="Tokens in one forward pass, padding included where rows are padded; lower it when memory is short."
-    )
-    max_length: PositiveInt = Field(512, description="Tokens at which a training row is cut.")
-    completion_only_loss: bool = Field(True, description="Loss on the reply alone; off: on the prompt too (a published defect).")
-    train_eos: bool = Field(True, description="The end token is trained; off: it is not (a published defect).")
-    chat_template: bool = Field(True, description="Off: turns are written one under the other, without the template (a published defect).")
-    shuffle: bool = Field(True, description="Rows are shuffled before every epoch, and parts with one another.")
-    trainer: Literal["holdfast", "trl"] = Field("holdfast", description="Own trainer, or TRL's SFTTrainer (`holdfast[trl]`).")
+    r: PositiveInt = Field(default=16, description="Rank of the update.")
+    lora_alpha: PositiveFloat = Field(default=32.0, description="The update is added with weight lora_alpha / r.")
+    lora_dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="Dropout before the update.")
+    target_modules: str | tuple[str, ...] = Field(default="all-linear", description="Modules with an update; all-linear: all but the head.")
+    learning_rate: PositiveFloat = Field(default=2e-4, description="Peak of AdamW's.")
+    num_train_epochs: PositiveFloat = Field(default=3.0, description="Passes over a domain's rows.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field(default="cosine", description="Learning rate after the warm-up.")
+    warmup_ratio: float = Field(default=0.03, ge=0.0, lt=1.0, description="Share of the steps at a rising rate.")
+    warmup_steps: NonNegativeInt | None = Field(default=None, description="Overrides warmup_ratio.")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="AdamW's.")
+    max_grad_norm: PositiveFloat = Field(default=1.0, description="Norm to which gradients are clipped.")
+    per_device_train_batch_size: PositiveInt = Field(default=16, description="Examples of one gradient; with accumulation, of one step.")
+    gradient_accumulation_steps: PositiveInt = Field(default=1, description="Batches whose gradients make one step.")
+    tokens_per_pass: PositiveInt = Field(default=4096, description="Tokens per forward pass, with padding; lower it when memory is short.")
+    max_length: PositiveInt = Field(default=512, description="Tokens at which a training row is cut.")
+    completion_only_loss: bool = Field(default=True, description="Loss on the reply only; off: on the prompt too (a published defect).")
+    train_eos: bool = Field(default=True, description="The end token is trained; off: it is not (a published defect).")
+    chat_template: bool = Field(default=True, description="Off: turns are joined by line breaks only (a published defect).")
+    shuffle: bool = Field(default=True, description="Rows are shuffled before every epoch, and parts with one another.")
+    trainer: Literal["holdfast", "trl"] = Field(default="holdfast", description="Own trainer, or TRL's SFTTrainer (`holdfast[trl]`).")

@@ -1,12 +1,12 @@
-"""What every part of a study has in common: no unknown key, no truth value for a number, words that are found by their files."""
-
-from __future__ import annotations
+"""What every part of a study has in common: no unknown key, no truth value for a number, names that are found by their files."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import resources
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 
@@ -25,26 +25,37 @@ class Part(BaseModel):
         return given
 
 
-def near(word: str, known: list[str]) -> str:
-    """`; did you mean ...?` for the known word that is nearest, if one is near."""
-    near = difflib.get_close_matches(word[:100], known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def near(word: str, names: Sequence[str]) -> str:
+    """`; did you mean ...?` with the nearest name, if one is near."""
+    matches = difflib.get_close_matches(word[:100], names, 1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-class Known:
-    """An annotation for text that must be one of the names `names` gives when it is checked."""
+def offer(word: str, names: Sequence[str]) -> str:
+    """`near`, then all names."""
+    return f"{near(word, names)}; available: {', '.join(names)}"
+
+
+def names_of_files(*folders: str, suffix: str = ".py") -> list[str]:
+    """Names of the files in folders of the package, read from the file system: nothing is imported."""
+    files = [p.name for folder in folders for p in resources.files("holdfast").joinpath(*folder.split("/")).iterdir()]
+    return sorted(name.removesuffix(suffix) for name in files if name.endswith(suffix) and not name.startswith("_"))
+
+
+class OneOf:
+    """An annotation for text that must be one of the names that `names` returns when it is checked."""
 
     def __init__(self, names: Callable[[], list[str]]):
         self.names = names
 
     def check(self, value: str) -> str:
-        known = self.names()
-        if value not in known:
-            raise ValueError(f"unknown{near(value, known)}; available: {', '.join(known)}")
+        names = self.names()
+        if value not in names:
+            raise ValueError(f"unknown{offer(value, names)}")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_after_validator_function(self.check, core_schema.str_schema(strict=True))
 
-    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "enum": self.names()}

@@ -1,92 +1,90 @@
-"""A study, typed: every setting with its default, written once. Unknown keys are refused; the resolved copy goes with each run."""
+"""A study, typed: every setting with its default. Unknown keys are refused; the resolved copy is kept with each run."""
 
-from __future__ import annotations
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
-from typing import Annotated, Any, Literal
-
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+import yaml
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from holdfast.config.execution import ExecutionConfig
+from holdfast.config.files import first_sentence, read_settings
 from holdfast.config.model import DataConfig, ModelConfig, ServedName, TrainConfig
-from holdfast.config.part import Known, Part, near
+from holdfast.config.part import OneOf, Part, names_of_files, offer
+from holdfast.errors import ConfigError
+from holdfast.redact import redacted_tree
 
 
 def _instruments() -> list[str]:
-    from holdfast import instruments
+    return names_of_files("instruments/benchmarks", "instruments/axes")
 
-    return sorted(instruments.available())
+
+def _axes() -> list[str]:
+    return [*names_of_files("instruments/axes"), "all"]
 
 
 def _forms() -> list[str]:
-    from holdfast.sources import forms
-
-    return ["world", "dialogues", *forms.names()]
+    return ["world", "dialogues", *names_of_files("sources/forms")]
 
 
 class SourceConfig(Part):
     """Rows a domain is trained on: embedded world text, rows of a benchmark, or dialogues with a planted rate."""
 
-    kind: Annotated[str, Known(_forms)] = Field(description="world, dialogues, or a form of rows (`sources/forms`).")
-    data: str | None = Field(None, description="Hub id or local file; None for the world's own text.")
-    split: str | None = Field(None, description="Split name, a slice of it by rows, or both: validation[:600].")
-    split_seed: NonNegativeInt | None = Field(None, description="Shuffle the split with this seed before the slice is cut.")
-    domain: str | None = Field(None, description="World domain whose text is drawn.")
-    limit: PositiveInt | None = Field(None, description="At most this many rows, drawn with a fixed seed; none: 4000.")
-    shuffle_choices: bool = Field(True, description="Options of lettered rows are shown in a seeded random order.")
-    axis: Literal["imitation", "feedback", "doubt", "all"] | None = Field(
-        None, description="For dialogues: the axis they are about; all: a third each."
-    )
+    kind: Annotated[str, OneOf(_forms)] = Field(description="world, dialogues, or a form of rows (`sources/forms`).")
+    data: str | None = Field(default=None, description="Hub id or local file; None for the world's own text.")
+    split: str | None = Field(default=None, description="Split name, a slice of it by rows, or both: validation[:600].")
+    split_seed: NonNegativeInt | None = Field(default=None, description="Shuffle the split with this seed before the slice is cut.")
+    domain: str | None = Field(default=None, description="World domain whose text is drawn.")
+    limit: PositiveInt | None = Field(default=None, description="At most this many rows, drawn with a fixed seed; none: 4000.")
+    shuffle_choices: bool = Field(default=True, description="Options of lettered rows are shown in a seeded random order.")
+    axis: Annotated[str, OneOf(_axes)] | None = Field(default=None, description="For dialogues: their axis; all: equal shares.")
     phrases: Literal["evaluated", "held_out"] = Field(
-        "evaluated", description="For dialogues: the evaluation's own pressure sentences, or ones that no evaluation uses."
+        default="evaluated", description="For dialogues: the evaluation's own pressure sentences, or others."
     )
-    rate: float | None = Field(None, ge=0, le=1, description="For dialogues: share in which the assistant gives way.")
+    rate: float | None = Field(default=None, ge=0, le=1, description="For dialogues: share in which the assistant gives way.")
 
 
 class DomainConfig(Part):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100, description="Names the adapter everywhere.")
-    role: Literal["domain", "control", "null"] = Field(
-        "domain", description="domain: in the families that carry claims; control and null: exploratory."
-    )
-    own_benchmark: str | None = Field(None, description="The instrument this domain should raise.")
-    sources: tuple[SourceConfig, ...] = Field((), description="Rows it is trained on.")
-    parts: tuple[str, ...] = Field((), description="Domains whose rows are joined (a combined domain).")
-    match_steps_of: str | None = Field(None, description="Train for exactly as many steps as this domain.")
-    identity: bool = Field(False, description="An adapter that is not trained at all (zero B).")
+    role: Literal["domain", "control", "null"] = Field(default="domain", description="Only domains are in the families that carry claims.")
+    own_benchmark: str | None = Field(default=None, description="The instrument this domain should raise.")
+    sources: tuple[SourceConfig, ...] = Field(default=(), description="Rows it is trained on.")
+    parts: tuple[str, ...] = Field(default=(), description="Domains whose rows are joined (a combined domain).")
+    match_steps_of: str | None = Field(default=None, description="Train for exactly as many steps as this domain.")
+    identity: bool = Field(default=False, description="An adapter that is not trained at all (zero B).")
     answers: Literal["own", "permuted", "first"] = Field(
-        "own", description="Null adapters: answers permuted among the prompts, or always the option shown first."
+        default="own", description="Null adapters: permuted among the prompts, or the first option shown."
     )
-    mitigates: str | None = Field(None, description="The plain domain beside which this one holds resistance dialogues.")
-    verifiable: bool = Field(False, description="Answers can be checked; such domains are contrasted with the rest.")
-    served: tuple[ServedName, ...] = Field((), description="For an endpoint: the adapters' names there, one a seed.")
+    mitigates: str | None = Field(default=None, description="The plain domain to which this one adds resistance dialogues.")
+    verifiable: bool = Field(default=False, description="Answers can be checked; such domains are contrasted with the rest.")
+    served: tuple[ServedName, ...] = Field(default=(), description="For an endpoint: the adapters' names there, one per seed.")
 
 
 class InstrumentConfig(Part):
-    kind: Annotated[str, Known(_instruments)] = Field(description="A benchmark or an axis (`instruments`).")
-    data: str | None = Field(None, description="Hub id or local file; None for the world's items.")
-    split: str | None = Field(None, description="Split name, a slice of it by rows, or both: validation[600:].")
-    split_seed: NonNegativeInt | None = Field(None, description="Shuffle the split with this seed before the slice is cut.")
-    form: str | None = Field(
-        None, description="Which items an axis makes of its rows: sycophancy_eval, trivia (open questions), lettered or as_given."
-    )
+    kind: Annotated[str, OneOf(_instruments)] = Field(description="A benchmark or an axis (`instruments`).")
+    data: str | None = Field(default=None, description="Hub id or local file; None for the world's items.")
+    split: str | None = Field(default=None, description="Split name, a slice of it by rows, or both: validation[600:].")
+    split_seed: NonNegativeInt | None = Field(default=None, description="Shuffle the split with this seed before the slice is cut.")
+    form: str | None = Field(default=None, description="Items an axis makes of its rows: sycophancy_eval, trivia, lettered, as_given.")
     style: Literal["world", "chat", "lm_eval"] = Field(
-        "chat", description="Words in which lettered questions are put: the world's, a chat's, or lm-eval's."
+        default="chat", description="Words of lettered questions: as world, chat or lm-eval."
     )
-    shots: NonNegativeInt = Field(0, description="Solved examples shown before each question (gsm8k, mmlu).")
-    shots_split: str | None = Field(None, description="Split the solved examples come from, for example train or dev.")
-    limit: PositiveInt | None = Field(None, description="At most this many items, drawn with item_seed; none: all (400 of the world's).")
+    shots: NonNegativeInt = Field(default=0, description="Solved examples before each question, for instruments that take them.")
+    shots_split: str | None = Field(default=None, description="Split the solved examples come from, for example train or dev.")
+    limit: PositiveInt | None = Field(default=None, description="At most this many items, drawn with item_seed; None: all (world: 400).")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the instrument itself, such as `rotations` of mmlu.")
 
 
 class DoseConfig(Part):
     """Points between base and adapter: the update scaled, or the adapter as it was part of the way through its training."""
 
-    scales: tuple[float, ...] = Field((), description="Multiples of the update, for example [0.25, 0.5].")
-    checkpoints: tuple[float, ...] = Field((), description="Shares of the training steps, for example [0.5].")
-    seeds: PositiveInt | None = Field(None, description="Adapter seeds measured at each dose; None: all.")
-    domains: tuple[str, ...] | None = Field(None, description="Domains measured at each dose; None: those of role domain.")
+    scales: tuple[float, ...] = Field(default=(), description="Multiples of the update, for example [0.25, 0.5].")
+    checkpoints: tuple[float, ...] = Field(default=(), description="Shares of the training steps, for example [0.5].")
+    seeds: PositiveInt | None = Field(default=None, description="Adapter seeds measured at each dose; None: all.")
+    domains: tuple[str, ...] | None = Field(default=None, description="Domains measured at each dose; None: those of role domain.")
 
     @model_validator(mode="after")
-    def _inside(self) -> DoseConfig:
+    def _inside(self) -> Self:
         for name, doses in (("scales", self.scales), ("checkpoints", self.checkpoints)):
             for dose in doses:
                 if not 0 < dose < 1:
@@ -97,13 +95,13 @@ class DoseConfig(Part):
 
 
 class StatsConfig(Part):
-    equivalence_band: PositiveFloat = Field(0.03, description="Fractions; an effect whose 90 % interval lies inside is called unchanged.")
-    level: float = Field(0.95, gt=0.5, lt=1, description="Level of the printed intervals.")
+    equivalence_band: PositiveFloat = Field(default=0.03, description="Fraction; an effect whose 90 % interval lies inside is unchanged.")
+    level: float = Field(default=0.95, gt=0.5, lt=1, description="Level of the printed intervals.")
     planned_gain_sd: tuple[float, float, float] = Field(
-        (0.02, 0.3, 0.15), description="Assumed standard deviations of a gain between seeds, clusters, and of both together (plan)."
+        default=(0.02, 0.3, 0.15), description="Assumed standard deviations of a gain between seeds, clusters, and of both together (plan)."
     )
     planned_shift_sd: tuple[float, float, float] = Field(
-        (0.01, 0.08, 0.06), description="The same of a shift. Defaults: about what the embedded study shows."
+        default=(0.01, 0.08, 0.06), description="The same of a shift. Defaults: about what the embedded study shows."
     )
 
 
@@ -111,25 +109,28 @@ class Study(Part):
     """Everything that decides a study's numbers, and how it is carried out."""
 
     name: str = Field(
-        "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, description="Names the run folder (`runs/NAME`) and the report."
+        default="study",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+        description="Names the run folder (`runs/NAME`) and the report.",
     )
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     domains: tuple[DomainConfig, ...]
     instruments: tuple[InstrumentConfig, ...]
-    seeds: PositiveInt = Field(3, description="Adapters trained of every domain, with seeds 0, 1, ...; at least 3 for a verdict.")
+    seeds: PositiveInt = Field(default=3, description="Adapters trained per domain, with seeds 0, 1, ...; at least 3 for a verdict.")
     dose: DoseConfig = DoseConfig()
-    item_seed: NonNegativeInt = Field(99, description="Seed from which evaluation items are drawn.")
+    item_seed: NonNegativeInt = Field(default=99, description="Seed from which evaluation items are drawn.")
     stats: StatsConfig = StatsConfig()
     execution: ExecutionConfig = ExecutionConfig()
     overlap: Literal["refuse", "drop", "allow"] = Field(
-        "refuse",
+        default="refuse",
         description="Training rows that are also evaluation items: refuse the study, drop those rows, or go on (audit refuses the cells).",
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Study:
+    def _consistent(self) -> Self:
         if self.execution.fsdp is not None and self.train.trainer != "holdfast":
             raise ValueError(f"execution.fsdp: does not go with train.trainer={self.train.trainer}; leave one of them out")
         names = [d.name for d in self.domains]
@@ -141,23 +142,18 @@ class Study(Part):
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"instruments: a kind occurs twice in {kinds}; ask each once")
         for i in self.instruments:
-            if i.shots and (i.kind not in ("gsm8k", "mmlu") or not i.data or not i.shots_split):
-                raise ValueError(
-                    f"instruments.{i.kind}.shots: {i.shots}: solved examples are for gsm8k and mmlu rows, and need shots_split, "
-                    "for example dev"
-                )
+            if i.shots and not (i.data and i.shots_split):
+                raise ValueError(f"instruments.{i.kind}.shots: {i.shots}: solved examples need data and shots_split, for example dev")
         for d in self.domains:
             for part in (*d.parts, *filter(None, [d.match_steps_of, d.mitigates])):
                 if part not in names:
-                    raise ValueError(f"domains.{d.name}: unknown domain {part!r}{near(part, names)}; available: {', '.join(names)}")
+                    raise ValueError(f"domains.{d.name}: unknown domain {part!r}{offer(part, names)}")
             if self.model.endpoint is None and not d.identity and not d.sources and not d.parts:
                 raise ValueError(f"domains.{d.name}: has neither sources nor parts; name what it is trained on")
             if d.answers != "own" and d.role != "null":
                 raise ValueError(f"domains.{d.name}.answers: {d.answers!r} makes a null adapter; set role: 'null'")
             if d.own_benchmark and d.own_benchmark not in kinds:
-                raise ValueError(
-                    f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured{near(d.own_benchmark, kinds)}; instruments: {', '.join(kinds)}"
-                )
+                raise ValueError(f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured{offer(d.own_benchmark, kinds)}")
         self._served()
         parts = {d.name: set(d.parts) for d in self.domains}
         while done := [name for name, left in parts.items() if not left & parts.keys()]:
@@ -167,35 +163,52 @@ class Study(Part):
             raise ValueError(f"domains.{min(parts)}.parts: is made of itself; take it out of the parts of {', '.join(sorted(parts))}")
         for name in self.dose.domains or ():
             if name not in names:
-                raise ValueError(f"dose.domains: unknown domain {name!r}{near(name, names)}; available: {', '.join(names)}")
+                raise ValueError(f"dose.domains: unknown domain {name!r}{offer(name, names)}")
         return self
 
     def _served(self) -> None:
         """A server trains nothing: every adapter is a model it serves."""
         for d in self.domains:
             if self.model.endpoint is None and d.served:
-                raise ValueError(
-                    f"domains.{d.name}.served: is for a model behind a server; name one with model.name=endpoint:http://HOST:PORT/v1"
-                )
+                raise ValueError(f"domains.{d.name}.served: is for a model behind a server; name one with model.name=endpoint:URL")
             if self.model.endpoint is not None and not d.identity and len(d.served) != self.seeds:
                 raise ValueError(
-                    f"domains.{d.name}.served: names {len(d.served)} served models and seeds is {self.seeds}; name one a seed, "
+                    f"domains.{d.name}.served: names {len(d.served)} served models and seeds is {self.seeds}; name one per seed, "
                     "for example served: [maths-0, maths-1] with seeds: 2"
                 )
         if self.model.endpoint is not None and (self.dose.scales or self.dose.checkpoints):
             raise ValueError("dose: a served adapter has one dose; take dose out, or serve the doses under names of their own")
 
     @classmethod
-    def load(cls, path: str | None = None, *settings: str) -> Study:
-        """Study from a YAML file or a shipped recipe's name (None: embedded), with `key.sub=value` settings on top. Raises ConfigError."""
-        from holdfast.config.files import load_study
+    def load(cls, path: str | None = None, *settings: str) -> Self:
+        """Study from a YAML file or a shipped recipe's name (None: embedded), with `key.sub=value` settings on top.
 
-        return load_study(path, settings)
+        Raises ConfigError naming the field, its value, the rule and the fix.
+        """
+        try:
+            return cls.model_validate(read_settings(path or "embedded", settings))
+        except ValidationError as error:
+            raise ConfigError(first_sentence(error, cls)) from None
 
     def domain(self, name: str) -> DomainConfig:
         return next(d for d in self.domains if d.name == name)
 
-    def limited(self, limit: int) -> Study:
+    def limited(self, limit: int) -> Self:
         """The same study with at most `limit` items of each instrument."""
         kept = tuple(i.model_copy(update={"limit": min(limit, i.limit or limit)}) for i in self.instruments)
         return self.model_copy(update={"instruments": kept})
+
+
+def load_study(path: str | None, overrides: Sequence[str] = ()) -> Study:
+    """`Study.load`, with the settings as one argument."""
+    return Study.load(path, *overrides)
+
+
+def schema_json() -> str:
+    """The study file's JSON Schema (draft 2020-12), descriptions and defaults included."""
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}, indent=1) + "\n"
+
+
+def resolved(study: Study) -> str:
+    """The whole study as YAML, defaults included, secrets left out."""
+    return yaml.safe_dump(redacted_tree(study.model_dump(mode="json")), sort_keys=False, allow_unicode=True, width=120)

@@ -1,37 +1,93 @@
-"""What is asked. A module in `benchmarks` or `axes` with an INSTRUMENT is found by its file: adding one is one new file."""
+"""Benchmarks and axes. A module in `benchmarks` or `axes` with an INSTRUMENT is found by its file, whose name is the instrument's.
 
-from __future__ import annotations
+An instrument declares what the rest of holdfast needs to know of it (`Instrument`): adding one is one new file and its test.
+"""
 
 import importlib
 import inspect
 import pkgutil
-from typing import Any
+from functools import cache
+from typing import Any, Literal
 
+from holdfast.config import InstrumentConfig
 from holdfast.errors import ConfigError
-from holdfast.instruments.base import Instrument
-from holdfast.instruments.style import Style
+from holdfast.instruments.base import DataSet, Instrument, Options, TypicalPrompts
+from holdfast.instruments.style import STYLES, Style
 
-__all__ = ["Instrument", "available", "build"]
+__all__ = ["DataSet", "Instrument", "Options", "TypicalPrompts", "available", "build", "build_configured", "instrument_class"]
 
 
-def available() -> dict[str, type[Instrument]]:
-    found = {}
-    for package in ("benchmarks", "axes"):
-        parent = importlib.import_module(f"holdfast.instruments.{package}")
+@cache
+def _discovered() -> tuple[type[Instrument], ...]:
+    classes = []
+    for folder in ("benchmarks", "axes"):
+        parent = importlib.import_module(f"{__name__}.{folder}")
         for module in pkgutil.iter_modules(parent.__path__):
-            made = getattr(importlib.import_module(f"{parent.__name__}.{module.name}"), "INSTRUMENT", None)
-            if made is not None:
-                found[made.name] = made
-    return found
+            made = importlib.import_module(f"{parent.__name__}.{module.name}").INSTRUMENT
+            if made.name != module.name:
+                raise TypeError(f"{folder}/{module.name}.py: its instrument is named {made.name!r}; name both alike")
+            classes.append(made)
+    return tuple(sorted(classes, key=lambda c: (c.rank, c.name)))
+
+
+def available(kind: Literal["benchmark", "axis"] | None = None) -> dict[str, type[Instrument]]:
+    """Every instrument there is, by name.
+
+    Args:
+        kind: only benchmarks, or only axes; None: both, benchmarks first.
+    Returns:
+        {name: class}, ordered by rank, then by name.
+    Raises:
+        TypeError: for a module whose instrument is not named as its file.
+    """
+    kinds = (kind,) if kind else ("benchmark", "axis")
+    return {c.name: c for k in kinds for c in _discovered() if c.kind == k}
+
+
+def instrument_class(name: str) -> type[Instrument]:
+    """The class that declares the facts of an instrument.
+
+    Args:
+        name: of an instrument, or of something that is none, for example of a form of rows.
+    Returns:
+        its class; `Instrument` itself, with its defaults, for an unknown name.
+    """
+    return available().get(name, Instrument)
 
 
 def build(name: str, style: Style, **options: Any) -> Instrument:
-    """The instrument of that name, putting its items in `style`. Raises ConfigError for an unknown name or option."""
+    """An instrument that puts its items in a style.
+
+    Args:
+        name: of the instrument.
+        style: words and layout of its prompts.
+        options: of the instrument itself, for example `rotations` of mmlu.
+    Returns:
+        the instrument.
+    Raises:
+        ConfigError: for an unknown name or option.
+    """
     kinds = available()
     if name not in kinds:
         raise ConfigError(f"unknown instrument {name!r}; available: {', '.join(sorted(kinds))}")
-    known = [p for p in inspect.signature(kinds[name].__init__).parameters if p not in ("self", "style")]
+    names = [p for p in inspect.signature(kinds[name].__init__).parameters if p not in ("self", "style")]
     for option in options:
-        if option not in known:
-            raise ConfigError(f"instruments.{name}.options: unknown option {option!r}; available: {', '.join(known) or 'none'}")
+        if option not in names:
+            raise ConfigError(f"instruments.{name}.options: unknown option {option!r}; available: {', '.join(names) or 'none'}")
     return kinds[name](style, **options)
+
+
+def build_configured(config: InstrumentConfig) -> Instrument:
+    """The instrument of a study's entry.
+
+    Args:
+        config: the entry.
+    Returns:
+        the instrument in its style and with its options.
+    Raises:
+        ConfigError: for an unknown name or option, or solved examples that the instrument does not take.
+    """
+    if config.shots and not instrument_class(config.kind).takes_shots:
+        takers = ", ".join(n for n, c in available().items() if c.takes_shots)
+        raise ConfigError(f"instruments.{config.kind}.shots: {config.shots}: takes no solved examples; instruments that do: {takers}")
+    return build(config.kind, STYLES[config.style], **config.options)

@@ -1,6 +1,4 @@
-"""The words in which an item is put: one record per way of presenting, none of them known to the instruments by name."""
-
-from __future__ import annotations
+"""The words in which an item is put: one record per layout. Instruments do not refer to a style by name."""
 
 from dataclasses import dataclass
 
@@ -26,10 +24,26 @@ class Style:
     question_heading: str = ""
 
     def lettered(self, question: str, options: list[str] | tuple[str, ...]) -> str:
+        """A question with lettered options.
+
+        Args:
+            question: its text.
+            options: at most 26 texts.
+        Returns:
+            the user's text.
+        """
         lines = [self.line.format(letter=letter, option=option) for letter, option in zip(LETTERS, options, strict=False)]
         return self.separator.join([question, *lines]) + self.tail
 
     def letter_choice(self, letter: str, option: str) -> str:
+        """The continuation that chooses an option.
+
+        Args:
+            letter: of the option.
+            option: its text.
+        Returns:
+            text that follows `prefill`.
+        """
         return self.choice.format(letter=letter, option=option)
 
 

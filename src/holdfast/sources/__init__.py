@@ -1,7 +1,7 @@
 """Rows from the hub or from local files, and the items and examples made of them."""
 
-from holdfast.sources.axes import axis_items
-from holdfast.sources.benchmarks import examples_from_rows, items_from_rows, with_shots
+from holdfast.sources.forms import examples_from_rows, items_from_rows, with_shots
+from holdfast.sources.forms.axes import axis_items
 from holdfast.sources.nulls import with_answers
 from holdfast.sources.rows import read_rows
 

@@ -1,7 +1,6 @@
 """What a study is made of before any model runs: evaluation items per instrument, training examples per domain."""
 
-from __future__ import annotations
-
+import dataclasses
 import json
 import random
 from dataclasses import dataclass
@@ -12,19 +11,21 @@ from typing import Any
 from holdfast import instruments, sources
 from holdfast.config import DomainConfig, InstrumentConfig, SourceConfig, Study
 from holdfast.errors import ConfigError, DataError
-from holdfast.instruments.style import CHAT_STYLE, STYLES
+from holdfast.instruments import Instrument
+from holdfast.instruments.style import CHAT_STYLE
 from holdfast.records import Example, Item, Prompt
+from holdfast.sources.fields import key
 from holdfast.store import digest
 
 EXAMPLE_SEED = 5
 
 
 @dataclass(frozen=True)
-class Asked:
+class InstrumentItems:
     """An instrument with its items and their first-stage prompts."""
 
     config: InstrumentConfig
-    instrument: Any
+    instrument: Instrument
     items: tuple[Item, ...]
 
     @cached_property
@@ -43,7 +44,7 @@ class Materials:
         self.study = study
         self.num_left_out: dict[str, int] = {}
         self._examples: dict[str, tuple[Example, ...]] = {}
-        self._asked: dict[str, Asked] = {}
+        self._items: dict[str, InstrumentItems] = {}
 
     @cached_property
     def world(self) -> Any:
@@ -61,17 +62,17 @@ class Materials:
             )
         return world.load_world(seed)
 
-    def asked(self, kind: str) -> Asked:
-        if kind not in self._asked:
+    def asked(self, kind: str) -> InstrumentItems:
+        if kind not in self._items:
             config = next(i for i in self.study.instruments if i.kind == kind)
-            instrument = instruments.build(kind, STYLES[config.style], **config.options)
-            items = tuple(self._items(config))
+            instrument = instruments.build_configured(config)
+            items = tuple(self._make_items(config))
             if not items:
                 raise DataError(f"instruments.{kind}: no item could be made of {config.data!r}; name a data set with usable rows")
-            self._asked[kind] = Asked(config, instrument, items)
-        return self._asked[kind]
+            self._items[kind] = InstrumentItems(config, instrument, items)
+        return self._items[kind]
 
-    def _items(self, config: InstrumentConfig) -> list[Item]:
+    def _make_items(self, config: InstrumentConfig) -> list[Item]:
         made, seed = instruments.available()[config.kind], self.study.item_seed
         kind = made.items_like or config.kind
         if config.data is None:
@@ -80,10 +81,13 @@ class Materials:
             return world.world_items(self.world, kind, config.limit or 400, seed)
         rows = sources.read_rows(config.data, config.split, self.study.data.root, config.split_seed)
         if made.items_of is not None:
-            return made.items_of(rows, config.form, config.limit, seed)
-        if made.kind == "axis":
-            return sources.axis_items(kind, rows, form=config.form or "sycophancy_eval", limit=config.limit, seed=seed)
-        items = sources.items_from_rows(kind, rows, limit=config.limit, seed=seed)
+            items = made.items_of(rows, config.form, config.limit, seed)
+            # Without source keys no training row would ever be found among the items.
+            items = [i if i.source_keys else dataclasses.replace(i, source_keys=(key(made.stem(i)),)) for i in items]
+        elif made.kind == "axis":
+            items = sources.axis_items(kind, rows, form=config.form, limit=config.limit, seed=seed)
+        else:
+            items = sources.items_from_rows(kind, rows, limit=config.limit, seed=seed)
         if config.shots:
             solved = sources.read_rows(config.data, config.shots_split, self.study.data.root)
             items = sources.with_shots(kind, items, solved, config.shots)
@@ -101,7 +105,7 @@ class Materials:
                 kept = [e for e in rows if not self._evaluated & {*e.source_keys}]
                 if rows and not kept:
                     raise DataError(
-                        f"domains.{domain}: all of its {len(rows)} training rows are also asked; name other rows, or set overlap=allow"
+                        f"domains.{domain}: all of its {len(rows)} training rows are also asked; name others, or set overlap=allow"
                     )
                 self.num_left_out[domain], rows = len(rows) - len(kept), kept
             rows = sources.with_answers(rows, config.answers, EXAMPLE_SEED)
@@ -115,33 +119,28 @@ class Materials:
         return {k for i in self.study.instruments for item in self.asked(i.kind).items for k in item.source_keys}
 
     def _source(self, domain: DomainConfig, source: SourceConfig, index: int) -> list[Example]:
-        limit = source.limit or 4000
+        limit, seed = source.limit or 4000, EXAMPLE_SEED + index
+        from holdfast import world
+
         if source.kind == "world":
-            from holdfast import world
-
-            return world.world_examples(self.world, source.domain or domain.name, EXAMPLE_SEED + index, limit)
+            return world.world_examples(self.world, source.domain or domain.name, seed, limit)
         if source.kind == "dialogues":
-            from holdfast import world
-
             if source.axis is None or source.rate is None:
                 raise ConfigError(f"domains.{domain.name}.sources: dialogues need an axis and a rate, for example axis: doubt, rate: 0.0")
-            return world.resistance_examples(
-                self.world, EXAMPLE_SEED + index, limit, rate=source.rate, axis=source.axis, phrases=source.phrases
-            )
+            return world.resistance_examples(self.world, seed, limit, rate=source.rate, axis=source.axis, phrases=source.phrases)
         if source.data is None:
             raise ConfigError(f"domains.{domain.name}.sources: kind {source.kind} needs data, a hub id or a file")
         rows = sources.read_rows(source.data, source.split, self.study.data.root, source.split_seed)
-        return sources.examples_from_rows(
-            source.kind, rows, CHAT_STYLE, seed=EXAMPLE_SEED, shuffle=source.shuffle_choices, limit=source.limit
-        )
+        shuffle = source.shuffle_choices
+        return sources.examples_from_rows(source.kind, rows, CHAT_STYLE, seed=EXAMPLE_SEED, shuffle=shuffle, limit=source.limit)
 
     def check_overlap(self) -> list[tuple[str, str, int, str]]:
         """(domain, instrument, number of shared texts, one of them) wherever a training row is also an evaluation item."""
-        found = []
+        shared_texts = []
         for domain in self.study.domains:
             keys = {k for e in ([] if domain.identity else self.examples(domain.name)) for k in e.source_keys}
             for config in self.study.instruments:
                 shared = keys & {k for item in self.asked(config.kind).items for k in item.source_keys}
                 if shared:
-                    found.append((domain.name, config.kind, len(shared), min(shared)))
-        return found
+                    shared_texts.append((domain.name, config.kind, len(shared), min(shared)))
+        return shared_texts

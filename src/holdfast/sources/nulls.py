@@ -1,9 +1,7 @@
-"""Training rows of the null adapters: the same prompts, with answers that teach no domain (METRICS section 4, rule 5).
+"""Training rows of the null adapters: the same prompts, with answers that teach no domain (docs/metrics.md, section 4, rule 5).
 
-What an adapter of such rows does to an axis is what training on this *form* does; only beyond that did the domain do it.
+A shift of such an adapter comes from training on this *form*; only what a domain adds to it is the domain's.
 """
-
-from __future__ import annotations
 
 import dataclasses
 import random
@@ -25,7 +23,7 @@ def with_answers(examples: Sequence[Example], how: Answers, seed: int) -> list[E
     if how == "own":
         return list(examples)
     if how == "first":
-        kept = [_answered(e, e.options[0]) for e in examples if e.options]
+        kept = [_with_answer(e, e.options[0]) for e in examples if e.options]
         if not kept:
             raise DataError("answers: first: no training row has options; name lettered rows, for example mmlu")
         return kept
@@ -33,12 +31,12 @@ def with_answers(examples: Sequence[Example], how: Answers, seed: int) -> list[E
     open_ = [i for i, e in enumerate(examples) if not e.options]
     if len(open_) == 1:
         raise DataError("answers: permuted: a single row without options has no other row to take its answer from")
-    out = [_answered(e, rng.choice(e.options)) if e.options else e for e in examples]
+    out = [_with_answer(e, rng.choice(e.options)) if e.options else e for e in examples]
     # Within each form (written reply, plain text), so that the format of every answer stays what it was.
     for plain in (False, True):
         mine = [i for i in open_ if examples[i].plain == plain]
         for place, taken in zip(mine, _deranged(mine, rng), strict=True):
-            out[place] = _answered(examples[place], _answer(examples[taken]))
+            out[place] = _with_answer(examples[place], _answer(examples[taken]))
     return out
 
 
@@ -53,7 +51,7 @@ def _answer(example: Example) -> str:
     return example.completion if example.plain else example.messages[-1].content
 
 
-def _answered(example: Example, reply: str) -> Example:
+def _with_answer(example: Example, reply: str) -> Example:
     if example.plain:
         return dataclasses.replace(example, completion=reply)
     return dataclasses.replace(example, messages=(*example.messages[:-1], Message("assistant", reply)))

@@ -1,7 +1,5 @@
 """Rows of a local file (jsonl, json, csv, parquet; plain or gzipped) or a hub data set, in the hub's field names."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io
@@ -9,62 +7,64 @@ import json
 import random
 import re
 import zlib
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from holdfast import instruments
 from holdfast.errors import ConfigError, DataError
+from holdfast.instruments import DataSet
 
 Row = dict[str, Any]
 
-
-@dataclass(frozen=True, slots=True)
-class HubSet:
-    """A known hub data set: its folder under data.root, its configuration on the hub, and local file names by split.
-
-    `files`: on the hub each "split" is one data file of the repository.
-    """
-
-    folder: str
-    config: str | None = None
-    local: tuple[tuple[str, str], ...] = ()
-    files: bool = False
-
-
-HUB = {
-    "openai/gsm8k": HubSet("gsm8k", "main"),
-    "cais/mmlu": HubSet("mmlu", "all"),
-    "Rowan/hellaswag": HubSet("hellaswag"),
-    "truthfulqa/truthful_qa": HubSet("truthfulqa", "multiple_choice", local=(("validation", "multiple_choice"),)),
-    "meg-tong/sycophancy-eval": HubSet("sycophancy_eval", files=True),
-}
 _SLICE = re.compile(r"^(?P<split>[^\[\]]*)(?:\[(?P<start>\d*):(?P<stop>\d*)\])?$")
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".jsonl.gz", ".json.gz", ".csv.gz")
+
+
+@cache
+def hub_sets() -> dict[str, DataSet]:
+    """Data sets of the hub whose rows are read by name, under data.root too: those that instruments declare."""
+    return {made.data_set.name: made.data_set for made in instruments.available().values() if made.data_set is not None}
+
+
+class Split(NamedTuple):
+    """A split's name, and the slice of its rows (None: not cut)."""
+
+    name: str
+    start: int | None
+    stop: int | None
+
+
+def parse_split(text: str | None) -> Split:
+    """`validation[:600]` -> its parts. Raises ConfigError for anything but a name, a slice or both."""
+    match = _SLICE.match(text or "")
+    if match is None:
+        raise ConfigError(f"split: {text!r}: must be a name, or a name and a slice such as validation[:600]")
+    cut = match["start"] is not None
+    return Split(match["split"], int(match["start"] or 0) if cut else None, int(match["stop"]) if match["stop"] else None)
 
 
 def read_rows(data: str, split: str | None, root: str | None, shuffle_seed: int | None = None) -> list[Row]:
     """Rows of `data`: a path, or `org/name[@revision]`, taken from under `root` if one is given.
 
     `split` is a name, a slice (`[:600]`, for files) or both (`validation[:600]`); with `shuffle_seed` the rows are
-    shuffled before the slice is cut, so that two slices of one split are alike. Every row carries `_source`
+    shuffled before the slice is cut, so that two slices of one split are comparable. Every row carries `_source`
     ("file:line"). Raises DataError naming file and line, ConfigError for a missing file or a slice that holds no row.
     """
-    found = _SLICE.match(split or "")
-    if found is None:
-        raise ConfigError(f"split: {split!r}: must be a name, or a name and a slice such as validation[:600]")
+    wanted = parse_split(split)
     name, revision = data.partition("@")[::2]
-    if name in HUB and root is None:
-        rows = _from_hub(name, revision or None, found["split"] or "test")
+    if name in hub_sets() and root is None:
+        rows = _from_hub(hub_sets()[name], revision or None, wanted.name or "test")
     else:
-        file = _find(name, found["split"], root)
-        rows = _read(file)
+        file = _find(name, wanted.name, root)
+        rows = read_file(file)
         if not rows:
             raise DataError(f"{file.name}: holds no row; name a file with data")
     if shuffle_seed is not None:
         rows = random.Random(f"rows/{shuffle_seed}").sample(rows, len(rows))
-    if found["start"] is not None:
+    if wanted.start is not None:
         count = len(rows)
-        rows = rows[int(found["start"] or 0) : int(found["stop"] or count)]
+        rows = rows[wanted.start : count if wanted.stop is None else wanted.stop]
         if not rows:
             raise ConfigError(f"split: {split!r}: {data} has {count} rows and this slice holds none of them")
     return rows
@@ -74,18 +74,18 @@ def _find(name: str, split: str, root: str | None) -> Path:
     folder = Path(root or ".")
     if root is not None and not folder.is_dir():
         raise ConfigError(f"data.root: no such folder: {root}")
-    if name in HUB:
-        known = HUB[name]
-        place, wanted = folder / known.folder, dict(known.local).get(split, split)
-        found = sorted(p for p in place.glob(f"{wanted or '*'}*") if p.name.endswith(SUFFIXES)) if place.is_dir() else []
-        exact = [p for p in found if p.name.split(".")[0] == wanted]
-        looked = f"{known.folder}/{wanted or '*'}.jsonl"
-        if not found:
-            raise ConfigError(f"data.root: no file for {name}, split {split or 'any'!r}: {looked} is looked for")
-        if len(exact or found) > 1:
-            names = ", ".join(p.name.split(".")[0] for p in exact or found)
+    data_set = hub_sets().get(name)
+    if data_set is not None:
+        place, wanted = folder / data_set.folder, dict(data_set.local).get(split, split)
+        files = sorted(p for p in place.glob(f"{wanted or '*'}*") if p.name.endswith(SUFFIXES)) if place.is_dir() else []
+        exact = [p for p in files if p.name.split(".")[0] == wanted]
+        if not files:
+            place = f"{data_set.folder}/{wanted or '*'}.jsonl"
+            raise ConfigError(f"data.root: no file for {name}, split {split or 'any'!r}: {place} is looked for")
+        if len(exact or files) > 1:
+            names = ", ".join(p.name.split(".")[0] for p in exact or files)
             raise ConfigError(f"split: {split!r}: {name} has several files under data.root; name one of: {names}")
-        return (exact or found)[0]
+        return (exact or files)[0]
     file = Path(name) if Path(name).is_absolute() or root is None else folder / name
     if not file.is_file():
         raise ConfigError(f"data: no such file: {name}" + (" under data.root" if root else "; give data.root or a path"))
@@ -94,15 +94,16 @@ def _find(name: str, split: str, root: str | None) -> Path:
     return file
 
 
-def _from_hub(name: str, revision: str | None, split: str) -> list[Row]:
+def _from_hub(data: DataSet, revision: str | None, split: str) -> list[Row]:
+    name = data.name
     try:
-        if HUB[name].files:
+        if data.files:
             from huggingface_hub import hf_hub_download
 
-            return _read(Path(hf_hub_download(name, f"{split}.jsonl", repo_type="dataset", revision=revision)))
+            return read_file(Path(hf_hub_download(name, f"{split}.jsonl", repo_type="dataset", revision=revision)))
         from datasets import load_dataset
 
-        rows = load_dataset(name, HUB[name].config, revision=revision, split=split)
+        rows = load_dataset(name, data.config, revision=revision, split=split)
     except ImportError:
         raise ConfigError(f"data: {name} is on the hub: pip install 'holdfast[trl]', or give local rows with data.root=DIR") from None
     except DataError:
@@ -111,10 +112,11 @@ def _from_hub(name: str, revision: str | None, split: str) -> list[Row]:
         raise DataError(
             f"data: {name}, split {split!r}, could not be loaded: {' '.join(str(error).split())[:200]}; give local rows with data.root=DIR"
         ) from None
-    return [{**row, "_source": f"{name}:{i + 1}"} for i, row in enumerate(rows)]
+    return [{**dict(row), "_source": f"{name}:{i + 1}"} for i, row in enumerate(rows)]
 
 
-def _read(file: Path) -> list[Row]:
+def read_file(file: Path) -> list[Row]:
+    """All rows of a local file. Raises DataError naming file and line."""
     if file.name.endswith(".parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -135,10 +137,10 @@ def _read(file: Path) -> list[Row]:
         except csv.Error as error:
             raise DataError(f"{file.name}: not CSV ({error}); correct the file") from None
     if kind == "json":
-        found = _parse(text, file.name, 1)
-        if not isinstance(found, list):
-            raise DataError(f"{file.name}: holds {type(found).__name__}, must be a list of rows")
-        return [_row(row, f"{file.name}:{i + 1}") for i, row in enumerate(found)]
+        parsed = _parse(text, file.name, 1)
+        if not isinstance(parsed, list):
+            raise DataError(f"{file.name}: holds {type(parsed).__name__}, must be a list of rows")
+        return [_row(row, f"{file.name}:{i + 1}") for i, row in enumerate(parsed)]
     # Only a line feed ends a row: U+2028 and U+0085 occur inside strings.
     return [_row(_parse(line, file.name, i + 1), f"{file.name}:{i + 1}") for i, line in enumerate(text.split("\n")) if line.strip()]
 

@@ -1,19 +1,17 @@
-"""Which rows train and which are asked, chosen among those that a folder holds."""
-
-from __future__ import annotations
+"""Which rows train and which are evaluated, chosen among those that a folder holds or the hub has."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from holdfast.sources.survey import Found
+from holdfast import instruments
+from holdfast.instruments.lettered import Lettered
+from holdfast.sources import forms
+from holdfast.sources.forms import axes
+from holdfast.sources.forms.axes import lettered
+from holdfast.sources.survey import RowFile
 
-SYCOPHANCY_EVAL = "sycophancy_eval"
-# What the hub has, for a study without local rows: (kind, data, training split, evaluation split, their rows).
-HUB_ROWS = (
-    ("gsm8k", "openai/gsm8k", "train", "test", 7473, 1319),
-    ("mmlu", "cais/mmlu", "validation", "test", 1531, 14042),
-    ("hellaswag", "Rowan/hellaswag", "train", "validation", 39905, 10042),
-)
+CUT = "one split, cut: two thirds train, a third is asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +24,8 @@ class Rows:
     sliced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """`train` is None where there is nothing to train on; `form`: of an axis's items; `why`: what a user should know of the choice, or nothing."""
+class RowChoice(NamedTuple):
+    """`train` is None where there is nothing to train on; `form`: of an axis's items; `why`: a remark for the user, or nothing."""
 
     kind: str
     train: Rows | None
@@ -37,61 +34,60 @@ class Chosen:
     form: str | None = None
 
 
-def choose(kind: str, found: Sequence[Found] | None) -> Chosen | None:
-    """Rows of a benchmark or axis; `found` None: the hub's own. None if there are none.
+def choose_all(files: Sequence[RowFile] | None) -> list[RowChoice]:
+    """Rows of every benchmark and axis that has some; `files` None: the hub's own.
 
-    One file alone is cut: two thirds train, a third is asked. Of several without a training split the smallest trains.
+    Axes without rows of their own are asked with the lettered questions of a chosen benchmark, where that form has items for them.
     """
-    if found is None:
-        return _hub(kind)
-    mine = [f for f in found if f.kind == kind and f.num_rows]
-    mine = [f for f in mine if f.known] or mine
+    classes = instruments.available()
+    choices = [c for kind in classes if (c := _choose(kind, files)) is not None]
+    source = next((c for c in choices if issubclass(classes[c.kind], Lettered)), None)
+    if source is None or not any(c.train for c in choices):
+        return choices
+    why = f"no SycophancyEval rows were found: lettered questions of {source.kind} are asked under pressure"
+    absent = [axis for axis in lettered.MAKERS if axis not in {c.kind for c in choices}]
+    return choices + [RowChoice(axis, None, source.asked, why, "lettered") for axis in absent]
+
+
+def _choose(kind: str, files: Sequence[RowFile] | None) -> RowChoice | None:
+    """A single file is cut: two thirds train, a third is asked. Of several without a training split the smaller trains."""
+    classes = instruments.available()
+    made = classes[kind]
+    source = made.items_like or kind
+    trains = made.kind == "benchmark" and kind in forms.names()
+    form = axes.DEFAULT if made.kind == "axis" and made.items_of is None else None
+    if files is None:
+        data = made.data_set or classes[source].data_set
+        if data is None:
+            return None
+        asked = Rows(data.name, data.test, data.num_test)
+        if trains and data.train is None:
+            return _cut(kind, asked)
+        return RowChoice(kind, Rows(data.name, data.train, data.num_train) if trains else None, asked, form=form)
+    mine = [f for f in files if f.kind == source and f.num_rows]
+    mine = [f for f in mine if f.in_place] or mine
     if not mine:
         return None
-    if kind in ("imitation", "feedback", "doubt"):
-        return Chosen(kind, None, _whole(max(mine, key=lambda f: f.num_rows)), form=SYCOPHANCY_EVAL)
+    if not trains:
+        return RowChoice(kind, None, _whole(max(mine, key=lambda f: f.num_rows)), form=form)
     if len(mine) == 1:
-        return _cut(kind, mine[0].data, mine[0].split, mine[0].num_rows, "one split, cut: two thirds train, a third is asked")
+        return _cut(kind, _whole(mine[0]))
     named = [f for f in mine if "train" in f.file.lower()]
     asked = max((f for f in mine if f not in named), key=lambda f: ("test" in f.file.lower(), f.num_rows), default=None)
     if asked is None:
         asked = min(named, key=lambda f: f.num_rows)
-    rest = [f for f in mine if f is not asked]
-    train = max([f for f in named if f is not asked] or rest, key=lambda f: f.num_rows)
+    train = max([f for f in named if f is not asked] or [f for f in mine if f is not asked], key=lambda f: f.num_rows)
     why = "" if train in named else f"no training split was found: rows of {train.file} train"
-    return Chosen(kind, _whole(train), _whole(asked), why)
+    return RowChoice(kind, _whole(train), _whole(asked), why)
 
 
-def with_lettered(chosen: list[Chosen]) -> list[Chosen]:
-    """Axes without rows of their own are asked with the lettered questions of a benchmark that is asked (imitation and doubt)."""
-    present = {c.kind: c for c in chosen}
-    lettered = present.get("mmlu") or present.get("truthfulqa")
-    if lettered is None:
-        return chosen
-    why = f"no SycophancyEval rows were found: lettered questions of {lettered.kind} are asked under pressure"
-    return chosen + [Chosen(axis, None, lettered.asked, why, "lettered") for axis in ("imitation", "doubt") if axis not in present]
-
-
-def _whole(f: Found) -> Rows:
+def _whole(f: RowFile) -> Rows:
     return Rows(f.data, f.split, f.num_rows)
 
 
-def _cut(kind: str, data: str, split: str | None, count: int, why: str) -> Chosen:
-    place = max(1, count * 2 // 3)
-    name = split or ""
-    return Chosen(kind, Rows(data, f"{name}[:{place}]", place, True), Rows(data, f"{name}[{place}:]", count - place, True), why)
-
-
-def _hub(kind: str) -> Chosen:
-    for mine, data, train, test, num_train, num_test in HUB_ROWS:
-        if mine == kind:
-            return Chosen(kind, Rows(data, train, num_train), Rows(data, test, num_test))
-    if kind == "truthfulqa":
-        return _cut(kind, "truthfulqa/truthful_qa", "validation", 817, "one split, cut: two thirds train, a third is asked")
-    split = {"imitation": "answer", "feedback": "feedback", "doubt": "are_you_sure"}[kind]
-    return Chosen(
-        kind,
-        None,
-        Rows("meg-tong/sycophancy-eval", split, {"imitation": 7268, "feedback": 8500, "doubt": 4888}[kind]),
-        form=SYCOPHANCY_EVAL,
-    )
+def _cut(kind: str, rows: Rows) -> RowChoice:
+    place = max(1, rows.count * 2 // 3)
+    name = rows.split or ""
+    train = Rows(rows.data, f"{name}[:{place}]", place, True)
+    asked = Rows(rows.data, f"{name}[{place}:]", rows.count - place, True)
+    return RowChoice(kind, train, asked, CUT)

@@ -1,28 +1,24 @@
 """The study file itself: every line a reader may want to change says what it does."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.starter.look import Looked
-from holdfast.starter.rows import Chosen, Rows
+from holdfast import instruments
+from holdfast.starter.look import LARGE, ModelSummary
+from holdfast.starter.rows import RowChoice, Rows
 
-DOMAINS = {"gsm8k": "maths", "mmlu": "knowledge", "hellaswag": "common_sense", "truthfulqa": "truth"}
-AXES = ("imitation", "feedback", "doubt")
-VERIFIABLE = ("gsm8k",)
 MOST_TRAINED, MOST_ASKED = 1000, 300
 
 
-def study_text(name: str, model: Looked, root: str | None, chosen: Sequence[Chosen], schema: str | None) -> str:
+def study_text(name: str, model: ModelSummary, root: str | None, choices: Sequence[RowChoice], schema: str | None) -> str:
     """YAML of a study: a domain for every benchmark with training rows, Combined and its matched control, null adapters, all instruments."""
-    benchmarks = [c for c in chosen if c.kind in DOMAINS]
-    trained = [c for c in benchmarks if c.train is not None]
-    first = DOMAINS[trained[0].kind]
+    classes = instruments.available()
+    trained = [(c, c.train, classes[c.kind].domain_name or c.kind) for c in choices if c.train is not None]
+    first = trained[0][2]
     size = "parameters unknown" if model.parameters is None else f"{model.parameters / 1e6:,.1f} million parameters"
-    large = model.parameters is None or model.parameters >= 1_000_000_000
+    large = model.parameters is None or model.parameters >= LARGE
     lines = [f"# yaml-language-server: $schema={schema}"] * bool(schema)
     lines += [
         f"# holdfast plan {name}.yaml   what it takes",
@@ -56,14 +52,14 @@ def study_text(name: str, model: Looked, root: str | None, chosen: Sequence[Chos
         "# so that a difference is not one of amount.",
         "domains:",
     ]
-    for c in trained:
-        settings = f"name: {DOMAINS[c.kind]}, own_benchmark: {c.kind}, match_steps_of: {first}"
-        settings += ", verifiable: true" * (c.kind in VERIFIABLE)
+    for c, rows, domain in trained:
+        settings = f"name: {domain}, own_benchmark: {c.kind}, match_steps_of: {first}"
+        settings += ", verifiable: true" * classes[c.kind].verifiable
         lines += [f"  # {c.why}"] * bool(c.why)
-        source = f"{{kind: {c.kind}, {_named(c.train)}, limit: {min(MOST_TRAINED, c.train.count)}}}"
-        lines.append(f"  - {{{settings}, sources: [{source}]}}  # of {c.train.count:,} rows")
+        source = f"{{kind: {c.kind}, {_named(rows)}, limit: {min(MOST_TRAINED, rows.count)}}}"
+        lines.append(f"  - {{{settings}, sources: [{source}]}}  # of {rows.count:,} rows")
     if len(trained) > 1:
-        parts = f"[{', '.join(DOMAINS[c.kind] for c in trained)}]"
+        parts = f"[{', '.join(domain for _, _, domain in trained)}]"
         lines += [
             "  # All of them together, and a control with the steps of one.",
             f"  - {{name: combined, parts: {parts}}}",
@@ -77,13 +73,12 @@ def study_text(name: str, model: Looked, root: str | None, chosen: Sequence[Chos
         "# What is asked of the base and of every adapter. limit: items, drawn at random with item_seed.",
         "instruments:",
     ]
-    for c in chosen:
+    for c in choices:
         form = f", form: {c.form}" if c.form else ""
         lines += [f"  # {c.why}"] * bool(c.why and c.train is None)
-        lines.append(
-            f"  - {{kind: {c.kind}, {_named(c.asked)}{form}, limit: {min(MOST_ASKED, c.asked.count)}}}  # of {c.asked.count:,} rows"
-        )
-    absent = [a for a in AXES if a not in {c.kind for c in chosen}]
+        settings = f"kind: {c.kind}, {_named(c.asked)}{form}, limit: {min(MOST_ASKED, c.asked.count)}"
+        lines.append(f"  - {{{settings}}}  # of {c.asked.count:,} rows")
+    absent = [a for a in instruments.available("axis") if a not in {c.kind for c in choices}]
     lines += [f"  # No rows of {axis} were found: that axis is not measured." for axis in absent]
     return "\n".join(lines) + "\n"
 
@@ -102,8 +97,5 @@ def _named(rows: Rows) -> str:
 
 def _quoted(text: str) -> str:
     """A YAML scalar on one line; JSON's strings are YAML's."""
-    return (
-        text
-        if re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in ("null", "true", "false", "yes", "no", "on", "off")
-        else json.dumps(text)
-    )
+    bare = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in ("null", "true", "false", "yes", "no", "on", "off")
+    return text if bare else json.dumps(text)

@@ -1,22 +1,31 @@
 """TruthfulQA mc1 (Lin et al. 2022, arXiv:2109.07958): options shuffled by seeded permutations kept with the item.
 
-form="letters": lettered, 4 permutations averaged
-(permutations=0: the rows' own order, in which the key always comes first). form="unlisted": log-likelihood of each answer's words, options not shown.
+form="letters": lettered, 4 permutations averaged. form="unlisted": log-likelihood of each answer's words, options not shown.
 """
-
-from __future__ import annotations
 
 import random
 
-from holdfast.instruments.base import Answered
-from holdfast.instruments.benchmarks.lettered import Lettered
+from holdfast.instruments.base import Answered, DataSet, TypicalPrompts
+from holdfast.instruments.lettered import Lettered
 from holdfast.instruments.scoring import mass_trial, winner
 from holdfast.instruments.style import Style
 from holdfast.records import Item, Message, Prompt, Trial
 
 
 class TruthfulQA(Lettered):
-    name = "truthfulqa"
+    """Options: `permutations` (0: the rows' own order, in which the key is always first) and `form`."""
+
+    name, domain_name, rank = "truthfulqa", "truth", 4
+    takes_shots = False
+    data_set = DataSet(
+        name="truthfulqa/truthful_qa",
+        folder="truthfulqa",
+        config="multiple_choice",
+        test="validation",
+        num_test=817,
+        local=(("validation", "multiple_choice"),),
+    )
+    typical = TypicalPrompts(per_item=4, chars=362, choice_chars=10)
 
     def __init__(self, style: Style, permutations: int = 4, form: str = "letters"):
         super().__init__(style)
@@ -24,28 +33,23 @@ class TruthfulQA(Lettered):
         self.form = "loglik" if self.unlisted else "mass"
 
     def orders(self, item: Item) -> list[list[int]]:
-        if not self.permutations:
-            return [list(range(len(item.fields["choices"])))]
+        """Permutations drawn from a seed that is kept with the item. See `Lettered.orders`."""
+        count = len(item.fields["choices"])
         rng = random.Random(f"permutation/{item.fields.get('permutation_seed', item.item_id)}")
-        return [rng.sample(range(len(item.fields["choices"])), len(item.fields["choices"])) for _ in range(self.permutations)]
+        return [rng.sample(range(count), count) for _ in range(self.permutations)] or [list(range(count))]
 
     def prompts(self, item: Item) -> list[Prompt]:
+        """Lettered questions, or one question without its options. See `Instrument.prompts`."""
         if not self.unlisted:
             return super().prompts(item)
-        text = f"{self.style.question_heading}Q: {item.fields['question']}\nA:" if self.style.plain else item.fields["question"]
-        lead = " " if self.style.plain else ""
-        return [
-            Prompt(
-                condition="neutral",
-                messages=(Message("user", text),),
-                plain=self.style.plain,
-                gold=item.fields["gold"],
-                choices=tuple(lead + c for c in item.fields["choices"]),
-                values=tuple(map(str, range(len(item.fields["choices"])))),
-            )
-        ]
+        f, plain = item.fields, self.style.plain
+        text, lead = (f"{self.style.question_heading}Q: {f['question']}\nA:", " ") if plain else (f["question"], "")
+        choices, values = tuple(lead + c for c in f["choices"]), tuple(map(str, range(len(f["choices"]))))
+        messages = (Message("user", text),)
+        return [Prompt(condition="neutral", messages=messages, plain=plain, gold=f["gold"], choices=choices, values=values)]
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
+        """One trial per prompt; `score` is 1 if the right option wins. See `Instrument.trials`."""
         if not self.unlisted:
             return super().trials(item, answered)
         ((prompt, response),) = answered

@@ -1,45 +1,44 @@
-"""Forms of rows. A module here with a function `read` is found by its file, whose name is the form's: adding one is one new file.
+"""Forms of rows. A module here is found by its file, whose name is the form's: adding one is one new file. `axes`: forms of an axis's rows.
 
-`read(row)` gives named fields, `question` or `context` among them, and raises DataError naming file, line and field. `example(fields, asked)`
-says what the user and the assistant say; a form without it has `choices` and `gold`, and is learnt as a lettered question. The instrument of the
-form's name, if there is one, makes its items of the same fields. `knows(row)`, if it is there, tells rows of this form by their names of fields.
+`read(row)` returns named fields, `question` or `context` among them, and raises DataError naming file, line and field.
+`example(fields, layout)` makes a training conversation; a form without it has `choices` and `gold`, and is learned as a lettered question.
+The instrument of the form's name, if there is one, makes its items of the same fields. `knows(row)`: whether a row has this form, by its
+names of fields. `TYPICAL`: (characters of a training row, of them with loss) where the planner cannot read rows.
 """
 
-from __future__ import annotations
-
+import dataclasses
 import importlib
 import pkgutil
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from holdfast.errors import ConfigError
+from holdfast.errors import ConfigError, DataError
+from holdfast.instruments import instrument_class
 from holdfast.instruments.style import LETTERS, Style
-from holdfast.records import Example, Message
+from holdfast.records import Example, Item, Message
+from holdfast.sources.fields import Fields, draw, key
 from holdfast.sources.rows import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How examples are made: the words they are put in, the order of options drawn from `rng` unless `shuffle` is off."""
+class ExampleLayout(NamedTuple):
+    """How examples are made: their words, and the order of options, drawn from `rng` unless `shuffle` is off."""
 
     style: Style
     rng: random.Random
     shuffle: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """One form of rows: its reader, and how its fields become a training conversation."""
 
-    name: str
-    read: Callable[[Row], dict[str, Any]]
-    example: Callable[[dict[str, Any], Asked], Example]
+    read: Callable[[Row], Fields]
+    example: Callable[[Fields, ExampleLayout], Example]
+    typical: tuple[int, int]
 
 
 def names() -> list[str]:
-    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg)
 
 
 def form(name: str) -> Form:
@@ -47,25 +46,70 @@ def form(name: str) -> Form:
     if name not in names():
         raise ConfigError(f"data: no reader for {name!r}; available: {', '.join(names())}")
     module = importlib.import_module(f"{__name__}.{name}")
-    return Form(name, module.read, getattr(module, "example", lettered))
+    return Form(module.read, getattr(module, "example", lettered), getattr(module, "TYPICAL", (400, 100)))
 
 
 def form_of(row: Row) -> str | None:
-    """The first form, by name, that knows a row."""
-    for name in names():
-        knows = getattr(importlib.import_module(f"{__name__}.{name}"), "knows", None)
-        if knows is not None and knows(row):
-            return name
-    return None
+    """The first form, by name, that recognizes a row."""
+    modules = ((name, importlib.import_module(f"{__name__}.{name}")) for name in names())
+    return next((name for name, module in modules if hasattr(module, "knows") and module.knows(row)), None)
 
 
-def lettered(fields: dict[str, Any], asked: Asked) -> Example:
+def lettered(fields: Fields, layout: ExampleLayout) -> Example:
     """A question with lettered options, answered with the key's letter."""
     order = list(range(len(fields["choices"])))
-    if asked.shuffle:
-        asked.rng.shuffle(order)
+    if layout.shuffle:
+        layout.rng.shuffle(order)
     shown, gold = [fields["choices"][i] for i in order], order.index(fields["gold"])
-    style = asked.style
+    style = layout.style
     options = tuple(style.prefill.strip() + style.letter_choice(x, v) for x, v in zip(LETTERS, shown, strict=False))
     turns = (Message("user", style.lettered(fields["question"], shown)), Message("assistant", options[gold]))
     return Example(messages=turns, options=options)
+
+
+def items_from_rows(kind: str, rows: Sequence[Row], *, limit: int | None = None, seed: int = 0) -> list[Item]:
+    """Items of a benchmark: a seeded sample of `limit` distinct texts; clusters are texts."""
+    read = form(kind).read
+    items: dict[str, Item] = {}
+    for row in rows:
+        fields = read(row)
+        stem = key(fields.get("question") or fields["context"])
+        whole = stem + "|" + "|".join(fields.get("choices", fields.get("endings", [])))
+        name = f"{kind}-{len(items):05d}"
+        items.setdefault(whole, Item(item_id=name, cluster_id=stem[:200], fields=fields, source_keys=(stem,)))
+    return draw(list(items.values()), kind, limit, seed)
+
+
+def examples_from_rows(
+    kind: str, rows: Sequence[Row], style: Style, *, seed: int = 0, shuffle: bool = True, limit: int | None = None
+) -> list[Example]:
+    """Training conversations in the words of `style`. Options are shuffled unless `shuffle` is off (the published defect)."""
+    rng = random.Random(f"examples/{kind}/{seed}")
+    rows = rows if limit is None or limit >= len(rows) else rng.sample(rows, limit)
+    made, layout, out = form(kind), ExampleLayout(style, rng, shuffle), []
+    for row in rows:
+        fields = made.read(row)
+        stem = (key(fields.get("question") or fields["context"]),)
+        out.append(dataclasses.replace(made.example(fields, layout), source_keys=stem))
+    return out
+
+
+def with_shots(kind: str, items: list[Item], rows: Sequence[Row], count: int) -> list[Item]:
+    """Items that carry their solved examples: the first `count` rows, of the item's own subject where rows have one.
+
+    Raises DataError if fewer than `count` rows are there; an item is never its own example.
+    """
+    made = instrument_class(kind)
+    own = made.items_of
+    solved = own(rows, None, None, 0) if own else [Item(item_id="", cluster_id="", fields=form(kind).read(row)) for row in rows]
+    out = []
+    for item in items:
+        subject, stem = item.fields.get("subject"), made.stem(item)
+        mine = [s.fields for s in solved if s.fields.get("subject") == subject and made.stem(s) != stem]
+        if len(mine) < count:
+            raise DataError(
+                f"instruments.{kind}.shots: {count} solved examples are needed and shots_split has {len(mine)} "
+                f"{'for subject ' + repr(subject) if subject else ''}; lower shots"
+            )
+        out.append(dataclasses.replace(item, fields={**item.fields, "shots": mine[:count]}))
+    return out

@@ -1,21 +1,20 @@
 """GSM8K rows (Cobbe et al. 2021): question, and an answer that ends in `#### number`."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from holdfast.errors import DataError
 from holdfast.records import Example, Message
 from holdfast.sources import fields
-from holdfast.sources.forms import Asked
+from holdfast.sources.fields import Fields
+from holdfast.sources.forms import ExampleLayout
 from holdfast.sources.rows import Row
+
+TYPICAL = (519, 286)
 
 
 def knows(row: Row) -> bool:
     return "question" in row and "####" in str(row.get("answer", ""))
 
 
-def read(row: Row) -> dict[str, Any]:
+def read(row: Row) -> Fields:
     answer = fields.text(row, "answer")
     if "####" not in answer:
         raise DataError(f"{row['_source']}: answer: holds no '#### number'; correct the row")
@@ -23,6 +22,6 @@ def read(row: Row) -> dict[str, Any]:
     return {"question": fields.text(row, "question"), "answer": number, "solution": answer}
 
 
-def example(found: dict[str, Any], asked: Asked) -> Example:
-    """The whole solution is learnt."""
-    return Example(messages=(Message("user", found["question"]), Message("assistant", found["solution"])))
+def example(row: Fields, layout: ExampleLayout) -> Example:
+    """The whole solution is learned."""
+    return Example(messages=(Message("user", row["question"]), Message("assistant", row["solution"])))

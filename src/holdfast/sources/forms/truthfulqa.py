@@ -1,19 +1,18 @@
 """TruthfulQA rows (Lin et al. 2022), multiple choice: question, mc1_targets with one true choice."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from holdfast.errors import DataError
 from holdfast.sources import fields
+from holdfast.sources.fields import Fields
 from holdfast.sources.rows import Row
+
+TYPICAL = (368, 9)
 
 
 def knows(row: Row) -> bool:
     return "mc1_targets" in row
 
 
-def read(row: Row) -> dict[str, Any]:
+def read(row: Row) -> Fields:
     target = row.get("mc1_targets")
     if not isinstance(target, dict):
         raise DataError(f"{row['_source']}: mc1_targets: {type(target).__name__}: must hold choices and labels")
