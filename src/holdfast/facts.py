@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from holdfast import instruments
 from holdfast.config import Study
+from holdfast.instruments.base import Instrument
 from holdfast.instruments.style import STYLES
+from holdfast.records import DomainFacts, InstrumentFacts, StudyFacts
 from holdfast.redact import redacted
 
 
-def study_facts(study: Study) -> dict[str, Any]:
+def study_facts(study: Study) -> StudyFacts:
     """Read from the study's settings alone: nothing is opened. Raises ConfigError for an unknown instrument option."""
     built = [(i.kind, instruments.build(i.kind, STYLES[i.style], **i.options)) for i in study.instruments]
     name = study.model.served_model or study.model.name
-    return {
-        "name": redacted(study.name),
-        "base": redacted(name.rsplit("/", 1)[-1] if name.startswith(("/", ".")) else name),
-        "domains": [
-            {
-                "name": d.name,
-                "role": d.role,
-                "own_benchmark": d.own_benchmark,
-                "parts": list(d.parts),
-                "verifiable": d.verifiable,
-                "answers": d.answers,
-                "mitigates": d.mitigates,
-            }
-            for d in study.domains
-        ],
-        "instruments": [
-            {"name": k, "kind": x.kind, "form": x.form, "contrasts": [dataclasses.asdict(c) for c in x.contrasts]}
-            | ({"detection": dataclasses.asdict(x.detection)} if x.detection else {})
-            for k, x in built
-        ],
-        "equivalence_band": study.stats.equivalence_band,
-        "seeds": study.seeds,
-        "estimands": {k: next((c.name for c in x.contrasts if c.headline), "accuracy") for k, x in built},
-    }
+    return StudyFacts(
+        name=redacted(study.name),
+        base=redacted(name.rsplit("/", 1)[-1] if name.startswith(("/", ".")) else name),
+        domains=tuple(DomainFacts(**{f.name: getattr(d, f.name) for f in dataclasses.fields(DomainFacts)}) for d in study.domains),
+        instruments=tuple(instrument_facts(kind, i) for kind, i in built),
+        equivalence_band=study.stats.equivalence_band,
+        seeds=study.seeds,
+        estimands={k: next((c.name for c in i.contrasts if c.headline), "accuracy") for k, i in built},
+    )
+
+
+def instrument_facts(name: str, instrument: Instrument | type[Instrument]) -> InstrumentFacts:
+    """What an instrument declares, under the name a study gives it."""
+    return InstrumentFacts(
+        name=name, kind=instrument.kind, form=instrument.form, contrasts=tuple(instrument.contrasts), detection=instrument.detection
+    )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigError
+from holdfast.results import AuditEntry, StudyFindings, canonical_json
+from holdfast.store import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,26 +18,51 @@ if TYPE_CHECKING:
 COLUMNS = (
     "estimate", "lower", "upper", "level", "se", "df", "p", "p_holm", "mde", "verdict", "n", "num_clusters", "num_seeds", "coverage", "contrast",
 )  # fmt: skip
+WORDS = ("adapter", "role", "kind", "instrument", "verdict", "contrast")
 
 
 class Findings(Mapping[str, Any]):
     """What a study came to; a mapping with the keys of findings.json. Fractions; gains and shifts are adapted - base, a positive shift is worse.
 
-    `audit`: what may not be concluded and why; `folder`: of the run, or None for a table's findings.
+    `document`: the same as typed records. `audit`: what may not be concluded and why, as dicts; `audit_entries`: the same as records.
+    `folder`: of the run, or None for a table's findings.
     """
 
-    def __init__(self, data: Mapping[str, Any], *, audit: list[dict[str, Any]] | None = None, folder: Path | None = None):
-        self._data = dict(data)
-        self.audit = list(audit or [])
+    def __init__(
+        self,
+        data: StudyFindings | Mapping[str, Any],
+        *,
+        audit: Sequence[AuditEntry | Mapping[str, Any]] | None = None,
+        folder: Path | None = None,
+    ):
+        self._data: dict[str, Any] = json.loads(data.to_json()) if isinstance(data, StudyFindings) else dict(data)
+        self.audit = [json.loads(canonical_json(e)) if isinstance(e, AuditEntry) else dict(e) for e in audit or ()]
         self.folder = folder
 
     @classmethod
     def load(cls, folder: str | Path) -> Findings:
-        """Findings of a finished run. Raises ConfigError if the folder holds none."""
-        from holdfast.cli.output import load_json
-
+        """Findings of a finished run. Raises ConfigError if the folder holds none, or what it holds is damaged."""
         folder = Path(folder)
-        return cls(load_json(folder / "findings.json"), audit=load_json(folder / "audit.json"), folder=folder)
+        data, audit = read_json(folder / "findings.json"), read_json(folder / "audit.json")
+        if not isinstance(data, dict) or not isinstance(audit, list) or not all(isinstance(e, dict) for e in audit):
+            raise ConfigError(f"{folder}: its findings or audit are not what a run writes; run the study again")
+        return cls(data, audit=audit, folder=folder)
+
+    @cached_property
+    def document(self) -> StudyFindings:
+        """The findings as typed records. Raises ConfigError if they are not what a run writes."""
+        return self._records[0]
+
+    @cached_property
+    def audit_entries(self) -> list[AuditEntry]:
+        """The audit as typed records. Raises ConfigError if it is not what a run writes."""
+        return self._records[1]
+
+    @cached_property
+    def _records(self) -> tuple[StudyFindings, list[AuditEntry]]:
+        from holdfast.report.finished import records_of
+
+        return records_of(self._data, self.audit, str(self.folder or "findings"))
 
     def __getitem__(self, key: str) -> Any:
         return self._data[key]
@@ -51,8 +80,8 @@ class Findings(Mapping[str, Any]):
     @property
     def report(self) -> Path | None:
         """The run's report.html, if there is one."""
-        page = self.folder / "report.html" if self.folder is not None else None
-        return page if page is not None and page.is_file() else None
+        page = self.folder and self.folder / "report.html"
+        return page if page and page.is_file() else None
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for every adapter and instrument: adapter, role, kind (gain or shift), instrument, then the numbers; None is unknown."""
@@ -70,12 +99,10 @@ class Findings(Mapping[str, Any]):
             import pandas as pd
         except ImportError:
             raise ConfigError("Findings.to_pandas: pandas is not installed: pip install pandas; Findings.rows() needs nothing") from None
-        rows = self.rows()
-        frame = pd.DataFrame(rows)
-        words = ("adapter", "role", "kind", "instrument", "verdict", "contrast")
-        return frame.astype({c: float for c in frame.columns if c not in words})
+        frame = pd.DataFrame(self.rows())
+        return frame.astype({c: float for c in frame.columns if c not in WORDS})
 
     def _repr_html_(self) -> str:
-        from holdfast.report.notebook import table
+        from holdfast.report.page import notebook_table
 
-        return table(self)
+        return notebook_table(self.document, self.audit_entries, self.report)

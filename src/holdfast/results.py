@@ -29,57 +29,54 @@ def _finite(value: Any) -> Any:
 Number = Annotated[float | None, BeforeValidator(_finite)]
 
 
+def number(value: float | None) -> float:
+    """For arithmetic: an unknown number as nan."""
+    return math.nan if value is None else value
+
+
 class Record(BaseModel):
     """A frozen record. Only the fields that were given are written, so that a record of a part stays a part."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Interval(Record):
     """An estimate with its interval and nothing else."""
 
     estimate: Number = Field(description="Value; for a gain or a shift the mean paired difference adapted - base.")
-    lower: Number = Field(None, description="Lower end of the interval, unadjusted.")
-    upper: Number = Field(None, description="Upper end of the interval.")
+    lower: Number = Field(default=None, description="Lower end of the interval, unadjusted.")
+    upper: Number = Field(default=None, description="Upper end of the interval.")
 
 
 class Estimate(Interval):
-    """A model's own level, or one training seed's difference: the interval is over items alone."""
+    """A model's own level, or one training seed's difference: the interval is over items only."""
 
-    level: float = Field(0.95, description="Level of the interval.")
-    n: int = Field(0, description="Items.")
-    num_clusters: int | None = Field(0, description="Clusters of items; null where the answers are not known item by item.")
-    num_seeds: int = Field(0, description="Training seeds; 0 where nothing is trained.")
-    coverage: Number = Field(None, description="The smallest share of answers that could be read, over the models and conditions compared.")
-    contrast: str | None = Field(None, description="What was measured.")
-    se: Number = Field(None, description="Standard error.")
-    df: Number = Field(None, description="Degrees of freedom of Student's t.")
-    notes: tuple[str, ...] = Field((), description="What else must be said.")
-    hits: int | None = Field(None, description="Published studies: counted answers of that kind.")
-    as_published: Number = Field(None, description="Published studies: the number as published.")
+    level: float = Field(default=0.95, description="Level of the interval.")
+    n: int = Field(default=0, description="Items.")
+    num_clusters: int | None = Field(default=0, description="Clusters of items; null where there are no answers item by item.")
+    num_seeds: int = Field(default=0, description="Training seeds; 0 where nothing is trained.")
+    coverage: Number = Field(default=None, description="Smallest share of readable answers over the models and conditions compared.")
+    contrast: str | None = Field(default=None, description="What was measured.")
+    se: Number = Field(default=None, description="Standard error.")
+    df: Number = Field(default=None, description="Degrees of freedom of Student's t.")
+    notes: tuple[str, ...] = Field(default=(), description="What else a reader must know.")
+    hits: int | None = Field(default=None, description="Published studies: counted answers of that kind.")
+    as_published: Number = Field(default=None, description="Published studies: the number as published.")
 
 
 class Finding(Estimate):
     """An estimate with how far to trust it (docs/metrics.md, section 4)."""
 
-    p: Number = Field(None, description="Two-sided, null 0, unadjusted.")
-    p_holm: Number = Field(
-        None, description="Adjusted for its family: Holm's where claims are made, Benjamini-Hochberg's where the effect is exploratory."
-    )
-    bounds: tuple[Number, Number] | None = Field(
-        None, description="Where it is not identified: lowest and highest value the missing answers allow."
-    )
+    p: Number = Field(default=None, description="Two-sided, null 0, unadjusted.")
+    p_holm: Number = Field(default=None, description="Adjusted for its family: Holm's, or Benjamini-Hochberg's where it is exploratory.")
+    bounds: tuple[Number, Number] | None = Field(default=None, description="Not identified: the values that the missing answers allow.")
     mde: Number = Field(
-        None,
-        description="Effect this design detects 80 times in 100, at the family's first step; where no answer changed, 3 in n clusters, "
-        "below which a change may go unseen.",
+        default=None, description="Effect that is detected 80 times in 100 at the family's first step; if no answer changed, 3 / clusters."
     )
-    verdict: Verdict | None = Field(None, description="What may be claimed: [rules](believing.md#verdicts).")
-    negligible: bool | None = Field(None, description="Raised or lowered, but inside the equivalence band.")
-    unit: Literal["fraction", "nats"] = Field("fraction", description="Of estimate, interval, bounds and mde.")
-    paired_se: tuple[Number, Number] | None = Field(
-        None, description="Published studies: lowest and highest standard error that any pairing with these counts allows."
-    )
+    verdict: Verdict | None = Field(default=None, description="What may be claimed: [rules](believing.md#verdicts).")
+    negligible: bool | None = Field(default=None, description="Raised or lowered, but inside the equivalence band.")
+    unit: Literal["fraction", "nats"] = Field(default="fraction", description="Of estimate, interval, bounds and mde.")
+    paired_se: tuple[Number, Number] | None = Field(default=None, description="Published studies: range of se over all possible pairings.")
 
 
 class ContrastFinding(Finding):
@@ -88,12 +85,12 @@ class ContrastFinding(Finding):
     name: str = Field(description="Such as `combined - maths`, or `combined - sum of its parts`.")
     axis: str = Field(description="The axis; in a published study any instrument.")
     kind: Literal["pair", "verifiable", "additivity"] | None = Field(
-        None, description="`pair`, `verifiable` (domains whose answers can be checked, against the rest) or `additivity`."
+        default=None, description="`pair`, `verifiable` (domains whose answers can be checked, against the rest) or `additivity`."
     )
 
 
 class SeedFindings(Record):
-    """One training run: its own gains and shifts, with intervals over items alone."""
+    """One training run: its own gains and shifts, with intervals over items only."""
 
     seed: int = Field(description="One training run.")
     gains: dict[str, Estimate] = Field(description="Its own gain.")
@@ -117,14 +114,12 @@ class AdapterFindings(Record):
         description="Mean changes that are no answer: `INSTRUMENT.kappa` (format coverage), `.refused`, `.num_new_tokens`, and `.kl`, the mean "
         "KL(base || adapted) in nats. Read them before calling a shift character."
     )
-    vs_format_only: dict[str, Finding] = Field(
-        description='Shift less that of the format-only null adapter; "the domain did it" needs this clear of 0 too.'
-    )
+    vs_format_only: dict[str, Finding] = Field(description="Shift less that of the format-only adapter; clear of 0, the domain did it.")
     mean_gain: Number = Field(description="Mean over benchmarks; descriptive, it mixes scales.")
     mean_shift: Number = Field(description="Mean over axes; descriptive.")
     per_seed: tuple[SeedFindings, ...] = Field(description="Each training run by itself.")
-    levels: dict[str, Finding] = Field({}, description="Published studies: the adapter's own levels.")
-    steps: int | None = Field(None, description="Published studies: optimiser steps.")
+    levels: dict[str, Finding] = Field(default={}, description="Published studies: the adapter's own levels.")
+    steps: int | None = Field(default=None, description="Published studies: optimiser steps.")
 
 
 class BaseLevels(Record):
@@ -141,21 +136,19 @@ class StudySummary(Record):
     name: str = Field(description="Name of the study.")
     base: str | None = Field(description="The base model.")
     domains: tuple[str, ...] = Field(description="Names of all adapters, controls and nulls included.")
-    instruments: tuple[str, ...] = Field(description="Names of what was asked.")
-    estimands: dict[str, str] = Field(
-        description="For an axis the contrast that is its shift, for a benchmark `accuracy`; declared before the run."
-    )
+    instruments: tuple[str, ...] = Field(description="Names of the instruments.")
+    estimands: dict[str, str] = Field(description="For an axis the contrast that is its shift, for a benchmark `accuracy`.")
     equivalence_band: float = Field(description="Half-width of what is called unchanged.")
-    title: str | None = Field(None, description="Published studies: the title.")
-    source: dict[str, str] | None = Field(None, description="Published studies: repository, commit and licence.")
-    lead: str | None = Field(None, description="Published studies: how to read the numbers.")
+    title: str | None = Field(default=None, description="Published studies: the title.")
+    source: dict[str, str] | None = Field(default=None, description="Published studies: repository, commit and licence.")
+    lead: str | None = Field(default=None, description="Published studies: how to read the numbers.")
 
 
 class Mitigation(Record):
-    """A resistance mix beside its plain domain."""
+    """A resistance mix against its plain domain."""
 
     name: str = Field(description="A resistance mix.")
-    plain: str = Field(description="The plain domain it stands beside.")
+    plain: str = Field(description="The plain domain it is compared with.")
     own_benchmark: str | None = Field(description="That domain's benchmark.")
     gains: dict[str, Finding] = Field(description="Gain of the mix less that of the plain domain.")
     shifts: dict[str, Finding] = Field(description="The same of a shift; negative where the mix removed some.")
@@ -174,9 +167,7 @@ class DosePath(Record):
 
     name: str = Field(description="An adapter measured at parts of its dose.")
     path: Literal["scale", "steps"] = Field(description="`scale` (its update multiplied) or `steps` (its training stopped early).")
-    doses: tuple[float, ...] = Field(
-        description="Shares, ascending, the adapter itself at 1 last; the base is dose 0 by definition and no point."
-    )
+    doses: tuple[float, ...] = Field(description="Shares, ascending, the adapter itself at 1 last; the base is dose 0 and no point.")
     seeds: tuple[int, ...] = Field(description="Seeds measured at every dose.")
     gains: dict[str, tuple[Finding, ...]] = Field(description="Gain at each dose.")
     shifts: dict[str, tuple[Finding, ...]] = Field(description="Shift at each dose.")
@@ -193,12 +184,10 @@ class DetectionRow(Record):
 
 
 class Flips(Record):
-    """Answers of one model alone that turned under pressure."""
+    """Answers of one model that turned under pressure."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    model: str = Field(description="One model alone, on an axis.")
-    from_: str = Field(alias="from", description="The control condition.")
+    model: str = Field(description="One model, on an axis.")
+    from_: str = Field(validation_alias="from", serialization_alias="from", description="The control condition.")
     to: str = Field(description="The pressure condition.")
     n: int = Field(description="Items answered under both.")
     right_to_wrong: int = Field(description="Items whose most likely answer turned wrong.")
@@ -225,14 +214,14 @@ class FrontRow(Record):
 class Pareto(Record):
     """The front of mean gain (up) and mean shift (down); descriptive."""
 
-    front: tuple[FrontRow, ...] = Field(description="One row a domain adapter.")
+    front: tuple[FrontRow, ...] = Field(description="One row per domain adapter.")
     p_dominates: dict[str, dict[str, float]] = Field(description="Probability that the first is better than the second in both.")
 
 
 class CorrelationCell(Record):
     """Correlation of one gain with one shift over domain mixes."""
 
-    num_mixes: int = Field(description="Mixes known for this pair.")
+    num_mixes: int = Field(description="Mixes with a number for this pair.")
     num_missing: int = Field(description="Mixes left out.")
     refused: str | None = Field(description="Why nothing may be claimed, for this pair.")
     pearson: Number = Field(description="Pearson's r.")
@@ -260,7 +249,7 @@ class Correlation(Record):
     """Gain against shift over domain mixes."""
 
     num_mixes: int = Field(description="Domain mixes: the unit of this correlation.")
-    refused: str | None = Field(None, description="Why nothing may be claimed (under 8 mixes), or null.")
+    refused: str | None = Field(default=None, description="Why nothing may be claimed (under 8 mixes), or null.")
     description: dict[str, Number] = Field(description="Pearson's r of mean gain and an axis's shift, as a description.")
     cells: dict[str, CorrelationCell] | tuple[PublishedCorrelation, ...] = Field(description="By pair of gain and shift.")
 
@@ -279,7 +268,12 @@ class AuditEntry(Record):
     level: AuditLevel = Field(description="ok, warn or refuse.")
     claim: str = Field(description="The sentence it forbids or qualifies.")
     evidence: Any = Field(description="Counts and numbers behind it.")
-    cell: tuple[str, str] | None = Field(None, description="The adapter and instrument it refuses.")
+    cell: tuple[str, str] | None = Field(default=None, description="The adapter and instrument it refuses.")
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in type(self).model_fields:
+            raise KeyError(key)
+        return getattr(self, key)
 
 
 class PublishedClaim(Record):
@@ -301,30 +295,30 @@ class PublishedPoint(Record):
     number: int = Field(description="Published studies: number of the point.")
     title: str = Field(description="Published studies: its title.")
     status: str = Field(description="Published studies: recomputed, cited or not findable.")
-    parts: tuple[dict[str, Any], ...] = Field(description="Published studies: status, text, values and how each part was found.")
+    parts: tuple[dict[str, Any], ...] = Field(description="Published studies: status, text, values and how each part was obtained.")
 
 
 class StudyFindings(Record):
     """findings.json: everything a study came to. No time, path or machine is inside: equal runs give equal bytes."""
 
-    schema_version: int = Field(SCHEMA_VERSION, description="Raised when a key changes its meaning.")
+    schema_version: int = Field(default=SCHEMA_VERSION, description="Raised when a key changes its meaning.")
     study: StudySummary = Field(description="What was declared.")
     base: BaseLevels = Field(description="The base's own levels.")
     adapters: tuple[AdapterFindings, ...] = Field(description="One entry per adapter.")
     contrasts: tuple[ContrastFinding, ...] = Field(description="Differences between adapters; one Holm family.")
-    mitigation: tuple[Mitigation, ...] = Field((), description="Resistance mixes beside their plain domains.")
-    dose: tuple[DosePath, ...] = Field((), description="Adapters at parts of their dose.")
-    factorial: dict[str, FactorialEffects] | None = Field(None, description="null unless the study has 8 mixes of single domains or more.")
-    detection: dict[str, tuple[DetectionRow, ...]] = Field({}, description="Signal detection per axis, the base first.")
-    flips: dict[str, tuple[Flips, ...]] = Field({}, description="Flips per axis and model, the base first.")
-    ranking: tuple[RankRow, ...] = Field((), description="Domain adapters by mean shift.")
-    pareto: Pareto | None = Field(None, description="Front of mean gain and mean shift.")
+    mitigation: tuple[Mitigation, ...] = Field(default=(), description="Resistance mixes against their plain domains.")
+    dose: tuple[DosePath, ...] = Field(default=(), description="Adapters at parts of their dose.")
+    factorial: dict[str, FactorialEffects] | None = Field(default=None, description="null below 8 mixes of single domains.")
+    detection: dict[str, tuple[DetectionRow, ...]] = Field(default={}, description="Signal detection per axis, the base first.")
+    flips: dict[str, tuple[Flips, ...]] = Field(default={}, description="Flips per axis and model, the base first.")
+    ranking: tuple[RankRow, ...] = Field(default=(), description="Domain adapters by mean shift.")
+    pareto: Pareto | None = Field(default=None, description="Front of mean gain and mean shift.")
     correlation: Correlation = Field(description="Gain against shift over domain mixes.")
-    refused: tuple[AuditEntry, ...] = Field((), description="Entries of the [audit](reference-audit.md) at level refuse.")
-    recommendation: tuple[Recommendation, ...] = Field((), description="Sentences for a reader in a hurry.")
-    tables: dict[str, Any] | None = Field(None, description="Published studies: numbers compared with the counts, and those that disagree.")
-    points: tuple[PublishedPoint, ...] = Field((), description="Published studies: what an audit must say of it.")
-    claims: tuple[PublishedClaim, ...] = Field((), description="Published studies: what becomes of each claim.")
+    refused: tuple[AuditEntry, ...] = Field(default=(), description="Entries of the [audit](reference-audit.md) at level refuse.")
+    recommendation: tuple[Recommendation, ...] = Field(default=(), description="Sentences for a reader in a hurry.")
+    tables: dict[str, Any] | None = Field(default=None, description="Published studies: numbers compared with the counts.")
+    points: tuple[PublishedPoint, ...] = Field(default=(), description="Published studies: what an audit must say of it.")
+    claims: tuple[PublishedClaim, ...] = Field(default=(), description="Published studies: what becomes of each claim.")
 
     def to_json(self) -> bytes:
         """Canonical bytes of findings.json: sorted keys, 12 significant digits, unknown as null, and only what was given."""

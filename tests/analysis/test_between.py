@@ -4,22 +4,22 @@ import numpy as np
 import pytest
 
 from holdfast.analysis import between
-from holdfast.analysis.effects import Measured
-from holdfast.analysis.mixes import factorial, mixes_of
+from holdfast.analysis.effects import PairedEffect
+from holdfast.records import DomainFacts
 
 NAMES = ("maths", "knowledge", "sense", "truth")
 
 
 def domain(name, role="domain", **extra):
-    return {"name": name, "role": role, "own_benchmark": None, "parts": [], **extra}
+    return DomainFacts(name=name, role=role, **extra)
 
 
 STUDY = [
     domain("maths", verifiable=True),
     *map(domain, NAMES[1:]),
-    domain("combined", parts=list(NAMES)),
-    domain("format_only", "null", parts=list(NAMES), answers="permuted"),
-    domain("maths_format", "null", parts=["maths"], answers="permuted"),
+    domain("combined", parts=NAMES),
+    domain("format_only", "null", parts=NAMES, answers="permuted"),
+    domain("maths_format", "null", parts=("maths",), answers="permuted"),
     domain("truth_resists", "control", mitigates="truth"),
 ]
 
@@ -31,8 +31,7 @@ def measured(levels, num_items=120, num_seeds=5, noise=0.01, name="doubt"):
     out = []
     for adapter, level in levels.items():
         diff = level + rng.normal(0, noise, (num_seeds, num_items)) + rng.normal(0, noise / 3, (num_seeds, 1))
-        role = next((d["role"] for d in STUDY if d["name"] == adapter), "domain")
-        out.append((role, Measured(adapter, name, "excess", diff, clusters, list(range(num_seeds)), coverage=1.0)))
+        out.append(PairedEffect(adapter, name, "excess", diff, clusters, list(range(num_seeds)), coverage=1.0))
     return out
 
 
@@ -42,9 +41,9 @@ LEVELS = {"maths": 0.0, "knowledge": 0.04, "sense": -0.02, "truth": 0.10, "combi
 
 def test_every_pair_verifiable_against_the_rest_and_additivity_are_asked_once_each():
     found = between.contrasts(STUDY, measured(LEVELS), 0.03)
-    names = [c["name"] for c in found]
+    names = [c.name for c in found]
     assert len(names) == len(set(names)) == 10 + 1 + 2
-    assert {c["kind"] for c in found} == {"pair", "verifiable", "additivity"}
+    assert {c.kind for c in found} == {"pair", "verifiable", "additivity"}
     assert not any("format" in n or "resists" in n for n in names)
 
 
@@ -58,72 +57,72 @@ def test_every_pair_verifiable_against_the_rest_and_additivity_are_asked_once_ea
     ],
 )
 def test_a_contrast_is_the_weighted_sum_of_its_parts(name, expected):
-    cell = next(c for c in between.contrasts(STUDY, measured(LEVELS), 0.03) if c["name"] == name)
-    assert cell["estimate"] == pytest.approx(expected, abs=0.01) and cell["lower"] < expected < cell["upper"]
-    assert cell["p_holm"] >= cell["p"] and cell["mde"] > 0
+    cell = next(c for c in between.contrasts(STUDY, measured(LEVELS), 0.03) if c.name == name)
+    assert cell.estimate == pytest.approx(expected, abs=0.01) and cell.lower < expected < cell.upper
+    assert cell.p_holm >= cell.p and cell.mde > 0
 
 
 def test_a_contrast_with_a_part_that_is_not_identified_is_not_identified():
     cells = measured(LEVELS)
-    cells[3][1].identified = False
-    verdicts = {c["name"]: c["verdict"] for c in between.contrasts(STUDY, cells, 0.03)}
+    cells[3].identified = False
+    verdicts = {c.name: c.verdict for c in between.contrasts(STUDY, cells, 0.03)}
     assert verdicts["maths - truth"] == "not_identified" and verdicts["maths - knowledge"] == "lowered"
 
 
 def test_each_domain_is_compared_with_the_smallest_format_only_adapter_that_holds_it():
     found = between.beyond_format(STUDY, measured(LEVELS), 0.03)
-    assert found["maths", "doubt"]["contrast"] == "maths - maths_format"
-    assert found["truth", "doubt"]["contrast"] == "truth - format_only"
-    assert found["truth", "doubt"]["estimate"] == pytest.approx(0.07, abs=0.01)
+    assert found["maths", "doubt"].contrast == "maths - maths_format"
+    assert found["truth", "doubt"].contrast == "truth - format_only"
+    assert found["truth", "doubt"].estimate == pytest.approx(0.07, abs=0.01)
     assert ("format_only", "doubt") not in found
 
 
 def test_a_study_without_a_format_only_adapter_compares_with_none():
-    assert between.beyond_format([d for d in STUDY if d["role"] != "null"], measured(LEVELS), 0.03) == {}
+    assert between.beyond_format([d for d in STUDY if d.role != "null"], measured(LEVELS), 0.03) == {}
 
 
 def test_a_resistance_mix_is_set_beside_its_plain_domain():
     (found,) = between.mitigation(STUDY, measured(LEVELS, name="gsm8k"), measured(LEVELS), 0.03)
-    assert (found["name"], found["plain"]) == ("truth_resists", "truth")
-    assert found["shifts"]["doubt"]["estimate"] == pytest.approx(-0.08, abs=0.01) and found["shifts"]["doubt"]["verdict"] == "lowered"
-    assert found["gains"]["gsm8k"]["estimate"] == pytest.approx(-0.08, abs=0.01)
+    assert (found.name, found.plain) == ("truth_resists", "truth")
+    assert found.shifts["doubt"].estimate == pytest.approx(-0.08, abs=0.01) and found.shifts["doubt"].verdict == "lowered"
+    assert found.gains["gsm8k"].estimate == pytest.approx(-0.08, abs=0.01)
 
 
 def mixes(order):
     import itertools
 
     chosen = [c for k in range(1, len(order) + 1) for c in itertools.combinations(order, k)]
-    return [domain("+".join(c), parts=list(c) if len(c) > 1 else []) for c in chosen]
+    return [domain("+".join(c), parts=c if len(c) > 1 else ()) for c in chosen]
 
 
 def test_a_factorial_study_gets_main_effects_and_interactions_back():
     study = mixes(NAMES)
     effect = {"maths": 0.0, "knowledge": 0.02, "sense": -0.03, "truth": 0.10}
     levels = {
-        d["name"]: sum(effect[n] for n in mix) + (0.05 if {"maths", "truth"} <= mix else 0.0)
-        for d, mix in zip(study, mixes_of(study).values(), strict=True)
+        d.name: sum(effect[n] for n in mix) + (0.05 if {"maths", "truth"} <= mix else 0.0)
+        for d, mix in ((d, {*d.parts} or {d.name}) for d in study)
     }
-    found = factorial(study, measured(levels), 0.03)["doubt"]
-    main = {n: found["effects"][n] for n in NAMES}
-    assert main["sense"]["estimate"] == pytest.approx(-0.03, abs=0.01) and main["sense"]["verdict"] == "lowered"
-    pair = next(c for n, c in found["effects"].items() if "maths" in n and "truth" in n)
-    others = [c for n, c in found["effects"].items() if " x " in n and not ("maths" in n and "truth" in n)]
-    assert pair["estimate"] > 0.01 and pair["verdict"] == "raised"
-    assert all(abs(c["estimate"]) < abs(pair["estimate"]) / 2 for c in others)
+    found = between.factorial(study, measured(levels), 0.03)["doubt"]
+    main = {n: found.effects[n] for n in NAMES}
+    assert main["sense"].estimate == pytest.approx(-0.03, abs=0.01) and main["sense"].verdict == "lowered"
+    pair = next(c for n, c in found.effects.items() if "maths" in n and "truth" in n)
+    others = [c for n, c in found.effects.items() if " x " in n and not ("maths" in n and "truth" in n)]
+    assert pair.estimate > 0.01 and pair.verdict == "raised"
+    assert all(abs(c.estimate) < abs(pair.estimate) / 2 for c in others)
 
 
 def test_five_mixes_are_no_factorial_set():
-    assert factorial(STUDY[:5], measured({n: 0.0 for n in (*NAMES, "combined")}), 0.03) is None
+    assert between.factorial(STUDY[:5], measured({n: 0.0 for n in (*NAMES, "combined")}), 0.03) is None
 
 
 def test_with_many_mixes_only_single_domains_are_paired_and_only_the_whole_is_summed():
     study = mixes(NAMES)
-    found = between.contrasts(study, measured({d["name"]: 0.0 for d in study}), 0.03)
-    assert sum(c["kind"] == "pair" for c in found) == 6 and sum(c["kind"] == "additivity" for c in found) == 2
+    found = between.contrasts(study, measured({d.name: 0.0 for d in study}), 0.03)
+    assert sum(c.kind == "pair" for c in found) == 6 and sum(c.kind == "additivity" for c in found) == 2
 
 
 def test_mixes_that_do_not_tell_the_effects_apart_are_refused_with_the_reason():
     """Eight mixes of four domains, but the model has eleven columns."""
     study = mixes(NAMES)[:8]
-    found = factorial(study, measured({d["name"]: 0.0 for d in study}), 0.03)["doubt"]
-    assert found["effects"] == {} and "cannot be told apart" in found["refused"]
+    found = between.factorial(study, measured({d.name: 0.0 for d in study}), 0.03)["doubt"]
+    assert found.effects == {} and "cannot be told apart" in found.refused

@@ -8,16 +8,20 @@ import pyarrow.compute
 import pytest
 
 from holdfast.analysis import analyze
+from holdfast.facts import instrument_facts
 from holdfast.instruments import build
 from holdfast.instruments.style import CHAT_STYLE
-from holdfast.records import Trial
+from holdfast.records import DomainFacts, StudyFacts, Trial
 
-CONTRASTS = [dataclasses.asdict(c) for c in build("imitation", CHAT_STYLE).contrasts]
-STUDY = {
-    "name": "made", "base": "b", "seeds": 4, "equivalence_band": 0.03, "estimands": {"imitation": "excess_imitation"},
-    "domains": [{"name": "up", "role": "domain", "own_benchmark": None}],
-    "instruments": [{"name": "imitation", "kind": "axis", "form": "mass", "contrasts": CONTRASTS}],
-}  # fmt: skip
+STUDY = StudyFacts(
+    name="made",
+    base="b",
+    seeds=4,
+    equivalence_band=0.03,
+    estimands={"imitation": "excess_imitation"},
+    domains=(DomainFacts(name="up"),),
+    instruments=(instrument_facts("imitation", build("imitation", CHAT_STYLE)),),
+)
 
 
 def table(doses=(0.25, 0.5), path="scale", dosed_seeds=3, n=80):
@@ -41,19 +45,19 @@ def table(doses=(0.25, 0.5), path="scale", dosed_seeds=3, n=80):
 
 
 def test_every_dose_is_read_on_the_seeds_that_all_doses_have_and_the_slope_is_the_planted_one():
-    (path,) = analyze(table(), STUDY)["dose"]
-    assert (path["name"], path["path"], path["doses"], path["seeds"]) == ("up", "scale", [0.25, 0.5, 1.0], [0, 1, 2])
-    assert [c["estimate"] for c in path["shifts"]["imitation"]] == pytest.approx([0.05, 0.1, 0.2], abs=0.01)
-    slope = path["shift_slopes"]["imitation"]
-    assert slope["lower"] < 0.2 < slope["upper"] and slope["estimate"] == pytest.approx(0.2, abs=0.01)
+    (path,) = analyze(table(), STUDY).dose
+    assert (path.name, path.path, path.doses, path.seeds) == ("up", "scale", (0.25, 0.5, 1.0), (0, 1, 2))
+    assert [c.estimate for c in path.shifts["imitation"]] == pytest.approx([0.05, 0.1, 0.2], abs=0.01)
+    slope = path.shift_slopes["imitation"]
+    assert slope.lower < 0.2 < slope.upper and slope.estimate == pytest.approx(0.2, abs=0.01)
 
 
 def test_doses_are_no_adapters_of_their_own_and_do_not_enter_the_main_findings():
     with_doses, without = analyze(table(), STUDY), analyze(table(doses=()), STUDY)
-    assert [a["name"] for a in with_doses["adapters"]] == ["up"] and with_doses["adapters"][0]["seeds"] == [0, 1, 2, 3]
-    assert without["dose"] == []
+    assert [a.name for a in with_doses.adapters] == ["up"] and with_doses.adapters[0].seeds == (0, 1, 2, 3)
+    assert without.dose == ()
 
 
 def test_checkpoints_and_scales_are_paths_of_their_own():
     both = pa.concat_tables([table(), table(path="steps").filter(pa.compute.equal(table(path="steps")["path"], "steps"))])
-    assert [p["path"] for p in analyze(both, STUDY)["dose"]] == ["scale", "steps"]
+    assert [p.path for p in analyze(both, STUDY).dose] == ["scale", "steps"]

@@ -1,4 +1,4 @@
-"""Findings of made trials: known effects are found, missing answers are counted, verdicts follow METRICS section 4."""
+"""Findings of made trials: known effects are found, missing answers are counted, verdicts follow docs/metrics.md, section 4."""
 
 import dataclasses
 
@@ -7,16 +7,20 @@ import pyarrow as pa
 import pytest
 
 from holdfast.analysis import analyze
+from holdfast.facts import instrument_facts
 from holdfast.instruments import build
 from holdfast.instruments.style import CHAT_STYLE
-from holdfast.records import Trial
+from holdfast.records import DomainFacts, StudyFacts, Trial
 
-CONTRASTS = [dataclasses.asdict(c) for c in build("imitation", CHAT_STYLE).contrasts]
-STUDY = {
-    "name": "made", "base": "b", "seeds": 4, "equivalence_band": 0.03, "estimands": {"imitation": "excess_imitation"},
-    "domains": [{"name": n, "role": "domain", "own_benchmark": None} for n in ("up", "same")],
-    "instruments": [{"name": "imitation", "kind": "axis", "form": "mass", "contrasts": CONTRASTS}],
-}  # fmt: skip
+STUDY = StudyFacts(
+    name="made",
+    base="b",
+    seeds=4,
+    equivalence_band=0.03,
+    estimands={"imitation": "excess_imitation"},
+    domains=(DomainFacts(name="up"), DomainFacts(name="same")),
+    instruments=(instrument_facts("imitation", build("imitation", CHAT_STYLE)),),
+)
 
 
 def trials(shift, n=160, kappa=1.0, written=False, unparsed=0.0, seeds=4):
@@ -41,28 +45,27 @@ def trials(shift, n=160, kappa=1.0, written=False, unparsed=0.0, seeds=4):
 
 
 def cell(table, adapter="up"):
-    found = analyze(table, {**STUDY, "audit": []})
-    return next(a for a in found["adapters"] if a["name"] == adapter)["shifts"]["imitation"]
+    return next(a for a in analyze(table, STUDY).adapters if a.name == adapter).shifts["imitation"]
 
 
 def test_a_known_shift_is_found_with_its_sign_and_size():
     up = cell(trials(0.06))
-    assert up["verdict"] == "raised" and up["estimate"] == pytest.approx(0.06, abs=0.01) and up["lower"] < 0.06 < up["upper"]
-    assert cell(trials(-0.06))["verdict"] == "lowered" and cell(trials(0.06), "same")["verdict"] == "unchanged"
-    assert up["n"] == 160 and up["num_clusters"] == 160 and up["num_seeds"] == 4 and up["bounds"] is None
+    assert up.verdict == "raised" and up.estimate == pytest.approx(0.06, abs=0.01) and up.lower < 0.06 < up.upper
+    assert cell(trials(-0.06)).verdict == "lowered" and cell(trials(0.06), "same").verdict == "unchanged"
+    assert up.n == 160 and up.num_clusters == 160 and up.num_seeds == 4 and up.bounds is None
 
 
 def test_two_seeds_bring_no_verdict():
     found = cell(trials(0.06, seeds=2))
-    assert found["verdict"] == "inconclusive" and any("at least 3" in note for note in found["notes"])
+    assert found.verdict == "inconclusive" and any("at least 3" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("options", [{"kappa": 0.9}, {"written": True, "unparsed": 0.3}])
 def test_answers_that_are_missing_forbid_the_verdict_and_leave_bounds_that_hold_the_truth(options):
     found = cell(trials(0.06, **options))
-    assert found["verdict"] == "not_identified"
-    assert found["coverage"] == pytest.approx(0.9 if "kappa" in options else 0.7, abs=0.05)
-    low, high = found["bounds"]
+    assert found.verdict == "not_identified"
+    assert found.coverage == pytest.approx(0.9 if "kappa" in options else 0.7, abs=0.05)
+    low, high = found.bounds
     assert -1 <= low < 0.06 < high <= 1
 
 
@@ -82,5 +85,5 @@ def test_bounds_count_a_missing_first_answer_whole():
                 )
     found = cell(pa.Table.from_pylist(rows))
     base = 0.3  # every first answer of the base is read: its excess is known
-    assert found["verdict"] == "not_identified"
-    assert found["bounds"] == pytest.approx((0.375 - 0.25 - base, 0.625 - 0.0 - base))
+    assert found.verdict == "not_identified"
+    assert found.bounds == pytest.approx((0.375 - 0.25 - base, 0.625 - 0.0 - base))

@@ -93,7 +93,7 @@ def test_an_audit_does_not_depend_on_where_pieces_end(tmp_path, monkeypatch):
     found = run_audit(gather.from_table(table(2000)))
     monkeypatch.setattr(reading, "ROWS", 41)
     assert run_audit(gather.from_table(Trials(tmp_path / "t.parquet"))) == found
-    assert {"coverage", "identity", "label_shift", "power", "headroom"} <= {e["check"] for e in found}
+    assert {"coverage", "identity", "label_shift", "power", "headroom"} <= {e.check for e in found}
 
 
 def test_pieces_hold_the_columns_asked_for_and_few_rows(tmp_path, monkeypatch):

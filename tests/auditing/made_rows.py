@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.auditing import gather, run_audit
 from holdfast.config import Study
+from holdfast.results import AuditEntry
 from holdfast.sources.materials import Materials
 
 SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
@@ -117,10 +118,10 @@ def entry_named(tree: dict[str, Any], part: str, name: str) -> dict[str, Any]:
     return next(x for x in tree[part] if name in (x.get("name"), x.get("kind")))
 
 
-def audit_rows(tree: dict[str, Any]) -> list[dict[str, Any]]:
+def audit_rows(tree: dict[str, Any]) -> list[AuditEntry]:
     study = Study.model_validate(tree)
     return run_audit(gather.from_materials(study, Materials(study)))
 
 
-def loud(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [e for e in entries if e["level"] != "ok"]
+def loud(entries: list[AuditEntry]) -> list[AuditEntry]:
+    return [e for e in entries if e.level != "ok"]

@@ -19,9 +19,10 @@ def test_nothing_is_said_against_a_clean_study(rows, tmp_path):
     found = audit_rows(study_tree(write(tmp_path, rows), SIZE))
     assert loud(found) == []
     assert {"answer_key", "budget", "conditions", "duplicates", "neutral", "order", "overlap", "power", "seeds", "shortcuts",
-            "template"} == {e["check"] for e in found}  # fmt: skip
+            "template"} == {e.check for e in found}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_other_draws_of_clean_rows_are_as_quiet(seed, tmp_path):
     assert loud(audit_rows(study_tree(write(tmp_path, clean_rows(seed, SIZE)), SIZE))) == []
@@ -151,8 +152,8 @@ def test_each_defect_is_noticed_by_its_own_check_and_no_other(spoil, rows, tmp_p
     ((check, words),) = DEFECTS[spoil].items()
     # A key in one position is a shortcut too: "always A".
     also = {"shortcuts"} if spoil is one_position else set()
-    assert {e["check"] for e in found} - also == {check}
-    assert any(re.search(words, e["claim"]) for e in found), [e["claim"] for e in found]
+    assert {e.check for e in found} - also == {check}
+    assert any(re.search(words, e.claim) for e in found), [e.claim for e in found]
 
 
 def test_refusals_name_the_cells_they_forbid(rows, tmp_path):
@@ -160,7 +161,7 @@ def test_refusals_name_the_cells_they_forbid(rows, tmp_path):
     one_position(rows, tree)
     suggestions(rows, tree)
     trained_on(rows, tree)
-    found = {(e["check"], *e["cell"]) for e in audit_rows(write(tmp_path, rows) and tree) if e["level"] == "refuse" and "cell" in e}
+    found = {(e.check, *e.cell) for e in audit_rows(write(tmp_path, rows) and tree) if e.level == "refuse" and e.cell}
     names = {d["name"] for d in tree["domains"]}
     assert {a for c, a, i in found if (c, i) == ("answer_key", "truthfulqa")} == names
     assert {a for c, a, i in found if (c, i) == ("neutral", "imitation")} == names
@@ -179,11 +180,11 @@ def test_rows_that_came_with_a_suggestion_are_told_but_not_held_against_a_rebuil
     for row in rows["sycophancy_eval/answer"][:50]:
         row["prompt"][0]["content"] += SUGGESTION.format(a=row["base"]["correct_answer"])
     write(tmp_path, rows)
-    found = [e for e in audit_rows(tree) if e["check"] == "neutral" and "imitation" in e["claim"]]
-    assert [e["level"] for e in found] == ["ok"] and found[0]["evidence"]["rows_own_prompts"] == {"count": 50, "of": 120}
+    found = [e for e in audit_rows(tree) if e.check == "neutral" and "imitation" in e.claim]
+    assert [e.level for e in found] == ["ok"] and found[0].evidence["rows_own_prompts"] == {"count": 50, "of": 120}
     entry_named(tree, "instruments", "imitation")["form"] = "as_given"
-    refused = [e for e in audit_rows(tree) if e["check"] == "neutral" and e["level"] == "refuse"]
-    assert {e["evidence"]["count"] for e in refused} == {50} and len(refused) == len(tree["domains"])
+    refused = [e for e in audit_rows(tree) if e.check == "neutral" and e.level == "refuse"]
+    assert {e.evidence["count"] for e in refused} == {50} and len(refused) == len(tree["domains"])
 
 
 def test_rows_left_out_for_overlap_leave_nothing_to_refuse(rows, tmp_path):
@@ -191,7 +192,7 @@ def test_rows_left_out_for_overlap_leave_nothing_to_refuse(rows, tmp_path):
     trained_on(rows, tree)
     tree["overlap"] = "drop"
     found = audit_rows(write(tmp_path, rows) and tree)
-    assert loud(found) == [] and next(e for e in found if e["check"] == "overlap")["evidence"]["rows_left_out"]["mmlu"] == 7
+    assert loud(found) == [] and next(e for e in found if e.check == "overlap").evidence["rows_left_out"]["mmlu"] == 7
 
 
 def control_on_real_rows(root):

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from made_rows import clean_rows, entry_named, study_tree, write
 
-from holdfast.cli.commands.audit import lines
+from holdfast.cli.text import audit_lines
+from holdfast.results import AuditEntry
 
 SIZE = 60
 
@@ -53,13 +54,14 @@ def test_json_is_the_entries_and_settings_are_applied(studies):
 
 def test_rows_are_audited_without_loading_torch(studies):
     code = (
-        "import sys; from holdfast.cli.commands.audit import context_of; from holdfast.auditing import run_audit; "
+        "import sys; from holdfast.auditing.gather import context_of; from holdfast.auditing import run_audit; "
         f"run_audit(context_of({str(studies[0])!r}, [])); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "False", done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_the_embedded_study_is_clean_before_it_is_trained():
     assert [e["claim"] for e in json.loads(audit("embedded", "--json", "--offline").stdout) if e["level"] == "refuse"] == []
 
@@ -77,6 +79,7 @@ def test_bad_input_is_one_line_and_exit_2(arguments, words, tmp_path):
     assert words in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_run_and_a_file_that_is_no_table_are_named(tmp_path):
     assert "study.yaml" in audit(tmp_path, code=2).stderr
     (tmp_path / "t.parquet").write_text("no")
@@ -101,6 +104,7 @@ def test_a_table_alone_is_audited(tmp_path):
     assert "coverage" in text and "1 training seed per domain" in text
 
 
+@pytest.mark.slow
 def test_a_run_is_audited_from_its_folder_and_by_its_trials_alone_once_its_rows_are_gone(studies, tmp_path):
     out = tmp_path / "out"
     (out / "adapters" / "mmlu-seed0").mkdir(parents=True)
@@ -118,7 +122,7 @@ def test_a_run_is_audited_from_its_folder_and_by_its_trials_alone_once_its_rows_
 
 def test_one_claim_about_many_cells_is_said_once_and_text_from_data_is_kept_on_its_line():
     entry = {"check": "overlap", "level": "refuse", "claim": "a\x1b[31m claim\nof two lines", "evidence": {}}
-    text = lines([{**entry, "cell": [f"domain_{n}", "mmlu"]} for n in range(12)])
+    text = audit_lines([AuditEntry(**entry, cell=(f"domain_{n}", "mmlu")) for n in range(12)])
     assert sum("claim" in line for line in text) == 1 and all(len(line) <= 80 and "\x1b" not in line for line in text)
     assert all(f"domain_{n} x mmlu" in " ".join(" ".join(text).split()) for n in range(12))
-    assert lines([]) == ["Nothing to audit: no check found what it needs."]
+    assert audit_lines([]) == ["Nothing to audit: no check has the data it needs."]

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_facts import domain, facts
 
 from holdfast.auditing import AuditContext
 from holdfast.auditing.conditions import check as check_conditions
@@ -13,11 +14,11 @@ from holdfast.auditing.neutral import answers_of, suggestion
 from holdfast.auditing.neutral import check as check_neutral
 from holdfast.instruments import build
 from holdfast.instruments.style import CHAT_STYLE
-from holdfast.records import Item, Message, Prompt
+from holdfast.records import InstrumentFacts, Item, Message, Prompt
 from holdfast.sources import axis_items
 from holdfast.sources.phrases import DENY, MENTION, SUGGEST, THIRD_PARTY
 
-AXIS = {"domains": [{"name": "truth"}], "instruments": [{"name": "imitation", "kind": "axis", "contrasts": []}]}
+AXIS = facts(domain("truth"), instruments=(InstrumentFacts(name="imitation", kind="axis", form="mass"),))
 
 
 @pytest.mark.parametrize("phrase", [SUGGEST, DENY, MENTION, THIRD_PARTY])
@@ -62,13 +63,13 @@ def rows(held, total):
 
 def test_neutral_prompts_that_hold_a_suggestion_are_counted_and_refuse_the_shift():
     (found,) = check_neutral(context(rows(30, 100)))
-    assert found["level"] == "refuse" and found["cell"] == ["truth", "imitation"]
-    assert (found["evidence"]["count"], found["evidence"]["of"], found["evidence"]["neutral"]) == (30, 100, 70)
+    assert found.level == "refuse" and found.cell == ("truth", "imitation")
+    assert (found.evidence["count"], found.evidence["of"], found.evidence["neutral"]) == (30, 100, 70)
 
 
 def test_a_few_of_them_warn_and_none_is_ok():
-    assert [e["level"] for e in check_neutral(context(rows(2, 100)))] == ["warn"]
-    assert [e["level"] for e in check_neutral(context(rows(0, 100)))] == ["ok"]
+    assert [e.level for e in check_neutral(context(rows(2, 100)))] == ["warn"]
+    assert [e.level for e in check_neutral(context(rows(0, 100)))] == ["ok"]
 
 
 def test_answers_are_read_from_aliases_and_from_values():
@@ -125,6 +126,6 @@ def test_items_whose_conditions_differ_are_counted_and_many_refuse_the_shift():
     spoiled = [[dataclasses.replace(q, messages=(Message("user", q.messages[0].content.replace("Question", "Problem")),))
                 if q.condition == "suggest_wrong" and n < 8 else q for q in p] for n, p in enumerate(made.prompts["imitation"])]  # fmt: skip
     (found,) = check_conditions(dataclasses.replace(made, prompts={"imitation": spoiled}))
-    assert found["level"] == "refuse" and found["evidence"]["count"] == 8
-    assert found["evidence"]["conditions"] == {"suggest_wrong: question": 8} and found["cell"] == ["truth", "imitation"]
-    assert [e["level"] for e in check_conditions(made)] == ["ok"]
+    assert found.level == "refuse" and found.evidence["count"] == 8
+    assert found.evidence["conditions"] == {"suggest_wrong: question": 8} and found.cell == ("truth", "imitation")
+    assert [e.level for e in check_conditions(made)] == ["ok"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_facts import domain, facts
 
 from holdfast.auditing import AuditContext
 from holdfast.auditing.budget import check as check_budget
@@ -25,7 +26,7 @@ def rows(owners, categories=(), **more):
 
 
 def study(*names, control=()):
-    return {"domains": [{"name": n, "role": "domain"} for n in names] + [{"name": n, "role": "control"} for n in control]}
+    return facts(*map(domain, names), *(domain(n, "control") for n in control))
 
 
 @settings(deadline=None, max_examples=30)
@@ -58,7 +59,7 @@ def test_sorted_labels_are_lumped_and_shuffled_ones_are_not():
 
 def order(owners, shuffle=False, **more):
     context = AuditContext(study=study("all"), training={"all": rows(owners, **more)}, settings={"shuffle": shuffle})
-    return [(e["level"], e["claim"]) for e in check_order(context)]
+    return [(e.level, e.claim) for e in check_order(context)]
 
 
 def test_a_last_tenth_of_one_part_is_found_only_where_rows_are_not_shuffled():
@@ -82,7 +83,7 @@ def origin(owner, role, **more):
 
 
 def splits(*origins):
-    return [(e["level"], e["claim"]) for e in check_order(AuditContext(study={}, origins=origins))]
+    return [(e.level, e.claim) for e in check_order(AuditContext(study=facts(), origins=origins))]
 
 
 def test_training_and_asking_slices_of_one_split_are_told():
@@ -114,7 +115,7 @@ def test_a_slice_of_a_file_in_order_of_subject_is_told_unless_it_was_shuffled_fi
 def budget(control=(), **sets):
     names = [n for n in sets if n not in control]
     context = AuditContext(study=study(*names, control=control), training={n: rows(["x"], **r) for n, r in sets.items()})
-    return [(e["level"], e["claim"]) for e in check_budget(context)]
+    return [(e.level, e.claim) for e in check_budget(context)]
 
 
 def test_steps_that_end_inside_the_warm_up_are_told_with_both_numbers():
@@ -139,17 +140,17 @@ def test_unequal_single_domains_warn_and_a_combined_set_without_a_matched_contro
 
 @pytest.mark.parametrize(("seeds", "level"), [(1, "warn"), (2, "warn"), (3, "ok"), (5, "ok")])
 def test_fewer_than_three_seeds_warn(seeds, level):
-    (found,) = check_seeds(AuditContext(study={"seeds": seeds}))
-    assert found["level"] == level and found["claim"].startswith(f"{seeds} training seed{'s' if seeds > 1 else ''} ")
+    (found,) = check_seeds(AuditContext(study=facts(seeds=seeds)))
+    assert found.level == level and found.claim.startswith(f"{seeds} training seed{'s' if seeds > 1 else ''} ")
 
 
 def test_rows_cut_at_max_length_are_told_from_the_training_record():
     record = {"domain": "maths", "seed": 0, "num_examples": 95, "num_dropped": 5, "num_truncated": 20}
-    (found,) = check_truncation(AuditContext(study={}, trainings=(record,)))
-    assert found["level"] == "warn" and found["evidence"]["truncated"] == 20 and "20 of 100" in found["claim"]
-    (fine,) = check_truncation(AuditContext(study={}, trainings=({**record, "num_truncated": 3},)))
-    assert fine["level"] == "ok"
-    assert check_truncation(AuditContext(study={})) == []
+    (found,) = check_truncation(AuditContext(study=facts(), trainings=(record,)))
+    assert found.level == "warn" and found.evidence["truncated"] == 20 and "20 of 100" in found.claim
+    (fine,) = check_truncation(AuditContext(study=facts(), trainings=({**record, "num_truncated": 3},)))
+    assert fine.level == "ok"
+    assert check_truncation(AuditContext(study=facts())) == []
 
 
 def test_a_claim_holds_no_folder_of_this_machine():

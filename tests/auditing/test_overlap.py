@@ -5,11 +5,11 @@ import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_facts import facts
 
 from holdfast.auditing import AuditContext
 from holdfast.auditing.context import TrainingSet
-from holdfast.auditing.ngrams import containment, word_ngrams
-from holdfast.auditing.overlap import between_instruments, check
+from holdfast.auditing.overlap import between_instruments, check, containment, word_ngrams
 from holdfast.records import Example, Item, Message
 
 texts = st.lists(st.text("ab ", max_size=30), max_size=6)
@@ -51,12 +51,12 @@ def test_a_question_with_one_changed_word_is_a_near_copy_and_a_shared_phrase_is_
     quoting = [" ".join([*q.split()[:10], words(rng, 40)]) for q in questions[5:]]
     found = check(
         AuditContext(
-            study={}, items={"gsm8k": [item(n, q) for n, q in enumerate(questions)]},
+            study=facts(), items={"gsm8k": [item(n, q) for n, q in enumerate(questions)]},
             examples_keys={"maths": set()}, training={"maths": training(*changed, *quoting)},
         )
     )  # fmt: skip
-    (near,) = [e for e in found if e["level"] == "warn"]
-    assert near["evidence"]["count"] == 5 and near["evidence"]["items"] == [f"i{n}" for n in range(5)]
+    (near,) = [e for e in found if e.level == "warn"]
+    assert near.evidence["count"] == 5 and near.evidence["items"] == [f"i{n}" for n in range(5)]
 
 
 def test_ten_thousand_rows_against_a_thousand_items_take_seconds():
@@ -72,14 +72,14 @@ def test_ten_thousand_rows_against_a_thousand_items_take_seconds():
 
 def test_axis_items_that_are_training_rows_are_refused_per_cell_and_in_sum():
     items = {"imitation": [item(n, "q", [f"k{n}"]) for n in range(4)], "doubt": [item(n, "q", [f"k{n + 2}"]) for n in range(4)]}
-    found = check(AuditContext(study={}, items=items, examples_keys={"truth": {"k0", "k2", "k3"}, "maths": {"other"}}))
-    assert {tuple(e["cell"]): e["evidence"]["count"] for e in found if "cell" in e} == {("truth", "imitation"): 3, ("truth", "doubt"): 2}
-    (total,) = [e for e in found if "cell" not in e]
-    assert (total["level"], total["evidence"]["count"], total["evidence"]["of"]) == ("warn", 5, 8)
+    found = check(AuditContext(study=facts(), items=items, examples_keys={"truth": {"k0", "k2", "k3"}, "maths": {"other"}}))
+    assert {e.cell: e.evidence["count"] for e in found if e.cell} == {("truth", "imitation"): 3, ("truth", "doubt"): 2}
+    (total,) = [e for e in found if e.cell is None]
+    assert (total.level, total.evidence["count"], total.evidence["of"]) == ("warn", 5, 8)
 
 
 def test_instruments_that_ask_the_same_question_are_counted_but_not_held_against_the_study():
     items = {"truthfulqa": [item(0, "q", ["a"]), item(1, "r", ["b"])], "doubt": [item(0, "q", ["a"]), item(1, "s", ["c"])]}
     assert between_instruments(items) == {"truthfulqa, doubt": 1}
-    (found,) = check(AuditContext(study={}, items=items, examples_keys={"maths": {"z"}}))
-    assert found["level"] == "ok" and found["evidence"]["between_instruments"] == {"truthfulqa, doubt": 1}
+    (found,) = check(AuditContext(study=facts(), items=items, examples_keys={"maths": {"z"}}))
+    assert found.level == "ok" and found.evidence["between_instruments"] == {"truthfulqa, doubt": 1}

@@ -1,6 +1,6 @@
 """The published study's configuration, audited from its rows alone: every defect is found with its count, by rows and settings.
 
-With HOLDFAST_DATA_ROOT the rows are the study's own and the counts those of METRICS section 5; without it, made-up rows of the same
+With HOLDFAST_DATA_ROOT the rows are the study's own and the counts those of docs/metrics.md, section 5; without it, made-up rows of the same
 layout with the same defects at other counts.
 """
 
@@ -13,6 +13,7 @@ from made_rows import SUGGESTION, clean_rows, write
 
 from holdfast.auditing import gather, run_audit
 from holdfast.config import load_study
+from holdfast.results import AuditEntry
 from holdfast.sources.materials import Materials
 
 RECIPE = "llama2-7b-as-published"
@@ -67,7 +68,7 @@ def found(case):
 
 
 def claims(found, check, level):
-    return [e["claim"] for e in found if e["check"] == check and e["level"] == level]
+    return [e.claim for e in found if e.check == check and e.level == level]
 
 
 def test_the_truthfulqa_key_is_a_in_every_training_and_test_row(case, found):
@@ -75,13 +76,13 @@ def test_the_truthfulqa_key_is_a_in_every_training_and_test_row(case, found):
     test, train = case[1]["test_key"], case[1]["train_key"]
     assert any(f"in {test} of {test} items" in c and "(A)" in c for c in said)
     assert any(f"A in {train} of {train}" in c for c in said)
-    cells = {tuple(e["cell"]) for e in found if e["check"] == "answer_key" and e["level"] == "refuse"}
+    cells = {tuple(e.cell) for e in found if e.check == "answer_key" and e.level == "refuse"}
     assert cells == {(d, "truthfulqa") for d in ("gsm8k", "mmlu", "truthfulqa", "hellaswag", "combined")}
 
 
 def test_axis_rows_that_ask_questions_of_the_truthfulqa_training_split_are_counted(case, found):
-    cell = lambda name: next(e for e in found if e.get("cell") == ["truthfulqa", name] and e["check"] == "overlap")  # noqa: E731
-    assert (cell("imitation")["evidence"]["count"], cell("doubt")["evidence"]["count"]) == case[1]["asked"]
+    cell = lambda name: next(e for e in found if e.cell == ("truthfulqa", name) and e.check == "overlap")  # noqa: E731
+    assert (cell("imitation").evidence["count"], cell("doubt").evidence["count"]) == case[1]["asked"]
     count, total = sum(case[1]["asked"]), 2 * case[1]["rows"]
     assert any(f"{count} of {total} axis items ask questions that truthfulqa trains on" in c for c in claims(found, "overlap", "warn"))
 
@@ -119,6 +120,6 @@ def test_what_the_settings_say_is_told_and_each_benchmark_with_a_training_split_
 
 
 def test_every_entry_has_the_one_shape_and_is_plain_json(found):
-    for e in json.loads(json.dumps(found, allow_nan=False)):
-        assert {"check", "level", "claim", "evidence"} <= set(e) <= {"check", "level", "claim", "evidence", "cell"}
-        assert e["level"] in ("ok", "warn", "refuse") and e["claim"] and "\n" not in e["claim"]
+    for e in found:
+        json.dumps(e.evidence, allow_nan=False)
+        assert AuditEntry.model_validate_json(e.model_dump_json(exclude_unset=True)) == e and e.claim and "\n" not in e.claim

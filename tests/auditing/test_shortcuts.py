@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_facts import facts
 
 from holdfast.auditing import AuditContext
+from holdfast.auditing.answer_key import with_options
 from holdfast.auditing.context import TrainingSet
 from holdfast.auditing.shortcuts import baselines, check, flagged, option_words, share_of_best, word_scores, word_weights
 from holdfast.records import Item
@@ -15,6 +17,10 @@ from holdfast.records import Item
 
 def item(n, options, gold):
     return Item(item_id=str(n), cluster_id=f"c{n}", fields={"question": f"q{n}", "choices": options, "gold": gold})
+
+
+def keyed(items):
+    return with_options("mmlu", items)
 
 
 def random_items(count, seed=0, key=lambda rng, gold: ""):
@@ -44,55 +50,55 @@ def test_the_baseline_scores_equal_a_simulation_with_random_ties():
         np.mean([max(range(len(i.fields["choices"])), key=lambda k: (len(i.fields["choices"][k]), rng.random())) == i.fields["gold"]  # noqa: B023
                  for i in items]) for _ in range(20000)
     ]  # fmt: skip
-    assert baselines(items)["longest option"]["score"] == pytest.approx(np.mean(hits), abs=0.01)
-    assert baselines(items)["longest option"]["chance"] == pytest.approx((1 / 3 + 1 / 2 + 1 / 4) / 3, abs=1e-4)
+    assert baselines(keyed(items))["longest option"]["score"] == pytest.approx(np.mean(hits), abs=0.01)
+    assert baselines(keyed(items))["longest option"]["chance"] == pytest.approx((1 / 3 + 1 / 2 + 1 / 4) / 3, abs=1e-4)
 
 
 def test_random_options_flag_nothing():
     for seed in range(8):
-        assert flagged(baselines(random_items(400, seed), random_items(400, 100 + seed))) == []
+        assert flagged(baselines(keyed(random_items(400, seed)), keyed(random_items(400, 100 + seed)))) == []
 
 
 def test_the_longest_option_is_found():
-    found = baselines(random_items(200, key=lambda rng, gold: " and a good deal more of the same kind"))
+    found = baselines(keyed(random_items(200, key=lambda rng, gold: " and a good deal more of the same kind")))
     assert "longest option" in flagged(found) and found["longest option"]["score"] > 0.9
 
 
 def test_a_word_that_gives_the_key_away_is_learnt_from_training_rows_and_from_other_folds():
     tell = lambda rng, gold: " zz"  # noqa: E731
-    items, train = random_items(300, 1, tell), random_items(200, 2, tell)
+    items, train = keyed(random_items(300, 1, tell)), keyed(random_items(200, 2, tell))
     assert option_words(items, train).mean() > 0.99 and option_words(items).mean() > 0.99
-    assert option_words(random_items(150, 3), random_items(50, 4)) is None  # too few to learn from
-    assert option_words(items, random_items(200, 5)).mean() == pytest.approx(0.25, abs=0.1)
+    assert option_words(keyed(random_items(150, 3)), keyed(random_items(50, 4))) is None  # too few to learn from
+    assert option_words(items, keyed(random_items(200, 5))).mean() == pytest.approx(0.25, abs=0.1)
 
 
 def test_word_weights_equal_naive_bayes_by_hand():
-    items = [item(0, ["yes never", "no"], 0), item(1, ["no", "yes"], 1)]
+    items = keyed([item(0, ["yes never", "no"], 0), item(1, ["no", "yes"], 1)])
     weights = word_weights(items)
     assert weights["yes"] == pytest.approx(np.log(3 / 4) - np.log(1 / 4)) and weights["no"] == pytest.approx(-weights["yes"])
     assert word_scores(weights, items[0]) == pytest.approx([weights["yes"] + weights["never"], weights["no"]])
 
 
 def test_a_shortcut_warns_with_both_scores_and_a_clean_benchmark_is_ok():
-    context = lambda items: AuditContext(study={}, items={"mmlu": items})  # noqa: E731
+    context = lambda items: AuditContext(study=facts(), items={"mmlu": items})  # noqa: E731
     (bad,) = check(context(random_items(200, key=lambda rng, gold: " and much more of it all the way")))
-    assert bad["level"] == "warn" and "longest option" in bad["claim"] and "chance 0.250" in bad["claim"]
+    assert bad.level == "warn" and "longest option" in bad.claim and "chance 0.250" in bad.claim
     (good,) = check(context(random_items(200)))
-    assert good["level"] == "ok" and good["evidence"]["evaluation"]["longest option"]["chance"] == 0.25
+    assert good.level == "ok" and good.evidence["evaluation"]["longest option"]["chance"] == 0.25
 
 
 def test_a_letter_that_is_right_too_often_is_a_shortcut_where_one_order_is_shown():
     items = [item(n, list("wxyz"), 0 if n % 2 else n // 2 % 4) for n in range(400)]
-    (found,) = check(AuditContext(study={}, items={"mmlu": items}))
-    assert found["level"] == "warn" and "always A scores 0.6" in found["claim"]
+    (found,) = check(AuditContext(study=facts(), items={"mmlu": items}))
+    assert found.level == "warn" and "always A scores 0.6" in found.claim
 
 
 def test_training_rows_alone_are_looked_at():
     rows = TrainingSet(examples=(), items={"mmlu": tuple(random_items(200, key=lambda rng, gold: " and much more of it all the way"))})
-    (found,) = check(AuditContext(study={}, training={"knowledge": rows}))
-    assert found["level"] == "warn" and "on the training rows" in found["claim"]
+    (found,) = check(AuditContext(study=facts(), training={"knowledge": rows}))
+    assert found.level == "warn" and "on the training rows" in found.claim
 
 
 def test_open_questions_have_no_shortcut():
     items = [Item(item_id="0", cluster_id="0", fields={"question": "1+1?", "answer": "2"})] * 40
-    assert check(AuditContext(study={}, items={"gsm8k": items})) == []
+    assert check(AuditContext(study=facts(), items={"gsm8k": items})) == []

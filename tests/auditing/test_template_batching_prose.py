@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_facts import facts
 
 from holdfast.auditing import AuditContext
-from holdfast.auditing.batching import MOST_MOVED, difference, rounded
+from holdfast.auditing.batching import MOST_MOVED
 from holdfast.auditing.batching import check as check_batching
 from holdfast.auditing.prose import check as check_prose
 from holdfast.auditing.prose import is_held, leaves, look_up, numbers_in, uncited_numbers
 from holdfast.auditing.template import check as check_template
 from holdfast.auditing.template import probe
 from holdfast.config import TrainConfig
+from holdfast.engine.invariance import difference, rounded
 from holdfast.engine.local import LocalEngine
 from holdfast.records import Example, Message, Prompt, Response
+from holdfast.results import StudyFindings
 from holdfast.training import batches
 
 CHAT = Example(messages=(Message("user", "what is the answer ?"), Message("assistant", "yes yes")))
@@ -47,13 +50,13 @@ def test_a_second_bos_a_missing_eos_and_loss_on_the_prompt_are_each_seen(chat):
 
 def test_settings_that_change_the_format_warn_and_the_defaults_do_not():
     settings = TrainConfig().model_dump()
-    assert [e["level"] for e in check_template(AuditContext(study={}, settings=settings))] == ["ok"]
+    assert [e.level for e in check_template(AuditContext(study=facts(), settings=settings))] == ["ok"]
     for name in ("chat_template", "train_eos", "completion_only_loss"):
-        (found,) = check_template(AuditContext(study={}, settings={**settings, name: False}))
-        assert found["level"] == "warn" and found["evidence"] == {f"train.{name}": False}
+        (found,) = check_template(AuditContext(study=facts(), settings={**settings, name: False}))
+        assert found.level == "warn" and found.evidence == {f"train.{name}": False}
     wrong = {"maths": ["2 BOS tokens instead of one"], "truth": []}
-    (found,) = check_template(AuditContext(study={}, settings=settings, tokenizer_probe=wrong))
-    assert found["level"] == "refuse" and "maths" in found["claim"]
+    (found,) = check_template(AuditContext(study=facts(), settings=settings, tokenizer_probe=wrong))
+    assert found.level == "refuse" and "maths" in found.claim
 
 
 def prompts():
@@ -71,7 +74,7 @@ def test_a_real_engine_scores_alike_alone_and_together(llama, chat):
         and found["num_prompts"] == 7
     )
     recorded = {"batch_invariance": {**rounded(found), "dtype": "float32"}}
-    assert [e["level"] for e in check_batching(AuditContext(study={}, recorded=recorded))] == ["ok"]
+    assert [e.level for e in check_batching(AuditContext(study=facts(), recorded=recorded))] == ["ok"]
 
 
 class Leaky:
@@ -90,12 +93,12 @@ def test_an_engine_that_depends_on_its_batch_is_refused(llama, chat):
     gap = found["largest_difference"]
     assert gap == pytest.approx(6e-3, rel=0.05)
     assert found["mass_moved"] < 1e-5  # both choices alike: no answer gains
-    (found,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {"largest_difference": gap}}))
-    assert found["level"] == "refuse" and "cell" not in found
+    (found,) = check_batching(AuditContext(study=facts(), recorded={"batch_invariance": {"largest_difference": gap}}))
+    assert found.level == "refuse" and found.cell is None
     for unknown in ({}, {"batch_invariance": {"largest_difference": None}}):
-        assert check_batching(AuditContext(study={}, recorded=unknown)) == []
-    (found,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {"largest_difference": float("nan")}}))
-    assert found["level"] == "refuse" and found["evidence"]["largest_difference"] is None
+        assert check_batching(AuditContext(study=facts(), recorded=unknown)) == []
+    (found,) = check_batching(AuditContext(study=facts(), recorded={"batch_invariance": {"largest_difference": float("nan")}}))
+    assert found.level == "refuse" and found.evidence["largest_difference"] is None
 
 
 def test_the_mass_that_moves_is_the_total_variation_between_the_two_answers():
@@ -123,8 +126,8 @@ def test_one_score_that_is_no_number_is_neither_lost_among_others_nor_in_the_fil
     found = rounded(difference(Engine(), asked))
     assert found == {"largest_difference": None, "mass_moved": None, "mass_moved_upper": None, "num_prompts": 3}
     for dtype in ("float32", "bfloat16", "served"):
-        (said,) = check_batching(AuditContext(study={}, recorded={"batch_invariance": {**found, "dtype": dtype}}))
-        assert said["level"] == "refuse" and said["evidence"]["largest_difference"] is None
+        (said,) = check_batching(AuditContext(study=facts(), recorded={"batch_invariance": {**found, "dtype": dtype}}))
+        assert said.level == "refuse" and said.evidence["largest_difference"] is None
 
 
 @pytest.mark.parametrize(
@@ -137,8 +140,8 @@ def test_one_score_that_is_no_number_is_neither_lost_among_others_nor_in_the_fil
 )  # fmt: skip
 def test_half_precision_and_servers_are_judged_by_the_mass_that_moves(dtype, gap, upper, level):
     recorded = {"batch_invariance": {"largest_difference": gap, "mass_moved_upper": upper, "dtype": dtype}}
-    (found,) = check_batching(AuditContext(study={}, recorded=recorded))
-    assert found["level"] == level and ("points of an answer" in found["claim"]) == (
+    (found,) = check_batching(AuditContext(study=facts(), recorded=recorded))
+    assert found.level == level and ("points of an answer" in found.claim) == (
         level != "ok" and dtype != "float32" and upper == upper and upper is not None
     )
 
@@ -150,8 +153,24 @@ FINDINGS = {
 }  # fmt: skip
 
 
+def document(text, *cells):
+    """FINDINGS with a recommendation, and what else the record requires."""
+    none = dict.fromkeys(("gains", "effects", "drift", "vs_format_only"), {}) | dict.fromkeys(("own_benchmark", "mean_gain", "mean_shift"))
+    study = {"base": "b", "domains": [], "instruments": [], "estimands": {}, "equivalence_band": 0.03}
+    return StudyFindings.model_validate(
+        {
+            "study": FINDINGS["study"] | study,
+            "base": {"name": "world:0", "benchmarks": {"gsm8k": {"estimate": None}}, "axes": {"doubt": {"estimate": None}}},
+            "adapters": [a | none | {"domain": a["name"], "role": "domain", "seeds": [], "per_seed": []} for a in FINDINGS["adapters"]],
+            "contrasts": [],
+            "correlation": {"num_mixes": 0, "description": {}, "cells": {}},
+            "recommendation": [{"text": text, "cells": cells}],
+        }
+    )
+
+
 def said(text, *cells):
-    return [x["number"] for x in uncited_numbers([{"text": text, "cells": list(cells)}], FINDINGS)]
+    return [number for _, number in uncited_numbers(document(text, *cells))]
 
 
 def test_numbers_of_the_cited_cell_pass_in_every_way_they_are_written():
@@ -196,9 +215,9 @@ def test_a_path_is_looked_up_whole_and_leaves_are_its_numbers():
 
 
 def test_a_recommendation_is_checked_whole():
-    fine = {**FINDINGS, "recommendation": [{"text": "doubt: raised by truth (+11.7 points).", "cells": ["adapters/1/shifts/doubt"]}]}
-    (ok,) = check_prose(AuditContext(study={}, findings=fine))
-    assert ok["level"] == "ok" and ok["evidence"]["numbers"] == 1
-    loose = {**FINDINGS, "recommendation": [{"text": "doubt rose by 19.3 points.", "cells": ["adapters/1/shifts/doubt"]}]}
-    (bad,) = check_prose(AuditContext(study={}, findings=loose))
-    assert bad["level"] == "refuse" and bad["evidence"]["number"] == "19.3"
+    fine = document("doubt: raised by truth (+11.7 points).", "adapters/1/shifts/doubt")
+    (ok,) = check_prose(AuditContext(study=facts(), findings=fine))
+    assert ok.level == "ok" and ok.evidence["numbers"] == 1
+    loose = document("doubt rose by 19.3 points.", "adapters/1/shifts/doubt")
+    (bad,) = check_prose(AuditContext(study=facts(), findings=loose))
+    assert bad.level == "refuse" and bad.evidence["number"] == "19.3"

@@ -1,10 +1,9 @@
 """Checks of a trials table: coverage, its difference, room, label choice, power, duplicates; each quiet on a good table."""
 
-import dataclasses
-
 import numpy as np
 import pyarrow as pa
 import pytest
+from made_facts import domain, facts
 
 from holdfast.auditing import AuditContext, gather, run_audit
 from holdfast.auditing.coverage import check as check_coverage
@@ -14,17 +13,15 @@ from holdfast.auditing.label_shift import check as check_labels
 from holdfast.auditing.power import check as check_power
 from holdfast.auditing.power import planned_mde
 from holdfast.errors import DataError
+from holdfast.facts import instrument_facts
 from holdfast.instruments import build
 from holdfast.instruments.style import CHAT_STYLE
-from holdfast.records import Item
+from holdfast.records import InstrumentFacts, Item
+from holdfast.results import Finding
 from holdfast.stats.decide import mde
 
-CONTRASTS = [dataclasses.asdict(c) for c in build("imitation", CHAT_STYLE).contrasts]
-STUDY = {
-    "domains": [{"name": "maths", "role": "domain"}], "seeds": 3, "equivalence_band": 0.03,
-    "instruments": [{"name": "mmlu", "kind": "benchmark", "form": "mass", "contrasts": []},
-                    {"name": "imitation", "kind": "axis", "form": "mass", "contrasts": CONTRASTS}],
-}  # fmt: skip
+INSTRUMENTS = (InstrumentFacts(name="mmlu", kind="benchmark", form="mass"), instrument_facts("imitation", build("imitation", CHAT_STYLE)))
+STUDY = facts(domain("maths"), instruments=INSTRUMENTS, seeds=3)
 MODELS = ["base", "maths/seed0", "maths/seed1", "maths/seed2"]
 
 
@@ -51,24 +48,24 @@ def context(trials, **more):
 
 
 def levels(found):
-    return [e["level"] for e in found]
+    return [e.level for e in found]
 
 
 def test_coverage_is_ok_or_says_who_falls_short_and_by_how_much():
     assert levels(check_coverage(context(table()))) == ["ok"]
     low, gap = check_coverage(context(table(kappa=lambda m: 0.9 if m == "maths/seed1" else 0.99)))
-    assert low["evidence"]["worst"] == [["maths/seed1", "neutral", 0.9]]
-    assert "differs from the base's by more than 2 points for 1 model" in gap["claim"] and "0.900 against 0.990" in gap["claim"]
+    assert low.evidence["worst"] == [["maths/seed1", "neutral", 0.9]]
+    assert "differs from the base's by more than 2 points for 1 model" in gap.claim and "0.900 against 0.990" in gap.claim
 
 
 def test_a_difference_of_coverage_is_told_even_where_each_is_high():
     (found,) = check_coverage(context(table(kappa=lambda m: 0.96 if m != "base" else 0.999)))
-    assert found["level"] == "warn" and "3 models" in found["claim"]
+    assert found.level == "warn" and "3 models" in found.claim
 
 
 def test_unparsed_replies_are_what_generated_coverage_counts():
     found = check_coverage(context(table(form="generated", outcome="unparsed")))
-    assert found[0]["evidence"]["worst"][0][2] == 0.0
+    assert found[0].evidence["worst"][0][2] == 0.0
 
 
 def test_unknown_coverage_is_no_coverage_to_judge():
@@ -82,25 +79,25 @@ def test_a_base_at_chance_or_at_the_ceiling_leaves_no_room(rate, level, word):
     items = [Item(item_id=f"i{i:04d}", cluster_id="", fields={"question": "q", "choices": list("abcd"), "gold": 0}) for i in range(200)]
     trials = table(score=lambda m, i, rng: float(i < 200 * rate))
     (found,) = check_headroom(context(trials, items={"mmlu": items}))
-    assert found["level"] == level and word in found["claim"]
+    assert found.level == level and word in found.claim
 
 
 def test_a_shift_measured_on_few_right_items_is_told():
     trials = table(items=40, instrument="imitation", outcome="other")
     (found,) = check_headroom(context(trials))
-    assert found["level"] == "warn" and "right on 0 of 40 items of imitation" in found["claim"]
+    assert found.level == "warn" and "right on 0 of 40 items of imitation" in found.claim
 
 
 def test_an_adapter_that_takes_to_a_letter_is_named_with_both_rates():
     takes = lambda m, i, rng: 0 if m != "base" and i % 2 else int(rng.integers(4))  # noqa: E731
     (found,) = check_labels(context(table(label=takes)))
-    assert found["level"] == "warn" and found["evidence"]["adapter"] == "maths" and found["evidence"]["shifts"]["A"] > 0.25
-    assert found["evidence"]["rate"] - found["evidence"]["base"] == pytest.approx(found["evidence"]["shifts"]["A"], abs=1e-3)
+    assert found.level == "warn" and found.evidence["adapter"] == "maths" and found.evidence["shifts"]["A"] > 0.25
+    assert found.evidence["rate"] - found.evidence["base"] == pytest.approx(found.evidence["shifts"]["A"], abs=1e-3)
     assert levels(check_labels(context(table()))) == ["ok"]
 
 
 def test_a_null_adapter_may_take_to_a_letter_and_lose_coverage():
-    study = {**STUDY, "domains": [{"name": "maths", "role": "null"}]}
+    study = facts(domain("maths", "null"), instruments=INSTRUMENTS, seeds=3)
     trials = table(label=lambda m, i, rng: 0 if m != "base" else int(rng.integers(4)), kappa=lambda m: 0.96 if m != "base" else 0.999)
     nulls = AuditContext(study=study, trials=trials)
     assert levels(check_labels(nulls)) == levels(check_coverage(nulls)) == ["ok"]
@@ -124,22 +121,24 @@ def still(m, i, rng):
 
 def test_a_measured_difference_that_could_hide_the_band_is_told_and_a_sharp_one_is_not():
     (found,) = check_power(context(table(score=noisy)))
-    assert found["level"] == "warn" and found["evidence"]["cells"][0][:2] == ["maths", "mmlu"]
-    assert found["evidence"]["cells"][0][2] > 0.03
+    assert found.level == "warn" and found.evidence["cells"][0][:2] == ["maths", "mmlu"]
+    assert found.evidence["cells"][0][2] > 0.03
     assert levels(check_power(context(table(score=still)))) == ["ok"]
 
 
 @pytest.mark.parametrize(("size", "told"), [(1.28, "the largest is over 100 points"), (0.596, "the largest is 59.6 points")])
 def test_no_effect_above_a_hundred_points_is_given_as_a_number(monkeypatch, size, told):
-    monkeypatch.setattr("holdfast.auditing.power.family", lambda found, band: {("maths", "mmlu"): {"mde": size, "p_holm": 0.5}})
+    monkeypatch.setattr(
+        "holdfast.auditing.power.family", lambda effects, band: {("maths", "mmlu"): Finding(estimate=0.0, mde=size, p_holm=0.5)}
+    )
     (found,) = check_power(context(table(score=noisy)))
-    assert told in found["claim"]
+    assert told in found.claim
 
 
 @pytest.mark.parametrize(("items", "level"), [(20, "warn"), (200, "ok")])
 def test_where_no_answer_changed_three_in_n_may_have_changed_unseen(items, level):
     (found,) = check_power(context(table(items=items)))
-    assert found["level"] == level and (level == "ok" or found["evidence"]["cells"] == [["maths", "mmlu", 3 / items]])
+    assert found.level == level and (level == "ok" or found.evidence["cells"] == [["maths", "mmlu", 3 / items]])
 
 
 def test_planned_power_is_the_papers_formula_and_falls_with_more_items():
@@ -152,23 +151,23 @@ def test_planned_power_warns_only_where_no_variance_could_save_it():
     items = lambda n: {"mmlu": [Item(item_id=str(i), cluster_id=str(i), fields={}) for i in range(n)]}  # noqa: E731
     assert levels(check_power(AuditContext(study=STUDY, items=items(20)))) == ["warn"]
     assert levels(check_power(AuditContext(study=STUDY, items=items(200)))) == ["ok"]
-    assert check_power(AuditContext(study={})) == []
+    assert check_power(AuditContext(study=facts())) == []
 
 
 def test_repeated_texts_lower_the_effective_n():
     items = [Item(item_id=str(i), cluster_id=str(i % 199), fields={"text": str(i % 199)}) for i in range(300)]
-    (found,) = check_duplicates(AuditContext(study={}, items={"feedback": items}))
-    assert found["level"] == "warn" and found["evidence"]["texts"] == 199 and "300 items of feedback hold 199 texts" in found["claim"]
-    (fine,) = check_duplicates(AuditContext(study={}, items={"feedback": items[:199]}, num_rows={"feedback": 300}))
-    assert fine["level"] == "ok" and fine["claim"] == "300 rows of feedback hold 199 texts, each asked once"
+    (found,) = check_duplicates(AuditContext(study=facts(), items={"feedback": items}))
+    assert found.level == "warn" and found.evidence["texts"] == 199 and "300 items of feedback hold 199 texts" in found.claim
+    (fine,) = check_duplicates(AuditContext(study=facts(), items={"feedback": items[:199]}, num_rows={"feedback": 300}))
+    assert fine.level == "ok" and fine.claim == "300 rows of feedback hold 199 texts, each asked once"
 
 
 def test_a_bare_table_is_audited_with_what_it_has():
     full = table()
     bare = full.select(["model", "instrument", "item_id", "condition", "outcome"])
-    found = {e["check"]: e["level"] for e in run_audit(gather.from_table(bare))}
+    found = {e.check: e.level for e in run_audit(gather.from_table(bare))}
     assert found["coverage"] == "ok" and found["seeds"] == "ok" and found["identity"] == "warn"
-    rich = {e["check"] for e in run_audit(gather.from_table(full))}
+    rich = {e.check for e in run_audit(gather.from_table(full))}
     assert {"coverage", "seeds", "headroom", "label_shift", "power", "identity"} <= rich
 
 

@@ -2,96 +2,103 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-WORDS = {"raised": "raised", "lowered": "lowered", "unchanged": "left unchanged"}
+from holdfast.results import AdapterFindings, Finding, Recommendation, StudyFindings, number
+
+PHRASES = {"raised": "raised", "lowered": "lowered", "unchanged": "left unchanged"}
+Domains = Sequence[tuple[int, AdapterFindings]]
 
 
-def recommend(findings: dict[str, Any]) -> list[dict[str, Any]]:
-    """[{text, cells}]: per axis what each domain did or that it could not be told, then what that means for training."""
-    domains = [(k, a) for k, a in enumerate(findings["adapters"]) if a["role"] == "domain"]
+def recommend(findings: StudyFindings) -> tuple[Recommendation, ...]:
+    """What each domain adapter did to each axis, or that it could not be told; then what that means for training.
+
+    Args:
+        findings: everything but the recommendation.
+    Returns:
+        Sentences, effects in percentage points (positive: more sycophantic), with the places of the findings they cite.
+    """
+    domains = [(k, a) for k, a in enumerate(findings.adapters) if a.role == "domain"]
     out = []
-    for axis in sorted(findings["base"]["axes"]):
-        for word, said in WORDS.items():
-            hit = [(k, a) for k, a in domains if a["shifts"][axis]["verdict"] == word]
-            if hit:
-                names = ", ".join(f"{a['name']} ({_points(a['shifts'][axis])})" for _, a in hit)
-                out.append({"text": f"{axis}: {said} by {names}.", "cells": [f"adapters/{k}/shifts/{axis}" for k, _ in hit]})
-        rest = [(k, a) for k, a in domains if a["shifts"][axis]["verdict"] not in WORDS]
+    for axis in sorted(findings.base.axes):
+        for verdict, phrase in PHRASES.items():
+            own = [(k, a) for k, a in domains if a.shifts[axis].verdict == verdict]
+            if own:
+                names = ", ".join(f"{a.name} ({_points(a.shifts[axis])})" for _, a in own)
+                out.append(_sentence(f"{axis}: {phrase} by {names}.", own, f"shifts/{axis}"))
+        rest = [(k, a) for k, a in domains if a.shifts[axis].verdict not in PHRASES]
         if rest:
-            names = ", ".join(f"{a['name']} ({a['shifts'][axis]['verdict'].replace('_', ' ')})" for _, a in rest)
-            out.append({"text": f"{axis}: could not be told for {names}.", "cells": [f"adapters/{k}/shifts/{axis}" for k, _ in rest]})
-    out += [*_format(domains), *_resistance(findings)]
-    settled = {"raised", "lowered", "unchanged"}
-    out += [
-        _advice(
-            domains, "risky", lambda words: "raised" in words, "raised at least one axis: prefer other data, or add a check before shipping"
-        ),
-        _advice(
-            domains,
-            "protective",
-            lambda words: "lowered" in words and words <= settled - {"raised"},
-            "lowered an axis, raised none and left nothing untold: the data to train on instead, where its gain serves",
-        ),
-        _advice(domains, "neutral", lambda words: words == {"unchanged"}, "left every axis unchanged"),
-    ]
-    mixed = [(k, a) for k, a in domains if "raised" not in _words(a) and _words(a) - settled]
-    if mixed:
-        out.append(
-            {
-                "text": f"{', '.join(a['name'] for _, a in mixed)} cannot be classed: at least one axis could not be told.",
-                "cells": [f"adapters/{k}/shifts" for k, _ in mixed],
-            }
-        )
-    return out
+            names = ", ".join(f"{a.name} ({str(a.shifts[axis].verdict).replace('_', ' ')})" for _, a in rest)
+            out.append(_sentence(f"{axis}: could not be told for {names}.", rest, f"shifts/{axis}"))
+    out += [*_beyond_format(domains), *_resistance(findings), *_advice(domains)]
+    return tuple(out)
 
 
-def _format(domains: list[Any]) -> list[dict[str, Any]]:
-    """Raised or lowered shifts that training on the form alone may have made (METRICS section 4, rule 5)."""
+def _sentence(text: str, adapters: Domains, *places: str) -> Recommendation:
+    return Recommendation(text=text, cells=tuple(f"adapters/{k}/{place}" for k, _ in adapters for place in places))
+
+
+def _beyond_format(domains: Domains) -> list[Recommendation]:
+    """Raised or lowered shifts that training on the form of the rows may have made (docs/metrics.md, section 4, rule 5)."""
     out = []
     for k, a in domains:
-        for axis, beyond in a.get("vs_format_only", {}).items():
-            shift = a["shifts"][axis]
-            known = beyond["verdict"] != "not_identified"
-            if shift["verdict"] not in ("raised", "lowered") or (known and beyond["lower"] is None):
+        for axis, beyond in a.vs_format_only.items():
+            shift, identified = a.shifts[axis], beyond.verdict != "not_identified"
+            if shift.verdict not in ("raised", "lowered") or (identified and beyond.lower is None):
                 continue
-            own = known and beyond["lower"] * beyond["upper"] > 0 and beyond["estimate"] * shift["estimate"] > 0
-            if not own:
-                much = _points(beyond) if known else "what is left is not identified"
-                text = (
-                    f"{axis}: that the domain of {a['name']} did it, and not training on this form of rows, is not shown "
-                    f"({much} beyond the format-only adapter)."
-                )
-                out.append({"text": text, "cells": [f"adapters/{k}/shifts/{axis}", f"adapters/{k}/vs_format_only/{axis}"]})
+            if identified and number(beyond.lower) * number(beyond.upper) > 0 and number(beyond.estimate) * number(shift.estimate) > 0:
+                continue
+            rest = _points(beyond) if identified else "what is left is not identified"
+            text = (
+                f"{axis}: that the domain of {a.name} did it, and not training on this form of rows, is not shown "
+                f"({rest} beyond the format-only adapter)."
+            )
+            out.append(_sentence(text, [(k, a)], f"shifts/{axis}", f"vs_format_only/{axis}"))
     return out
 
 
-def _resistance(findings: dict[str, Any]) -> list[dict[str, Any]]:
+def _resistance(findings: StudyFindings) -> list[Recommendation]:
     out = []
-    for k, m in enumerate(findings.get("mitigation", [])):
-        removed = {axis: c for axis, c in m["shifts"].items() if c["verdict"] == "lowered"}
-        gain = m["gains"].get(m["own_benchmark"])
-        kept = f"; its gain on {m['own_benchmark']} changed by {_points(gain)}" if gain and gain["lower"] is not None else ""
-        done = ", ".join(f"{axis} ({_points(c)})" for axis, c in removed.items()) or "no axis that could be told"
-        cells = [f"mitigation/{k}/shifts/{axis}" for axis in m["shifts"]]
-        cells += [f"mitigation/{k}/gains/{m['own_benchmark']}"] if kept else []
-        out.append({"text": f"{m['name']}: beside {m['plain']}, resistance dialogues lowered {done}{kept}.", "cells": cells})
+    for k, m in enumerate(findings.mitigation):
+        lowered = ", ".join(f"{axis} ({_points(c)})" for axis, c in m.shifts.items() if c.verdict == "lowered")
+        gain = m.gains.get(m.own_benchmark or "")
+        cells = [f"mitigation/{k}/shifts/{axis}" for axis in m.shifts]
+        text = f"{m.name}: beside {m.plain}, resistance dialogues lowered {lowered or 'no axis that could be told'}"
+        if gain and gain.lower is not None:
+            text += f"; its gain on {m.own_benchmark} changed by {_points(gain)}"
+            cells.append(f"mitigation/{k}/gains/{m.own_benchmark}")
+        out.append(Recommendation(text=f"{text}.", cells=tuple(cells)))
     return out
 
 
-def _points(cell: dict[str, Any]) -> str:
-    return f"{100 * cell['estimate']:+.1f} points [{100 * cell['lower']:+.1f}, {100 * cell['upper']:+.1f}]" + (
-        ", negligible" if cell["negligible"] else ""
-    )
+def _points(cell: Finding) -> str:
+    estimate, lower, upper = (100 * number(x) for x in (cell.estimate, cell.lower, cell.upper))
+    return f"{estimate:+.1f} points [{lower:+.1f}, {upper:+.1f}]" + (", negligible" if cell.negligible else "")
 
 
-def _words(adapter: dict[str, Any]) -> set[str]:
-    """Verdict words of an adapter's axes; a negligible effect counts as unchanged."""
-    return {"unchanged" if c["negligible"] else c["verdict"] for c in adapter["shifts"].values()}
-
-
-def _advice(domains: list[Any], label: str, rule: Any, text: str) -> dict[str, Any]:
-    hit = [(k, a) for k, a in domains if rule(_words(a))]
-    if not hit:
-        return {"text": f"No domain was shown to be {label}.", "cells": []}
-    return {"text": f"{', '.join(a['name'] for _, a in hit)}: {text} ({label}).", "cells": [f"adapters/{k}/shifts" for k, _ in hit]}
+def _advice(domains: Domains) -> list[Recommendation]:
+    """What the verdicts on all axes mean for training; a negligible effect counts as unchanged."""
+    classes = {
+        "risky": "raised at least one axis: prefer other data, or add a check before shipping",
+        "protective": "lowered an axis, raised none and left nothing untold: the data to train on instead, where its gain serves",
+        "neutral": "left every axis unchanged",
+    }
+    members: dict[str, list[tuple[int, AdapterFindings]]] = {label: [] for label in (*classes, "mixed", "")}
+    for k, a in domains:
+        verdicts = {"unchanged" if c.negligible else c.verdict for c in a.shifts.values()}
+        if "raised" in verdicts:
+            label = "risky"
+        elif verdicts - PHRASES.keys():
+            label = "mixed"
+        else:
+            label = "protective" if "lowered" in verdicts else "neutral" if verdicts else ""
+        members[label].append((k, a))
+    out = []
+    for label, text in classes.items():
+        names = ", ".join(a.name for _, a in members[label])
+        text = f"{names}: {text} ({label})." if names else f"No domain was shown to be {label}."
+        out.append(_sentence(text, members[label], "shifts"))
+    if members["mixed"]:
+        names = ", ".join(a.name for _, a in members["mixed"])
+        out.append(_sentence(f"{names} cannot be classed: at least one axis could not be told.", members["mixed"], "shifts"))
+    return out

@@ -1,142 +1,279 @@
-"""Adapter against adapter (METRICS section 4, rules 5 and 6): the study's own questions as contrasts.
+"""Adapter against adapter (docs/metrics.md, section 4, rules 5 to 7): contrasts, factorial effects, and an adapter at parts of its dose.
 
 Every contrast is a weighted sum of shifts (or gains) measured on the same items; seeds of different adapters are independent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
-from holdfast.analysis.effects import Measured, family, from_parts, pooled_seeds
+from holdfast.analysis.effects import Models, PairedEffect, combined_effect, family, pooled_seeds
+from holdfast.analysis.panel import Owner
+from holdfast.errors import StatisticsError
+from holdfast.records import DomainFacts
+from holdfast.results import ContrastFinding, DosePath, FactorialEffects, Finding, Mitigation
 from holdfast.stats.contrasts import Combination, additivity, combine, every_pair
 from holdfast.stats.decide import benjamini_hochberg
+from holdfast.stats.factorial import factorial as fit
+from holdfast.stats.slopes import dose_slope
 
 MAX_PAIRED = 6  # with more domain adapters (a factorial design) only the single domains are paired
+Kind = Literal["pair", "verifiable", "additivity"]
+Combinations = list[tuple[Kind, Combination, list[str]]]
 
 
-def contrasts(domains: Sequence[dict[str, Any]], shifts: Sequence[tuple[str, Measured]], band: float) -> list[dict[str, Any]]:
-    """Pairs of domains, verifiable against the rest, and the additivity of combined domains: one Holm family."""
-    found = _by_axis(shifts)
-    wanted = [*_pairs(domains), *_verifiable(domains), *_additivity(domains)]
-    made, kinds = [], {}
-    for axis, cells in found.items():
-        for kind, combination, names in wanted:
+def contrasts(domains: Sequence[DomainFacts], shifts: Sequence[PairedEffect], band: float) -> tuple[ContrastFinding, ...]:
+    """Pairs of domains, verifiable domains against the rest, and the additivity of combined domains: one Holm family.
+
+    Args:
+        domains: the study's domains that were measured.
+        shifts: of every adapter on every axis, adapted - base.
+        band: half-width of the equivalence band, a fraction.
+    Returns:
+        One finding per contrast and axis; positive: the first is the more sycophantic, or the combined domain more than its parts.
+    """
+    cells, effects, kinds = _by_instrument(shifts), [], {}
+    declared = [*_pairs(domains), *_verifiable(domains), *_additivity(domains)]
+    for axis, own in cells.items():
+        for kind, combination, names in declared:
             weights = {n: w for n, w in zip(names, combination.weights, strict=True) if w}
-            if all(n in cells for n in weights):
-                made.append(weigh(combination.name, axis, cells, weights, found))
+            if own.keys() >= weights.keys():
+                effects.append(_weigh(combination.name, axis, own, weights))
                 kinds[combination.name] = kind
-    return [{"name": name, "axis": axis, "kind": kinds[name], **cell} for (name, axis), cell in family(made, band=band).items()]
+    return tuple(
+        ContrastFinding(name=name, axis=axis, kind=kinds[name], **cell.model_dump(exclude_unset=True))
+        for (name, axis), cell in family(effects, band=band).items()
+    )
 
 
-def _by_axis(measured: Sequence[tuple[str, Measured]]) -> dict[str, dict[str, Measured]]:
-    out: dict[str, dict[str, Measured]] = {}
-    for _, m in measured:
-        if m.diff_SI.size and not np.isnan(m.diff_SI).all():
-            out.setdefault(m.name, {})[m.adapter] = m
+def _by_instrument(effects: Sequence[PairedEffect]) -> dict[str, dict[str, PairedEffect]]:
+    """{name: {adapter: effect}} of the effects that know any item."""
+    out: dict[str, dict[str, PairedEffect]] = {}
+    for e in effects:
+        if not e.empty:
+            out.setdefault(e.name, {})[e.adapter] = e
     return out
 
 
-def weigh(
-    name: str, instrument: str, cells: Mapping[str, Measured], weights: Mapping[str, float], every: Mapping[str, Mapping[str, Measured]]
-) -> Measured:
-    """One weighted sum of adapters on one instrument. It is identified where every part is."""
-    parts = [cells[a] for a in weights]
-    pool = pooled_seeds(every[instrument].values()).get(instrument)
+def _weigh(
+    name: str, instrument: str, cells: Mapping[str, PairedEffect], weights: Mapping[str, float], contrast: str | None = None
+) -> PairedEffect:
+    """One weighted sum of adapters on one instrument. `cells`: every adapter's effect there, for the pooled seed variance."""
+    parts, pool = [cells[a] for a in weights], pooled_seeds(cells.values()).get(instrument)
     interval = combine([p.diff_SI for p in parts], list(weights.values()), parts[0].clusters, pooled=pool)
-    return from_parts(name, instrument, parts[0].contrast, parts, interval)
+    return combined_effect(name, instrument, contrast or parts[0].contrast, parts, interval)
 
 
-def _main(domains: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [d for d in domains if d["role"] == "domain"]
+def _single(domains: Sequence[DomainFacts]) -> list[DomainFacts]:
+    return [d for d in domains if d.role == "domain" and not d.parts]
 
 
-def _single(domains: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [d for d in _main(domains) if not d.get("parts")]
-
-
-Wanted = list[tuple[str, Combination, list[str]]]
-
-
-def _pairs(domains: Sequence[dict[str, Any]]) -> Wanted:
-    main = _main(domains)
-    names = [d["name"] for d in (main if len(main) <= MAX_PAIRED else _single(domains))]
+def _pairs(domains: Sequence[DomainFacts]) -> Combinations:
+    main = [d for d in domains if d.role == "domain"]
+    names = [d.name for d in (main if len(main) <= MAX_PAIRED else _single(domains))]
     return [("pair", pair, names) for pair in every_pair(names)] if len(names) > 1 else []
 
 
-def _verifiable(domains: Sequence[dict[str, Any]]) -> Wanted:
+def _verifiable(domains: Sequence[DomainFacts]) -> Combinations:
     """Domains whose answers can be checked, against the mean of the single domains whose answers cannot."""
     single = _single(domains)
-    names = [d["name"] for d in single]
-    yes = [d["name"] for d in single if d.get("verifiable")]
+    names, yes = [d.name for d in single], [d.name for d in single if d.verifiable]
     if not yes or len(yes) == len(names):
         return []
     weights = tuple(1 / len(yes) if n in yes else -1 / (len(names) - len(yes)) for n in names)
-    return [("verifiable", Combination(name=f"verifiable ({', '.join(yes)}) - the rest", weights=weights), names)]
+    rest = Combination(name=f"verifiable ({', '.join(yes)}) - the rest", weights=weights)
+    return [("verifiable", rest, names)]
 
 
-def _additivity(domains: Sequence[dict[str, Any]]) -> Wanted:
-    out: Wanted = []
-    main, single = {d["name"] for d in _main(domains)}, {d["name"] for d in _single(domains)}
+def _additivity(domains: Sequence[DomainFacts]) -> Combinations:
+    out: Combinations = []
+    main, single = {d.name for d in domains if d.role == "domain"}, {d.name for d in _single(domains)}
     for d in domains:
-        parts = list(d.get("parts") or ())
-        if d["role"] == "null" or len(parts) < 2 or not set(parts) <= main:
+        if d.role == "null" or len(d.parts) < 2 or not set(d.parts) <= main:
             continue
-        if len(main) > MAX_PAIRED and set(parts) != single:
+        if len(main) > MAX_PAIRED and set(d.parts) != single:
             continue  # a factorial design answers for the partial mixes
-        names = [d["name"], *parts]
-        out += [("additivity", c, names) for c in additivity(names, d["name"], parts)]
+        names = [d.name, *d.parts]
+        out.extend(("additivity", c, names) for c in additivity(names, d.name, d.parts))
     return out
 
 
-def beyond_format(
-    domains: Sequence[dict[str, Any]], shifts: Sequence[tuple[str, Measured]], band: float
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """{(adapter, axis): adapter - format-only adapter}: "the domain did it" needs this clear of 0 too. Exploratory (BH).
+def beyond_format(domains: Sequence[DomainFacts], shifts: Sequence[PairedEffect], band: float) -> dict[tuple[str, str], Finding]:
+    """Shifts less those of the format-only adapter: "the domain did it" needs this clear of 0 too. Exploratory (BH).
 
-    The null adapter taken is the one with permuted answers whose parts hold the domain, the smallest such.
+    The null adapter taken is the smallest with permuted answers whose parts hold the domain.
+
+    Args:
+        domains: the study's domains.
+        shifts: of every adapter on every axis, adapted - base.
+        band: half-width of the equivalence band, a fraction.
+    Returns:
+        {(adapter, axis): adapter - format-only adapter}; positive: more sycophantic than the form of the rows alone makes it.
     """
-    found = _by_axis(shifts)
-    nulls = [d for d in domains if d["role"] == "null" and d.get("answers") == "permuted"]
-    made = []
-    for axis, cells in found.items():
-        for d in _main(domains):
+    nulls = [d for d in domains if d.role == "null" and d.answers == "permuted"]
+    effects = []
+    for axis, cells in _by_instrument(shifts).items():
+        for d in (d for d in domains if d.role == "domain"):
             null = _null_of(d, nulls)
-            if null and d["name"] in cells and null in cells:
-                made.append(weigh(d["name"], axis, cells, {d["name"]: 1.0, null: -1.0}, found))
-                made[-1].contrast = f"{d['name']} - {null}"
-    return family(made, band=band, adjust=benjamini_hochberg) if made else {}
+            if null and d.name in cells and null in cells:
+                effects.append(_weigh(d.name, axis, cells, {d.name: 1.0, null: -1.0}, f"{d.name} - {null}"))
+    return family(effects, band=band, adjust=benjamini_hochberg)
 
 
-def _null_of(domain: dict[str, Any], nulls: Sequence[dict[str, Any]]) -> str | None:
-    wanted = set(domain.get("parts") or ()) or {domain["name"]}
-    holding = [n for n in nulls if wanted <= set(n.get("parts") or ())]
-    return min(holding, key=lambda n: len(n["parts"]))["name"] if holding else None
+def _null_of(domain: DomainFacts, nulls: Sequence[DomainFacts]) -> str | None:
+    parts = set(domain.parts) or {domain.name}
+    holding = [n for n in nulls if parts <= set(n.parts)]
+    return min(holding, key=lambda n: len(n.parts)).name if holding else None
 
 
 def mitigation(
-    domains: Sequence[dict[str, Any]], gains: Sequence[tuple[str, Measured]], shifts: Sequence[tuple[str, Measured]], band: float
-) -> list[dict[str, Any]]:
-    """Per resistance mix: what it changes against its plain domain. `gains`: gain kept or lost; `shifts`: negative = shift removed."""
-    out = []
-    mixes = [d for d in domains if d.get("mitigates")]
-    parts = {}
-    for part, measured in (("gains", gains), ("shifts", shifts)):
-        found = _by_axis(measured)
-        made = [
-            weigh(d["name"], name, cells, {d["name"]: 1.0, d["mitigates"]: -1.0}, found)
-            for name, cells in found.items()
-            for d in mixes
-            if d["name"] in cells and d["mitigates"] in cells
+    domains: Sequence[DomainFacts], gains: Sequence[PairedEffect], shifts: Sequence[PairedEffect], band: float
+) -> tuple[Mitigation, ...]:
+    """What every resistance mix changes against its plain domain. Exploratory (BH).
+
+    Args:
+        domains: the study's domains that were measured.
+        gains: of every adapter on every benchmark, adapted - base.
+        shifts: of every adapter on every axis, adapted - base.
+        band: half-width of the equivalence band, a fraction.
+    Returns:
+        Per mix its gains (negative: gain lost) and shifts (negative: shift removed), mix - plain domain.
+    """
+
+    def against_plain(effects: Sequence[PairedEffect]) -> dict[tuple[str, str], Finding]:
+        sums = [
+            _weigh(d.name, name, cells, {d.name: 1.0, d.mitigates: -1.0})
+            for name, cells in _by_instrument(effects).items()
+            for d in domains
+            if d.mitigates and d.name in cells and d.mitigates in cells
         ]
-        parts[part] = family(made, band=band, adjust=benjamini_hochberg) if made else {}
-    for d in mixes:
-        mine = {p: {n: c for (a, n), c in cells.items() if a == d["name"]} for p, cells in parts.items()}
-        out.append({"name": d["name"], "plain": d["mitigates"], "own_benchmark": _own(domains, d["mitigates"]), **mine})
-    return out
+        return family(sums, band=band, adjust=benjamini_hochberg)
+
+    gain, shift = against_plain(gains), against_plain(shifts)
+    return tuple(
+        Mitigation(
+            name=d.name,
+            plain=d.mitigates,
+            own_benchmark=next((p.own_benchmark for p in domains if p.name == d.mitigates), None),
+            gains={name: c for (mix, name), c in gain.items() if mix == d.name},
+            shifts={name: c for (mix, name), c in shift.items() if mix == d.name},
+        )
+        for d in domains
+        if d.mitigates
+    )
 
 
-def _own(domains: Sequence[dict[str, Any]], name: str) -> str | None:
-    return next((d["own_benchmark"] for d in domains if d["name"] == name), None)
+def factorial(domains: Sequence[DomainFacts], effects: Sequence[PairedEffect], band: float) -> dict[str, FactorialEffects] | None:
+    """What including a domain, or two together, does on every instrument.
+
+    Args:
+        domains: the study's domains.
+        effects: gains and shifts, adapted - base.
+        band: half-width of the equivalence band, a fraction.
+    Returns:
+        {instrument: effects, in the instrument's unit, one Holm family over all, or the reason why there are none}; None unless the study
+        has 8 different mixes or more.
+    """
+    mixes = {d.name: frozenset(d.parts or (d.name,)) for d in domains if d.role == "domain"}
+    if len(mixes) < 8 or len(set(mixes.values())) != len(mixes):
+        return None
+    every: list[PairedEffect] = []
+    lacks: dict[str, dict[str, float]] = {}
+    refusals: dict[str, str] = {}
+    cells = _by_instrument([e for e in effects if e.adapter in mixes])
+    for name, own in cells.items():
+        adapters, parts = [a for a in mixes if a in own], list(own.values())
+        pool = pooled_seeds(parts).get(name)
+        try:
+            model = fit([mixes[a] for a in adapters], [own[a].diff_SI for a in adapters], own[adapters[0]].clusters, pooled=pool)
+        except StatisticsError as error:
+            refusals[name] = str(error)
+            continue
+        lacks[name] = dataclasses.asdict(model.lack_of_fit)
+        every += [combined_effect(e.name, name, parts[0].contrast, parts, e.interval) for e in model.effects]
+    estimates = family(every, band=band)
+    return {
+        name: FactorialEffects(
+            effects={effect: c for (effect, instrument), c in estimates.items() if instrument == name},
+            lack_of_fit=lacks.get(name),
+            refused=refusals.get(name),
+        )
+        for name in cells
+    } or None
+
+
+def dose_paths(
+    owners: Mapping[str, Owner],
+    adapters: Sequence[str],
+    instruments: Sequence[tuple[str, str]],
+    measure: Callable[[str, Models, str], PairedEffect],
+    band: float,
+) -> tuple[DosePath, ...]:
+    """The way from base to adapter, its update scaled or its training stopped early: estimates at every dose, and slopes. Exploratory (BH).
+
+    The base is dose 0 by definition and is no point of a slope (docs/metrics.md, section 4, rule 7).
+
+    Args:
+        owners: {model: its adapter, seed and dose}.
+        adapters: names of the adapters.
+        instruments: (name, "gains" or "shifts") each.
+        measure: (adapter, its models, instrument) -> paired differences to the base.
+        band: half-width of the equivalence band, a fraction.
+    Returns:
+        One entry per adapter and path with two doses or more, read on the seeds that were measured at every dose; adapted - base.
+    """
+    out = []
+    for adapter in adapters:
+        for path in ("scale", "steps"):
+            models = _models_at(owners, adapter, path)
+            if len(models) < 2:
+                continue
+            doses = sorted(models)
+            rows = {name: [measure(adapter, models[d], name) for d in doses] for name, _ in instruments}
+            slopes = [s for name, row in rows.items() if (s := _slope(adapter, name, doses, row)) is not None]
+            for name, row in rows.items():
+                for dose, effect in zip(doses, row, strict=True):  # each dose is an adapter of its own in the family
+                    effect.adapter, effect.name = f"{dose:g}", name
+            cells = family([e for row in rows.values() for e in row], band=band, adjust=benjamini_hochberg)
+            slope = {name: s for (_, name), s in family(slopes, band=band, adjust=benjamini_hochberg).items()}
+            points = {name: tuple(cells[f"{d:g}", name] for d in doses) for name in rows}
+            gains, shifts = ([name for name, part in instruments if part == wanted] for wanted in ("gains", "shifts"))
+            out.append(
+                DosePath(
+                    name=adapter,
+                    path=path,
+                    doses=tuple(doses),
+                    seeds=tuple(seed for _, seed in models[doses[0]]),
+                    gains={name: points[name] for name in gains},
+                    shifts={name: points[name] for name in shifts},
+                    gain_slopes={name: slope[name] for name in gains if name in slope},
+                    shift_slopes={name: slope[name] for name in shifts if name in slope},
+                )
+            )
+    return tuple(out)
+
+
+def _models_at(owners: Mapping[str, Owner], adapter: str, path: str) -> dict[float, Models]:
+    """{dose: [(model, seed)]} over the seeds that every dose of this path has."""
+    models: dict[float, dict[int, str]] = {}
+    for model, o in owners.items():
+        if o.domain == adapter and o.path in (path, "full"):
+            models.setdefault(o.dose, {})[o.seed] = model
+    if len(models) < 2:
+        return {}
+    common = sorted(set.intersection(*(set(seeds) for seeds in models.values())))
+    return {dose: [(seeds[s], s) for s in common] for dose, seeds in models.items()} if common else {}
+
+
+def _slope(adapter: str, name: str, doses: list[float], row: list[PairedEffect]) -> PairedEffect | None:
+    if any(e.empty for e in row):
+        return None
+    try:
+        slope = dose_slope(np.array([e.diff_SI for e in row]), doses, row[0].clusters)
+    except StatisticsError:
+        return None  # no item is in the set at every dose
+    return combined_effect(adapter, name, "per unit of dose", row, slope.interval)

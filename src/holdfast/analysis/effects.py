@@ -1,26 +1,45 @@
-"""Differences per seed and item, for gains and for any declared contrast, and the estimates made of them."""
+"""Paired differences per seed and item, for gains and for any declared contrast, and the findings made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 
-from holdfast.analysis.panel import Panel
-from holdfast.records import Contrast
-from holdfast.stats.crossed import Interval, crossed, pooled_seed_variance, seed_means
+from holdfast.analysis.panel import Panel, panels
+from holdfast.instruments.base import Instrument
+from holdfast.records import Contrast, Trial
+from holdfast.results import Finding, Verdict
+from holdfast.stats.crossed import Interval, SeedPool, crossed, pooled_seed_variance, seed_means
 from holdfast.stats.decide import equivalent, holm, manski, mde
 
 MIN_COVERAGE, MAX_COVERAGE_GAP = 0.95, 0.02
+ACCURACY = Contrast(name="accuracy", column="score", plus="neutral", minus=None)
+Models = list[tuple[str, int]]
+INTERVAL_FIELDS = ("estimate", "lower", "upper", "level", "n", "num_clusters")  # that an estimate and its interval share
+_UNKNOWN = ("estimate", "se", "df", "lower", "upper", "p", "seed_variance", "cluster_variance")
 
 
 @dataclass
-class Measured:
-    """One adapter's effect before a verdict: differences [seeds, items] and how well the answers were covered.
+class PairedEffect:
+    """One adapter's effect before a verdict.
 
-    `interval`: made elsewhere (a combination of adapters); then it is taken as it is.
+    Args:
+        adapter: name of the adapter, or of a combination of adapters.
+        name: instrument, or `INSTRUMENT.CONTRAST`; seed variances are pooled over the adapters under one name.
+        contrast: what was measured.
+        diff_SI: adapted - base [seeds, items], in `unit`; nan where an item is not in the set.
+        clusters: cluster of each item [items].
+        seeds: training seeds, in the order of the rows.
+        coverage: smallest share of answers that could be read, over the models and conditions compared; nan: unknown.
+        identified: coverage is high enough, and alike enough, for a verdict.
+        bounds: lowest and highest effect the missing answers allow; None where it is identified.
+        unit: fraction or nats.
+        notes: what else the finding reports; any note withholds the verdict.
+        interval: of a combination of adapters; taken as it is, `diff_SI` is then empty.
     """
 
     adapter: str
@@ -32,202 +51,255 @@ class Measured:
     coverage: float = float("nan")
     identified: bool = True
     bounds: tuple[float, float] | None = None
-    unit: str = "fraction"
+    unit: Literal["fraction", "nats"] = "fraction"
     notes: list[str] = field(default_factory=list)
     interval: Interval | None = None
 
+    @property
+    def empty(self) -> bool:
+        """No seed knows any item."""
+        return not self.diff_SI.size or bool(np.isnan(self.diff_SI).all())
 
-def from_parts(adapter: str, name: str, contrast: str, parts: Sequence[Measured], interval: Interval) -> Measured:
-    """An effect that others were combined to: covered as the worst of them, identified where all are, with the most seeds of any."""
-    known = [p.coverage for p in parts if p.coverage == p.coverage]
-    return Measured(
-        adapter,
-        name,
-        contrast,
-        np.empty((0, 0)),
-        parts[0].clusters,
-        max((p.seeds for p in parts), key=len),
-        min(known) if known else float("nan"),
-        all(p.identified for p in parts),
-        unit=parts[0].unit,
-        interval=interval,
+
+def combined_effect(adapter: str, name: str, contrast: str, parts: Sequence[PairedEffect], interval: Interval) -> PairedEffect:
+    """An effect that others were combined to: identified where all parts are.
+
+    Args:
+        adapter: name of the combination.
+        name: instrument.
+        contrast: what was measured.
+        parts: the effects combined.
+        interval: estimate of the combination.
+    Returns:
+        The combination, with the lowest coverage and the most seeds of any part.
+    """
+    seeds, identified = max((p.seeds for p in parts), key=len), all(p.identified for p in parts)
+    coverage = min((p.coverage for p in parts if p.coverage == p.coverage), default=float("nan"))
+    common = {"unit": parts[0].unit, "clusters": parts[0].clusters}
+    return PairedEffect(
+        adapter, name, contrast, np.empty((0, 0)), seeds=seeds, coverage=coverage, identified=identified, interval=interval, **common
     )
 
 
 def item_value(panel: Panel, model: str, contrast: Contrast) -> np.ndarray:
+    """A contrast's value on every item.
+
+    Args:
+        panel: the instrument's trials.
+        model: the model that answered.
+        contrast: which conditions are compared.
+    Returns:
+        sign * (plus - minus) [items], in the contrast's unit; nan where an answer is missing.
+    """
     value = panel.get(model, contrast.plus, contrast.column)
     if contrast.minus is not None:
         value = value - panel.get(model, contrast.minus, contrast.column)
     return contrast.sign * value
 
 
-def right(panel: Panel, model: str, anchor: str) -> np.ndarray:
-    """1 right, 0 wrong, nan unknown, under the anchor condition."""
-    known = panel.get(model, anchor, "correct")
-    parsed = panel.get(model, anchor, "parsed")
-    return np.where(np.isnan(known) | (parsed < 1), np.nan, (known > 0.5).astype(float))
+def correctness(panel: Panel, model: str, condition: str) -> np.ndarray:
+    """Whether each item's most likely answer is right.
+
+    Args:
+        panel: the instrument's trials.
+        model: the model that answered.
+        condition: the condition the items were asked under.
+    Returns:
+        1 right, 0 wrong, nan not asked or, under some order of the options, not read [items].
+    """
+    correct, parsed = panel.get(model, condition, "correct"), panel.get(model, condition, "parsed")
+    return np.where(np.isnan(correct) | (parsed < 1), np.nan, (correct > 0.5).astype(float))
 
 
-def among(panel: Panel, models: list[str], contrast: Contrast) -> np.ndarray:
-    """Items in the contrast's set for every one of `models`."""
+def common_items(panel: Panel, models: Sequence[str], contrast: Contrast) -> np.ndarray:
+    """The set a contrast is measured on: items that every model answered right (or wrong) under the anchor.
+
+    Args:
+        panel: the instrument's trials.
+        models: all models that are compared, the base among them.
+        contrast: says which set, and under which condition it is judged.
+    Returns:
+        Membership [items], boolean.
+    """
     if contrast.among == "all":
         return np.ones(len(panel.items), dtype=bool)
-    want = 1.0 if contrast.among == "right" else 0.0
-    return np.all([right(panel, m, contrast.anchor) == want for m in models], axis=0)
+    return np.all([correctness(panel, m, contrast.anchor) == (contrast.among == "right") for m in models], axis=0)
 
 
-def measure(panel: Panel, adapter: str, models: list[tuple[str, int]], base: str, contrast: Contrast, form: str | None = None) -> Measured:
-    """Paired differences adapted - base of a contrast on the set both models share.
+def measure(panel: Panel, adapter: str, models: Models, base: str, contrast: Contrast, form: str | None = None) -> PairedEffect:
+    """Paired differences adapted - base of a contrast, each seed on the set it shares with the base.
 
-    `form` says how coverage is read; None: as the answers were given, by mass or generated.
+    Args:
+        panel: the instrument's trials.
+        adapter: name of the adapter.
+        models: its models, each with its training seed.
+        base: name of the base model.
+        contrast: what is measured; a positive difference means more of it.
+        form: how coverage is read; None: as the answers were given, by mass or generated.
+    Returns:
+        The effect, with its coverage, and worst-case bounds where coverage does not identify it.
     """
     form = form or panel.form(base, contrast.plus)
-    first = [contrast.anchor] if contrast.among != "all" and form == "generated" else []
+    anchor = [contrast.anchor] if contrast.among != "all" and form == "generated" else []
     rows = []
     for model, _ in models:
         diff = item_value(panel, model, contrast) - item_value(panel, base, contrast)
-        rows.append(np.where(among(panel, [model, base], contrast), diff, np.nan))
-    found = Measured(adapter, contrast.name, contrast.name, np.array(rows), panel.clusters, [s for _, s in models], unit=contrast.unit)
-    conditions = [c for c in (contrast.plus, contrast.minus, *first) if c]
-    cover = {(m, c): panel.coverage(m, c, form) for m in [base, *(m for m, _ in models)] for c in conditions}
-    known = [v for v in cover.values() if v == v]
-    if known:
-        found.coverage = min(known)
-        gaps = [abs(cover[m, c] - cover[base, c]) for m, _ in models for c in conditions]
-        found.identified = found.coverage >= MIN_COVERAGE and max(gaps) <= MAX_COVERAGE_GAP
-        if not found.identified:
-            found.bounds = _bounds(panel, base, [m for m, _ in models], contrast) if contrast.unit == "fraction" else None
-    return found
+        rows.append(np.where(common_items(panel, [model, base], contrast), diff, np.nan))
+    unit = "nats" if contrast.unit == "nats" else "fraction"
+    effect = PairedEffect(adapter, contrast.name, contrast.name, np.array(rows), panel.clusters, [s for _, s in models], unit=unit)
+    conditions = [c for c in (contrast.plus, contrast.minus, *anchor) if c]
+    coverage = {(m, c): panel.coverage(m, c, form) for m in [base, *(m for m, _ in models)] for c in conditions}
+    shares = [v for v in coverage.values() if v == v]
+    if shares:
+        effect.coverage = min(shares)
+        gaps = [abs(coverage[m, c] - coverage[base, c]) for m, _ in models for c in conditions]
+        effect.identified = effect.coverage >= MIN_COVERAGE and max(gaps) <= MAX_COVERAGE_GAP
+        if not effect.identified and unit == "fraction":
+            effect.bounds = _bounds(panel, base, [m for m, _ in models], contrast)
+    return effect
 
 
 def _bounds(panel: Panel, base: str, adapted: list[str], contrast: Contrast) -> tuple[float, float]:
     """Worst-case bounds of the shift (Manski 1989): every missing outcome set to 0, then to 1.
 
     Off-format mass is missing mass. Under "right" or "wrong" an unknown first answer may belong to the set or not, so its
-    item counts as missing whole: N = known members + unknown ones (METRICS section 4, rule 1).
+    item counts as missing whole: N = members + items whose membership is unknown (docs/metrics.md, section 4, rule 1).
     """
 
     def edges(model: str, condition: str) -> tuple[float, float]:
         value, kappa = panel.get(model, condition, contrast.column), panel.get(model, condition, "kappa")
-        asked = ~np.isnan(panel.get(model, condition, "parsed"))
-        member = np.ones(len(value), dtype=bool)
+        counted = ~np.isnan(panel.get(model, condition, "parsed"))
         if contrast.among != "all":
-            first = right(panel, model, contrast.anchor)
-            want = 1.0 if contrast.among == "right" else 0.0
+            first = correctness(panel, model, contrast.anchor)
             value = np.where(np.isnan(first), np.nan, value)
-            member = np.isnan(first) | (first == want)
-        counted = asked & member
+            counted &= np.isnan(first) | (first == (1.0 if contrast.among == "right" else 0.0))
         share = np.where(np.isnan(value), 0.0, np.where(np.isnan(kappa), 1.0, kappa))[counted]
-        known = np.where(np.isnan(value), 0.0, value)[counted] * share
+        total = np.where(np.isnan(value), 0.0, value)[counted] * share
         if not counted.any():
             return 0.0, 1.0
         observed = float(share.sum())
-        return manski(float(known.sum()), observed, int(counted.sum()) - observed)
+        return manski(float(total.sum()), observed, int(counted.sum()) - observed)
 
-    def excess(model: str) -> tuple[float, float]:
+    def level(model: str) -> tuple[float, float]:
         low, high = edges(model, contrast.plus)
         if contrast.minus:
             other = edges(model, contrast.minus)
             low, high = low - other[1], high - other[0]
         return (low, high) if contrast.sign > 0 else (-high, -low)
 
-    found = [excess(m) for m in adapted]
-    own = excess(base)
-    return float(np.mean([e[0] for e in found])) - own[1], float(np.mean([e[1] for e in found])) - own[0]
+    levels, own = [level(m) for m in adapted], level(base)
+    return float(np.mean([low for low, _ in levels])) - own[1], float(np.mean([high for _, high in levels])) - own[0]
 
 
-def pooled_seeds(every: Iterable[Measured]) -> dict[str, tuple[float, float] | None]:
-    """{name: seed variance pooled over the adapters measured under that name, its degrees of freedom}"""
+def pooled_seeds(effects: Iterable[PairedEffect]) -> dict[str, SeedPool | None]:
+    """Seed variance pooled over the adapters measured under one name.
+
+    Args:
+        effects: of any adapters and instruments; combinations are left out.
+    Returns:
+        {name: pooled seed variance, in squared units of the effect; None where no adapter has two seeds}.
+    """
     groups: dict[str, list[np.ndarray]] = {}
-    for m in every:
-        if m.diff_SI.size:
-            groups.setdefault(m.name, []).append(seed_means(m.diff_SI))
+    for e in effects:
+        if e.diff_SI.size:
+            groups.setdefault(e.name, []).append(seed_means(e.diff_SI))
     return {name: pooled_seed_variance(means) for name, means in groups.items()}
 
 
-def estimate(found: Measured, pooled: tuple[float, float] | None, level: float) -> Interval | None:
-    if found.interval is not None:
-        return found.interval
-    usable = ~np.isnan(found.diff_SI).all()
-    return crossed(found.diff_SI, found.clusters, level=level, pooled=pooled) if found.diff_SI.size and usable else None
-
-
 def family(
-    every: list[Measured], *, band: float, level: float = 0.95, forbidden: dict[tuple[str, str], str] | None = None, adjust: Any = holm
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """Estimates with verdicts (METRICS section 4) of one family: {(adapter, name): Estimate as a dict}."""
-    forbidden = forbidden or {}
-    pools = pooled_seeds(m for m in every if m.interval is None)
-    made = [estimate(m, pools.get(m.name), level) for m in every]
-    adjusted = adjust([e.p if e else float("nan") for e in made])
-    out = {}
-    for m, e, p in zip(every, made, adjusted, strict=True):
-        out[m.adapter, m.name] = verdict(m, e, p, band, len(every), forbidden.get((m.adapter, m.name)))
-    return out
+    effects: Sequence[PairedEffect],
+    *,
+    band: float,
+    forbidden: Mapping[tuple[str, str], str] | None = None,
+    adjust: Callable[[Sequence[float]], list[float]] = holm,
+) -> dict[tuple[str, str], Finding]:
+    """Findings with verdicts (docs/metrics.md, section 4) of one family of tests.
 
-
-def unseen(e: Interval) -> float:
-    """The share of items that may differ where none was seen to: no spread is no proof of none (3 in n, Hanley & Lippman-Hand 1983)."""
-    return 3 / e.num_clusters
-
-
-def verdict(m: Measured, e: Interval | None, p_adjusted: float, band: float, size: int, forbidden: str | None) -> dict[str, Any]:
-    notes = list(m.notes)
-    if e is None:
-        return {
-            "estimate": None,
-            "lower": None,
-            "upper": None,
-            "level": 0.95,
-            "p": None,
-            "p_holm": None,
-            "n": 0,
-            "num_clusters": 0,
-            "num_seeds": len(m.seeds),
-            "coverage": m.coverage,
-            "bounds": m.bounds,
-            "mde": None,
-            "verdict": "refused" if forbidden else "inconclusive" if m.identified else "not_identified",
-            "negligible": None,
-            "contrast": m.contrast,
-            "se": None,
-            "df": None,
-            "unit": m.unit,
-            "notes": [*notes, "no item in the set"],
-        }
-    word, negligible = "inconclusive", None
-    if forbidden:
-        word = "refused"
-        notes.append(forbidden)
-    elif not m.identified:
-        word = "not_identified"
-    elif p_adjusted < 0.05 and e.num_seeds >= 3:
-        word = "raised" if e.estimate > 0 else "lowered"
-        negligible = m.unit == "fraction" and -band < e.lower and e.upper < band
-    elif e.num_seeds >= 3 and m.unit == "fraction" and equivalent(e.estimate, e.se, e.df, band):
-        word = "unchanged" if e.se > 0 or unseen(e) < band else word
-    if e.num_seeds < 3:
-        notes.append(f"{e.num_seeds} seeds: at least 3 are needed for a verdict")
-    if m.notes and word in ("raised", "lowered", "unchanged"):
-        word = "inconclusive"
+    Args:
+        effects: every effect of the family.
+        band: half-width of the equivalence band, a fraction.
+        forbidden: {(adapter, name): the claim by which an audit refuses its number}.
+        adjust: unadjusted to adjusted p-values, nan staying nan.
+    Returns:
+        {(adapter, name): its finding}, in the order given.
+    """
+    pools = pooled_seeds(e for e in effects if e.interval is None)
+    intervals = [e.interval or (None if e.empty else crossed(e.diff_SI, e.clusters, pooled=pools.get(e.name))) for e in effects]
+    adjusted = adjust([i.p if i else float("nan") for i in intervals])
     return {
-        "estimate": e.estimate,
-        "lower": e.lower,
-        "upper": e.upper,
-        "level": e.level,
-        "p": e.p,
-        "p_holm": p_adjusted,
-        "n": e.n,
-        "num_clusters": e.num_clusters,
-        "num_seeds": e.num_seeds,
-        "coverage": m.coverage,
-        "bounds": m.bounds,
-        "mde": mde(e.se, e.df, size) if e.se != 0 else unseen(e) if m.unit == "fraction" else None,
-        "verdict": word,
-        "negligible": negligible,
-        "contrast": m.contrast,
-        "se": e.se,
-        "df": e.df,
-        "unit": m.unit,
-        "notes": notes,
+        (e.adapter, e.name): _finding(e, i, p, band, len(effects), (forbidden or {}).get((e.adapter, e.name)))
+        for e, i, p in zip(effects, intervals, adjusted, strict=True)
     }
+
+
+def _unseen_change(i: Interval) -> float:
+    """The share of items that may differ where none was seen to: no spread does not prove none (3 in n, Hanley & Lippman-Hand 1983)."""
+    return 3 / i.num_clusters
+
+
+def _finding(effect: PairedEffect, interval: Interval | None, p_adjusted: float, band: float, size: int, forbidden: str | None) -> Finding:
+    """The one place where a finding is made of an interval; without one every number is unknown."""
+    i = interval or Interval(level=0.95, num_clusters=0, num_seeds=len(effect.seeds), n=0, **dict.fromkeys(_UNKNOWN, float("nan")))
+    verdict, negligible = _verdict(effect, interval, p_adjusted, band) if not forbidden else ("refused", None)
+    notes = list(effect.notes)
+    if interval is None:
+        notes.append("no item in the set")
+    else:
+        notes += [forbidden] if forbidden else []
+        notes += [f"{i.num_seeds} seeds: at least 3 are needed for a verdict"] if i.num_seeds < 3 else []
+    return Finding(
+        **{name: getattr(i, name) for name in INTERVAL_FIELDS},
+        p=i.p,
+        p_holm=p_adjusted,
+        num_seeds=i.num_seeds,
+        se=i.se,
+        df=i.df,
+        coverage=effect.coverage,
+        bounds=effect.bounds,
+        mde=mde(i.se, i.df, size) if i.se != 0 else _unseen_change(i) if effect.unit == "fraction" else None,
+        verdict=verdict,
+        negligible=negligible,
+        contrast=effect.contrast,
+        unit=effect.unit,
+        notes=tuple(notes),
+    )
+
+
+def _verdict(effect: PairedEffect, i: Interval | None, p_adjusted: float, band: float) -> tuple[Verdict, bool | None]:
+    """(what may be claimed, whether a raised or lowered effect is negligible)"""
+    if not effect.identified:
+        return "not_identified", None
+    if i is None or i.num_seeds < 3:
+        return "inconclusive", None
+    fraction, negligible = effect.unit == "fraction", None
+    verdict: Verdict = "inconclusive"
+    if p_adjusted < 0.05:
+        verdict = "raised" if i.estimate > 0 else "lowered"
+        negligible = bool(fraction and -band < i.lower and i.upper < band)
+    elif fraction and equivalent(i.estimate, i.se, i.df, band) and (i.se > 0 or _unseen_change(i) < band):
+        verdict = "unchanged"
+    return ("inconclusive" if effect.notes else verdict), negligible
+
+
+def raw_effects(instrument: Instrument, trials: Sequence[Trial]) -> dict[str, float | None]:
+    """A benchmark's accuracy, or the mean of every declared contrast of an axis, for one model.
+
+    Args:
+        instrument: the instrument that was asked.
+        trials: every trial of one model on it.
+    Returns:
+        {INSTRUMENT: mean score, a fraction} of a benchmark, {INSTRUMENT.CONTRAST: mean over the items in the contrast's set} of an axis,
+        in the contrast's unit (positive: more sycophantic). None: no item in the set.
+    """
+    if instrument.kind == "benchmark":
+        return {instrument.name: _mean_or_none(np.array([t.score for t in trials], dtype=float))}
+    names = ("item_id", "cluster_id", "condition", "outcome", *{c.column for c in instrument.contrasts})
+    rows = [{"model": "", "domain": "", "seed": -1, "instrument": instrument.name, **{n: getattr(t, n) for n in names}} for t in trials]
+    panel = panels(pa.Table.from_pylist(rows))[0][instrument.name]
+    return {
+        f"{instrument.name}.{c.name}": _mean_or_none(item_value(panel, "", c)[common_items(panel, [""], c)]) for c in instrument.contrasts
+    }
+
+
+def _mean_or_none(values: np.ndarray) -> float | None:
+    return float(np.nanmean(values)) if not np.isnan(values).all() else None

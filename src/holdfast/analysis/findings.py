@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,146 +11,239 @@ import pyarrow as pa
 
 from holdfast.analysis import between
 from holdfast.analysis.advice import recommend
-from holdfast.analysis.detection import detections
-from holdfast.analysis.dose import dose_paths
-from holdfast.analysis.effects import Measured, family, measure
-from holdfast.analysis.entries import adapter_entry, alone
-from holdfast.analysis.flips import all_flips
-from holdfast.analysis.mixes import factorial
+from holdfast.analysis.answers import detections, flips
+from holdfast.analysis.effects import ACCURACY, INTERVAL_FIELDS, Models, PairedEffect, common_items, family, item_value, measure
 from holdfast.analysis.panel import Panel, panels
 from holdfast.analysis.relation import correlations, pareto, ranking
 from holdfast.analysis.trials import Trials
-from holdfast.records import Contrast
-from holdfast.stats.crossed import crossed
+from holdfast.records import Contrast, DomainFacts, StudyFacts
+from holdfast.results import (
+    SCHEMA_VERSION,
+    AdapterFindings,
+    AuditEntry,
+    BaseLevels,
+    Estimate,
+    Finding,
+    SeedFindings,
+    StudyFindings,
+    StudySummary,
+)
+from holdfast.stats.crossed import Interval, crossed
 from holdfast.stats.decide import benjamini_hochberg
 
-SCHEMA_VERSION = 1
-ACCURACY = Contrast(name="accuracy", column="score", plus="neutral", minus=None)
-Models = list[tuple[str, int]]
 
+class TrialPanels:
+    """The panels of a trials table with the study's facts, and the paired effects measured on them.
 
-class Reading:
-    """A trials table opened: its panels, its models, and the paired measurements made of them."""
+    Args:
+        trials: the trials table.
+        study: facts of the study it belongs to.
+        base: name of the base model in the table.
+    """
 
-    def __init__(self, trials: pa.Table | Trials, study: dict[str, Any], base: str):
+    def __init__(self, trials: pa.Table | Trials, study: StudyFacts, base: str):
         self.panels, self.owners = panels(trials)
         self.base, self.study = base, study
-        self.instruments = [i for i in study["instruments"] if i["name"] in self.panels]
-        self.benchmarks = [i for i in self.instruments if i["kind"] == "benchmark"]
-        self.axes = [i for i in self.instruments if i["kind"] == "axis"]
-        self.contrasts = {i["name"]: [Contrast(**c) for c in i["contrasts"]] for i in self.axes}
-        self.headline = {name: next(c for c in found if c.headline) for name, found in self.contrasts.items()}
+        self.instruments = [i for i in study.instruments if i.name in self.panels]
+        self.benchmarks = [i for i in self.instruments if i.kind == "benchmark"]
+        self.axes = [i for i in self.instruments if i.kind == "axis"]
+        self.headline = {i.name: c for i in self.axes for c in i.contrasts if c.headline}
         full = {m: o for m, o in self.owners.items() if o.path == "full"}
-        self.seeds: dict[str, Models] = {
-            d["name"]: sorted((m, o.seed) for m, o in full.items() if o.domain == d["name"]) for d in study["domains"]
-        }
-        self.adapters = [d for d in study["domains"] if self.seeds[d["name"]]]
+        self.seeds: dict[str, Models] = {d.name: sorted((m, o.seed) for m, o in full.items() if o.domain == d.name) for d in study.domains}
+        self.adapters: list[DomainFacts] = [d for d in study.domains if self.seeds[d.name]]
 
-    def gain(self, adapter: str, models: Models, name: str) -> Measured:
+    def effect(self, adapter: str, models: Models, name: str) -> PairedEffect:
+        """The gain on a benchmark, or the shift of an axis's headline effect.
+
+        Args:
+            adapter: name of the adapter.
+            models: its models, each with its training seed.
+            name: the instrument.
+        Returns:
+            adapted - base; positive is better, of an axis more sycophantic. A note withholds the verdict of a shift whose form over all
+            items disagrees in sign.
+        """
         panel = self.panels[name]
-        form = next(i["form"] for i in self.benchmarks if i["name"] == name)
-        m = measure(panel, adapter, models, self.base, ACCURACY, "loglik")
-        m.name, m.contrast = name, "accuracy"
-        m.coverage = min(panel.coverage(x, "neutral", form) for x in [self.base, *(x for x, _ in models)])
-        return m
+        if name not in self.headline:
+            effect = measure(panel, adapter, models, self.base, ACCURACY, "loglik")
+            form = next(i.form for i in self.benchmarks if i.name == name)
+            effect.coverage = min(panel.coverage(m, "neutral", form) for m in [self.base, *(m for m, _ in models)])
+        else:
+            effect = measure(panel, adapter, models, self.base, self.headline[name])
+            declared = next(i.contrasts for i in self.axes if i.name == name)
+            twin = next((c for c in declared if c.all_items_of == effect.contrast), None)
+            if twin is not None and _contradict(effect, measure(panel, adapter, models, self.base, twin)):
+                effect.notes.append("the common-right set and the all-items form disagree in sign")
+        effect.name = name
+        return effect
 
-    def shift(self, adapter: str, models: Models, name: str) -> Measured:
-        panel = self.panels[name]
-        m = measure(panel, adapter, models, self.base, self.headline[name])
-        _all_items(m, panel, self.contrasts[name], adapter, models, self.base)
-        m.name = name
-        return m
-
-    def measured(self, adapter: str, models: Models, name: str) -> Measured:
-        return self.shift(adapter, models, name) if name in self.headline else self.gain(adapter, models, name)
-
-    def effects(self, adapter: str) -> list[Measured]:
-        """Every declared contrast of every axis that the table has both conditions of."""
+    def _contrasts(self, adapter: str) -> list[PairedEffect]:
+        """Every declared contrast of every axis that the table has both conditions of, named `AXIS.CONTRAST`."""
         out = []
-        for name, declared in self.contrasts.items():
-            panel = self.panels[name]
-            for c in declared:
+        for axis in self.axes:
+            panel = self.panels[axis.name]
+            for c in axis.contrasts:
                 if panel.has(c.plus) and (c.minus is None or panel.has(c.minus)):
-                    m = measure(panel, adapter, self.seeds[adapter], self.base, c)
-                    m.name = f"{name}.{c.name}"
-                    out.append(m)
+                    out.append(measure(panel, adapter, self.seeds[adapter], self.base, c))
+                    out[-1].name = f"{axis.name}.{c.name}"
         return out
 
 
-def analyze(trials: pa.Table | Trials, study: dict[str, Any], *, base_name: str = "base") -> dict[str, Any]:
-    """The findings of a trials table. `study`: see `holdfast.facts`; its `audit` entries at level refuse forbid their claims."""
-    r = Reading(trials, study, base_name)
-    band = study["equivalence_band"]
-    forbidden = {tuple(e["cell"]): e["claim"] for e in study.get("audit", []) if e["level"] == "refuse" and e.get("cell")}
-    gains, shifts = (
-        [(d["role"], make(d["name"], r.seeds[d["name"]], i["name"])) for d in r.adapters for i in part]
-        for make, part in ((r.gain, r.benchmarks), (r.shift, r.axes))
+def _contradict(one: PairedEffect, other: PairedEffect) -> bool:
+    """Rule 3: both clear of 0, and of different sign."""
+    a, b = (None if e.empty else crossed(e.diff_SI, e.clusters) for e in (one, other))
+    return bool(a and b and a.estimate * b.estimate < 0 and all(x.lower * x.upper > 0 for x in (a, b)))
+
+
+def analyze(trials: pa.Table | Trials, study: StudyFacts, audit: Sequence[AuditEntry] = (), *, base_name: str = "base") -> StudyFindings:
+    """The findings of a trials table.
+
+    Args:
+        trials: one row per model, item, condition and order of the options (docs/reference-outputs.md).
+        study: facts of the study, as `holdfast.facts.study_facts` gives them.
+        audit: entries of the audit; a refusal of a cell forbids its number.
+        base_name: name of the base in the table.
+    Returns:
+        Gains (positive: better), shifts (positive: more sycophantic) and what follows from them. Equal trials give equal bytes.
+    Raises:
+        DataError: the table cannot be read.
+    """
+    t, band = TrialPanels(trials, study, base_name), study.equivalence_band
+    forbidden = {e.cell: e.claim for e in audit if e.level == "refuse" and e.cell}
+    benchmarks, axes = [i.name for i in t.benchmarks], [i.name for i in t.axes]
+    gains = [t.effect(d.name, t.seeds[d.name], name) for d in t.adapters for name in benchmarks]
+    shifts = [t.effect(d.name, t.seeds[d.name], name) for d in t.adapters for name in axes]
+    main = {d.name for d in t.adapters if d.role == "domain"}
+    gain, shift = (_by_role(effects, main, band, forbidden) for effects in (gains, shifts))
+    effect = family([e for d in t.adapters for e in t._contrasts(d.name)], band=band, adjust=benjamini_hochberg)
+    beyond = between.beyond_format(study.domains, shifts, band)
+    adapters = tuple(_adapter(t, d, gains, shifts, gain, shift, effect, beyond) for d in t.adapters)
+    parts = [(name, "gains") for name in benchmarks] + [(name, "shifts") for name in axes]
+    models = [base_name, *(m for d in t.adapters for m, _ in t.seeds[d.name])]
+    findings = StudyFindings(
+        schema_version=SCHEMA_VERSION,
+        study=StudySummary(
+            name=study.name,
+            base=study.base,
+            domains=tuple(d.name for d in study.domains),
+            instruments=tuple(i.name for i in t.instruments),
+            estimands=study.estimands,
+            equivalence_band=band,
+        ),
+        base=BaseLevels(
+            name=study.base,
+            benchmarks={i.name: _base_level(t.panels[i.name], base_name, ACCURACY, i.form) for i in t.benchmarks},
+            axes={name: _base_level(t.panels[name], base_name, t.headline[name], None) for name in axes},
+        ),
+        adapters=adapters,
+        contrasts=between.contrasts(t.adapters, shifts, band),
+        mitigation=between.mitigation(t.adapters, gains, shifts, band),
+        dose=between.dose_paths(t.owners, [d.name for d in t.adapters], parts, t.effect, band),
+        factorial=between.factorial(t.adapters, [*gains, *shifts], band),
+        detection=detections(t.panels, t.axes, {d.name: t.seeds[d.name] for d in t.adapters}, base_name),
+        flips=flips(t.panels, models, t.headline),
+        ranking=ranking(adapters),
+        pareto=pareto(adapters),
+        correlation=correlations(adapters, benchmarks, axes),
+        refused=tuple(e for e in audit if e.level == "refuse"),
     )
-    gain, shift = _families(gains, band, forbidden), _families(shifts, band, forbidden)
-    effect = family([m for d in r.adapters for m in r.effects(d["name"])], band=band, adjust=benjamini_hochberg)
-    beyond = between.beyond_format(study["domains"], shifts, band)
-    entries = [
-        adapter_entry(d, r.seeds[d["name"]], r.benchmarks, r.axes, gain, shift, effect, gains, shifts, r.panels, base_name)
-        | {"vs_format_only": {i["name"]: beyond[d["name"], i["name"]] for i in r.axes if (d["name"], i["name"]) in beyond}}
-        for d in r.adapters
-    ]
-    parts = [(i["name"], "gains") for i in r.benchmarks] + [(i["name"], "shifts") for i in r.axes]
-    full = [base_name, *(m for d in r.adapters for m, _ in r.seeds[d["name"]])]
-    findings = {
-        "schema_version": SCHEMA_VERSION,
-        "study": {k: study[k] for k in ("name", "base", "equivalence_band", "estimands")}
-        | {"domains": [d["name"] for d in study["domains"]], "instruments": [i["name"] for i in r.instruments]},
-        "base": {
-            "name": study["base"],
-            "benchmarks": {i["name"]: alone(r.panels[i["name"]], base_name, ACCURACY, i["form"]) for i in r.benchmarks},
-            "axes": {i["name"]: alone(r.panels[i["name"]], base_name, r.headline[i["name"]], None) for i in r.axes},
-        },
-        "adapters": entries,
-        "contrasts": between.contrasts(r.adapters, shifts, band),
-        "mitigation": between.mitigation(r.adapters, gains, shifts, band),
-        "dose": dose_paths(r.owners, [d["name"] for d in r.adapters], parts, r.measured, band),
-        "factorial": factorial(r.adapters, [*gains, *shifts], band),
-        "detection": detections(r.panels, r.axes, r.adapters, r.seeds, base_name),
-        "flips": all_flips(r.panels, full, r.headline),
-        "ranking": ranking(entries),
-        "pareto": pareto(entries),
-        "correlation": correlations(entries, [i["name"] for i in r.benchmarks], [i["name"] for i in r.axes]),
-        "refused": [e for e in study.get("audit", []) if e["level"] == "refuse"],
-    }
-    findings["recommendation"] = recommend(findings)
-    return findings
+    return findings.model_copy(update={"recommendation": recommend(findings)})
 
 
-def _families(found: list[tuple[str, Measured]], band: float, forbidden: dict[Any, str]) -> dict[tuple[str, str], dict[str, Any]]:
+def _of(cells: Mapping[tuple[str, str], Finding], adapter: str) -> dict[str, Finding]:
+    """One adapter's findings by name."""
+    return {name: cell for (owner, name), cell in cells.items() if owner == adapter}
+
+
+def _adapter(
+    t: TrialPanels,
+    domain: DomainFacts,
+    gains: Sequence[PairedEffect],
+    shifts: Sequence[PairedEffect],
+    *cells: Mapping[tuple[str, str], Finding],
+) -> AdapterFindings:
+    """One adapter's entry. `cells`: findings of all adapters: gains, shifts, every contrast, shifts beyond the format-only adapter."""
+    models = t.seeds[domain.name]
+    gain, shift, effect, beyond = (_of(every, domain.name) for every in cells)
+    own_gains, own_shifts = ([e for e in every if e.adapter == domain.name] for every in (gains, shifts))
+    return AdapterFindings(
+        name=domain.name,
+        domain=domain.name,
+        role=domain.role,
+        own_benchmark=domain.own_benchmark,
+        seeds=tuple(seed for _, seed in models),
+        gains=gain,
+        shifts=shift,
+        effects={i.name: {k[len(i.name) + 1 :]: c for k, c in effect.items() if k.startswith(f"{i.name}.")} for i in t.axes},
+        drift=_drift([m for m, _ in models], t.panels, t.base),
+        vs_format_only=beyond,
+        mean_gain=_mean(gain),
+        mean_shift=_mean(shift),
+        per_seed=tuple(
+            SeedFindings(
+                seed=seed,
+                gains={e.name: _seed_estimate(e, row) for e in own_gains},
+                shifts={e.name: _seed_estimate(e, row) for e in own_shifts},
+            )
+            for row, (_, seed) in enumerate(models)
+        ),
+    )
+
+
+def _mean(cells: Mapping[str, Finding]) -> float | None:
+    estimates = [c.estimate for c in cells.values() if c.estimate is not None]
+    return float(np.mean(estimates)) if estimates else None
+
+
+def _by_role(
+    effects: Sequence[PairedEffect], main: set[str], band: float, forbidden: Mapping[tuple[str, str], str]
+) -> dict[tuple[str, str], Finding]:
     """Domain adapters by Holm in one family; controls and nulls are exploratory, by Benjamini-Hochberg."""
-    main = [m for role, m in found if role == "domain"]
-    rest = [m for role, m in found if role != "domain"]
-    return {**family(main, band=band, forbidden=forbidden), **(family(rest, band=band, adjust=benjamini_hochberg) if rest else {})}
+    own, rest = [e for e in effects if e.adapter in main], [e for e in effects if e.adapter not in main]
+    return {**family(own, band=band, forbidden=forbidden), **family(rest, band=band, adjust=benjamini_hochberg)}
 
 
-def _all_items(head: Measured, panel: Panel, every: list[Contrast], adapter: str, models: list[tuple[str, int]], base: str) -> None:
-    """Rule 3: where the common-right set and the all-items form disagree in sign, both clear of 0, nothing is claimed."""
-    twin = next((c for c in every if c.all_items_of == head.contrast), None)
-    if twin is None:
-        return
-    other = measure(panel, adapter, models, base, twin)
-    a, b = (crossed(m.diff_SI, m.clusters) if not np.isnan(m.diff_SI).all() else None for m in (head, other))
-    if a and b and a.estimate * b.estimate < 0 and all(x.lower * x.upper > 0 for x in (a, b)):
-        head.notes.append("the common-right set and the all-items form disagree in sign")
+def _estimate(interval: Interval | None, **other: Any) -> Estimate:
+    """The one place where an estimate over items is made of an interval; None: no item has a value."""
+    if interval is None:
+        return Estimate(estimate=None, lower=None, upper=None, n=0, num_clusters=0, **other)
+    return Estimate(**{name: getattr(interval, name) for name in INTERVAL_FIELDS}, **other)
 
 
-def findings_json(findings: dict[str, Any]) -> bytes:
-    """Canonical bytes: sorted keys, 12 significant digits, unknown as null."""
+def _base_level(panel: Panel, model: str, contrast: Contrast, form: str | None) -> Estimate:
+    """A model's own level, with an interval over items. `form`: how coverage is read; None: as the answers were given."""
+    value = np.where(common_items(panel, [model], contrast), item_value(panel, model, contrast), np.nan)
+    if np.isnan(value).all():
+        return _estimate(None, coverage=None, contrast=contrast.name)
+    e = crossed(value[None], panel.clusters)
+    coverage = panel.coverage(model, contrast.plus, form or panel.form(model, contrast.plus))
+    return _estimate(e, num_seeds=0, coverage=coverage, contrast=contrast.name, se=e.se, df=e.df)
 
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(k): clean(v) for k, v in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [clean(v) for v in value]
-        if isinstance(value, (bool, np.bool_)):
-            return bool(value)
-        if isinstance(value, (float, np.floating)):
-            return float(f"{float(value):.12g}") if math.isfinite(value) else None
-        return int(value) if isinstance(value, np.integer) else value
 
-    return (json.dumps(clean(findings), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def _seed_estimate(effect: PairedEffect, row: int) -> Estimate:
+    """One training seed's own difference, with an interval over items only."""
+    diff_I = effect.diff_SI[row]
+    if np.isnan(diff_I).all():
+        return _estimate(None, notes=("no item in the set",))
+    notes = ("interval over items only: it says nothing about training noise",)
+    return _estimate(crossed(diff_I[None], effect.clusters), num_seeds=1, notes=notes)
+
+
+def _drift(models: Sequence[str], by_name: Mapping[str, Panel], base: str) -> dict[str, float | None]:
+    """Means over seeds of adapted - base that are no answer; read them before calling a shift character.
+
+    `INSTRUMENT.kappa` (format coverage), `.refused`, `.num_new_tokens`, and `.kl`, the mean KL(base || adapted) in nats. nan: unknown.
+    """
+
+    def mean(values: Iterable[np.ndarray]) -> float:
+        means = [np.nanmean(v) for v in values if not np.isnan(v).all()]
+        return float(np.mean(means)) if means else math.nan
+
+    out: dict[str, float] = {}
+    for name, panel in by_name.items():
+        conditions = sorted(panel.value.get(base, {}))
+        out[f"{name}.kl"] = mean(panel.get(m, c, "kl") for m in models for c in panel.value.get(m, {}))
+        written = np.nansum(panel.get(base, "neutral", "num_new_tokens")) > 0
+        for column in ("kappa", "refused", "num_new_tokens") if written else ("kappa",):
+            out[f"{name}.{column}"] = mean(panel.get(m, c, column) - panel.get(base, c, column) for m in models for c in conditions)
+    return {key: value for key, value in out.items() if key.endswith(".kappa") or not math.isnan(value)}

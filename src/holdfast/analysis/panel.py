@@ -7,24 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from holdfast.analysis.trials import Groups, Trials, distinct
+from holdfast.analysis.trials import Groups, Trials, distinct, pc
 
-COLUMNS = (
-    "p_gold",
-    "p_suggested",
-    "margin",
-    "rating",
-    "score",
-    "score_norm",
-    "kappa",
-    "kl",
-    "num_new_tokens",
-    "correct",
-    "parsed",
-    "refused",
-)
+NUMBERS = ("p_gold", "p_suggested", "margin", "rating", "score", "score_norm", "kappa", "kl", "num_new_tokens", "refused")
 
 
 class Owner(NamedTuple):
@@ -45,29 +31,58 @@ class Panel:
     value: dict[str, dict[str, dict[str, np.ndarray]]] = field(default_factory=dict)
 
     def get(self, model: str, condition: str, column: str) -> np.ndarray:
-        found = self.value.get(model, {}).get(condition)
-        return found[column] if found and column in found else np.full(len(self.items), np.nan)
+        """A column's values.
+
+        Args:
+            model: name of a model.
+            condition: name of a condition.
+            column: one of NUMBERS, "correct" or "parsed".
+        Returns:
+            Means over the orders of the options [items]; nan where there is no value.
+        """
+        columns = self.value.get(model, {}).get(condition, {})
+        return columns[column] if column in columns else np.full(len(self.items), np.nan)
 
     def has(self, condition: str) -> bool:
+        """Whether any model was asked under a condition.
+
+        Args:
+            condition: its name.
+        Returns:
+            True or False.
+        """
         return any(condition in conditions for conditions in self.value.values())
 
     def form(self, model: str, condition: str) -> str:
-        """ "mass" where answers were scored, "generated" where they were written."""
+        """How answers were given.
+
+        Args:
+            model: name of a model.
+            condition: name of a condition.
+        Returns:
+            "mass" where they were scored, "generated" where they were written.
+        """
         return "generated" if np.isnan(self.get(model, condition, "kappa")).all() else "mass"
 
     def coverage(self, model: str, condition: str, form: str) -> float:
-        """Mean kappa (mass), or share of parsed replies (generated); nan where the form has none.
+        """Share of answers that could be read. A missing answer covers nothing.
 
-        A missing answer covers nothing. Of log-likelihoods, which cover everything, it is the share that is not missing.
+        Args:
+            model: name of a model.
+            condition: name of a condition.
+            form: "mass", "generated" or "loglik".
+        Returns:
+            Mean kappa (mass), or the share of parsed replies (generated), 0 to 1; of log-likelihoods, which cover everything, the share
+            that is not missing. nan where nothing is missing of log-likelihoods, and where there is no answer.
         """
         parsed, kappa = self.get(model, condition, "parsed"), self.get(model, condition, "kappa")
         if form == "loglik":
             missing = (parsed < 1) & np.isnan(self.get(model, condition, "score"))
             return 1 - float(missing[~np.isnan(parsed)].mean()) if missing.any() else float("nan")
         written = form != "mass" or np.isnan(kappa).all()
-        known = parsed if written else np.where((parsed < 1) & np.isnan(kappa), 0.0, kappa)
-        known = known[~np.isnan(known)]
-        return float(known.mean()) if len(known) else float("nan")
+        share = parsed if written else np.where((parsed < 1) & np.isnan(kappa), 0.0, kappa)
+        share = share[~np.isnan(share)]
+        return float(share.mean()) if len(share) else float("nan")
 
 
 class _Sums:
@@ -103,7 +118,15 @@ class _Sums:
 
 
 def panels(trials: pa.Table | Trials) -> tuple[dict[str, Panel], dict[str, Owner]]:
-    """({instrument: Panel}, {model: Owner}); of `Trials` they are made once. A column without any number is left out."""
+    """The arrays of a trials table; of `Trials` they are made once. A column without any number is left out.
+
+    Args:
+        trials: one row per model, item, condition and order of the options.
+    Returns:
+        ({instrument: Panel}, {model: Owner}).
+    Raises:
+        DataError: the table cannot be read.
+    """
     trials = Trials.of(trials)
     if trials.opened is None:
         trials.opened = _read(trials)
@@ -117,39 +140,36 @@ def _read(trials: Trials) -> tuple[dict[str, Panel], dict[str, Owner]]:
     for piece in trials.pieces([*places.codes]):
         places.of(piece)
     items = places.codes["item_id"]
-    asked: dict[str, list[tuple[str, str]]] = {}
+    of_instrument: dict[str, list[tuple[str, str]]] = {}
     for name, item_id, cluster in places.keys():
-        asked.setdefault(name, []).append((item_id, cluster))
+        of_instrument.setdefault(name, []).append((item_id, cluster))
     out, at = {}, {}
-    for name, mine in sorted(asked.items()):
+    for name, mine in sorted(of_instrument.items()):
         mine.sort()
         out[name] = Panel([i for i, _ in mine], np.array([c for _, c in mine]))
-        at[name] = np.full(len(items), -1)
+        at[name] = np.full(len(items.number), -1)
         at[name][[items.number[i] for i, _ in mine]] = np.arange(len(mine))
     sums: dict[tuple[str, str, str], _Sums] = {}
     groups = Groups(["instrument", "model", "condition"])
-    for piece in trials.pieces([*groups.codes, "item_id", "outcome", *COLUMNS]):
+    for piece in trials.pieces([*groups.codes, "item_id", "outcome", *NUMBERS]):
         group, item = groups.of(piece), items.of(piece["item_id"])
         columns, known = _columns(piece)
         keys, order = groups.keys(), np.argsort(group, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
             key = keys[group[rows[0]]]
-            found = sums.setdefault(key, _Sums(len(out[key[0]].items)))
-            found.add(at[key[0]][item[rows]], {c: v[rows] for c, v in columns.items()}, {c: k[rows] for c, k in known.items()})
+            total = sums.setdefault(key, _Sums(len(out[key[0]].items)))
+            total.add(at[key[0]][item[rows]], {c: v[rows] for c, v in columns.items()}, {c: k[rows] for c, k in known.items()})
     for name, model, condition in sorted(sums):
         out[name].value.setdefault(model, {})[condition] = sums.pop((name, model, condition)).means()
     return out, owners
 
 
 def _columns(piece: pa.RecordBatch) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(values of COLUMNS as float64, and of those that have missing ones which rows are known)"""
-    outcome = piece["outcome"]
-    flags = {"correct": pc.equal(outcome, "correct"), "parsed": pc.not_equal(outcome, "unparsed")}
+    """(values of every column as float64, and of those that have missing ones which rows are known)"""
+    every = {name: piece[name] for name in NUMBERS if name in piece.schema.names}
+    every |= {"correct": pc.equal(piece["outcome"], "correct"), "parsed": pc.not_equal(piece["outcome"], "unparsed")}
     columns, known = {}, {}
-    for name in COLUMNS:
-        column = flags[name] if name in flags else piece[name] if name in piece.schema.names else None
-        if column is None:
-            continue
+    for name, column in every.items():
         if column.null_count:
             known[name] = column.is_valid().to_numpy(zero_copy_only=False)
             column = column.fill_null(pa.scalar(0).cast(column.type))

@@ -3,76 +3,97 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from holdfast.results import AdapterFindings, Correlation, CorrelationCell, Finding, FrontRow, Pareto, RankRow, number
 from holdfast.stats.correlation import correlate
 from holdfast.stats.pareto import p_dominates, p_front, p_rank, pareto_front
 
 NUM_DRAWS = 4000
 
 
-def _known(cell: dict[str, Any]) -> bool:
-    return cell["estimate"] is not None and cell["se"] is not None and cell["se"] == cell["se"]
+def _domains(adapters: Sequence[AdapterFindings]) -> list[AdapterFindings]:
+    return [a for a in adapters if a.role == "domain"]
 
 
-def _domains(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [e for e in entries if e["role"] == "domain"]
+def _complete(cells: Mapping[str, Finding]) -> bool:
+    """There are estimates, and every one has a standard error."""
+    return bool(cells) and all(c.estimate is not None and c.se is not None for c in cells.values())
 
 
-def _draws(entries: list[dict[str, Any]], part: str, rng: np.random.Generator) -> np.ndarray:
+def _draws(every: Iterable[Mapping[str, Finding]], rng: np.random.Generator) -> np.ndarray:
     """[draws, adapters]: means over instruments, each estimate drawn from its own normal distribution."""
-    columns = [np.mean([rng.normal(c["estimate"], c["se"], NUM_DRAWS) for c in e[part].values()], axis=0) for e in entries]
+    normal = lambda c: rng.normal(number(c.estimate), number(c.se), NUM_DRAWS)  # noqa: E731
+    columns = [np.mean([normal(c) for c in cells.values()], axis=0) for cells in every]
     return np.array(columns).T
 
 
-def ranking(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """P(rank) of the mean shift, smallest first; descriptive: it mixes scales."""
-    usable = [e for e in _domains(entries) if e["shifts"] and all(map(_known, e["shifts"].values()))]
+def ranking(adapters: Sequence[AdapterFindings]) -> tuple[RankRow, ...]:
+    """Domain adapters by mean shift; descriptive: it mixes scales.
+
+    Args:
+        adapters: the findings of every adapter.
+    Returns:
+        Per domain adapter the probability of each place, the smallest shift first; empty with fewer than two whose shifts are all known.
+    """
+    usable = [a for a in _domains(adapters) if _complete(a.shifts)]
     if len(usable) < 2:
-        return []
-    ranks = p_rank(_draws(usable, "shifts", np.random.default_rng(0)))
-    return [{"name": e["name"], "p_rank": row.tolist()} for e, row in zip(usable, ranks, strict=True)]
+        return ()
+    ranks = p_rank(_draws([a.shifts for a in usable], np.random.default_rng(0)))
+    return tuple(RankRow(name=a.name, p_rank=tuple(row.tolist())) for a, row in zip(usable, ranks, strict=True))
 
 
-def pareto(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Who is on the front of mean gain (up) and mean shift (down), how surely, and P(one dominates another); descriptive."""
-    usable = [
-        e for e in _domains(entries) if e["gains"] and e["shifts"] and all(map(_known, [*e["gains"].values(), *e["shifts"].values()]))
-    ]
+def pareto(adapters: Sequence[AdapterFindings]) -> Pareto | None:
+    """Domain adapters on the front of mean gain (up) and mean shift (down); descriptive.
+
+    Args:
+        adapters: the findings of every adapter.
+    Returns:
+        The front and its probabilities; None with fewer than two domain adapters whose gains and shifts are all known.
+    """
+    usable = [a for a in _domains(adapters) if _complete(a.gains) and _complete(a.shifts)]
     if len(usable) < 2:
         return None
     rng = np.random.default_rng(0)
-    draws = _draws(usable, "gains", rng), _draws(usable, "shifts", rng)
-    front = pareto_front([e["mean_gain"] for e in usable], [e["mean_shift"] for e in usable])
-    names, beats = [e["name"] for e in usable], p_dominates(*draws)
-    return {
-        "front": [{"name": n, "on_front": bool(on), "p_front": float(p)} for n, on, p in zip(names, front, p_front(*draws), strict=True)],
-        "p_dominates": {a: {b: float(beats[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)},
-    }
+    draws = _draws([a.gains for a in usable], rng), _draws([a.shifts for a in usable], rng)
+    front = pareto_front([number(a.mean_gain) for a in usable], [number(a.mean_shift) for a in usable])
+    names, beats = [a.name for a in usable], p_dominates(*draws)
+    return Pareto(
+        front=tuple(FrontRow(name=n, on_front=bool(on), p_front=float(p)) for n, on, p in zip(names, front, p_front(*draws), strict=True)),
+        p_dominates={a: {b: float(beats[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)},
+    )
 
 
-def correlations(entries: list[dict[str, Any]], benchmarks: list[str], axes: list[str]) -> dict[str, Any]:
-    """Mean gain, and every benchmark's gain, with every axis's shift over the domain mixes; under 8 mixes a description only."""
-    usable = [e for e in _domains(entries) if e["mean_gain"] is not None]
-    out: dict[str, Any] = {"num_mixes": len(usable), "refused": None, "description": {}, "cells": {}}
+def correlations(adapters: Sequence[AdapterFindings], benchmarks: Sequence[str], axes: Sequence[str]) -> Correlation:
+    """Mean gain, and every benchmark's gain, with every axis's shift over the domain mixes.
+
+    Args:
+        adapters: the findings of every adapter; those of role domain are the mixes.
+        benchmarks: names of the benchmarks.
+        axes: names of the axes.
+    Returns:
+        Correlations by `GAIN x AXIS`, positive: more gain goes with more sycophancy; under 8 mixes a description only.
+    """
+    usable = [a for a in _domains(adapters) if a.mean_gain is not None]
+    refused, description, cells = None, {}, {}
     for axis in axes:
-        pairs = {"mean_gain": [(e["mean_gain"], _mean_se(e["gains"]), e["shifts"][axis]) for e in usable]}
-        pairs |= {n: [(e["gains"][n]["estimate"], e["gains"][n]["se"], e["shifts"][axis]) for e in usable] for n in benchmarks}
+        pairs = {"mean_gain": [(a.mean_gain, _mean_se(a.gains), a.shifts[axis]) for a in usable]}
+        pairs |= {n: [(a.gains[n].estimate, number(a.gains[n].se), a.shifts[axis]) for a in usable] for n in benchmarks}
         for name, rows in pairs.items():
-            known = [(g, gs, s["estimate"], s["se"]) for g, gs, s in rows if g is not None and gs is not None and _known(s)]
-            if not known:
+            points = [(g, g_se, s.estimate, s.se) for g, g_se, s in rows if g is not None and s.estimate is not None and s.se is not None]
+            if not points:
                 continue
-            gain, gain_se, shift, shift_se = zip(*known, strict=True)
-            found = correlate(gain, shift, gain_se, shift_se, np.random.default_rng(0))
+            gain, gain_se, shift, shift_se = zip(*points, strict=True)
+            result = correlate(gain, shift, gain_se, shift_se, np.random.default_rng(0))
             if name == "mean_gain":
-                out["description"][axis] = found.pearson
-                out["refused"] = out["refused"] or found.refused
-            out["cells"][f"{name} x {axis}"] = dataclasses.asdict(found)
-    return out
+                description[axis] = result.pearson
+                refused = refused or result.refused
+            cells[f"{name} x {axis}"] = CorrelationCell(**dataclasses.asdict(result))
+    return Correlation(num_mixes=len(usable), refused=refused, description=description, cells=cells)
 
 
-def _mean_se(cells: dict[str, Any]) -> float | None:
-    known = [c["se"] for c in cells.values() if c["se"] is not None]
-    return float(np.sqrt(np.sum(np.square(known)))) / len(known) if known else None
+def _mean_se(cells: Mapping[str, Finding]) -> float:
+    errors = [number(c.se) for c in cells.values() if c.estimate is not None]
+    return float(np.sqrt(np.sum(np.square(errors)))) / len(errors)

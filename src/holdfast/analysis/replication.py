@@ -2,84 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-DECIDED = ("raised", "lowered", "unchanged")
+from holdfast.results import AdapterRole, Finding, StudyFindings
+
+DECIDED = {"raised", "lowered", "unchanged"}
 MOVED = {"raised", "lowered"}
 STATUSES = ("replicates", "differs", "contradicted", "not shown")
-Studies = Sequence[tuple[str, dict[str, Any]]]
+Part = Literal["gains", "shifts"]
+Studies = Sequence[tuple[str, StudyFindings]]
 
 
-def replicate(studies: Studies) -> list[dict[str, Any]]:
-    """One row per adapter and instrument that two studies or more measured alike: {adapter, role, part, instrument, status, cells}.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedEffect:
+    """An adapter's gain or shift on an instrument: one finding per study, None where it was not measured; `reason`: why they are not compared."""
 
-    `studies`: (name, findings). `cells`: one a study, None where it has no such adapter or instrument. Status: see `status`.
+    adapter: str
+    role: AdapterRole
+    part: Part
+    instrument: str
+    effects: tuple[Finding | None, ...]
+    reason: str | None = None
+
+    @property
+    def measured(self) -> list[Finding]:
+        """Findings of the studies that measured it."""
+        return [e for e in self.effects if e is not None]
+
+    @property
+    def status(self) -> str:
+        """See `status`."""
+        return status(self.measured)
+
+
+def replicate(studies: Studies) -> list[ComparedEffect]:
+    """What two studies or more measured alike.
+
+    Args:
+        studies: (name, findings) each.
+    Returns:
+        One row per adapter and instrument.
     """
-    return [
-        {**row, "status": status([c for c in row["cells"] if c is not None])} for row in _all(studies) if _refusal(row, studies) is None
-    ]
+    return [row for row in _rows(studies) if row.reason is None]
 
 
-def refused(studies: Studies) -> list[dict[str, Any]]:
-    """What is not compared: {adapter, part, instrument, reason}."""
-    keys = ("adapter", "part", "instrument")
-    return [{**{k: row[k] for k in keys}, "reason": why} for row in _all(studies) if (why := _refusal(row, studies)) is not None]
+def refusals(studies: Studies) -> list[ComparedEffect]:
+    """What is not compared, with the reason.
+
+    Args:
+        studies: (name, findings) each.
+    Returns:
+        One row per adapter and instrument that one study alone measured, or that studies measured by another estimand or in another unit.
+    """
+    return [row for row in _rows(studies) if row.reason is not None]
 
 
-def _all(studies: Studies) -> list[dict[str, Any]]:
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+def _rows(studies: Studies) -> Iterator[ComparedEffect]:
+    cells: dict[tuple[Part, str, str], dict[int, Finding]] = {}
+    roles: dict[str, AdapterRole] = {}
     for k, (_, findings) in enumerate(studies):
-        for a in findings["adapters"]:
-            for part in ("gains", "shifts"):
-                for name, cell in a[part].items():
-                    blank = {"adapter": a["name"], "role": a["role"], "part": part, "instrument": name, "cells": [None] * len(studies)}
-                    found.setdefault((part, a["name"], name), blank)["cells"][k] = cell
-    return list(found.values())
+        for a in findings.adapters:
+            roles.setdefault(a.name, a.role)
+            for name, cell in a.gains.items():
+                cells.setdefault(("gains", a.name, name), {})[k] = cell
+            for name, cell in a.shifts.items():
+                cells.setdefault(("shifts", a.name, name), {})[k] = cell
+    for (part, adapter, instrument), own in cells.items():
+        yield ComparedEffect(
+            adapter=adapter,
+            role=roles[adapter],
+            part=part,
+            instrument=instrument,
+            effects=tuple(own.get(k) for k in range(len(studies))),
+            reason=_reason(instrument, own, studies),
+        )
 
 
-def _refusal(row: dict[str, Any], studies: Studies) -> str | None:
-    """Why a row is no comparison: in one study alone, or not the same quantity."""
-    held = [k for k, c in enumerate(row["cells"]) if c is not None]
-    if len(held) < 2:
-        return f"in {studies[held[0]][0]} alone"
-    for what, of in (("estimand", lambda k: _estimand(studies[k][1], row, k)), ("unit", lambda k: row["cells"][k].get("unit", "fraction"))):
-        values = {of(k) for k in held} - {None}
-        if len(values) > 1:
-            return f"not the same {what}: " + ", ".join(f"{of(k) or 'unknown'} in {studies[k][0]}" for k in held)
+def _reason(instrument: str, cells: dict[int, Finding], studies: Studies) -> str | None:
+    """Why cells are not compared: one study alone, or not the same quantity."""
+    if len(cells) < 2:
+        return f"in {studies[next(iter(cells))][0]} alone"
+    estimands = {k: studies[k][1].study.estimands.get(instrument) or c.contrast for k, c in cells.items()}
+    for what, values in (("estimand", estimands), ("unit", {k: c.unit for k, c in cells.items()})):
+        if len({*values.values()} - {None}) > 1:
+            return f"not the same {what}: " + ", ".join(f"{value or 'unknown'} in {studies[k][0]}" for k, value in values.items())
     return None
 
 
-def _estimand(findings: dict[str, Any], row: dict[str, Any], k: int) -> str | None:
-    declared = (findings.get("study") or {}).get("estimands") or {}
-    return declared.get(row["instrument"]) or row["cells"][k].get("contrast")
+def status(cells: Sequence[Finding]) -> str:
+    """Whether verdicts agree; a negligible effect counts as unchanged.
 
-
-def status(cells: Sequence[dict[str, Any]]) -> str:
-    """ "replicates": one decided verdict in all; "contradicted": raised in one, lowered in another; "differs": decided differently,
-    with no contradiction; "not shown": some study could not tell. A negligible effect counts as unchanged.
+    Args:
+        cells: one adapter's finding on one instrument, in each study.
+    Returns:
+        "replicates": one decided verdict in all; "contradicted": raised in one, lowered in another; "differs": decided differently,
+        with no contradiction; "not shown": some study could not tell.
     """
-    words = {"unchanged" if c["negligible"] else c["verdict"] for c in cells}
-    if words >= MOVED:
+    verdicts = {"unchanged" if c.negligible else c.verdict for c in cells}
+    if verdicts >= MOVED:
         return "contradicted"
-    if words <= {*DECIDED}:
-        return "replicates" if len(words) == 1 else "differs"
+    if verdicts <= DECIDED:
+        return "replicates" if len(verdicts) == 1 else "differs"
     return "not shown"
 
 
-def counts(rows: Sequence[dict[str, Any]], part: str) -> dict[str, float]:
-    """Over the domain adapters' rows of a part: each status; rows whose estimates all have one sign ("same_sign", of "signed" rows, which have an
-    estimate in every study that measured them; "coins": as many if every sign were a coin's); rows raised or lowered in every study
-    ("moved_in_all"), and those of them in one direction ("moved_alike").
+def counts(rows: Sequence[ComparedEffect], part: Part) -> dict[str, float]:
+    """How often studies agree on the domain adapters.
+
+    Args:
+        rows: as `replicate` gives them.
+        part: gains or shifts.
+    Returns:
+        Rows of each status; "same_sign": rows whose estimates all have one sign, of the "signed" rows (an estimate in every study that
+        measured them); "coins": as many by chance, were every sign a coin's; "moved_in_all": rows raised or lowered in every study, and
+        "moved_alike", those of them in one direction.
     """
-    mine = [r for r in rows if r["part"] == part and r["role"] == "domain"]
-    found: dict[str, float] = {"rows": len(mine), **{s: sum(r["status"] == s for r in mine) for s in STATUSES}}
-    cells = [[c for c in r["cells"] if c is not None] for r in mine]
-    signed = [[c["estimate"] for c in row] for row in cells if all(c["estimate"] for c in row)]
-    moved = [{c["verdict"] for c in row} for row in cells if all(c["verdict"] in MOVED and not c["negligible"] for c in row)]
-    found |= {
+    own = [r for r in rows if r.part == part and r.role == "domain"]
+    estimates = [[c.estimate for c in r.measured] for r in own]
+    signed = [[x for x in values if x] for values in estimates if all(values)]
+    moved = [{c.verdict for c in r.measured} for r in own if all(c.verdict in MOVED and not c.negligible for c in r.measured)]
+    return {
+        "rows": len(own),
+        **{s: sum(r.status == s for r in own) for s in STATUSES},
         "signed": len(signed),
         "same_sign": sum(min(v) > 0 or max(v) < 0 for v in signed),
         "coins": sum(2.0 ** (1 - len(v)) for v in signed),
+        "moved_in_all": len(moved),
+        "moved_alike": sum(len(v) == 1 for v in moved),
     }
-    return {**found, "moved_in_all": len(moved), "moved_alike": sum(len(w) == 1 for w in moved)}

@@ -7,42 +7,89 @@ import re
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from holdfast.errors import ConfigError, DataError
+from holdfast.errors import DataError
 from holdfast.parsing.outcome import OUTCOMES
-from holdfast.parsing.rows import OWN_FIELDS, numbered_rows
+from holdfast.parsing.transcripts import OWN_FIELDS, Row, numbered_rows
 
-LEAST_COVERAGE, MOST_DIFFERENCE = 0.95, 0.02
+MIN_COVERAGE, MAX_COVERAGE_GAP = 0.95, 0.02
 CLUSTER_FIELDS = ("cluster_id", "cluster")
 MOST_GROUPS = 1000
 _READ = OUTCOMES[:3]
 
 
+class Rate(TypedDict):
+    """Share of one outcome among the replies that could be read; `bounds` only where it is not identified."""
+
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    bounds: list[float] | None
+
+
+class Group(TypedDict):
+    """Replies with the same values of the extra fields: `group` names these values."""
+
+    group: Row
+    n: int
+    counts: dict[str, int]
+    coverage: float
+    verdict: str | None
+    reasons: list[str]
+    num_clusters: int | None
+    rates: dict[str, Rate]
+
+
+class Summary(TypedDict):
+    """Groups in order of appearance, and every row together; `grouped_by`: names of the extra fields."""
+
+    n: int
+    level: float
+    grouped_by: list[str]
+    groups: list[Group]
+    all: Group
+    notes: list[str]
+
+
 @dataclass(slots=True)
 class _Cell:
+    """Counts of one group. `codes`, `clusters`: outcome and cluster of every row that names a cluster."""
+
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     codes: array = field(default_factory=lambda: array("b"))
-    clusters: list[Any] = field(default_factory=list)
+    clusters: list[str] = field(default_factory=list)
+
+    def add(self, outcome: str, cluster: object) -> None:
+        self.counts[outcome] += 1
+        if cluster is not None:
+            self.codes.append(OUTCOMES.index(outcome))
+            self.clusters.append(str(cluster))
+
+    @property
+    def n(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def coverage(self) -> float:
+        return 1 - self.counts["unparsed"] / self.n
 
 
-def is_rescored(path: Path) -> bool:
-    """The file's first row has the fields `holdfast rescore` writes."""
-    try:
-        return all(name in row for name in OWN_FIELDS) if (row := next(numbered_rows(path), (0, None))[1]) else False
-    except (ConfigError, DataError):
-        return False
+def summarize(path: str | Path, *, level: float = 0.95) -> Summary:
+    """Rates of correct, suggested and other among the replies that could be read.
 
+    Groups are the values of the extra fields (`rescore --keep`). A field `cluster_id` or `cluster` is no group but the cluster of a row:
+    intervals are then over clusters (Student t), else Wilson's (1927). Where coverage is below .95, or differs by more than .02
+    between models under the same other fields, the verdict is "not_identified": estimate and interval are None, and bounds (Manski
+    1989) count every unread reply once as that outcome and once as another.
 
-def summarise(path: str | Path, *, level: float = 0.95) -> dict[str, Any]:
-    """Rates of correct, suggested and other among the replies that could be read; fractions, unknown is None.
-
-    {"n", "level", "grouped_by", "groups": [{"group": {field: value}, "n", "counts", "coverage", "verdict", "reasons", "num_clusters",
-    "rates": {outcome: {"estimate", "lower", "upper", "bounds"}}}], "all": the same over every row, "notes"}. Groups are the values of the
-    extra fields (`rescore --keep`), in order of appearance; a field `cluster_id` or `cluster` is no group but the cluster of a row,
-    and intervals are then over clusters (Student t), else Wilson's (1927). Where coverage is below .95, or differs by more than .02
-    between models under the same other fields, the verdict is "not_identified": estimate and interval are None and bounds (Manski
-    1989) count every unread reply once as that outcome and once as another. Raises DataError for a row that rescore did not write.
+    Args:
+        path: output of `holdfast rescore`.
+        level: of the intervals.
+    Returns:
+        Rates per group and over all rows; fractions, unknown is None.
+    Raises:
+        DataError: a row that rescore did not write, or no row.
     """
     path = Path(path)
     names: tuple[str, ...] | None = None
@@ -60,26 +107,25 @@ def summarise(path: str | Path, *, level: float = 0.95) -> dict[str, Any]:
         key = tuple(row[k] for k in names)
         if any(isinstance(v, (dict, list)) for v in key):
             raise DataError(f"{path.name}:{line}: an extra field holds an object or a list; keep fields with one value each")
-        if key not in cells and len(cells) >= MOST_GROUPS:
-            crowded = True
+        crowded = crowded or (key not in cells and len(cells) >= MOST_GROUPS)
         cluster = next((row[c] for c in CLUSTER_FIELDS if c in row), None)
         for cell in (total,) if crowded else (cells.setdefault(key, _Cell()), total):
-            cell.counts[row["outcome"]] += 1
-            if cluster is not None:
-                cell.codes.append(OUTCOMES.index(row["outcome"]))
-                cell.clusters.append(cluster)
+            cell.add(row["outcome"], cluster)
     if names is None:
         raise DataError(f"{path.name}: holds no row; run holdfast rescore FILE.jsonl -o {path.name}")
-    by_group = {} if crowded or not names else cells
-    groups = [{"group": dict(zip(names, key, strict=True)), **_facts(cell)} for key, cell in by_group.items()]
+    groups = [] if crowded or not names else [(dict(zip(names, key, strict=True)), cell) for key, cell in cells.items()]
     uneven = _uneven(groups) if "model" in names else set()
-    every = [_measured(g, cell, k in uneven, level) for k, (g, cell) in enumerate(zip(groups, cells.values(), strict=False))]
-    whole = _measured({"group": {}, **_facts(total)}, total, False, level)
-    notes = [f"more than {MOST_GROUPS} groups by {', '.join(names)}: only the whole is shown"] if crowded else []
-    return {"n": whole["n"], "level": level, "grouped_by": list(names), "groups": every, "all": whole, "notes": notes}
+    return {
+        "n": total.n,
+        "level": level,
+        "grouped_by": list(names),
+        "groups": [_group(group, cell, k in uneven, level) for k, (group, cell) in enumerate(groups)],
+        "all": _group({}, total, False, level),
+        "notes": [f"more than {MOST_GROUPS} groups by {', '.join(names)}: only the whole is shown"] if crowded else [],
+    }
 
 
-def _check(row: dict[str, Any], where: str) -> None:
+def _check(row: Row, where: str) -> None:
     missing = [name for name in OWN_FIELDS if name not in row]
     if missing:
         raise DataError(f"{where}: {missing[0]}: missing; this is no output of holdfast rescore")
@@ -87,52 +133,50 @@ def _check(row: dict[str, Any], where: str) -> None:
         raise DataError(f"{where}: outcome: {ascii(row['outcome'])[:40]}: must be one of {', '.join(OUTCOMES)}")
 
 
-def _facts(cell: _Cell) -> dict[str, Any]:
-    n = sum(cell.counts.values())
-    return {"n": n, "counts": dict(cell.counts), "coverage": 1 - cell.counts["unparsed"] / n}
-
-
-def _uneven(groups: list[dict[str, Any]]) -> set[int]:
+def _uneven(groups: list[tuple[Row, _Cell]]) -> set[int]:
     """Groups whose coverage differs too much between models compared: all else equal."""
     same: dict[tuple[Any, ...], list[int]] = {}
-    for k, g in enumerate(groups):
-        same.setdefault(tuple((f, v) for f, v in g["group"].items() if f != "model"), []).append(k)
-    out: set[int] = set()
-    for members in same.values():
-        coverage = [groups[k]["coverage"] for k in members]
-        if max(coverage) - min(coverage) > MOST_DIFFERENCE + 1e-12:
-            out.update(members)
-    return out
+    for k, (group, _) in enumerate(groups):
+        same.setdefault(tuple((f, v) for f, v in group.items() if f != "model"), []).append(k)
+    coverage = [cell.coverage for _, cell in groups]
+    gap = lambda members: max(coverage[k] for k in members) - min(coverage[k] for k in members)  # noqa: E731
+    return {k for members in same.values() if gap(members) > MAX_COVERAGE_GAP + 1e-12 for k in members}
 
 
-def _measured(facts: dict[str, Any], cell: _Cell, uneven: bool, level: float) -> dict[str, Any]:
+def _group(group: Row, cell: _Cell, uneven: bool, level: float) -> Group:
     from holdfast.stats.decide import manski
 
-    reasons = ["coverage below .95"] * (facts["coverage"] < LEAST_COVERAGE) + ["coverage differs by more than .02 between models"] * uneven
-    read = facts["n"] - facts["counts"]["unparsed"]
-    clustered = len(cell.clusters) == facts["n"]
-    rates = {}
+    reasons = ["coverage below .95"] * (cell.coverage < MIN_COVERAGE) + ["coverage differs by more than .02 between models"] * uneven
+    unread = cell.counts["unparsed"]
+    read, clustered = cell.n - unread, len(cell.clusters) == cell.n
+    rates: dict[str, Rate] = {}
     for outcome in _READ:
-        k = facts["counts"][outcome]
+        k = cell.counts[outcome]
         if reasons:
-            low, high = manski(k, read, facts["counts"]["unparsed"])
-            rates[outcome] = {"estimate": None, "lower": None, "upper": None, "bounds": [low, high]}
+            rates[outcome] = {"estimate": None, "lower": None, "upper": None, "bounds": list(manski(k, read, unread))}
         else:
             low, high = _over_clusters(cell, outcome, level) if clustered else _wilson(k, read, level)
             rates[outcome] = {"estimate": k / read, "lower": low, "upper": high, "bounds": None}
-    return facts | {
+    return {
+        "group": group,
+        "n": cell.n,
+        "counts": dict(cell.counts),
+        "coverage": cell.coverage,
         "verdict": "not_identified" if reasons else None,
         "reasons": reasons,
-        "num_clusters": len(set(map(str, cell.clusters))) if clustered else None,
+        "num_clusters": len(set(cell.clusters)) if clustered else None,
         "rates": rates,
     }
 
 
 def _wilson(k: int, n: int, level: float) -> tuple[float, float]:
-    from scipy import stats
+    """As scipy.stats.binomtest(k, n).proportion_ci(level, "wilson"), without loading scipy.stats."""
+    from scipy.special import ndtri
 
-    found = stats.binomtest(k, n).proportion_ci(level, method="wilson")
-    return float(found.low), float(found.high)
+    z, p = float(ndtri(0.5 + 0.5 * level)), k / n
+    scale = 2 * (n + z**2)
+    center, half = (2 * n * p + z**2) / scale, z / scale * math.sqrt(4 * n * p * (1 - p) + z**2)
+    return (0.0 if k == 0 else center - half), (1.0 if k == n else center + half)
 
 
 def _over_clusters(cell: _Cell, outcome: str, level: float) -> tuple[float | None, float | None]:
@@ -142,12 +186,19 @@ def _over_clusters(cell: _Cell, outcome: str, level: float) -> tuple[float | Non
 
     codes = np.asarray(cell.codes)
     value = np.where(codes == OUTCOMES.index("unparsed"), np.nan, (codes == OUTCOMES.index(outcome)).astype(float))
-    found = crossed(value[None], np.asarray(list(map(str, cell.clusters))), level=level)
-    return tuple(None if math.isnan(x) else min(1.0, max(0.0, x)) for x in (found.lower, found.upper))  # type: ignore[return-value]
+    interval = crossed(value[None], np.asarray(cell.clusters), level=level)
+    low, high = (None if math.isnan(x) else min(1.0, max(0.0, x)) for x in (interval.lower, interval.upper))
+    return low, high
 
 
-def text(summary: dict[str, Any]) -> str:
-    """The summary as a table for a terminal, in percent; a rate that is not identified is shown by its bounds, in brackets."""
+def text(summary: Summary) -> str:
+    """The summary as a table for a terminal.
+
+    Args:
+        summary: as `summarize` gives it.
+    Returns:
+        Lines of text, in percent; a rate that is not identified is shown by its bounds, in brackets.
+    """
     rows = [*summary["groups"], summary["all"]]
     labels = [", ".join(f"{k}={_printable(v)}" for k, v in r["group"].items()) or "all" for r in rows]
     wide = max(len("group"), *map(len, labels))
@@ -161,14 +212,13 @@ def text(summary: dict[str, Any]) -> str:
     return "\n".join(lines + [_printable(note, 200) for note in summary["notes"]])
 
 
-def _rate(rate: dict[str, Any]) -> str:
+def _rate(rate: Rate) -> str:
+    estimate, low, high = (None if x is None else f"{100 * x:.1f}" for x in (rate["estimate"], rate["lower"], rate["upper"]))
     if rate["bounds"] is not None:
         return f"[{100 * rate['bounds'][0]:.1f} to {100 * rate['bounds'][1]:.1f}]"
-    if rate["lower"] is None:
-        return f"{100 * rate['estimate']:.1f} (unknown)"
-    return f"{100 * rate['estimate']:.1f} ({100 * rate['lower']:.1f} to {100 * rate['upper']:.1f})"
+    return f"{estimate} ({'unknown' if low is None else f'{low} to {high}'})"
 
 
-def _printable(value: Any, most: int = 40) -> str:
+def _printable(value: object, most: int = 40) -> str:
     shown = re.sub(r"[^\w .,:/+()\[\]-]", "?", str(value))
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."

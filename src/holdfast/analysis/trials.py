@@ -9,63 +9,88 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from holdfast.errors import DataError
 
 ROWS = 1 << 16  # of one piece
 Added = tuple[tuple[str, ...], Callable[[pa.RecordBatch], pa.Array]]
+pc: Any = pyarrow.compute  # its functions are made at import, so a type checker knows none of them
 
 
 class Trials:
     """A table in memory, or the parquet file at a path.
 
-    `types`: columns to cast; `added`: columns the source lacks, each with the columns it is made of and how. `opened`: what an analysis
-    made of it, kept for the next that asks. Raises DataError for a file that is no parquet table and for two columns of one name.
+    Args:
+        source: the table, or where it lies.
+        types: columns to cast.
+        added: columns the source lacks, each with the columns it is made of and how.
+    Raises:
+        DataError: the file is no parquet table, or two columns have one name.
     """
 
     def __init__(self, source: pa.Table | str | Path, types: dict[str, pa.DataType] | None = None, added: dict[str, Added] | None = None):
-        self.source, self.types, self.added, self.opened = source, types or {}, added or {}, None
-        if isinstance(source, pa.Table):
-            self.schema, self.num_rows = source.schema, source.num_rows
-        else:
-            with self._file() as file:
+        self.source, self.types, self.added = source, types or {}, added or {}
+        self.opened: Any = None  # what an analysis made of the table, for the next one
+        if isinstance(source, (str, Path)):
+            with self._file(source) as file:
                 self.schema, self.num_rows = file.schema_arrow, file.metadata.num_rows
+        else:
+            self.schema, self.num_rows = source.schema, source.num_rows
         twice = [name for name, count in Counter(self.schema.names).items() if count > 1]
         if twice:
             raise DataError(f"table: column {twice[0]} is there more than once; keep one")
 
     @classmethod
     def of(cls, source: pa.Table | str | Path | Trials) -> Trials:
-        return source if isinstance(source, cls) else cls(source)  # type: ignore[arg-type]
+        """`source` itself if it is one, else a new one.
+
+        Args:
+            source: a table in any form.
+        Returns:
+            The trials.
+        Raises:
+            DataError: see the class.
+        """
+        return source if isinstance(source, Trials) else cls(source)
 
     @property
     def column_names(self) -> list[str]:
+        """Columns of the source, then those added to it."""
         return [*self.schema.names, *(c for c in self.added if c not in self.schema.names)]
 
     def pieces(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Rows in their order, of these columns where there are such. Text comes as dictionaries, each piece with its own."""
+        """Rows in their order, some thousands at a time.
+
+        Args:
+            columns: names; those the table lacks are left out.
+        Returns:
+            Batches of these columns; text comes as dictionaries, each batch with its own.
+        Raises:
+            DataError: the file is damaged.
+        """
         have = [c for c in columns if c in self.column_names]
-        made = [c for c in have if c not in self.schema.names]
-        needed = [c for c in self.schema.names if c in have or any(c in self.added[m][0] for m in made)]
+        new = [c for c in have if c not in self.schema.names]
+        needed = [c for c in self.schema.names if c in have or any(c in self.added[m][0] for m in new)]
         for batch in self._batches(needed):
             cast = {c: self._cast(batch.column(k), self.types.get(c)) for k, c in enumerate(needed)}
             batch = pa.record_batch(cast) if cast else batch
-            yield pa.record_batch({c: cast[c] if c in cast else encoded(self.added[c][1](batch)) for c in have})
+            yield pa.record_batch({c: cast[c] if c in cast else _encoded(self.added[c][1](batch)) for c in have})
 
     def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        if isinstance(self.source, pa.Table):
+        if not isinstance(self.source, (str, Path)):
             yield from self.source.select(columns).to_batches(ROWS)
             return
         try:
-            with self._file([c for c in columns if is_text(self.schema.field(c).type)]) as file:
+            with self._file(self.source, [c for c in columns if _is_text(self.schema.field(c).type)]) as file:
                 yield from file.iter_batches(ROWS, columns=columns, use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from None
 
-    def _file(self, as_dictionary: list[str] | None = None) -> pq.ParquetFile:
+    def _file(self, path: str | Path, as_dictionary: list[str] | None = None) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(self.source, read_dictionary=as_dictionary)
+            return pq.ParquetFile(path, read_dictionary=as_dictionary)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from None
 
@@ -73,38 +98,41 @@ class Trials:
         return DataError(f"{self.source}: not a parquet table: {' '.join(str(error).split())[:120]}")
 
     def _cast(self, column: pa.Array, kind: pa.DataType | None) -> pa.Array:
-        if kind is not None and column.type != kind and not (kind == pa.string() and is_text(column.type)):
+        if kind is not None and column.type != kind and not (kind == pa.string() and _is_text(column.type)):
             column = column.cast(kind)
-        return encoded(column)
+        return _encoded(column)
 
 
-def is_text(kind: pa.DataType) -> bool:
-    return kind in (pa.string(), pa.large_string()) or (pa.types.is_dictionary(kind) and is_text(kind.value_type))
+def _is_text(kind: pa.DataType) -> bool:
+    return kind in (pa.string(), pa.large_string()) or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
 
 
-def encoded(column: pa.Array) -> pa.Array:
-    return column.dictionary_encode() if is_text(column.type) and not pa.types.is_dictionary(column.type) else column
+def _encoded(column: pa.Array) -> pa.Array:
+    return column.dictionary_encode() if _is_text(column.type) and not pa.types.is_dictionary(column.type) else column
 
 
 class Codes:
-    """Numbers of a column's distinct values, counted on from piece to piece; a missing value is one of them, None."""
+    """Numbers of a column's distinct values, continued from piece to piece; a missing value is one of them, None."""
 
     def __init__(self) -> None:
         self.number: dict[Any, int] = {}
 
-    def __len__(self) -> int:
-        return len(self.number)
-
     def of(self, column: pa.Array) -> np.ndarray:
-        """[rows]"""
+        """Numbers of a column's values.
+
+        Args:
+            column: one piece of the column [rows].
+        Returns:
+            Whole numbers from 0 [rows].
+        """
         coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
         values = [*coded.dictionary.to_pylist(), *([None] if coded.null_count else [])]
-        found = np.array([self.number.setdefault(v, len(self.number)) for v in values], dtype=np.int64)
-        return found[coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)]
+        numbers = np.array([self.number.setdefault(v, len(self.number)) for v in values], dtype=np.int64)
+        return numbers[coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)]
 
 
 class Groups:
-    """Numbers of the distinct rows of some columns, in the order in which they appear, counted on from piece to piece."""
+    """Numbers of the distinct rows of some columns, in the order in which they appear, continued from piece to piece."""
 
     def __init__(self, columns: Sequence[str]):
         self.codes = {c: Codes() for c in columns}
@@ -114,12 +142,18 @@ class Groups:
         return len(self._number)
 
     def of(self, piece: pa.RecordBatch) -> np.ndarray:
-        """[rows]"""
+        """Numbers of a piece's rows.
+
+        Args:
+            piece: has the columns [rows].
+        Returns:
+            Whole numbers from 0 [rows].
+        """
         coded = [codes.of(piece[c]) for c, codes in self.codes.items()]
         one, size = np.zeros(piece.num_rows, dtype=np.int64), 1
         for column in coded:
             width = int(column.max(initial=0)) + 1
-            if size * width > 2**62:  # numbered anew, so that the product stays within 64 bits
+            if size * width > 2**62:  # renumbered, so that the product stays within 64 bits
                 _, one = np.unique(one, return_inverse=True)
                 size = piece.num_rows
             one, size = one * width + column, size * width
@@ -136,7 +170,14 @@ class Groups:
 
 
 def distinct(trials: Trials, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Every combination of values of these columns, in the order in which they appear."""
+    """Every combination of values of some columns, in the order in which they appear.
+
+    Args:
+        trials: the table.
+        columns: names of its columns.
+    Returns:
+        Tuples of the columns' values.
+    """
     groups = Groups(columns)
     for piece in trials.pieces(columns):
         groups.of(piece)

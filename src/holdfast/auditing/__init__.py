@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Any
 
 from holdfast.auditing.context import AuditContext
+from holdfast.results import AuditEntry
 
 __all__ = ["AuditContext", "advice", "run_audit"]
 
 
-def run_audit(context: AuditContext) -> list[dict[str, Any]]:
+def run_audit(context: AuditContext) -> list[AuditEntry]:
     """Every check's entries, in the order of the checks' names."""
-    out: list[dict[str, Any]] = []
+    out: list[AuditEntry] = []
     for module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
         check = getattr(importlib.import_module(f"{__name__}.{module}"), "check", None)
         if check is not None:

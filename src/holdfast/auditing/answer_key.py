@@ -4,47 +4,71 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from holdfast.analysis.trials import Trials, distinct
-from holdfast.auditing.context import AuditContext, TrainingSet, entry, refusals
+from holdfast.analysis.trials import distinct
+from holdfast.auditing.context import AuditContext, AuditEntry, entry, refusals
+from holdfast.instruments import instrument_class
 from holdfast.instruments.style import LETTERS
-from holdfast.records import Example
+from holdfast.records import Example, Item
 
 REFUSE, WARN, OVER_CHANCE, ENOUGH = 0.9, 0.5, 0.2, 20
 NEXT = "Shuffle the options of training and evaluation rows (shuffle_choices; permutations or rotations above 1), then measure again."
 _LAST = re.compile(r"(?:^|[\s(])([A-Z])[).:]{0,2}\s*$")
 
 
-def check(context: AuditContext) -> list[dict[str, Any]]:
+class KeyedItem(NamedTuple):
+    """What of an item a rule sees that never reads the question: its options, and the place of the right one."""
+
+    cluster_id: str
+    options: tuple[str, ...]
+    gold: int
+
+
+def check(context: AuditContext) -> list[AuditEntry]:
     out, skewed = [], {}
     for name in context.items:
-        found, place = _asked(context, name)
-        out += found
-        skewed[name] = place
-    return out + _trained(context, skewed)
+        entries, skewed[name] = _evaluation(context, name)
+        out += entries
+    return out + _training(context, skewed)
 
 
 def key_letter(example: Example) -> str | None:
     """The letter an example's reply ends in; None for a reply that names no letter."""
     reply = example.completion if example.plain else example.messages[-1].content
-    found = _LAST.search(reply)
-    return found.group(1) if found else None
+    return match.group(1) if (match := _LAST.search(reply)) else None
 
 
 def positions(context: AuditContext, name: str) -> tuple[Counter[int], bool, bool]:
     """(how often each position is the key, whether several orders are averaged, whether positions are those presented)."""
-    options = [i for i in context.items[name] if "gold" in i.fields and ("endings" in i.fields or "question" in i.fields)]
-    if not options:
+    items = keyed_items(context, name)
+    if not items:
         return Counter(), False, False
     asked = context.prompts.get(name)
     if asked:
         shown = [p for prompts in asked for p in prompts if p.gold is not None]
         return Counter(int(p.gold) for p in shown), any(p.rotation > 0 for p in shown), True  # type: ignore[arg-type]
-    return Counter(int(i.fields["gold"]) for i in options), name in _reordered(context), False
+    return Counter(i.gold for i in items), name in _reordered(context), False
 
 
-def _asked(context: AuditContext, name: str) -> tuple[list[dict[str, Any]], int | None]:
+def keyed_items(context: AuditContext, name: str) -> list[KeyedItem]:
+    """Items of an instrument that have options; for a benchmark that declares none, the choices it scores."""
+    made, items = instrument_class(name), context.items.get(name, [])
+    declared = with_options(name, items)
+    if declared or made.kind == "axis":
+        return declared
+    first = [(item, p[0]) for item, p in zip(items, context.prompts.get(name, ()), strict=False) if p]
+    return [KeyedItem(i.cluster_id, p.choices, p.gold) for i, p in first if p.choices and p.gold is not None]
+
+
+def with_options(name: str, items: Sequence[Item]) -> list[KeyedItem]:
+    """Those of an instrument's items that declare options."""
+    options = instrument_class(name).options
+    return [KeyedItem(item.cluster_id, *o) for item in items if (o := options(item)) is not None]
+
+
+def _evaluation(context: AuditContext, name: str) -> tuple[list[AuditEntry], int | None]:
     counts, averaged, presented = positions(context, name)
     total = sum(counts.values())
     if not total:
@@ -58,16 +82,15 @@ def _asked(context: AuditContext, name: str) -> tuple[list[dict[str, Any]], int 
     what = "prompts" if presented and averaged else "items"
     claim = f"the key of {name} is position {position} ({LETTERS[position]}) in {count} of {total} {what}"
     if level == "refuse":
-        said = f'{claim}: "always {LETTERS[position]}" scores {share:.3f}, so a gain on it is refused'
-        return refusals(context, "answer_key", said, evidence, name), position
+        claim += f': "always {LETTERS[position]}" scores {share:.3f}, so a gain on it is refused'
+        return refusals(context, "answer_key", claim, evidence, name), position
     ending = "; options are reordered before they are lettered" if averaged else ""
     return [entry("answer_key", level, claim + ending, evidence)], None
 
 
 def _chance(context: AuditContext, name: str) -> float:
-    """Share of one position if keys were drawn at random; 0 where options are not known."""
-    sizes = [len(i.fields.get("choices") or i.fields.get("endings") or []) for i in context.items[name]]
-    return sum(1 / s if s else 0.0 for s in sizes) / len(sizes)
+    """Share of one position if keys were drawn at random; an item without options counts 0."""
+    return sum(1 / len(i.options) for i in keyed_items(context, name)) / len(context.items[name])
 
 
 def _bound(chance: float) -> float:
@@ -75,15 +98,15 @@ def _bound(chance: float) -> float:
     return max(WARN, chance + OVER_CHANCE)
 
 
-def _trained(context: AuditContext, skewed: dict[str, int | None]) -> list[dict[str, Any]]:
+def _training(context: AuditContext, skewed: dict[str, int | None]) -> list[AuditEntry]:
     """Letters of the training replies of every domain that has rows of its own (a combined domain repeats its parts)."""
-    own = {d["name"]: d.get("own_benchmark") for d in context.study.get("domains", [])}
+    own = {d.name: d.own_benchmark for d in context.study.domains}
     out = []
     for domain in context.adapters("domain"):
         rows = context.training.get(domain)
         if rows is None or rows.combined:
             continue
-        counts = letters(rows)
+        counts = Counter(letter for e in rows.examples if (letter := key_letter(e)) is not None)
         total = sum(counts.values())
         if total < ENOUGH:
             continue
@@ -97,19 +120,14 @@ def _trained(context: AuditContext, skewed: dict[str, int | None]) -> list[dict[
         claim += f': what they teach may be "say {letter}"'
         benchmark = own[domain]
         if share >= REFUSE and benchmark and skewed.get(benchmark) == LETTERS.index(letter):
-            said = f"{claim}, and {benchmark} is scored by the same letter"
-            out.append(entry("answer_key", "refuse", said, evidence, [domain, benchmark]))
+            claim += f", and {benchmark} is scored by the same letter"
+            out.append(entry("answer_key", "refuse", claim, evidence, (domain, benchmark)))
         else:
             out.append(entry("answer_key", "warn", claim, evidence))
     return out
 
 
-def letters(rows: TrainingSet) -> Counter[str]:
-    return Counter(letter for e in rows.examples if (letter := key_letter(e)) is not None)
-
-
 def _reordered(context: AuditContext) -> set[str]:
-    trials = Trials.of(context.trials) if context.trials is not None else None
-    if trials is None or "rotation" not in trials.column_names:
+    if context.table is None or "rotation" not in context.table.column_names:
         return set()
-    return {name for name, rotation in distinct(trials, ["instrument", "rotation"]) if rotation is not None and rotation > 0}
+    return {name for name, rotation in distinct(context.table, ["instrument", "rotation"]) if rotation is not None and rotation > 0}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from holdfast.auditing.context import AuditContext, entry
+from holdfast.auditing.context import AuditContext, AuditEntry, entry
 
 WARMUP_SHARE, STEP_RATIO = 2 / 3, 1.25
 NEXT = "Give warm-up as a share (train.warmup_ratio=0.03) and equal steps (match_steps_of) to domains that are compared."
 
 
-def check(context: AuditContext) -> list[dict[str, Any]]:
+def check(context: AuditContext) -> list[AuditEntry]:
     trained = {
         name: context.training[name]
         for name in context.adapters("domain", "control")
@@ -35,17 +33,16 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
         out.append(entry("budget", "warn", claim, {"steps": single}))
     if out:
         return out
-    evidence: dict[str, Any] = {"steps": {n: r.steps for n, r in trained.items()}}
+    evidence = {"steps": {n: r.steps for n, r in trained.items()}}
     claim = "every adapter is trained past its warm-up, single domains equally long"
-    long = _unmatched(context, single)
-    if long:
+    if long := _unmatched(context, single):
         evidence["without_matched_control"] = long
         claim += f"; {', '.join(long)} for longer, with no control of equal steps beside"
     return [entry("budget", "ok", claim, evidence)]
 
 
 def _unmatched(context: AuditContext, single: dict[str, int]) -> dict[str, int]:
-    """Steps of combined sets trained longer than their parts, where no combined control of a part's length stands beside them."""
+    """Steps of combined sets trained longer than their parts, where there is no combined control of a part's length."""
     rows = context.training
     steps = lambda role: {n: rows[n].steps for n in context.adapters(role) if n in rows and rows[n].combined}  # noqa: E731
     most = max(single.values(), default=0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from typing import Any
 
-from holdfast.auditing.context import AuditContext, entry, refusals
+from holdfast.auditing.context import AuditContext, AuditEntry, entry, refusals
 from holdfast.records import Prompt
 
 REFUSE_SHARE = 0.05
@@ -19,22 +19,10 @@ def missing_text(neutral: str, other: str) -> int:
     inserted at one place; runs of blanks count as one.
     """
     a, b = " ".join(neutral.split()), " ".join(other.split())
-    head = _common(a, b)
-    tail = _common(a[head:][::-1], b[head:][::-1])
-    gap = len(a[head:]) - tail
+    head = len(os.path.commonprefix([a, b]))
+    tail = len(os.path.commonprefix([a[head:][::-1], b[head:][::-1]]))
     # A blank eaten at the seam (the inserted sentence ends the text) is no difference.
-    return 0 if not a[head : len(a) - tail].strip() else gap
-
-
-def _common(a: str, b: str) -> int:
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[:middle] == b[:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    return len(a[head:]) - tail if a[head : len(a) - tail].strip() else 0
 
 
 def differences(prompts: list[Prompt], placebo: set[str]) -> dict[str, str]:
@@ -56,24 +44,24 @@ def differences(prompts: list[Prompt], placebo: set[str]) -> dict[str, str]:
     return out
 
 
-def check(context: AuditContext) -> list[dict[str, Any]]:
+def check(context: AuditContext) -> list[AuditEntry]:
     out = []
-    for instrument in context.study.get("instruments", []):
-        name = instrument["name"]
-        asked = context.prompts.get(name)
-        if instrument.get("kind") != "axis" or not asked:
+    for instrument in context.study.instruments:
+        name, prompts = instrument.name, context.prompts.get(instrument.name)
+        if instrument.kind != "axis" or not prompts:
             continue
-        placebo = {c for k in instrument.get("contrasts", []) if k.get("placebo") for c in (k["plus"], k["minus"])}
-        found = [(i.item_id, d) for i, p in zip(context.items[name], asked, strict=True) if p and (d := differences(p, placebo))]
-        if not found:
+        placebo = {c for k in instrument.contrasts if k.placebo for c in (k.plus, k.minus) if c}
+        differing = [(i.item_id, d) for i, p in zip(context.items[name], prompts, strict=True) if p and (d := differences(p, placebo))]
+        if not differing:
             claim = f"the conditions of {name} differ only in what was inserted"
-            out.append(entry("conditions", "ok", claim, {"items": len(asked)}))
+            out.append(entry("conditions", "ok", claim, {"items": len(prompts)}))
             continue
-        where = Counter(f"{c}: {what}" for _, d in found for c, what in d.items())
-        evidence = {"count": len(found), "of": len(asked), "conditions": dict(sorted(where.items())), "items": [i for i, _ in found[:20]]}
-        what = " and ".join(sorted({f"{w} differ" + ("s" if w == "question" else "") for _, d in found for w in d.values()}))
-        claim = f"for {len(found)} of {len(asked)} items of {name} the {what} between conditions"
-        if len(found) / len(asked) >= REFUSE_SHARE:
+        count, total = len(differing), len(prompts)
+        where = Counter(f"{c}: {what}" for _, d in differing for c, what in d.items())
+        evidence = {"count": count, "of": total, "conditions": dict(sorted(where.items())), "items": [i for i, _ in differing[:20]]}
+        what = " and ".join(sorted({f"{w} differ" + ("s" if w == "question" else "") for _, d in differing for w in d.values()}))
+        claim = f"for {count} of {total} items of {name} the {what} between conditions"
+        if count / total >= REFUSE_SHARE:
             out += refusals(context, "conditions", f"{claim}: its shift is refused", evidence, name)
         else:
             out.append(entry("conditions", "warn", claim, evidence))

@@ -1,20 +1,23 @@
-"""What a check may look at, and the shape of what it says. Whatever is absent stays empty: a check that needs it returns nothing."""
+"""What a check may look at, and the entries it makes. Whatever is absent stays empty: a check that needs it returns nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
-from holdfast.analysis.panel import Owner, Panel, panels
+from holdfast.analysis.findings import TrialPanels
 from holdfast.analysis.trials import Trials, distinct
-from holdfast.records import Example, Item, Prompt
+from holdfast.records import Example, Item, Prompt, StudyFacts
+from holdfast.results import AuditEntry, AuditLevel, StudyFindings
+from holdfast.stats.crossed import Interval, crossed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(NamedTuple):
     """Where the rows of a domain's source or of an instrument come from, before anything is drawn from them.
 
     `role`: "train" or "ask". `split` is the name without its slice; `start`, `stop` are the slice's rows (None: not cut).
@@ -51,8 +54,7 @@ class TrainingSet:
     combined: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowPrompt:
+class RowPrompt(NamedTuple):
     """The prompt an axis's row came with, and the answers a user could hold out in it."""
 
     text: str
@@ -62,62 +64,80 @@ class RowPrompt:
 @dataclass(frozen=True)
 class AuditContext:
     """Facts of the study, its trials, its items, the source keys of each domain's training rows, its training settings,
-    and the number of training rows left out because they are evaluation items; then what makes an audit of rows alone.
+    and the number of training rows left out because they are evaluation items; then what an audit of rows needs.
 
     `prompts[instrument]`: first-stage prompts of every item. `num_rows`: rows an instrument's items were made of. `row_prompts`:
     prompts that rows of an axis came with and that its items replace. `tokenizer_probe`: real examples, encoded (`template.probe`).
     `recorded`: measurements a run kept for the audit, such as `batch_invariance`. `trainings`: training records of a run.
     """
 
-    study: dict[str, Any]
+    study: StudyFacts
     trials: pa.Table | Trials | None = None
     items: dict[str, list[Item]] = field(default_factory=dict)
     examples_keys: dict[str, set[str]] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
     num_left_out: dict[str, int] = field(default_factory=dict)
     prompts: dict[str, list[list[Prompt]]] = field(default_factory=dict)
     training: dict[str, TrainingSet] = field(default_factory=dict)
     origins: tuple[Origin, ...] = ()
     num_rows: dict[str, int] = field(default_factory=dict)
     row_prompts: dict[str, tuple[RowPrompt, ...]] = field(default_factory=dict)
-    tokenizer_probe: dict[str, Any] = field(default_factory=dict)
-    findings: dict[str, Any] | None = None
+    tokenizer_probe: dict[str, list[str]] = field(default_factory=dict)
+    findings: StudyFindings | None = None
     recorded: dict[str, Any] = field(default_factory=dict)
     trainings: tuple[dict[str, Any], ...] = ()
 
     @cached_property
-    def read(self) -> tuple[dict[str, Panel], dict[str, Owner]]:
-        """The trials as arrays, opened once for every check. Not to be asked of a context without trials."""
-        assert self.trials is not None
-        return panels(self.trials)
+    def table(self) -> Trials | None:
+        """The trials, opened once for every check."""
+        return None if self.trials is None else Trials.of(self.trials)
+
+    @cached_property
+    def panels(self) -> TrialPanels | None:
+        """The trials as arrays; None without instruments, or without trials of a base."""
+        panels = TrialPanels(self.table, self.study, "base") if self.table is not None and self.study.instruments else None
+        return panels if panels and "base" in panels.owners else None
 
     def adapters(self, *roles: str) -> list[str]:
         """Names of the study's domains, of these roles if any are given."""
-        return [d["name"] for d in self.study.get("domains", []) if not roles or d.get("role", "domain") in roles]
+        return [d.name for d in self.study.domains if not roles or d.role in roles]
 
     def axes(self) -> list[str]:
-        return [i["name"] for i in self.study.get("instruments", []) if i.get("kind") == "axis"]
+        """Names of the study's axes."""
+        return [i.name for i in self.study.instruments if i.kind == "axis"]
 
 
 def adapters_in(trials: pa.Table | Trials) -> dict[str, list[tuple[str, int]]]:
     """{domain: [(model, seed)]} of a trials table, the base left out, and models at part of a dose: those are on the way to one."""
     trials = Trials.of(trials)
     columns = [c for c in ("model", "domain", "seed", "dose", "path") if c in trials.column_names]
-    found: dict[str, list[tuple[str, int]]] = {}
+    adapters: dict[str, list[tuple[str, int]]] = {}
     for row in (dict(zip(columns, values, strict=True)) for values in distinct(trials, columns)):
         if row["domain"] != "base" and row.get("dose", 1.0) in (None, 1.0) and row.get("path", "full") in (None, "full"):
-            found.setdefault(row["domain"], []).append((row["model"], row["seed"]))
-    return {domain: sorted(models) for domain, models in sorted(found.items())}
+            adapters.setdefault(row["domain"], []).append((row["model"], row["seed"]))
+    return {domain: sorted(models) for domain, models in sorted(adapters.items())}
 
 
-def entry(check: str, level: str, claim: str, evidence: Any, cell: list[str] | None = None) -> dict[str, Any]:
-    """level: ok, warn or refuse. claim: the sentence it forbids or qualifies. cell: [adapter, instrument] it refuses."""
-    return {"check": check, "level": level, "claim": claim, "evidence": evidence, **({"cell": cell} if cell else {})}
+def entry(check: str, level: AuditLevel, claim: str, evidence: object, cell: tuple[str, str] | None = None) -> AuditEntry:
+    """level: ok, warn or refuse. claim: the sentence it forbids or qualifies. cell: (adapter, instrument) it refuses."""
+    return AuditEntry(check=check, level=level, claim=claim, evidence=evidence, **({"cell": cell} if cell else {}))
 
 
-def refusals(context: AuditContext, check: str, claim: str, evidence: Any, instrument: str) -> list[dict[str, Any]]:
+def refusals(context: AuditContext, check: str, claim: str, evidence: object, instrument: str) -> list[AuditEntry]:
     """The same refusal for every adapter's number on an instrument; without any adapter, for the instrument as such."""
-    names = context.adapters()
-    if not names:
-        return [entry(check, "refuse", claim, evidence)]
-    return [entry(check, "refuse", claim, evidence, [name, instrument]) for name in names]
+    return [entry(check, "refuse", claim, evidence, cell) for cell in [(name, instrument) for name in context.adapters()] or [None]]
+
+
+def mean_over(values: Sequence[float] | np.ndarray, clusters: Sequence[str] | np.ndarray) -> Interval | None:
+    """Mean of scores, with an interval over items only (Miller 2024, arXiv:2411.00640); None without a known value, nan limits for one cluster."""
+    value_I = np.asarray(values, dtype=float)
+    return None if np.isnan(value_I).all() else crossed(value_I[None], np.asarray(clusters))
+
+
+def rounded(interval: Interval) -> dict[str, float | int | None]:
+    """An interval as evidence: four decimals, unknown as None."""
+    numbers = {"estimate": interval.estimate, "lower": interval.lower, "upper": interval.upper}
+    return {name: round(float(x), 4) if x == x else None for name, x in numbers.items()} | {
+        "n": interval.n,
+        "num_clusters": interval.num_clusters,
+    }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from holdfast.auditing.context import AuditContext, entry
+from holdfast.auditing.context import AuditContext, AuditEntry, entry
 from holdfast.records import Item, Prompt
 
 LEAST = 0.9
@@ -19,7 +18,7 @@ def identity_of(item: Item, prompts: list[Prompt] | None) -> str:
     return json.dumps([item.source_keys, item.fields], sort_keys=True, default=str)
 
 
-def check(context: AuditContext) -> list[dict[str, Any]]:
+def check(context: AuditContext) -> list[AuditEntry]:
     out = []
     for name, items in context.items.items():
         if not items:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -11,38 +10,101 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from holdfast import instruments, sources
 from holdfast.analysis.trials import Added, Trials, distinct
 from holdfast.auditing import template
 from holdfast.auditing.context import AuditContext, Origin, RowPrompt, TrainingSet, adapters_in
 from holdfast.auditing.order import is_lumped
-from holdfast.config import InstrumentConfig, SourceConfig, Study
-from holdfast.errors import DataError, HoldfastError
-from holdfast.facts import study_facts
-from holdfast.records import Example, Item
-from holdfast.sources.as_given import answers_named, own_prompt
-from holdfast.sources.rows import _SLICE, HUB, Row
+from holdfast.config import InstrumentConfig, SourceConfig, Study, load_study, recipe_names
+from holdfast.errors import ConfigError, DataError, HoldfastError
+from holdfast.facts import instrument_facts, study_facts
+from holdfast.progress import say
+from holdfast.records import DomainFacts, Example, InstrumentFacts, Item, StudyFacts
+from holdfast.results import StudyFindings
+from holdfast.sources import forms
+from holdfast.sources.fields import named_answers, own_prompt
+from holdfast.sources.forms.axes import replaces_prompts
+from holdfast.sources.materials import Materials
+from holdfast.sources.rows import Row, hub_sets, parse_split
+from holdfast.store import read_json
 from holdfast.training import batches
 
 CATEGORY_FIELDS = ("subject", "category", "type")
-AXES = ("imitation", "doubt", "feedback")
-KEYED = ("mmlu", "hellaswag", "truthfulqa")  # benchmarks whose rows mark one of several options
+SPLITS = ("train", "test", "validation", "dev")
+
+
+def context_of(source: str, settings: Sequence[str] = ()) -> AuditContext:
+    """The context of a study file or recipe, a run folder, or a trials table. Raises ConfigError or DataError naming what is wrong."""
+    if stray := [s for s in settings if "=" not in s]:
+        raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example data.root=DIR")
+    path = Path(source)
+    if path.is_dir() and (source not in recipe_names() or (path / "study.yaml").is_file()):
+        return _of_run(path, settings)
+    if not source.endswith(".parquet"):
+        return context_of_study(load_study(source, list(settings)))
+    if settings:
+        raise ConfigError(f"argument {settings[0]!r}: a table has no settings; name the study or the run folder to change one")
+    if not path.is_file():
+        raise ConfigError(f"audit: {path}: no such table")
+    return from_table(Trials(path))
+
+
+def context_of_study(study: Study) -> AuditContext:
+    """A study's rows and settings, before anything is trained."""
+    return from_materials(study, Materials(study), chat=local_chat(study))
+
+
+def _of_run(folder: Path, settings: Sequence[str]) -> AuditContext:
+    """A finished run: its own study and trials. If its rows can no longer be read, only the trials are audited."""
+    if missing := [name for name in ("study.yaml", "trials.parquet") if not (folder / name).is_file()]:
+        raise ConfigError(f"audit: {folder}: holds no {' and no '.join(missing)}; name the folder of a finished run")
+    study = load_study(str(folder / "study.yaml"), list(settings))
+    trials = complete(Trials(folder / "trials.parquet"))
+    findings = _findings(folder / "findings.json")
+    trainings = [
+        {**record, "domain": file.parent.name.rpartition("-seed")[0], "seed": int(file.parent.name.rpartition("-seed")[2])}
+        for file in sorted((folder / "adapters").glob("*-seed*/training.json"))
+        if (record := _json_object(file)) and not record.get("identity")
+    ]
+    try:
+        return from_materials(study, Materials(study), trials=trials, findings=findings, trainings=trainings, chat=local_chat(study))
+    except HoldfastError as error:
+        say(f"rows of this run cannot be read, only its trials are audited: {error}", always=True)
+        return from_table(trials, band=study.stats.equivalence_band)
+
+
+def _findings(path: Path) -> StudyFindings | None:
+    document = _json_object(path)
+    try:
+        return StudyFindings.model_validate(document) if document else None
+    except ValidationError as error:
+        raise DataError(
+            f"{path}: not the findings of a run ({error.errors()[0]['loc']}); the run is damaged, run the study again"
+        ) from None
+
+
+def _json_object(path: Path) -> dict[str, Any] | None:
+    value = read_json(path) if path.is_file() else None
+    if not isinstance(value, dict | None):
+        raise DataError(f"{path}: holds {type(value).__name__}, must be an object; the run is damaged, run the study again")
+    return value
 
 
 def from_materials(
     study: Study,
-    materials: Any,
+    materials: Materials,
     *,
     trials: pa.Table | Trials | None = None,
-    findings: dict[str, Any] | None = None,
+    findings: StudyFindings | None = None,
     recorded: dict[str, Any] | None = None,
     trainings: Sequence[dict[str, Any]] = (),
     chat: Any = None,
 ) -> AuditContext:
     """Everything a study's rows can tell, with the trials if there are any. `chat`: the base's ChatFormat, where it is at hand.
 
-    `materials` is the study's `execution.materials.Materials`. Raises what reading the rows raises.
+    Raises what reading the rows raises.
     """
     rows = _Files(study)
     trained = [d.name for d in study.domains if not d.identity and materials.examples(d.name)]
@@ -56,7 +118,10 @@ def from_materials(
         num_left_out=dict(materials.num_left_out),
         prompts={i.kind: materials.asked(i.kind).prompts for i in study.instruments},
         training=training,
-        origins=tuple(_origins(study, rows)),
+        origins=tuple(
+            [_origin(d.name, "train", s, rows) for d in study.domains for s in d.sources if s.data]
+            + [_origin(i.kind, "ask", i, rows) for i in study.instruments if i.data]
+        ),
         num_rows={i.kind: len(rows.read(i.data, i.split, i.split_seed)) for i in study.instruments if i.data},
         row_prompts=_row_prompts(study, rows),
         tokenizer_probe=_probe(study, training, chat) if chat is not None else {},
@@ -74,7 +139,7 @@ class _Files:
         self.read = lru_cache(maxsize=None)(lambda data, split, seed: sources.read_rows(data, split, root, seed))
 
 
-def _training(study: Study, materials: Any, rows: _Files, name: str) -> TrainingSet:
+def _training(study: Study, materials: Materials, rows: _Files, name: str) -> TrainingSet:
     config, train = study.domain(name), study.train
     examples: tuple[Example, ...] = materials.examples(name)
     steps = batches.num_steps(len(materials.examples(config.match_steps_of or name)), train)
@@ -105,7 +170,11 @@ def _training(study: Study, materials: Any, rows: _Files, name: str) -> Training
         examples=examples,
         owners=owners,
         categories=tuple(category.get(k, "") for k in first) if category else (),
-        items={kind: mine for kind, found in items.items() if (mine := tuple(i for i in found.values() if "gold" in i.fields))},
+        items={
+            k: kept
+            for k, every in items.items()
+            if (kept := tuple(i for i in every.values() if instruments.instrument_class(k).options(i)))
+        },
         steps=steps,
         warmup=train.warmup_steps if train.warmup_steps is not None else math.ceil(train.warmup_ratio * steps),
         combined=bool(config.parts),
@@ -126,81 +195,72 @@ def _sorted_by(kind: str, read: list[Row]) -> str | None:
     field = _category_field(read)
     if field and is_lumped([str(row[field]) for row in read]):
         return field
-    if kind not in KEYED:
-        return None
-    golds = [sources.items_from_rows(kind, [row])[0].fields["gold"] for row in read]
-    return "label" if is_lumped([str(g) for g in golds]) else None
+    made = instruments.instrument_class(kind)
+    options = [made.options(item) for row in read for item in _row_items(kind, [row])]
+    return "label" if options and all(options) and is_lumped([str(o.gold) for o in options if o]) else None
 
 
-def _origins(study: Study, rows: _Files) -> list[Origin]:
-    named: list[tuple[str, str, SourceConfig | InstrumentConfig]] = [
-        (d.name, "train", s) for d in study.domains for s in d.sources if s.data
-    ]
-    named += [(i.kind, "ask", i) for i in study.instruments if i.data]
-    return [_origin(owner, role, config, rows) for owner, role, config in named]
+def _row_items(kind: str, rows: list[Row]) -> list[Item]:
+    """Items of a benchmark's rows, or of a form's; none of an axis's, whose options are put in an order of their own."""
+    made = instruments.instrument_class(kind)
+    if made.kind == "benchmark" and made.items_of is not None:
+        return made.items_of(rows, None, None, 0)
+    return sources.items_from_rows(kind, rows) if kind in forms.names() else []
 
 
 def _origin(owner: str, role: str, config: SourceConfig | InstrumentConfig, rows: _Files) -> Origin:
     assert config.data is not None
-    cut = _SLICE.match(config.split or "")
-    split, start, stop = (cut["split"], cut["start"], cut["stop"]) if cut else (config.split or "", None, None)
+    split, start, stop = parse_split(config.split)
     read = rows.read(config.data, config.split, config.split_seed)
     sorted_by = None
     if start is not None and config.split_seed is None:
         # Without a seed the slice lies in the file's own order: read the whole file to see what order that is.
         sorted_by = _sorted_by(config.kind, rows.read(config.data, split or None, None))
-    return Origin(
-        owner=owner,
-        role=role,
-        kind=config.kind,
-        data=config.data,
-        split=split,
-        start=int(start or 0) if start is not None else None,
-        stop=int(stop) if stop else None,
-        split_seed=config.split_seed,
-        num_rows=len(read),
-        upstream=_upstream(config, read, rows),
-        sorted_by=sorted_by,
-    )
-
-
-HUB_NAMES = {"gsm8k": "openai/gsm8k", "mmlu": "cais/mmlu"}
-SPLITS = ("train", "test", "validation", "dev")
+    upstream = _upstream(config, read, rows)
+    return Origin(owner, role, config.kind, config.data, split, start, stop, config.split_seed, len(read), upstream, sorted_by)
 
 
 def _upstream(config: SourceConfig | InstrumentConfig, read: list[Row], rows: _Files) -> tuple[str, ...]:
     """Splits of the benchmark itself that the rows come from: by their own `split` field, else looked up under data.root.
 
-    A file under any name is looked up in the benchmark's splits that lie beside it; a split that holds nine in ten of its
-    questions is where it came from. Nothing is asked of a hub.
+    A file under any name is compared with the benchmark's splits under data.root; a split that holds nine in ten of its
+    questions is where it came from. Nothing is requested from a hub.
     """
     own = {row["split"] for row in read if isinstance(row.get("split"), str)}
-    hub = HUB_NAMES.get(config.kind)
-    if own or hub is None or config.data is None or config.data in HUB or rows.root is None:
+    made = instruments.instrument_class(config.kind)
+    if own or made.data_set is None or made.kind == "axis" or config.data in hub_sets() or rows.root is None:
         return tuple(sorted(own))
-    asked = [row.get("question", "").strip() for row in read]
-    found = set()
-    for split in SPLITS:
+    texts, splits = _stems(config.kind, read), []
+    for split in dict.fromkeys((*SPLITS, made.data_set.train or made.data_set.test, made.data_set.test)):
         try:
-            whole = {row.get("question", "").strip() for row in rows.read(hub, split, None)}
+            whole = {*_stems(config.kind, rows.read(made.data_set.name, split, None))}
         except HoldfastError:
             continue
-        if sum(q in whole for q in asked) >= 0.9 * len(asked):
-            found.add(split)
-    return tuple(sorted(found))
+        if texts and sum(text in whole for text in texts) >= 0.9 * len(read):
+            splits.append(split)
+    return tuple(sorted(splits))
+
+
+def _stems(kind: str, read: list[Row]) -> list[str]:
+    """Question or text of every row that makes an item."""
+    made, texts = instruments.instrument_class(kind), []
+    for row in read:
+        try:
+            texts += [made.stem(item).strip() for item in _row_items(kind, [row])]
+        except DataError:
+            continue
+    return texts
 
 
 def _row_prompts(study: Study, rows: _Files) -> dict[str, tuple[RowPrompt, ...]]:
-    """Own prompts of an axis's rows where its items are built anew, so that they are told though not used."""
+    """Own prompts of an axis's rows where its items are built anew: they are reported though not used."""
     out = {}
     for config in study.instruments:
-        if config.kind not in AXES or not config.data or config.form not in (None, "sycophancy_eval"):
-            continue
-        read = rows.read(config.data, config.split, config.split_seed)
-        given = [row for row in read if isinstance(row.get("prompt"), list)]
-        if given:
-            out[config.kind] = tuple(RowPrompt(text=own_prompt(row), answers=answers_named(row)) for row in given)
-    return out
+        made = instruments.instrument_class(config.kind)
+        if made.kind == "axis" and config.data and (made.items_of is not None or replaces_prompts(config.kind, config.form)):
+            read = rows.read(config.data, config.split, config.split_seed)
+            out[config.kind] = tuple(RowPrompt(own_prompt(row), named_answers(row)) for row in read if isinstance(row.get("prompt"), list))
+    return {kind: prompts for kind, prompts in out.items() if prompts}
 
 
 def _probe(study: Study, training: dict[str, TrainingSet], chat: Any) -> dict[str, list[str]]:
@@ -234,16 +294,16 @@ def local_chat(study: Study) -> Any:
 
 # --- a trials table alone --------------------------------------------------------------------------------------------------
 
-NULLS = ("identity", "format_only", "always_first")  # METRICS section 4, rule 5
+NULLS = ("identity", "format_only", "always_first")  # docs/metrics.md, section 4, rule 5
 NEEDED = ("model", "instrument", "item_id", "condition", "outcome")
 DEFAULTS: dict[str, Any] = {"rotation": 0, "form": "generated", "refused": False, "num_new_tokens": 0, "tie": False}
 NUMBERS = ("p_gold", "p_suggested", "margin", "rating", "score", "kappa")
-TYPES = (
-    dict.fromkeys((*NEEDED, "form", "domain", "cluster_id"), pa.string())
-    | dict.fromkeys(("rotation", "seed", "label", "num_new_tokens"), pa.int64())
-    | dict.fromkeys((*NUMBERS, "score_norm", "kl", "dose"), pa.float64())
-    | dict.fromkeys(("refused", "tie"), pa.bool_())
-)
+TYPES: dict[str, pa.DataType] = {
+    **dict.fromkeys((*NEEDED, "form", "domain", "cluster_id"), pa.string()),
+    **dict.fromkeys(("rotation", "seed", "label", "num_new_tokens"), pa.int64()),
+    **dict.fromkeys((*NUMBERS, "score_norm", "kl", "dose"), pa.float64()),
+    **dict.fromkeys(("refused", "tie"), pa.bool_()),
+}
 
 
 def from_table(trials: pa.Table | Trials, *, band: float = 0.03) -> AuditContext:
@@ -275,21 +335,18 @@ def complete(trials: pa.Table | Trials) -> Trials:
         "seed": (("model",), lambda piece: _of_model(piece, _seed_of, pa.int64())),
         "cluster_id": (("item_id",), lambda piece: piece["item_id"]),
     }
-    found = Trials(given.source, TYPES, {name: how for name, how in added.items() if name not in given.column_names})
+    table = Trials(given.source, TYPES, {name: how for name, how in added.items() if name not in given.column_names})
     filled = [c for c in (*NEEDED, "cluster_id", "domain", "seed") if c in given.column_names]
-    nulls = dict.fromkeys(filled, 0)
-    for name in dict.fromkeys(
-        [*(n for n, kind in TYPES.items() if n in given.column_names and given.schema.field(n).type != kind), *filled]
-    ):
+    cast = [n for n, kind in TYPES.items() if n in given.column_names and given.schema.field(n).type != kind]
+    nulls = {}
+    for name in dict.fromkeys([*cast, *filled]):
         try:
-            for piece in found.pieces([name]):
-                nulls[name] = nulls.get(name, 0) + piece[name].null_count
+            nulls[name] = sum(piece[name].null_count for piece in table.pieces([name]))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise DataError(f"table: column {name} holds {given.schema.field(name).type}, must be {TYPES[name]}") from None
-    empty = [c for c in filled if nulls[c]]
-    if empty:
+    if empty := [c for c in filled if nulls[c]]:
         raise DataError(f"table: column {empty[0]} is empty in {nulls[empty[0]]} rows; every trial needs one")
-    return found
+    return table
 
 
 def _of_model(piece: pa.RecordBatch, read: Callable[[str], Any], kind: pa.DataType) -> pa.Array:
@@ -297,24 +354,22 @@ def _of_model(piece: pa.RecordBatch, read: Callable[[str], Any], kind: pa.DataTy
 
 
 def _seed_of(model: str) -> int:
-    found = model.rpartition("/seed")[2]
-    return int(found) if found.isdigit() and "/seed" in model else -1
+    _, slash, number = model.rpartition("/seed")
+    return int(number) if slash and number.isdigit() else -1
 
 
-def _facts_of_table(trials: Trials, band: float) -> dict[str, Any]:
+def _facts_of_table(trials: Trials, band: float) -> StudyFacts:
     known = instruments.available()
-    built = []
-    for name in sorted(i for (i,) in distinct(trials, ["instrument"])):
-        kind = known[name].kind if name in known else "benchmark"
-        contrasts = [dataclasses.asdict(c) for c in known[name].contrasts] if name in known else []
-        built.append({"name": name, "kind": kind, "form": known[name].form if name in known else "mass", "contrasts": contrasts})
+    names = sorted(i for (i,) in distinct(trials, ["instrument"]))
     seeds = {domain: len(models) for domain, models in adapters_in(trials).items()}
-    return {
-        "name": "table",
-        "base": "base",
-        "domains": [{"name": d, "role": "null" if d in NULLS else "domain", "own_benchmark": None} for d in sorted(seeds)],
-        "instruments": built,
-        "equivalence_band": band,
-        "seeds": min(seeds.values()) if seeds else None,
-        "estimands": {},
-    }
+    return StudyFacts(
+        name="table",
+        base="base",
+        domains=tuple(DomainFacts(name=d, role="null" if d in NULLS else "domain") for d in sorted(seeds)),
+        instruments=tuple(
+            instrument_facts(n, known[n]) if n in known else InstrumentFacts(name=n, kind="benchmark", form="mass") for n in names
+        ),
+        equivalence_band=band,
+        seeds=min(seeds.values(), default=0),
+        estimands={},
+    )

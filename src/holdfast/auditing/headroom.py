@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from holdfast.analysis.panel import Panel
-from holdfast.auditing.context import AuditContext, entry
-from holdfast.auditing.excess import mean_over, rounded
-from holdfast.records import Item
+from holdfast.auditing.context import AuditContext, AuditEntry, entry, mean_over, rounded
+from holdfast.records import InstrumentFacts, Item
 
 CEILING, FLOOR, FEWEST_RIGHT = 0.95, 0.02, 20
 NEXT = "Choose items the base answers sometimes right and sometimes wrong, or another base."
@@ -21,53 +18,45 @@ def chance_of(items: list[Item]) -> float:
     return float(np.mean([1 / s if s else 0.0 for s in sizes])) if sizes else float("nan")
 
 
-def check(context: AuditContext) -> list[dict[str, Any]]:
-    if context.trials is None or not context.study.get("instruments"):
-        return []
-    by_name, models = context.read
-    if "base" not in models:
+def check(context: AuditContext) -> list[AuditEntry]:
+    if context.panels is None:
         return []
     out, levels = [], {}
-    for instrument in context.study["instruments"]:
-        panel = by_name.get(instrument["name"])
-        if panel is None:
-            continue
-        if instrument["kind"] == "benchmark":
-            out += _benchmark(context, instrument["name"], panel, levels)
-        else:
-            out += _axis(instrument, panel)
+    for instrument in context.panels.instruments:
+        panel = context.panels.panels[instrument.name]
+        out += _axis(instrument, panel) if instrument.kind == "axis" else _benchmark(context, instrument.name, panel, levels)
     if not out and levels:
         out = [entry("headroom", "ok", "the base is neither at chance nor at the ceiling of any benchmark", levels)]
     return out
 
 
-def _benchmark(context: AuditContext, name: str, panel: Panel, levels: dict[str, Any]) -> list[dict[str, Any]]:
-    found = mean_over(panel.get("base", "neutral", "score"), panel.clusters)
-    if found is None:
+def _benchmark(context: AuditContext, name: str, panel: Panel, levels: dict[str, object]) -> list[AuditEntry]:
+    score = mean_over(panel.get("base", "neutral", "score"), panel.clusters)
+    if score is None:
         return []
     chance = chance_of(context.items.get(name, []))
-    levels[name] = {**rounded(found), "chance": round(chance, 4) if chance == chance else None}
-    if found.estimate >= CEILING:
-        claim = f"the base scores {found.estimate:.3f} on {name}: no room for a gain"
-        return [entry("headroom", "warn", claim, levels[name])]
-    floor = found.estimate <= FLOOR or (chance == chance and chance > 0 and found.lower <= chance)
-    if floor:
-        beside = f", chance is {chance:.3f}" if chance == chance and chance > 0 else ""
-        claim = f"the base scores {found.estimate:.3f} on {name}{beside}: a loss cannot show, and a gain starts from guessing"
-        return [entry("headroom", "warn", claim, levels[name])]
+    levels[name] = {**rounded(score), "chance": round(chance, 4) if chance == chance else None}
+    claim = f"the base scores {score.estimate:.3f} on {name}"
+    if score.estimate >= CEILING:
+        return [entry("headroom", "warn", f"{claim}: no room for a gain", levels[name])]
+    if score.estimate <= FLOOR or (chance > 0 and score.lower <= chance):
+        claim += f", chance is {chance:.3f}" if chance > 0 else ""
+        return [entry("headroom", "warn", f"{claim}: a loss cannot show, and a gain starts from guessing", levels[name])]
     return []
 
 
-def _axis(instrument: dict[str, Any], panel: Panel) -> list[dict[str, Any]]:
+def _axis(instrument: InstrumentFacts, panel: Panel) -> list[AuditEntry]:
     """Items right under the anchor are the set a conditioned shift is measured on."""
-    head = next((c for c in instrument.get("contrasts", []) if c.get("headline")), None)
-    if head is None or head.get("among") != "right":
+    head = next((c for c in instrument.contrasts if c.headline), None)
+    if head is None or head.among != "right":
         return []
-    right = panel.get("base", head["anchor"], "correct")
+    right = panel.get("base", head.anchor, "correct")
     if np.isnan(right).all():
         return []
     count, total = int(np.nansum(right > 0.5)), int((~np.isnan(right)).sum())
     if count >= min(FEWEST_RIGHT, 0.25 * total):
         return []
-    claim = f"the base is right on {count} of {total} items of {instrument['name']} before any pressure: its conditioned shift rests on few items"
+    claim = (
+        f"the base is right on {count} of {total} items of {instrument.name} before any pressure: its conditioned shift rests on few items"
+    )
     return [entry("headroom", "warn", claim, {"right": count, "of": total})]

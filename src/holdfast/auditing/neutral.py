@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from holdfast.auditing.context import AuditContext, entry, refusals
+from holdfast.auditing.context import AuditContext, AuditEntry, entry, refusals
 from holdfast.records import Item, Prompt
 from holdfast.sources import phrases
 from holdfast.world import texts
@@ -32,7 +31,7 @@ _QUOTED = re.compile(r'"[\s\S]*"')
 _REACH = 300  # characters after an opinion's first word in which the answer it is about may stand
 
 
-def _known() -> list[re.Pattern[str]]:
+def _phrasings() -> list[re.Pattern[str]]:
     """Phrasings of the study's own suggestions, the answer's place open: a sentence of real rows, or one of the world's."""
     patterns = [re.compile(r"\b(?:i (?:do not|don['’]t) think|i think|someone else thinks) the answer is\b", re.I)]
     for phrase in (phrases.SUGGEST, phrases.DENY, phrases.THIRD_PARTY, phrases.MENTION):
@@ -45,7 +44,7 @@ def _known() -> list[re.Pattern[str]]:
     return patterns
 
 
-KNOWN = _known()
+PHRASINGS = _phrasings()
 
 
 def suggestion(text: str, answers: Sequence[str] = ()) -> str | None:
@@ -53,20 +52,20 @@ def suggestion(text: str, answers: Sequence[str] = ()) -> str | None:
 
     Feelings and opinions between double quotes belong to the material under judgement and are not read.
     """
-    if any(p.search(text) for p in KNOWN):
+    if any(p.search(text) for p in PHRASINGS):
         return "known"
     bare = _QUOTED.sub(" ", text)
     if _FRAME.search(bare):
         return "feeling"
-    for found in _OPINION.finditer(bare):
-        after = bare[found.start() : found.start() + _REACH].split("\n", 1)[0]
+    for match in _OPINION.finditer(bare):
+        after = bare[match.start() : match.start() + _REACH].split("\n", 1)[0]
         if any(f" {words} " in f" {_words(after)} " for a in answers if len(words := _words(a)) > 1):
             return "opinion"
     return None
 
 
 def _words(text: str) -> str:
-    """Words alone, case folded, with single blanks; articles left out, as they come and go in a sentence."""
+    """Only the words, case folded, with single blanks; articles left out, as they come and go in a sentence."""
     return " ".join(w for w in re.findall(r"\w+", text.casefold()) if w not in ("a", "an", "the"))
 
 
@@ -80,29 +79,24 @@ def answers_of(item: Item) -> list[str]:
     return [str(v) for v in named]
 
 
-def check(context: AuditContext) -> list[dict[str, Any]]:
+def check(context: AuditContext) -> list[AuditEntry]:
     out = []
-    for name, prompts in context.prompts.items():
-        if name not in context.axes():
-            continue
-        first = [p[0] for p in prompts if p]
-        kinds = Counter(
-            kind for p, item in zip(first, context.items[name], strict=True) if (kind := suggestion(_user(p), answers_of(item)))
-        )
-        count, total = sum(kinds.values()), len(first)
-        evidence: dict[str, Any] = {"count": count, "of": total, "neutral": total - count, "kinds": dict(sorted(kinds.items()))}
-        own = context.row_prompts.get(name)
+    for name in (n for n in context.prompts if n in context.axes()):
+        first = [(_user(p[0]), answers_of(item)) for p, item in zip(context.prompts[name], context.items[name], strict=True) if p]
+        opinions = [(text, kind) for text, answers in first if (kind := suggestion(text, answers))]
+        count, total = len(opinions), len(first)
+        kinds = Counter(kind for _, kind in opinions)
+        evidence: dict[str, object] = {"count": count, "of": total, "neutral": total - count, "kinds": dict(sorted(kinds.items()))}
+        own = context.row_prompts.get(name, ())
+        held = sum(suggestion(r.text, r.answers) is not None for r in own)
         if own:
-            held = sum(suggestion(r.text, r.answers) is not None for r in own)
             evidence["rows_own_prompts"] = {"count": held, "of": len(own)}
         if not count:
             claim = f"no neutral prompt of {name} holds an opinion of the user"
-            if own and held:
-                claim += f"; {held} of {len(own)} rows came with one in their own prompt, which is not used"
+            claim += f"; {held} of {len(own)} rows came with one in their own prompt, which is not used" if held else ""
             out.append(entry("neutral", "ok", claim, evidence))
             continue
-        example = next(_user(p) for p, i in zip(first, context.items[name], strict=True) if suggestion(_user(p), answers_of(i)))
-        evidence["example"] = example[-200:]
+        evidence["example"] = opinions[0][0][-200:]
         claim = f'{count} of {total} "neutral" prompts of {name} already hold the user\'s suggestion'
         if count / total >= REFUSE_SHARE:
             claim += f": only {total - count} are neutral, and its shift is refused"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from holdfast.auditing.answer_key import key_letter
-from holdfast.auditing.context import AuditContext, Origin, TrainingSet, entry
+from holdfast.auditing.context import AuditContext, AuditEntry, Origin, TrainingSet, entry
+from holdfast.instruments import instrument_class
 
 LUMPED, ENOUGH, TAIL = 0.5, 50, 0.1
 NEXT = "Leave train.shuffle on; draw slices of one split with a split_seed; evaluate on a split that no training row comes from."
@@ -47,8 +47,8 @@ def is_lumped(labels: Sequence[str]) -> bool:
     return share >= LUMPED and p < 1e-3
 
 
-def check(context: AuditContext) -> list[dict[str, Any]]:
-    out: list[dict[str, Any]] = []
+def check(context: AuditContext) -> list[AuditEntry]:
+    out: list[AuditEntry] = []
     shuffled = context.settings.get("shuffle", True)
     if not shuffled:
         for name in context.adapters():
@@ -63,7 +63,7 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
     return out
 
 
-def _tail(name: str, rows: TrainingSet) -> list[dict[str, Any]]:
+def _tail(name: str, rows: TrainingSet) -> list[AuditEntry]:
     """A last tenth that holds one part only, though the set has several."""
     parts = Counter(rows.owners)
     tail = rows.owners[-max(1, round(TAIL * len(rows.owners))) :]
@@ -74,7 +74,7 @@ def _tail(name: str, rows: TrainingSet) -> list[dict[str, Any]]:
     return [entry("order", "warn", claim + "; what came last weighs most", evidence)]
 
 
-def _sorted_rows(name: str, rows: TrainingSet) -> list[dict[str, Any]]:
+def _sorted_rows(name: str, rows: TrainingSet) -> list[AuditEntry]:
     if rows.combined:
         return []
     out = []
@@ -85,7 +85,7 @@ def _sorted_rows(name: str, rows: TrainingSet) -> list[dict[str, Any]]:
     return out
 
 
-def _slices(origins: Sequence[Origin]) -> list[dict[str, Any]]:
+def _slices(origins: Sequence[Origin]) -> list[AuditEntry]:
     """Slices cut from a file in its own order, where that order is one of categories: the slice is a choice of categories."""
     out = []
     for o in origins:
@@ -97,11 +97,7 @@ def _slices(origins: Sequence[Origin]) -> list[dict[str, Any]]:
     return out
 
 
-# Benchmarks with a split meant for training, beside the one meant for evaluation (TruthfulQA has one split only).
-EVALUATION_SPLITS = {"gsm8k": {"test"}, "mmlu": {"test"}, "hellaswag": {"validation", "val", "test"}}
-
-
-def _same_split(context: AuditContext) -> list[dict[str, Any]]:
+def _same_split(context: AuditContext) -> list[AuditEntry]:
     """Training and evaluation rows of one upstream split: by name, or by the rows' own `split` field."""
     out = []
     asked = {o.kind: o for o in context.origins if o.role == "ask"}
@@ -110,11 +106,16 @@ def _same_split(context: AuditContext) -> list[dict[str, Any]]:
         if o.role != "train" or other is None:
             continue
         same_name = o.data == other.data and o.split == other.split
-        fields = {*o.upstream} & {*other.upstream}
+        fields, data = {*o.upstream} & {*other.upstream}, instrument_class(o.kind).data_set
+        has_training_split = data is None or data.train is not None  # assumed where no data set is declared
         if same_name and not _disjoint(o, other):
             claim = f"{o.owner} trains on and {other.owner} asks the same rows of {_name(o)}: the two slices are not disjoint"
-            out.append(entry("order", "warn", claim, {"train": _slice(o), "ask": _slice(other)}))
-        elif o.kind in EVALUATION_SPLITS and ((same_name and o.split) or fields):
+            out.append(
+                entry(
+                    "order", "warn", claim, {"train": [o.start, o.stop, o.split_seed], "ask": [other.start, other.stop, other.split_seed]}
+                )
+            )
+        elif has_training_split and ((same_name and o.split) or fields):
             where = o.split if same_name else ", ".join(sorted(fields))
             claim = (
                 f"training rows of {o.owner} and items of {other.owner} are cut from one upstream split ({where}) although {o.kind} has "
@@ -129,10 +130,6 @@ def _disjoint(a: Origin, b: Origin) -> bool:
         return False
     first, second = sorted([a, b], key=lambda o: o.start or 0)
     return first.stop is not None and first.stop <= (second.start or 0)
-
-
-def _slice(o: Origin) -> list[int | None]:
-    return [o.start, o.stop, o.split_seed]
 
 
 def _name(o: Origin) -> str:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from holdfast.auditing.context import AuditContext, entry
+from holdfast.auditing.context import AuditContext, AuditEntry, entry
 
 LEAST = 3
 NEXT = "Train at least 3 seeds a domain (--seeds 3; 5 for the embedded study)."
 
 
-def check(context: AuditContext) -> list[dict[str, Any]]:
-    count = context.study.get("seeds")
-    if count is None:
+def check(context: AuditContext) -> list[AuditEntry]:
+    count = context.study.seeds
+    if not count:
         return []
-    level = "ok" if count >= LEAST else "warn"
-    return [
-        entry(
-            "seeds",
-            level,
-            f"{count} training seed{'s' * (count != 1)} per domain" + ("" if level == "ok" else ": at least 3 are needed for any verdict"),
-            {"seeds": count},
-        )
-    ]
+    claim = f"{count} training seed{'s' * (count != 1)} per domain"
+    if count >= LEAST:
+        return [entry("seeds", "ok", claim, {"seeds": count})]
+    return [entry("seeds", "warn", f"{claim}: at least 3 are needed for any verdict", {"seeds": count})]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.auditing.context import AuditContext, entry
+from holdfast.auditing.context import AuditContext, AuditEntry, entry
 from holdfast.records import Example
 
 NEXT = "Set train.chat_template=true train.train_eos=true train.completion_only_loss=true, and train again."
 
 
-def check(context: AuditContext) -> list[dict[str, Any]]:
+def check(context: AuditContext) -> list[AuditEntry]:
     out = [*_settings(context.settings), *_probed(context.tokenizer_probe)]
     if out or not ("chat_template" in context.settings or context.tokenizer_probe):
         return out
@@ -20,13 +20,13 @@ def check(context: AuditContext) -> list[dict[str, Any]]:
     return [entry("template", "ok", claim, {"examples": len(context.tokenizer_probe)})]
 
 
-def _settings(settings: dict[str, Any]) -> list[dict[str, Any]]:
+def _settings(settings: Mapping[str, object]) -> list[AuditEntry]:
     rules = {
         "chat_template": "turns are trained without the model's chat template and asked with it: a shift may be the format's",
         "train_eos": "no end token is trained: the adapter learns not to stop, and long replies are read as answers",
         "completion_only_loss": "the loss covers the prompt too: the adapter also learns to write questions and options",
     }
-    return [entry("template", "warn", said, {f"train.{name}": False}) for name, said in rules.items() if settings.get(name) is False]
+    return [entry("template", "warn", claim, {f"train.{name}": False}) for name, claim in rules.items() if settings.get(name) is False]
 
 
 def probe(
@@ -40,9 +40,9 @@ def probe(
     wrong, ids = [], list(ids)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     template = str(getattr(tokenizer, "chat_template", None) or "")
-    uses_bos = bos is not None and (tokenizer("a")["input_ids"][:1] == [bos] or "bos_token" in template)
+    uses_bos = tokenizer("a")["input_ids"][:1] == [bos] or "bos_token" in template
     # A tokenizer whose BOS is its EOS closes turns with it: it has more than one by design.
-    if uses_bos and bos != eos and (count := ids.count(bos)) != 1:
+    if bos is not None and uses_bos and bos != eos and (count := ids.count(bos)) != 1:
         wrong.append(f"{count} BOS tokens instead of one")
     if train_eos and not cut and not example.plain and eos is not None and ids[-1] != eos:
         wrong.append("the last trained token is not EOS")
@@ -56,12 +56,11 @@ def probe(
     return wrong
 
 
-def _probed(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _probed(probes: Mapping[str, Sequence[str]]) -> list[AuditEntry]:
     out = []
-    for domain, wrong in sorted(found.items()):
+    for domain, wrong in sorted(probes.items()):
         if wrong:
             level = "refuse" if any("BOS" in w for w in wrong) else "warn"
-            said = "; ".join(wrong)
-            claim = f"a real training row of {domain}, encoded by this tokenizer: {said}"
+            claim = f"a real training row of {domain}, encoded by this tokenizer: {'; '.join(wrong)}"
             out.append(entry("template", level, claim, {"domain": domain, "wrong": list(wrong)}))
     return out

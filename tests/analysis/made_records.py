@@ -1,0 +1,20 @@
+"""Findings of a made study: what a test does not name is empty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.results import AdapterFindings, BaseLevels, Correlation, Estimate, StudyFindings, StudySummary
+
+
+def made_adapter(name: str, role: Any = "domain", **given: Any) -> AdapterFindings:
+    empty: dict[str, Any] = dict.fromkeys(("gains", "shifts", "effects", "drift", "vs_format_only"), {})
+    empty |= {"own_benchmark": None, "seeds": (), "mean_gain": None, "mean_shift": None, "per_seed": ()}
+    return AdapterFindings(name=name, domain=name, role=role, **{**empty, **given})
+
+
+def made_findings(adapters: list[AdapterFindings], estimands: dict[str, str] | None = None, axes: tuple[str, ...] = ()) -> StudyFindings:
+    study = StudySummary(name="made", base="b", domains=(), instruments=(), estimands=estimands or {}, equivalence_band=0.03)
+    base = BaseLevels(name="b", benchmarks={}, axes={axis: Estimate(estimate=None) for axis in axes})
+    empty = Correlation(num_mixes=0, description={}, cells={})
+    return StudyFindings(study=study, base=base, adapters=tuple(adapters), contrasts=(), correlation=empty)
