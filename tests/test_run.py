@@ -11,7 +11,7 @@ import time
 import pytest
 
 from holdfast import config
-from holdfast.backends.local import Cells
+from holdfast.backends.local import LocalBackend
 from holdfast.planning import estimate
 from holdfast.store import Store
 from holdfast.training import batches
@@ -86,14 +86,14 @@ def test_a_plan_for_a_cluster_needs_none_and_counts_its_workers(tmp_path):
 
 
 def test_a_large_model_is_planned_from_parts_of_its_work(tmp_path):
-    cells = Cells(config.load_study("embedded", ["instruments=[{kind: mmlu, style: world, limit: 6}, {kind: doubt, style: world, limit: 6}, "
+    backend = LocalBackend(config.load_study("embedded", ["instruments=[{kind: mmlu, style: world, limit: 6}, {kind: doubt, style: world, limit: 6}, "
                   "{kind: gsm8k, style: world, limit: 6}, {kind: hellaswag, style: world, limit: 6}, {kind: truthfulqa, style: world, limit: 6}]"]),
                   Store(tmp_path))  # fmt: skip
-    rows = batches.encode(cells.materials.examples("maths")[:80], cells.base.chat, cells.study.train).examples
-    found = estimate._parts(cells, rows)
-    assert found["asking_s"] > 0 and found["training_token_s"] > 1e-9 and found["laying_out_s"] > 0
-    assert found["later_bytes"] == 4 * 6 * cells.base.model.config.vocab_size  # doubt is the one axis
-    assert estimate._parts(cells, ())["training_token_s"] == 0.0
+    rows = batches.encode(backend.materials.examples("maths")[:80], backend.base.chat, backend.study.train).examples
+    speed = estimate._parts(backend, rows)
+    assert speed.asking > 0 and speed.training_token > 1e-9 and speed.laying_out > 0
+    assert speed.later_bytes == 4 * 6 * backend.base.model.config.vocab_size  # doubt is the one axis
+    assert estimate._parts(backend, ()).training_token == 0.0
 
 
 def test_a_second_run_reuses_every_cell_and_a_lost_cell_comes_back_the_same(finished, tmp_path):

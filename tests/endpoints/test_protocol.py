@@ -166,6 +166,6 @@ def test_missing_answers_count_against_coverage():
     assert found["mmlu"].coverage("base", "neutral", "mass") == pytest.approx(0.9)
     assert found["mmlu"].coverage("base", "neutral", "loglik") == pytest.approx(0.9)
     (cell,) = coverage(table(rows))
-    assert cell["known_mean"] == pytest.approx(0.9)
+    assert cell.mean == pytest.approx(0.9)
     whole, _ = panels(table(rows[:9]))
     assert whole["mmlu"].coverage("base", "neutral", "mass") == 1 and np.isnan(whole["mmlu"].coverage("base", "neutral", "loglik"))

@@ -16,8 +16,8 @@ import yaml
 from server import Abilities, Server, load, random_faults
 
 from holdfast import cli, pipeline
+from holdfast.backends.keys import study_keys
 from holdfast.config import Study
-from holdfast.execution.keys import study_keys
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 KEY = "sk-very-secret-0123456789"
@@ -164,11 +164,11 @@ def here(study, out):
     """The run without its worker process: what it says, and how it ends."""
     study = Study.model_validate(study)
     said = []
-    cells, plan = pipeline._prepare(study, out, said.append)
+    backend, plan = pipeline._prepare(study, out, said.append)
     for key in study_keys(study):
-        cells.trials(key)
-    cells.transport.close()
-    return pipeline.conclude(cells, out, plan, [], said.append), said
+        backend.make_trials(key)
+    backend.transport.close()
+    return pipeline.conclude(backend, out, plan, [], said.append), said
 
 
 def test_requests_that_keep_failing_are_missing_answers_and_are_asked_for_again(server, tmp_path):
@@ -190,7 +190,7 @@ def test_requests_that_keep_failing_are_missing_answers_and_are_asked_for_again(
     outcome, _ = here(study, out)
     server.fault = lambda *_: None
     line = re.compile(
-        r"base, (mmlu|imitation): [1-3] answers are missing, their requests failed \(most often: http: .*500.*\); run again to ask for those alone"
+        r"base, (mmlu|imitation): [1-3] answers are missing, their requests failed \(most often: http: .*500.*\); run again to ask for those only"
     )
     assert outcome.failures and all(line.fullmatch(f) for f in outcome.failures), outcome.failures
     missing = [r for r in trials(out).values() if r["outcome"] == "unparsed"]
@@ -217,8 +217,8 @@ def test_a_server_without_log_probabilities_is_measured_in_the_generated_form(se
     about = json.loads((tmp_path / "out" / "environment.json").read_text())["endpoint"]
     assert (about["form"], about["scoring"]) == ("generated", "generated")
     assert "they are in the <b>generated form</b>" in (tmp_path / "out" / "report.html").read_text()
-    identity = next(a for a in outcome.findings["adapters"] if a["name"] == "identity")
-    assert all(c["estimate"] in (0, None) for c in [*identity["gains"].values(), *identity["shifts"].values()])
+    identity = next(a for a in outcome.findings.adapters if a.name == "identity")
+    assert all(c.estimate in (0, None) for c in [*identity.gains.values(), *identity.shifts.values()])
 
 
 def test_plan_counts_the_requests(server, tmp_path, capsys, monkeypatch):

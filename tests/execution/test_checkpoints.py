@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from holdfast.backends.local import Cells
+from holdfast.backends.local import LocalBackend
 from holdfast.config import load_study
 from holdfast.store import Store
 
@@ -48,14 +48,14 @@ def test_a_training_that_was_ended_goes_on_where_it_was(tmp_path):
     assert not list((tmp_path / "out").glob("cells/.draft-*")) and not list((tmp_path / "out").glob("cells/adapter-*"))
     again = start(tmp_path)
     _, told = again.communicate(timeout=240)
-    assert again.returncode == 0 and "maths/seed0: training goes on after step" in told, told
+    assert again.returncode == 0 and "maths/seed0: training resumes after step" in told, told
     assert not kept.exists()
     # what a process nobody interrupted makes of the same study
     study = load_study(str(tmp_path / "study.yaml"))
-    made = Cells(study, Store(tmp_path / "whole" / "cells"))
+    made = LocalBackend(study, Store(tmp_path / "whole" / "cells"))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    made.adapter("maths", 0)
+    made.adapters.make("maths", 0)
     torch.set_num_threads(threads)
     assert cells(tmp_path / "whole") == cells(tmp_path / "out") != {}
 
@@ -92,8 +92,10 @@ def test_when_a_training_is_kept_is_no_part_of_what_it_is(tmp_path):
     (tmp_path / "study.yaml").write_text(STUDY)
     names = set()
     for minutes in ("null", "0", "2.5"):
-        made = Cells(load_study(str(tmp_path / "study.yaml"), [f"execution.checkpoint_minutes={minutes}"]), Store(tmp_path / "cells"))
-        names.add(made.store.name("adapter", made.adapter_identity("maths", 0)))
+        made = LocalBackend(
+            load_study(str(tmp_path / "study.yaml"), [f"execution.checkpoint_minutes={minutes}"]), Store(tmp_path / "cells")
+        )
+        names.add(made.store.name("adapter", made.adapters.identity("maths", 0)))
     assert len(names) == 1
 
 

@@ -9,13 +9,14 @@ import pytest
 from benchmarks.large_store import write
 
 from holdfast import pipeline
-from holdfast.analysis import analyze, findings_json
-from holdfast.backends.local import Cells
+from holdfast.analysis import analyze
+from holdfast.backends.local import LocalBackend
+from holdfast.backends.trials import SCHEMA
 from holdfast.config import load_study
 from holdfast.errors import IncompleteError
 from holdfast.execution import joined
-from holdfast.execution.table import SCHEMA
 from holdfast.facts import study_facts
+from holdfast.results import AuditEntry
 from holdfast.store import Store
 
 STUDY = ["seeds=1", "dose={scales: [0.5], checkpoints: [], seeds: 1, domains: [maths]}"]
@@ -34,9 +35,9 @@ def drawn(tmp_path_factory):
 @pytest.fixture(scope="module")
 def parts(drawn):
     study, folder = drawn
-    cells = Cells(study, Store(folder / "cells"))
+    backend = LocalBackend(study, Store(folder / "cells"))
     kinds = [i.kind for i in study.instruments]
-    return [(key, kind, place) for key, places in pipeline._finished(cells) for kind, place in zip(kinds, places, strict=True)]
+    return [(key, kind, place) for key, places in pipeline.finished_models(backend) for kind, place in zip(kinds, places, strict=True)]
 
 
 def test_every_row_of_every_cell_is_there_once_in_order_under_its_model(parts, tmp_path, monkeypatch):
@@ -68,7 +69,8 @@ def test_collected_findings_are_those_of_the_whole_table_in_memory(drawn):
     pipeline.collect(study, folder, say=lambda _: None)
     audit = [e for e in json.loads((folder / "audit.json").read_text()) if e["check"] != "prose"]
     whole = pq.read_table(folder / "trials.parquet")
-    assert findings_json(analyze(whole, {**study_facts(study), "audit": audit})) == (folder / "findings.json").read_bytes()
+    findings = analyze(whole, study_facts(study), [AuditEntry.model_validate(e) for e in audit])
+    assert findings.to_json() == (folder / "findings.json").read_bytes()
 
 
 def test_damaged_cells_are_named_and_foreign_files_change_nothing(drawn):

@@ -22,8 +22,8 @@ def test_a_run_struck_in_every_stage_ends_in_the_same_bytes(tmp_path):
     assert {t.blow.split(",")[0] for t in trials} == {*BLOWS}
 
 
-INTERRUPTED = "holdfast: interrupted; what is finished is kept, run the same command to go on"
-FULL = "holdfast: -o/--out: x: No space left on device; free some room"
+INTERRUPTED = "holdfast: interrupted; finished cells are kept, run it again to resume"
+FULL = "holdfast: -o/--out: x: No space left on device; free some space"
 
 
 @pytest.mark.parametrize(("blow", "code", "lines", "left"), [

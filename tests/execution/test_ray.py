@@ -83,7 +83,7 @@ def test_a_driver_that_goes_frees_its_workers(cluster, tmp_path, notice):
     _, told = run.communicate(timeout=60)
     until(lambda: not cluster.workers(), None, 60)
     if notice != signal.SIGKILL:
-        assert run.returncode == 130 and "run the same command to go on" in told and "Traceback" not in told
+        assert run.returncode == 130 and "run it again to resume" in told and "Traceback" not in told
         assert not list(out.glob("cells/.[db]*"))
 
 
@@ -95,8 +95,8 @@ def test_a_worker_that_no_machine_has_room_for_is_refused(cluster, tmp_path):
 
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch, tmp_path):
-    from holdfast.execution.dispatch import run_jobs
     from holdfast.execution.jobs import Job
+    from holdfast.pipeline import run_jobs
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'holdfast\[ray\]'"):

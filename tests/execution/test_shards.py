@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from holdfast.errors import ConfigError
 from holdfast.execution.jobs import Job
-from holdfast.execution.shards import Shard, parse
+from holdfast.execution.plan import Shard, parse_shard
 
 STUDY = ["embedded", "seeds=2", "dose={}", "execution.processes=1", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 48}]}, "
          "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 48}]}]", "train.per_device_train_batch_size=16",
@@ -66,7 +66,7 @@ def test_three_parts_beside_each_other_one_killed_give_the_same_findings(whole, 
     assert early.returncode == 3 and "are missing" in early.stderr and "Traceback" not in early.stderr
     again = start("-o", out, "--cells", "1/3")
     said, told = again.communicate()
-    assert again.returncode == 0 and "every cell is there" in said, told
+    assert again.returncode == 0 and "all cells are finished" in said, told
     done = holdfast("collect", out / "study.yaml", "-o", out)
     assert done.returncode == 0, done.stderr
     assert (out / "findings.json").read_bytes() == (whole / "findings.json").read_bytes()
@@ -81,7 +81,7 @@ def test_an_interrupt_keeps_finished_cells_and_leaves_nothing_behind(tmp_path, n
     until(lambda: list(out.glob("cells/trials-*")), run)
     os.killpg(run.pid, notice) if group else run.send_signal(notice)
     _, told = run.communicate(timeout=60)
-    assert run.returncode == 130 and "run the same command to go on" in told and "Traceback" not in told
+    assert run.returncode == 130 and "run it again to resume" in told and "Traceback" not in told
     deadline = time.monotonic() + 20
     while alive(run.pid) and time.monotonic() < deadline:  # what multiprocessing keeps beside a process ends after it
         time.sleep(0.05)
@@ -108,14 +108,14 @@ def test_parts_are_disjoint_whole_and_do_not_hang_on_the_order(drawn, count):
 @pytest.mark.parametrize("text", ["", "3", "3/3", "-1/2", "1/0", "a/b", "1/2/3", "1.5/2", "9999999/99999999"])
 def test_a_part_that_cannot_be_meant_is_refused(text):
     with pytest.raises(ConfigError, match="must be i/n"):
-        parse(text)
+        parse_shard(text)
 
 
 def test_a_task_of_an_array_job_is_a_part(monkeypatch):
     for name in ("ID", "COUNT", "MIN", "STEP"):
         monkeypatch.delenv(f"SLURM_ARRAY_TASK_{name}", raising=False)
     with pytest.raises(ConfigError, match="SLURM_ARRAY_TASK_ID"):
-        parse("slurm")
+        parse_shard("slurm")
     for name, value in (("ID", "7"), ("COUNT", "4"), ("MIN", "1"), ("STEP", "2")):
         monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
-    assert parse("slurm") == Shard(3, 4)
+    assert parse_shard("slurm") == Shard(3, 4)

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from holdfast.judges import judge_settings
+from holdfast.judges.settings import judge_settings
 
 
 def block(prompt: str, name: str) -> str:

@@ -9,7 +9,8 @@ from statsmodels.stats.inter_rater import cohens_kappa as reference
 from statsmodels.stats.inter_rater import to_table
 
 from holdfast.errors import StatisticsError
-from holdfast.judges import Heard, Judgement, cohens_kappa, judge_settings, measure
+from holdfast.judges.agreement import Answer, Judgement, cohens_kappa, measure
+from holdfast.judges.settings import judge_settings
 
 ratings = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")), min_size=2, max_size=60)
 LOPSIDED = [("a", "a")] * 40 + [("a", "b")] * 3 + [("b", "b")] * 9 + [("c", "a")] * 2 + [("c", "c")] * 5 + [("b", "c")]
@@ -93,9 +94,9 @@ def test_what_cannot_be_compared_is_refused():
 
 
 def judged(verdicts, errors=0, unparsed=0):
-    said = [Heard(order="single", verdict=v, reply=v, error=None) for v in verdicts]
-    said += [Heard(order="single", verdict=None, reply=None, error="http: 500")] * errors
-    said += [Heard(order="single", verdict=None, reply="hm", error=None)] * unparsed
+    said = [Answer(order="single", verdict=v, reply=v, error=None) for v in verdicts]
+    said += [Answer(order="single", verdict=None, reply=None, error="http: 500")] * errors
+    said += [Answer(order="single", verdict=None, reply="hm", error=None)] * unparsed
     return [Judgement(item_id=str(i), cluster_id=str(i), group="", verdict=h.verdict, orders=(h,)) for i, h in enumerate(said)]
 
 

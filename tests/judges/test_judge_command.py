@@ -87,7 +87,7 @@ def test_a_run_ended_from_outside_keeps_what_it_read_and_asks_only_for_the_rest(
     assert child.wait(30) == code
     while server.in_flight:
         time.sleep(0.005)
-    kept = len(list((tmp_path / "runs" / "judge").rglob("*.json")))
+    kept = sum(file.read_bytes().count(b"\n") for file in (tmp_path / "runs" / "judge").glob("*.jsonl"))
     sent = sum(server.answered.values())
     assert 0 < kept < 120 and sent - kept <= 4
     found = json.loads(holdfast(*asks, folder=tmp_path).stdout)
@@ -117,7 +117,7 @@ def test_missing_replies_are_told_and_end_with_the_exit_code_of_a_part_that_fail
     rows = write(tmp_path / "rows.jsonl", feedback_rows(3))
     server.fault = lambda number, prompt: (500, "oh") if "text 1" in prompt else None
     done = holdfast(rows, "--kind", "feedback", "--base-url", server.url, "--model", "tiny", "--attempts", 2, folder=tmp_path, code=3)
-    assert "2 errors" in done.stdout and "run the same command again" in done.stderr
+    assert "2 errors" in done.stdout and "run it again to request only those" in done.stderr
 
 
 def test_the_key_is_in_no_output_and_no_file(server, tmp_path):

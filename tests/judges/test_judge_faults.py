@@ -9,8 +9,8 @@ from loopback import block, contains, praise, tag
 
 from holdfast.endpoints.transport import seconds
 from holdfast.errors import ConfigError, ModelError
-from holdfast.judges import ReplyCache, judge, summary
-from holdfast.judges.endpoint import Endpoint
+from holdfast.judges.judging import judge, open_replies, open_transport, request_of, summary
+from holdfast.judges.prompts import Question
 from holdfast.records import Item
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -32,9 +32,16 @@ def run(items, settings, cache, truth=None):
     return judge("feedback", items, settings, cache, labelled=items if truth else (), labels=truth)
 
 
+def ask(settings, prompt="p"):
+    request = request_of(Question(item_id="a", order="single", prompt=prompt, tag="t", meanings={}), settings)
+    with open_transport(settings) as transport:
+        return transport.post(request.route, request.body, request.read)
+
+
 FAULTS = ["truncated_json", "cut_body", "reset", "no_choice", (500, "oh"), (503, "busy"), (429, "slow down"), (408, "late"), (400, "bad")]
 
 
+@pytest.mark.slow
 def test_every_kind_of_fault_at_size_loses_nothing_and_counts_nothing_twice(server, settings, tmp_path):
     items, truth = feedback(300)
     seen = Counter()
@@ -45,7 +52,7 @@ def test_every_kind_of_fault_at_size_loses_nothing_and_counts_nothing_twice(serv
         return passing[number % len(passing)] if seen[prompt] == 1 and number % 2 else None
 
     server.fault = fault
-    found = run(items, settings(max_failures=1000), ReplyCache(tmp_path), truth)
+    found = run(items, settings(max_failures=1000), open_replies(tmp_path), truth)
     assert {j.item_id: j.verdict for j in found.judgements} == truth and [j.item_id for j in found.judgements] == [i.item_id for i in items]
     assert found.agreement.kappa == 1 and found.agreement.errors == found.agreement.unparsed == 0 and found.agreement.order_flip_rate == 0
     assert len(server.answered) == 600 and set(server.answered.values()) == {1}
@@ -53,7 +60,7 @@ def test_every_kind_of_fault_at_size_loses_nothing_and_counts_nothing_twice(serv
     assert len(server.arrived) > 850 and server.most_in_flight <= 8
 
     before = len(server.arrived)
-    again = run(items, settings(), ReplyCache(tmp_path), truth)
+    again = run(items, settings(), open_replies(tmp_path), truth)
     assert again.judgements == found.judgements and again.asked == 0 and len(server.arrived) == before
 
 
@@ -62,7 +69,7 @@ def test_a_fault_that_stays_is_an_error_and_never_a_verdict_or_a_tie(server, set
     items, _ = feedback(3)
     broken = "0 fine"
     server.fault = lambda number, prompt: fault if broken in prompt else None
-    found = judge("feedback", items, settings(attempts=3), ReplyCache(tmp_path))
+    found = judge("feedback", items, settings(attempts=3), open_replies(tmp_path))
     first, *others = found.judgements
     assert first.verdict is None and first.num_errors == 2 and first.num_unparsed == 0 and first.reason.startswith("error: ")
     assert all(h.verdict is None and h.reply is None and h.error for h in first.orders)
@@ -72,16 +79,15 @@ def test_a_fault_that_stays_is_an_error_and_never_a_verdict_or_a_tie(server, set
     assert told["all"]["errors"] == 2 and sum(v["count"] for v in told["all"]["verdicts"].values()) == 0
 
     server.fault = lambda number, prompt: None
-    mended = judge("feedback", items, settings(), ReplyCache(tmp_path))
+    mended = judge("feedback", items, settings(), open_replies(tmp_path))
     assert mended.asked == 2 and mended.cached == 4 and [{h.verdict for h in j.orders} for j in mended.judgements][0] == {"more_positive"}
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip"])
 def test_a_server_that_hangs_or_sends_a_byte_now_and_then_is_given_up_in_time(server, settings, fault):
     server.fault = lambda number, prompt: fault
-    with Endpoint(settings(timeout_seconds=0.3, attempts=2)) as endpoint:
-        start = time.monotonic()
-        found = endpoint.ask("p")
+    start = time.monotonic()
+    found = ask(settings(timeout_seconds=0.3, attempts=2))
     assert found.kind == "timeout" and len(server.arrived) == 2 and 0.6 <= time.monotonic() - start < 3
 
 
@@ -89,7 +95,7 @@ def test_a_storm_of_429_holds_every_thread_back_for_as_long_as_the_server_asks(s
     items, _ = feedback(40)
     storm = (429, "slow down", {"Retry-After": "1"})
     server.fault = lambda number, prompt: storm if number < 8 else None
-    found = judge("feedback", items, settings(), ReplyCache(tmp_path))
+    found = judge("feedback", items, settings(), open_replies(tmp_path))
     times = sorted(t for t, *_ in server.arrived)
     assert max(later - sooner for sooner, later in pairwise(times)) > 0.7 and len(server.arrived) == 88
     assert sum(j.num_errors for j in found.judgements) == 0 and set(server.answered.values()) == {1}
@@ -99,8 +105,7 @@ def test_retry_after_is_bounded_and_may_be_a_date_or_nonsense(server, settings):
     server.fault = lambda number, prompt: (429, "slow", {"Retry-After": "86400"}) if number == 0 else None
     server.mind = lambda prompt: "hm"
     start = time.monotonic()
-    with Endpoint(settings(max_wait_seconds=0.2)) as endpoint:
-        assert endpoint.ask("p").text == "hm"
+    assert ask(settings(max_wait_seconds=0.2), "p")["text"] == "hm"
     assert 0.1 < time.monotonic() - start < 3
     assert seconds("Thu, 01 Jan 1970 00:00:00 GMT") == 0 and seconds("2.5") == 2.5
     assert seconds("soon") is None and seconds("nan") is None and seconds(None) is None and seconds("-3") == 0
@@ -111,17 +116,17 @@ def test_a_wrong_model_or_key_ends_the_run_with_one_line_and_keeps_what_was_read
     items, _ = feedback(60)
     server.fault = lambda number, prompt: (status, "The model `tiny`\ndoes not exist.") if number >= 20 else None
     with pytest.raises(ModelError, match=words) as caught:
-        judge("feedback", items, settings(concurrency=1), ReplyCache(tmp_path))
+        judge("feedback", items, settings(concurrency=1), open_replies(tmp_path))
     said = str(caught.value)
     assert "does not exist" in said and "\n" not in said and "'tiny'" in said and len(server.arrived) <= 22
     server.fault = lambda number, prompt: None
-    assert judge("feedback", items, settings(), ReplyCache(tmp_path)).cached == 20
+    assert judge("feedback", items, settings(), open_replies(tmp_path)).cached == 20
 
 
 def test_a_dead_server_is_not_asked_for_ever(server, settings, tmp_path):
     items, _ = feedback(200)
     server.fault = lambda number, prompt: "reset"
-    found = judge("feedback", items, settings(attempts=2, max_failures=5), ReplyCache(tmp_path))
+    found = judge("feedback", items, settings(attempts=2, max_failures=5), open_replies(tmp_path))
     assert len(server.arrived) <= 2 * (5 + 8)
     assert sum(j.num_errors for j in found.judgements) == 400 and all(j.verdict is None for j in found.judgements)
     assert any("not asked" in h.error for h in found.judgements[-1].orders)
@@ -133,7 +138,7 @@ def test_the_key_is_sent_and_never_shown_or_written(server, settings, tmp_path, 
     server.fault = lambda number, prompt: (400, f"wrong key {KEY} or \x1b[2J Bearer {KEY}") if "0 fine" in prompt else None
     server.mind = lambda prompt: f"you sent {KEY}\n{praise(prompt)}"
     chosen = settings(api_key_env="JUDGE_KEY")
-    found = judge("feedback", items, chosen, ReplyCache(tmp_path))
+    found = judge("feedback", items, chosen, open_replies(tmp_path))
     assert {headers["Authorization"] for _, _, headers, _ in server.arrived} == {f"Bearer {KEY}"}
     assert KEY not in repr(found) and KEY not in repr(chosen) and "\x1b" not in found.judgements[0].reason
     assert "***" in found.judgements[0].reason and "***" in found.judgements[1].orders[0].reply
@@ -145,11 +150,10 @@ def test_without_a_named_key_no_key_is_sent_not_even_the_hubs(server, settings, 
     monkeypatch.setenv("HF_TOKEN", "hf_saved_token")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server.mind = lambda prompt: "hm"
-    with Endpoint(settings()) as endpoint:
-        assert endpoint.ask("p").text == "hm"
+    assert ask(settings(), "p")["text"] == "hm"
     assert ["Authorization" in headers for _, _, headers, _ in server.arrived] == [False]
     with pytest.raises(ConfigError, match="api_key_env") as caught:
-        Endpoint(settings(api_key_env="hf_pasted_key_itself"))
+        open_transport(settings(api_key_env="hf_pasted_key_itself"))
     assert "hf_pasted" not in str(caught.value)
 
 
@@ -157,31 +161,29 @@ def test_no_proxy_sees_what_is_meant_for_this_machine(server, settings, monkeypa
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
     server.mind = lambda prompt: "hm"
-    with Endpoint(settings(attempts=1)) as endpoint:
-        assert endpoint.ask("p").text == "hm"
+    assert ask(settings(attempts=1), "p")["text"] == "hm"
 
 
 def test_a_request_is_deterministic_and_in_openais_words(server, settings):
     server.mind = lambda prompt: "hm"
-    with Endpoint(settings(seed=3, max_tokens=17)) as endpoint:
-        reply = endpoint.ask("p\u2028é")
+    reply = ask(settings(seed=3, max_tokens=17), "p\u2028é")
     ((_, _, _, body),) = server.arrived
     assert body == {"model": "tiny", "messages": [{"role": "user", "content": "p\u2028é"}], "temperature": 0.0, "seed": 3,
                     "max_tokens": 17, "stream": False}  # fmt: skip
-    assert (reply.text, reply.served_model, reply.num_prompt_tokens, reply.num_new_tokens, reply.cut) == ("hm", "served", 9, 3, False)
+    assert reply == {"text": "hm", "ended": True, "num_prompt": 9, "num_new": 3}
 
 
 def test_half_a_surrogate_in_a_reply_is_kept_as_text(server, settings, tmp_path):
     items, _ = feedback(1)
     server.mind = lambda prompt: f"\ud800\n{praise(prompt)}"
-    found = judge("feedback", items, settings(), ReplyCache(tmp_path))
+    found = judge("feedback", items, settings(), open_replies(tmp_path))
     assert {h.verdict for h in found.judgements[0].orders} == {"more_positive"} and "?" in found.judgements[0].orders[0].reply
 
 
 def test_a_judge_with_a_favourite_place_gives_ties_and_a_flip_rate_of_one(server, settings, tmp_path):
     items, truth = feedback(60)
     server.mind = lambda prompt: f"VERDICT {tag(prompt)}: A"
-    found = run(items, settings(), ReplyCache(tmp_path), truth)
+    found = run(items, settings(), open_replies(tmp_path), truth)
     assert found.agreement.order_flip_rate == 1 and not found.agreement.usable and "below 0.6" in found.refused
 
 
@@ -195,7 +197,7 @@ def test_half_of_the_orders_flipped_is_a_tie_and_an_unparsed_order_is_no_verdict
         return f"VERDICT {tag(prompt)}: A" if any(f"\n{c}\n" in prompt for c in always) else praise(prompt)
 
     server.mind = mind
-    found = run(items, settings(), ReplyCache(tmp_path), truth)
+    found = run(items, settings(), open_replies(tmp_path), truth)
     by_id = {j.item_id: j for j in found.judgements}
     assert all(by_id[i.item_id].verdict == "tie" and "disagree" in by_id[i.item_id].reason for i in always.values())
     assert by_id["r1"].verdict is None and by_id["r1"].num_unparsed == 1 and by_id["r1"].num_errors == 0
@@ -210,21 +212,21 @@ def test_agreement_is_told_before_any_other_row_is_asked_and_a_refused_judge_is_
     labelled, truth = feedback(60)
     rest = [Item(item_id=f"x{i.item_id}", cluster_id="", fields={**i.fields, "comment": "other " + i.fields["comment"]}) for i in labelled]
     told = []
-    found = judge("feedback", rest, settings(), ReplyCache(tmp_path), labelled=labelled, labels=truth,
+    found = judge("feedback", rest, settings(), open_replies(tmp_path), labelled=labelled, labels=truth,
                   measured=lambda a: told.append((a.usable, len(server.arrived))))  # fmt: skip
     assert told == [(True, 120)] and len(server.arrived) == 240 and [j.verdict for j in found.judgements] == list(truth.values())
 
     wrong = dict(zip(truth, ["tie", "more_positive", "less_positive"] * 20, strict=True))
-    refused = judge("feedback", rest, settings(seed=5), ReplyCache(tmp_path), labelled=labelled, labels=wrong)
+    refused = judge("feedback", rest, settings(seed=5), open_replies(tmp_path), labelled=labelled, labels=wrong)
     assert len(server.arrived) == 360 and {j.verdict for j in refused.judgements} == {None}
     assert all("kappa with the labels is -0.500, below 0.6" in j.reason for j in refused.judgements)
 
 
 def test_without_labels_replies_are_kept_and_verdicts_withheld(server, settings, tmp_path):
     items, truth = feedback(30)
-    found = judge("feedback", items, settings(), ReplyCache(tmp_path))
+    found = judge("feedback", items, settings(), open_replies(tmp_path))
     assert {j.verdict for j in found.judgements} == {None} and "not measured" in found.refused and found.agreement is None
-    later = run(items, settings(), ReplyCache(tmp_path), truth)
+    later = run(items, settings(), open_replies(tmp_path), truth)
     assert later.asked == 0 and {j.item_id: j.verdict for j in later.judgements} == truth
 
 
@@ -234,6 +236,6 @@ def test_short_answers_are_judged_with_question_gold_and_aliases(server, setting
     items = [Item(item_id=f"s{i}", cluster_id=f"s{i}", fields={"id": i, "question": "Capital?", "gold": "Paris", "aliases": ["Lutetia"],
                   "reply": f"{reply} {i}"}) for i, (reply, _) in enumerate(texts)]  # fmt: skip
     truth = {f"s{i}": label for i, (_, label) in enumerate(texts)}
-    found = judge("short_answer", items, settings(), ReplyCache(tmp_path), labelled=items, labels=truth)
+    found = judge("short_answer", items, settings(), open_replies(tmp_path), labelled=items, labels=truth)
     assert {j.item_id: j.verdict for j in found.judgements} == truth
     assert found.agreement.order_flip_rate is None and all(len(j.orders) == 1 for j in found.judgements)

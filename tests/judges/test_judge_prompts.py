@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from loopback import block, tag
 
 from holdfast.judges.prompts import questions, verdict_of
-from holdfast.judges.records import Reply
 from holdfast.records import Item
 
 HOSTILE = [
@@ -31,7 +30,7 @@ def pair(comment, baseline, said=""):
 
 
 def reads(question, text, cut=False):
-    return verdict_of(question, Reply(text=text, cut=cut))
+    return verdict_of(question, text, cut)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

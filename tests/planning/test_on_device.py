@@ -9,7 +9,7 @@ import pytest
 from holdfast.config import TrainConfig, load_study
 from holdfast.engine import memory
 from holdfast.planning import on_device
-from holdfast.planning.architecture import Architecture, architecture, known
+from holdfast.planning.device import Architecture, architecture, known
 from holdfast.planning.work import work
 from holdfast.sources.materials import Materials
 from holdfast.training import lora

@@ -1,16 +1,16 @@
-"""What a server can do, found by asking it: each ability is tried, and believed only where its numbers agree with each other."""
+"""What a server can do, found by trying: an ability is believed only if its numbers agree with each other."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from holdfast.config import ModelConfig
 from holdfast.endpoints import protocol
-from holdfast.endpoints.transport import Failure, Transport
+from holdfast.endpoints.transport import Failure, JsonObject, Transport
 from holdfast.errors import ConfigError, ModelError
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Message
@@ -47,16 +47,20 @@ class Capabilities:
     chat_scoring: str = "generated"
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, fields: JsonObject) -> Capabilities:
+        """From JSON. Raises TypeError or KeyError for anything else."""
+        models = fields["models"]
+        return cls(**{**fields, "models": tuple(models) if models is not None else None, "notes": tuple(fields["notes"])})
+
     @property
     def mass(self) -> bool:
-        """Whether the probabilities of an answer set are to be had in whole."""
+        """Whether the server gives the probabilities of whole answer sets."""
         return self.scoring in ("echo", "prompt_logprobs")
 
 
 def examine(transport: Transport, model: ModelConfig, chat: ChatFormat | None, named: Sequence[str] = ()) -> Capabilities:
-    """`named`: served adapters of the study. Raises ModelError for a server that does not answer or does not serve them, ConfigError for
-    a setting it cannot meet.
-    """
+    """`named`: adapters it must serve. Raises ModelError if it does not answer or serve them, ConfigError for a setting it cannot meet."""
     return _Examination(transport, model, chat).run(named)
 
 
@@ -74,26 +78,26 @@ class _Examination:
         text, ids = self._context()
         completions, token_ids, text_bos = self._completions(text, ids)
         self.send_ids = token_ids
-        self.text = text if text_bos or self.format is None else self._without_bos(text)
-        said = self._post(protocol.CHAT, protocol.chat(self.base, [Message("user", "Hello")], 1), protocol.read_written)
-        chat = not isinstance(said, Failure)
+        self.text = text if text_bos or self.format is None else without_bos(text, self.format)
+        hello = self._post(protocol.CHAT, protocol.chat(self.base, [Message("user", "Hello")], 1), protocol.read_written)
+        chat = not isinstance(hello, Failure)
         if not completions and not chat:
-            assert isinstance(said, Failure)
-            raise ModelError(f"model.name: the server at {self.transport.base_url} answers neither completions nor chat: {said.message}")
+            assert isinstance(hello, Failure)
+            raise ModelError(f"model.name: the server at {self.transport.base_url} answers neither completions nor chat: {hello.message}")
         echo = completions and self._agrees("echo")
         prompt_logprobs = completions and token_ids and not echo and self._agrees("prompt_logprobs")
         top = self._top(False) if completions else 0
         chat_top = self._top(True) if chat else 0
-        known = {"base": self.base, "models": tuple(models) if models is not None else None, "completions": completions, "chat": chat,
-                 "token_ids": token_ids, "echo": echo, "prompt_logprobs": prompt_logprobs, "top": top, "chat_top": chat_top,
-                 "text_bos": text_bos, "echoes": self.echoes}  # fmt: skip
-        can = {"echo": echo, "prompt_logprobs": prompt_logprobs, "next_token": top > 0, "generated": completions}
-        scoring = self._pick({**can, "generated": True}, "completions")
-        chat_scoring = self._pick({"next_token": chat_top > 0, "generated": True}, "chat")
-        return Capabilities(**known, scoring=scoring, chat_scoring=chat_scoring, notes=tuple(self.notes))
+        can = {"echo": echo, "prompt_logprobs": prompt_logprobs, "next_token": top > 0, "generated": True}
+        return Capabilities(
+            base=self.base, models=tuple(models) if models is not None else None, completions=completions, chat=chat, token_ids=token_ids,
+            echo=echo, prompt_logprobs=prompt_logprobs, top=top, chat_top=chat_top, text_bos=text_bos, echoes=self.echoes,
+            scoring=self._pick(can, "completions"), chat_scoring=self._pick({"next_token": chat_top > 0, "generated": True}, "chat"),
+            notes=tuple(self.notes),
+        )  # fmt: skip
 
-    def _post(self, route: str, body: dict[str, Any], read: Any) -> Any:
-        """A refusal says what a server cannot do; that it is busy or gone says nothing, and ends the examination."""
+    def _post(self, route: str, body: JsonObject, read: Any) -> Any:
+        """A refusal tells what a server cannot do; a server that is busy or gone tells nothing, and ends the examination."""
         found = self.transport.post(route, body, read)
         if isinstance(found, Failure) and (found.kind in ("timeout", "connection", "not_asked") or found.status in _BUSY):
             raise ModelError(
@@ -106,7 +110,7 @@ class _Examination:
         if wanted == "auto" or (route == "chat" and self.format is not None):
             return next(name for name in SCORINGS if can.get(name))
         if not can.get(wanted):
-            if route == "chat":  # said of plain texts; whether any are asked is seen by whoever asks
+            if route == "chat":  # the setting is about plain texts; whether any are asked is checked later
                 return "generated"
             ok = ", ".join(name for name in SCORINGS if can.get(name))
             raise ConfigError(f"model.scoring: {wanted!r}: the server at {self.transport.base_url} cannot; it can: {ok}")
@@ -140,10 +144,7 @@ class _Examination:
         text = self.format.text([Message("user", " ".join(own[:3] or _WORDS))])
         return text, self.format.encode([text])[0]
 
-    def _without_bos(self, text: str) -> str:
-        return without_bos(text, self.format)
-
-    def _one(self, prompt: protocol.Prompt) -> dict[str, Any] | Failure:
+    def _one(self, prompt: protocol.Prompt) -> JsonObject | Failure:
         return self._post(protocol.COMPLETIONS, protocol.completion(self.base, prompt, 1), protocol.read_written)
 
     def _completions(self, text: str, ids: list[int] | None) -> tuple[bool, bool, bool]:
@@ -179,10 +180,10 @@ class _Examination:
                 return False
             if protocol.bare(made["text"]):
                 return self._same(way, start, made)
-        self.notes.append(f"{way}: not tried, no reply could be had that it would be checked with")
+        self.notes.append(f"{way}: not tried, the server gave no reply to check it with")
         return False
 
-    def _same(self, way: str, start: str, made: dict[str, Any]) -> bool:
+    def _same(self, way: str, start: str, made: JsonObject) -> bool:
         text, whole = made["text"], start + made["text"]
         if self.send_ids:
             assert self.format is not None
@@ -194,20 +195,16 @@ class _Examination:
                     return False
                 after = spaced
             if way == "echo":
-                body = protocol.completion(self.base, after, 1, logprobs=1, echo=True)
-                found = self._post(protocol.COMPLETIONS, body, lambda r: self._echoed(r, after) | protocol.read_echo(r, 1))
+                found = self._echo(after, lambda r: protocol.read_echo(r, 1))
             else:
                 body = protocol.completion(self.base, after, 1, prompt_logprobs=0)
                 found = self._post(protocol.COMPLETIONS, body, lambda r: protocol.read_prompt_logprobs(r, after, 1))
-            value = found if isinstance(found, Failure) else found["logprobs"][0]
         else:
-            body = protocol.completion(self.base, whole, 1, logprobs=1, echo=True)
-            found = self._post(protocol.COMPLETIONS, body, lambda r: self._echoed(r, whole) | protocol.read_echo_text(r, text))
-            value = found if isinstance(found, Failure) else protocol.cut_at_one_place([found["tokens"]], [text])[0]
-            value = value if isinstance(value, Failure) else math.fsum(value)
-        if isinstance(value, Failure):
-            self.notes.append(f"no prompt log-probabilities by {way}: {value.message}")
+            found = self._echo(whole, lambda r: protocol.read_echo_text(r, text))
+        if isinstance(found, Failure):
+            self.notes.append(f"no prompt log-probabilities by {way}: {found.message}")
             return False
+        value = math.fsum(found["logprobs"] if self.send_ids else protocol.cut_at_one_place([found["tokens"]], [text])[0])
         if abs(value - made["logprob"]) > AGREE:
             self.notes.append(
                 f"{way}: not believed, a token's log-probability is {value:.3f} in a prompt and {made['logprob']:.3f} when generated"
@@ -215,16 +212,17 @@ class _Examination:
             return False
         return True
 
-    def _echoed(self, found: Any, prompt: protocol.Prompt) -> dict[str, Any]:
-        tokens, _ = protocol._prompt_part(found)
-        self.echoes = protocol.bare("".join(tokens)) in said_by(prompt, self.format)
-        return {}
+    def _echo(self, prompt: protocol.Prompt, read: Callable[[Any], JsonObject]) -> Any:
+        """What `read` makes of an echoed prompt; notes whether it is the one that was sent."""
+
+        def reading(found: Any) -> JsonObject:
+            self.echoes = protocol.bare("".join(protocol.prompt_part(found)[0])) in said_by(prompt, self.format)
+            return read(found)
+
+        return self._post(protocol.COMPLETIONS, protocol.completion(self.base, prompt, 1, logprobs=1, echo=True), reading)
 
     def _prompt(self, text: str) -> protocol.Prompt:
-        if not self.send_ids:
-            return text
-        assert self.format is not None
-        return self.format.encode([text])[0]
+        return self.format.encode([text])[0] if self.send_ids and self.format is not None else text
 
     def _top(self, chat: bool) -> int:
         """How many alternatives of the next token it gives of those asked for."""
@@ -239,23 +237,23 @@ class _Examination:
         return 0
 
 
-def _first_token(found: Any) -> dict[str, Any]:
+def _first_token(found: Any) -> JsonObject:
     """Text of the one generated token and its log-probability."""
     written = protocol.read_written(found)
     given = found["choices"][0]["logprobs"]
     if len(given["token_logprobs"]) != 1:
         return {"text": "", "logprob": 0.0}
-    return {"text": written["text"], "logprob": protocol._logprob(given["token_logprobs"][0])}
+    return {"text": written["text"], "logprob": protocol.logprob(given["token_logprobs"][0])}
 
 
 def without_bos(text: str, chat: ChatFormat | None) -> str:
-    """Our template's text as a server wants it that puts a BOS in front itself."""
+    """The template's text for a server that adds a BOS itself."""
     bos = getattr(chat.tokenizer, "bos_token", None) if chat is not None else None
     return text.removeprefix(bos) if bos else text
 
 
 def with_bos(text: str, chat: ChatFormat) -> str:
-    """The same for a server that puts none: one BOS where the tokenizer uses one."""
+    """The same for a server that adds none: one BOS if the tokenizer uses one."""
     bos = chat.tokenizer.bos_token_id
     uses = bos is not None and chat.encode(["a"])[0][:1] == [bos]
     return chat.tokenizer.bos_token + without_bos(text, chat) if uses else text

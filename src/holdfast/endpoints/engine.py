@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from holdfast.endpoints import protocol
-from holdfast.endpoints.asking import Asker, Kept, Request
+from holdfast.endpoints.asking import Asker, Request
 from holdfast.endpoints.capabilities import Capabilities, said_by, with_bos, without_bos
-from holdfast.endpoints.transport import BadReply, Failure
+from holdfast.endpoints.transport import BadReply, Failure, JsonObject
 from holdfast.instruments.written import read_choice
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Message, Prompt, Response
@@ -112,12 +112,11 @@ class EndpointEngine(Form):
             ((context, tails),) = self.chat.encode_choices([self.chat.prompt_text(prompt)], [prompt.choices])
             return [self._ids(context, tail, way) for tail in tails]
         text = self._text(prompt)
-        out = []
-        for choice in prompt.choices:
-            body = protocol.completion(self.served, text + choice, 1, logprobs=1, echo=True)
-            said = self._said(text + choice)
-            out.append(Request(protocol.COMPLETIONS, body, ["echo", choice], lambda r, c=choice, s=said: protocol.read_echo_text(r, c, s)))
-        return out
+        return [self._choice(text, choice) for choice in prompt.choices]
+
+    def _choice(self, text: str, choice: str) -> Request:
+        body, said = protocol.completion(self.served, text + choice, 1, logprobs=1, echo=True), self._said(text + choice)
+        return Request(protocol.COMPLETIONS, body, ["echo", choice], lambda r: protocol.read_echo_text(r, choice, said))
 
     def _ids(self, context: list[int], tail: list[int], way: str) -> Request:
         ids, size = [*context, *tail], len(tail)
@@ -134,7 +133,7 @@ class EndpointEngine(Form):
 
     # --- what came back -------------------------------------------------------------------------------------------------
 
-    def _response(self, prompt: Prompt, replies: Sequence[Kept | Failure]) -> Response:
+    def _response(self, prompt: Prompt, replies: Sequence[JsonObject | Failure]) -> Response:
         way = self.way(prompt)
         failed = next((r for r in replies if isinstance(r, Failure)), None)
         if failed is not None:
@@ -146,7 +145,9 @@ class EndpointEngine(Form):
             logliks = one_hot(read_choice(prompt, text), len(prompt.choices)) if prompt.choices else ()
             return Response(text=text, logliks=logliks, num_prompt_tokens=prompt_tokens, num_new_tokens=new, ended=kept[0]["ended"])
         if way == "next_token":
-            return self._from_next(prompt, kept[0])
+            values = first_tokens(kept[0]["next"], prompt.choices)
+            counts = (1,) * len(values) if values is not None else ()
+            return Response(logliks=values or (), num_tokens=counts, num_prompt_tokens=prompt_tokens)
         if "tokens" in kept[0]:
             try:
                 values = protocol.cut_at_one_place([k["tokens"] for k in kept], prompt.choices)
@@ -156,12 +157,6 @@ class EndpointEngine(Form):
             values = [k["logprobs"] for k in kept]
         sums, counts = tuple(math.fsum(v) for v in values), tuple(map(len, values))
         return Response(logliks=sums, num_tokens=counts, num_prompt_tokens=max(0, prompt_tokens - counts[0]))
-
-    def _from_next(self, prompt: Prompt, kept: Kept) -> Response:
-        found = first_tokens(kept["next"], prompt.choices)
-        if found is None:
-            return Response(num_prompt_tokens=kept["num_prompt"] or 0)
-        return Response(logliks=found, num_tokens=(1,) * len(found), num_prompt_tokens=kept["num_prompt"] or 0)
 
     def _failed(self, prompt: Prompt, way: str, said: str) -> Response:
         self.asker.counts["missing answers"] += 1
@@ -174,21 +169,16 @@ class EndpointEngine(Form):
         """Each branch is put by itself after the reply that was given."""
         owners, later = [], []
         for i, (p, r) in enumerate(zip(prompts, found, strict=True)):
-            if p.branches and r.failed is None:
-                said = Message("assistant", p.prefill + (r.text or ""))
-                for say in p.branches:
-                    owners.append(i)
-                    turns = (*p.messages, said, Message("user", say))
-                    later.append(dataclasses.replace(p, messages=turns, prefill="", branches=()))
-        if not later:
-            return found
-        out = list(found)
-        for i, response in zip(owners, self.answer(later), strict=True):
-            out[i] = dataclasses.replace(out[i], branches=(*out[i].branches, response))
-        return out
+            for say in p.branches if r.failed is None else ():
+                owners.append(i)
+                turns = (*p.messages, Message("assistant", p.prefill + (r.text or "")), Message("user", say))
+                later.append(dataclasses.replace(p, messages=turns, prefill="", branches=()))
+        for i, response in zip(owners, self.answer(later) if later else [], strict=True):
+            found[i] = dataclasses.replace(found[i], branches=(*found[i].branches, response))
+        return found
 
 
-def counted(reply: Kept, prompt: protocol.Prompt) -> Kept:
+def counted(reply: JsonObject, prompt: protocol.Prompt) -> JsonObject:
     """Raises BadReply where the server counts other tokens than were sent: a reply to somebody else's prompt."""
     if isinstance(prompt, list) and reply["num_prompt"] not in (None, len(prompt)):
         raise BadReply("it counts other tokens than were sent")

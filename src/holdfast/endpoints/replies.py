@@ -1,7 +1,7 @@
-"""Every reply a server gave, kept the moment it is read: an append-only log under what was asked.
+"""Every reply of a server, kept as soon as it is read: an append-only log, keyed by what was asked.
 
-Each process appends to a file of its own, a line at a time, and reads everybody's: two that ask the same thing at once keep both
-lines, and the first one read counts. A line that is cut off or damaged is no reply.
+Each process appends to its own file, one line at a time, and reads all files: two that ask the same thing at once keep both lines, and
+the first one read counts. A truncated or damaged line is not a reply.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ import os
 import threading
 import uuid
 from pathlib import Path
-from typing import Any
 
+from holdfast.endpoints.transport import JsonObject
 from holdfast.locks import HOST
-from holdfast.store import canonical, digest, writable
+from holdfast.store import canonical, digest, ensure_writable
 
 
 class ReplyLog:
-    """`folder` None: kept in memory alone (a probe)."""
+    """`folder` None: kept only in memory (a probe). `label`: the folder's setting, for error messages."""
 
-    def __init__(self, folder: Path | None):
+    def __init__(self, folder: Path | None, label: str = "folder of replies"):
         self.folder, self.damaged = folder, 0
-        self._lock, self._places, self._held = threading.Lock(), {}, {}  # type: ignore[var-annotated]
+        self._lock = threading.Lock()
+        self._places: dict[str, tuple[Path, int, int]] = {}  # file, offset, length
+        self._held: dict[str, JsonObject] = {}
         self._writing: int | None = None
         if folder is not None:
-            writable(folder, f"-o/--out: {folder.parent}")
+            ensure_writable(folder, label)
             for file in sorted(folder.glob("*.jsonl")):
                 self._index(file)
             self._own = self._new_file()
@@ -57,7 +59,7 @@ class ReplyLog:
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> JsonObject | None:
         if self.folder is None:
             return self._held.get(key)
         place = self._places.get(key)
@@ -68,7 +70,7 @@ class ReplyLog:
             stream.seek(at)
             return json.loads(stream.read(length))["reply"]
 
-    def put(self, key: str, reply: dict[str, Any]) -> dict[str, Any]:
+    def put(self, key: str, reply: JsonObject) -> JsonObject:
         """Keep `reply`; the value is the reply that counts, an earlier one if there is one."""
         earlier = self.get(key)
         if earlier is not None:

@@ -1,8 +1,8 @@
-"""Requests to one OpenAI-compatible server: bounded time, size and attempts, no key in any message.
+"""Requests to one OpenAI-compatible server: bounded time, size and attempts, and no key in any message.
 
 httpx2 is used directly, not through huggingface_hub's InferenceClient: that one refuses a server on this machine under
 HF_HUB_OFFLINE=1, and without a key of its own sends the saved hub token to whatever server is named. Its asynchronous client runs in
-a thread of its own, because only a cancelled task bounds a whole request: a server may send one byte of a header now and then.
+a thread of its own, because only a cancelled task bounds a whole request: a server may send a header one byte at a time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from holdfast.config.address import api_key
 
 T = TypeVar("T")
 Read = Callable[[Any], T]
+JsonObject = dict[str, Any]  # as it is sent, received and kept
 PASSING = {408, 409, 425, 429}
 _SECRET_FROM = 8  # servers without a key are often given "x" or "EMPTY"; hiding that would garble every message
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
@@ -33,9 +34,7 @@ _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, Recu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """No reply. `kind`: http, timeout, connection, malformed or not_asked; `passing`: another attempt may fare better; the key never
-    stands in `message`.
-    """
+    """No reply. `kind`: http, timeout, connection, malformed or not_asked; `passing`: another attempt may succeed. `message` never holds the key."""
 
     kind: str
     message: str
@@ -49,7 +48,7 @@ NOT_ASKED = Failure(kind="not_asked", message="not asked: too many replies in a 
 class Transport:
     """Posts from any number of threads. Closed by leaving its `with` block.
 
-    `refused(status, message)` may raise: a status after which no other request would fare better (a wrong key or model).
+    `refused(status, message)` may raise: a status after which no other request would succeed (a wrong key or model).
     """
 
     def __init__(
@@ -62,9 +61,6 @@ class Transport:
     ):
         self.base_url, self.server, self.max_bytes = base_url, server, max_bytes
         self._refused, self._key = refused, api_key(server.api_key_env)
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"} | (
-            {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        )
         self._stopped, self._lock = threading.Event(), threading.Lock()
         self._open_from, self._failed_in_a_row, self.gave_up = 0.0, 0, False
         self._loop = asyncio.new_event_loop()
@@ -73,9 +69,10 @@ class Transport:
         self._client = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
 
     async def _open(self) -> httpx2.AsyncClient:
-        # Redirects are not followed: one to another host would take the texts there. Nor does a proxy see what is meant for this machine.
+        # Redirects are not followed: one to another host would take the texts there. Requests to this machine go through no proxy.
+        key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         return httpx2.AsyncClient(
-            headers=self._headers,
+            headers={"Content-Type": "application/json", "Accept-Encoding": "identity", **key},
             timeout=self.server.timeout_seconds,
             limits=httpx2.Limits(max_connections=self.server.concurrency),
             follow_redirects=False,
@@ -105,22 +102,22 @@ class Transport:
         await self._client.aclose()
 
     def stop(self) -> None:
-        """Ask nothing more; waits end at once, a request in flight ends by itself."""
+        """Send nothing more; waits end at once, a request in flight ends by itself."""
         self._stopped.set()
 
-    def get(self, route: str, read: Read[T], attempts: int | None = None) -> T | Failure:
-        return self._ask("GET", route, None, read, attempts)
+    def get(self, route: str, read: Read[T]) -> T | Failure:
+        return self._ask("GET", route, None, read)
 
-    def post(self, route: str, body: dict[str, Any], read: Read[T], attempts: int | None = None) -> T | Failure:
+    def post(self, route: str, body: JsonObject, read: Read[T]) -> T | Failure:
         """What `read` makes of the JSON sent back, or why there is none after the last attempt.
 
-        Statuses 408, 409, 425, 429 and 5xx, timeouts, broken connections and bodies that are no JSON or that `read` raises on
+        Statuses 408, 409, 425, 429 and 5xx, timeouts, broken connections, and bodies that are not JSON or that `read` raises on
         (ValueError, LookupError, TypeError, AttributeError) are tried again; other statuses are not. Raises what `refused` raises.
         """
-        return self._ask("POST", route, json.dumps(body).encode(), read, attempts)
+        return self._ask("POST", route, json.dumps(body).encode(), read)
 
-    def _ask(self, method: str, route: str, content: bytes | None, read: Read[T], attempts: int | None) -> T | Failure:
-        failure, attempts = NOT_ASKED, attempts or self.server.attempts
+    def _ask(self, method: str, route: str, content: bytes | None, read: Read[T]) -> T | Failure:
+        failure, attempts = NOT_ASKED, self.server.attempts
         for attempt in range(attempts):
             self._stopped.wait(max(0.0, self._open_from - time.monotonic()))
             if self._stopped.is_set():
@@ -152,8 +149,7 @@ class Transport:
 
     def _once(self, method: str, route: str, content: bytes | None, read: Read[T]) -> tuple[T | Failure, float | None]:
         try:
-            sent = asyncio.run_coroutine_threadsafe(self._send(method, route, content, read), self._loop)
-            status, headers, found = sent.result()
+            status, headers, found = asyncio.run_coroutine_threadsafe(self._send(method, route, content, read), self._loop).result()
         except (httpx2.TimeoutException, TimeoutError):
             return Failure(kind="timeout", message=f"no whole reply in {self.server.timeout_seconds:g} s"), None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
@@ -171,27 +167,26 @@ class Transport:
     async def _send(self, method: str, route: str, content: bytes | None, read: Read[T]) -> tuple[int, httpx2.Headers, Any]:
         """(status, headers, what was read or why not; the body itself where the status is not 200).
 
-        A connection on which something came that was not asked for is closed before it serves anybody else: what comes next on it
-        would be taken for the answer to another request. `response.aiter_bytes` would hand it back at the last byte, before that is known,
-        so the stream below it is read, whose bytes are not decoded.
+        A connection that delivered something unexpected is closed before it is used again: what comes next on it would be taken for the
+        answer to another request. `response.aiter_bytes` would return it to the pool at the last byte, before that is known, so the raw
+        stream below it is read.
         """
-        async with asyncio.timeout(self.server.timeout_seconds):
-            async with self._client.stream(method, self.base_url + route, content=content) as response:
-                raw = bytearray()
-                if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
-                    found: Any = Failure(
-                        kind="malformed", message=self.clean(f"a body encoded as {encoding}, which was not asked for"), passing=False
-                    )
-                    return response.status_code, response.headers, found
-                async for chunk in response.stream:
-                    raw += chunk
-                    if len(raw) > self.max_bytes:
-                        found = Failure(kind="malformed", message=f"a body of more than {self.max_bytes} bytes", passing=False)
-                        return response.status_code, response.headers, found
-                found = bytes(raw) if response.status_code != 200 else self._read(bytes(raw), read)
-                if isinstance(found, Failure):
-                    await _closed(response.extensions["network_stream"])
-                return response.status_code, response.headers, found
+        async with (
+            asyncio.timeout(self.server.timeout_seconds),
+            self._client.stream(method, self.base_url + route, content=content) as response,
+        ):
+            status, headers, raw = response.status_code, response.headers, bytearray()
+            if (encoding := headers.get("Content-Encoding", "identity")) != "identity":
+                message = self.clean(f"a body encoded as {encoding}, which was not asked for")
+                return status, headers, Failure(kind="malformed", message=message, passing=False)
+            async for chunk in response.stream:  # pyright: ignore[reportGeneralTypeIssues]
+                raw += chunk
+                if len(raw) > self.max_bytes:
+                    return status, headers, Failure(kind="malformed", message=f"a body of more than {self.max_bytes} bytes", passing=False)
+            found = bytes(raw) if status != 200 else self._read(bytes(raw), read)
+            if isinstance(found, Failure):
+                await _closed(response.extensions["network_stream"])
+            return status, headers, found
 
     def _read(self, raw: bytes, read: Read[T]) -> T | Failure:
         try:
@@ -218,7 +213,7 @@ async def _closed(stream: Any) -> None:
 
 
 class BadReply(ValueError):
-    """A reply that is JSON and not what was asked for; its message holds nothing the server wrote."""
+    """JSON that is not the reply that was asked for; the message holds nothing that the server wrote."""
 
 
 def seconds(retry_after: str | None) -> float | None:
@@ -236,7 +231,7 @@ def seconds(retry_after: str | None) -> float | None:
 
 
 def sound(text: str) -> str:
-    """Text that UTF-8 can hold: half a surrogate pair becomes a question mark."""
+    """Text that UTF-8 can encode: half a surrogate pair becomes a question mark."""
     return text.encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Jobs of a study on this machine's cores: one job a model, each process with its own share of the threads."""
+"""Jobs of a study on this machine's cores, each worker process with its own share of the threads."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from typing import Any
 from holdfast import locks
 from holdfast.config import Study
 from holdfast.errors import HoldfastError, Interrupted, ResourceError
-from holdfast.execution.jobs import Done, Job, Progress, Say, Work, longest_first
+from holdfast.execution.jobs import Job, JobCost, Progress, Say, Work, Worker
+from holdfast.processes import exit_with_parent
 
 GRACE = 25.0  # seconds in which a worker that trains may keep its state; Slurm and Kubernetes wait 30 before they kill
-_worker: dict[str, Any] = {}
+_worker: Worker | None = None  # of this process
+_start_error: HoldfastError | None = None
+_events: Any = None
 
 
 def num_processes(study: Study) -> int:
-    if study.execution.processes:
-        return study.execution.processes if study.model.endpoint is None else 1
     if study.model.endpoint is not None:
-        return 1  # requests wait side by side in threads: execution.endpoint.concurrency
+        return 1  # requests wait next to each other in threads: execution.endpoint.concurrency
+    if study.execution.processes:
+        return study.execution.processes
     from holdfast.models.checkpoint import pick_device
 
     return 1 if pick_device(study.execution.device).type != "cpu" else max(1, len(os.sched_getaffinity(0)))
 
 
 def num_threads(study: Study) -> int:
-    """This process's cores, shared among the worker processes; no more of those than the whole study has jobs.
-
-    The jobs that are left don't count: the last bits of an adapter depend on the threads, and a study that goes on is to end in the same bytes.
-    """
+    """This process's cores, shared among the worker processes: no more of them than the whole study has jobs."""
+    # Not only those that are left: the last bits of an adapter depend on the threads, and a resumed study has to end in the same bytes.
     jobs = 1 + len(study.domains) * study.seeds
     return max(1, len(os.sched_getaffinity(0)) // min(num_processes(study), jobs))
 
@@ -47,32 +48,31 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Pr
     """When this process is interrupted, workers keep the state of an adapter in training, and end. Raises ResourceError if the system ends a worker."""
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
-    made = Work(threads=num_threads(study))
+    work = Work(threads=num_threads(study))
     stop = threading.Event()
     drain = threading.Thread(target=_drain, args=(events, progress, say, stop), daemon=True)
     drain.start()
-    given = (study.model_dump_json(), str(cells_folder), made.threads, events, os.getpid())
+    settings = (study.model_dump_json(), str(cells_folder), work.threads, events, os.getpid())
     try:
-        with ProcessPoolExecutor(min(num_processes(study), len(jobs)), context, _start, given) as pool:
+        with ProcessPoolExecutor(min(num_processes(study), len(jobs)), context, _start, settings) as pool:
             try:
-                pending = {pool.submit(_job, job): job for job in longest_first(jobs)}
+                pending = {pool.submit(_job, job): job for job in sorted(jobs, key=lambda j: -j.work)}  # longest first
                 while pending:
                     done, _ = wait(pending, return_when=FIRST_COMPLETED)
                     for future in done:
                         job = pending.pop(future)
                         try:
-                            made.add(future.result())
+                            work.add(future.result())
                         except HoldfastError:
                             raise
                         except BrokenProcessPool:
                             raise ResourceError(
-                                "execution.processes: a worker process was ended by the system, most likely for memory; "
-                                "set execution.processes=1 or lower execution.tokens_per_batch, and run again "
-                                "(finished cells are kept)"
+                                "execution.processes: a worker process was ended by the system, most likely for memory; set "
+                                "execution.processes=1 or lower execution.tokens_per_batch, and run again (finished cells are kept)"
                             ) from None
                         except Exception as error:
-                            made.fail(job, error)
-            except BaseException:  # whatever ends the run: nobody goes on working for it
+                            work.fail(job, error)
+            except BaseException:  # whatever ends the run: no worker outlives it
                 workers = list((pool._processes or {}).values())
                 pool.shutdown(wait=False, cancel_futures=True)
                 try:
@@ -83,11 +83,11 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Pr
     finally:
         stop.set()
         drain.join(timeout=2)
-    return made
+    return work
 
 
 def _dismiss(workers: Sequence[Any]) -> None:
-    """End every worker: asked, then killed. They ignore what an interrupt sends to the whole group, so that this process alone decides."""
+    """End every worker: asked first, then killed. They ignore what an interrupt sends to the whole group: only this process decides."""
     try:
         for worker in workers:
             with suppress(ProcessLookupError):
@@ -102,7 +102,7 @@ def _dismiss(workers: Sequence[Any]) -> None:
 
 
 def _drain(events: Any, progress: Progress, say: Say, stop: threading.Event) -> None:
-    """Events of workers: (work done, model), or (something to say,)."""
+    """Pass on the workers' events: (work done, model), or (a remark,)."""
     while not (stop.is_set() and events.empty()):
         try:
             event = events.get(timeout=0.2)
@@ -111,34 +111,32 @@ def _drain(events: Any, progress: Progress, say: Say, stop: threading.Event) -> 
             continue
 
 
+# --- in a worker process ------------------------------------------------------------------------------------------------
+
+
 def _start(study_json: str, folder: str, threads: int, events: Any, parent: int) -> None:
+    global _worker, _start_error, _events
     for notice in (signal.SIGINT, signal.SIGTERM):
         signal.signal(notice, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, _leave)
-    from holdfast.execution.worker import Worker
-    from holdfast.processes import leave_with
-
-    leave_with(parent)
+    exit_with_parent(parent)
+    _events = events
     try:
-        worker = Worker(Study.model_validate_json(study_json), Path(folder), threads, lambda text: events.put((text,)))
-    except HoldfastError as error:  # a pool does not tell why a process of it did not start: its first job does
-        _worker["not_started"] = error
-        return
-    worker.cells.leaving = lambda: "leaving" in _worker
-    _worker.update(worker=worker, events=events)
+        _worker = Worker(Study.model_validate_json(study_json), Path(folder), threads, lambda text: events.put((text,)))
+    except HoldfastError as error:  # a pool does not say why a process of it did not start: its first job does
+        _start_error = error
 
 
 def _leave(*_: object) -> None:
-    """What this process is asked by `_dismiss`: to end now, or, while it trains, before the next pass."""
-    if not ("worker" in _worker and _worker["worker"].cells.training):
+    """What `_dismiss` asks for: end now, or, while training, before the next pass."""
+    if _worker is None or not _worker.backend.request_stop():
         os._exit(130)
-    _worker["leaving"] = True
 
 
-def _job(job: Job) -> Done:
-    if "not_started" in _worker:
-        raise _worker["not_started"]
+def _job(job: Job) -> JobCost:
+    if _worker is None:
+        raise _start_error or RuntimeError("the worker was not started")
     try:
-        return _worker["worker"].do(job, lambda count, name: _worker["events"].put((count, name)))[0]
+        return _worker.do(job, lambda count, name: _events.put((count, name)))[0]
     except Interrupted:
         os._exit(130)

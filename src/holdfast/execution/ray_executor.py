@@ -1,6 +1,6 @@
-"""Jobs of a study on a Ray cluster: one actor a worker, its base resident, the run folder shared by all machines.
+"""Jobs of a study on a Ray cluster: one actor per worker, its base resident, the run folder shared by all machines.
 
-Nothing but jobs and counts goes through Ray; cells go through the folder. An actor that is lost gives its job back to the others.
+Only jobs and counts go through Ray; cells go through the folder. The job of a lost actor is given to another one.
 """
 
 from __future__ import annotations
@@ -11,182 +11,182 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from holdfast.backends.identity import worker_versions
 from holdfast.config import Study
 from holdfast.errors import ConfigError, HoldfastError, Interrupted, ResourceError
-from holdfast.execution.jobs import Done, Job, Progress, Say, Work, longest_first
+from holdfast.execution.jobs import Job, JobCost, Progress, Say, Work, Worker
 from holdfast.locks import HOST
 from holdfast.store import Store
 
-# Settings of the hub, handed to every worker. Not HF_TOKEN: Ray writes a runtime environment to its logs.
+# Settings of the hub, passed to every worker. Not HF_TOKEN: Ray writes a runtime environment to its logs.
 PASSED_ON = (
     "HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE",
     "HF_HUB_DISABLE_TELEMETRY",
 )  # fmt: skip
-_OBJECT_STORE = 80 * 2**20  # bytes; Ray's least, as nothing is kept in it
+_OBJECT_STORE = 80 * 2**20  # bytes; Ray's minimum, as nothing is kept in it
 _POLL = 1.0  # seconds
-_ANSWER = 30.0  # seconds for a cluster to say that it is there
+_ANSWER = 30.0  # seconds within which a cluster has to answer
 _PATIENCE = 600.0  # seconds without any worker
-_VISIBLE = 120.0  # seconds until a folder's new entries are seen by every machine (NFS attribute caches: 60)
+_VISIBLE = 120.0  # seconds until every machine sees a folder's new entries (NFS attribute caches: 60)
+Event = tuple[int, str] | tuple[str]  # (work done, model), or (a remark,)
 
 
 class Actor:
-    """What runs in a worker process. `start` and `do` take turns; `told` answers beside them."""
+    """What runs in a worker process. `start` and `do` take turns; `messages` answers while they run."""
 
     def __init__(self) -> None:
-        self._told: list[tuple[Any, ...]] = []
+        self._messages: list[Event] = []
 
     def start(self, study_json: str, cells_folder: str, threads: int, beacon: str) -> tuple[str, int, dict[str, str]]:
-        """(host, process id, versions of what a cell's numbers hang on). Raises ConfigError if the run folder is not seen here."""
-        from holdfast.execution.worker import Worker
-
+        """(host, process id, versions that a cell's numbers depend on). Raises ConfigError if this machine does not see the run folder."""
         folder, deadline = Path(cells_folder), time.monotonic() + _VISIBLE / 4
         while not (folder / beacon).is_file():
             if time.monotonic() > deadline:
                 raise ConfigError(f"-o/--out: {folder} on {HOST} is not the driver's folder; name one that all machines share")
             time.sleep(0.2)
         Store(folder).sweep()  # what a lost worker left on this machine
-        self._worker = Worker(Study.model_validate_json(study_json), folder, threads, lambda text: self._told.append((text,)))
-        return HOST, os.getpid(), _versions()
+        self._worker = Worker(Study.model_validate_json(study_json), folder, threads, lambda text: self._messages.append((text,)))
+        return HOST, os.getpid(), worker_versions()
 
-    def do(self, job: Job) -> tuple[Done, list[str]]:
+    def do(self, job: Job) -> tuple[JobCost, list[str]]:
         """What the job took, and the names of its cells."""
         import torch
 
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))  # a setting of the thread, which need not be that of `start`
-        return self._worker.do(job, lambda count, name: self._told.append((count, name)))
+        return self._worker.do(job, lambda count, name: self._messages.append((count, name)))
 
-    def told(self) -> list[tuple[Any, ...]]:
-        """(work done, model name) or (a remark,), since the last call."""
-        told, self._told = self._told, []
-        return told
+    def messages(self) -> list[Event]:
+        """Those since the last call."""
+        messages, self._messages = self._messages, []
+        return messages
 
 
 @dataclass(slots=True)
-class _Running:
-    """An actor, what it is busy with (`job` None: starting), and where it is once it has said so."""
+class _ActorState:
+    """An actor, its call in progress (`job` None: starting), and its place once it has started."""
 
     actor: Any
     ref: Any
     job: Job | None = None
     host: str = ""
     pid: int = 0
-    told: Any = None
+    messages: Any = None
 
 
 def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say) -> Work:
-    """Raises ConfigError if there is no Ray or no cluster, or if a machine has other versions or another folder;
-    ResourceError if no worker can be had.
-    """
-    with _notices() as heed, _connected(study, heed) as ray:
-        return _Run(ray, study, cells_folder.resolve(), progress, say).carry_out(jobs, heed)
+    """Raises ConfigError for no Ray, no cluster, or a machine with other versions or another folder; ResourceError if no worker is given."""
+    with _deferred_signals() as check_signals, _connected(study, check_signals) as ray:
+        return _Run(ray, study, cells_folder.resolve(), progress, say).carry_out(jobs, check_signals)
 
 
 class _Run:
     def __init__(self, ray: Any, study: Study, folder: Path, progress: Progress, say: Say):
         self.ray, self.study, self.folder, self.progress, self.say = ray, study, folder, progress, say
-        self.asked = study.execution
+        self.settings = study.execution
         self.gpus = _gpus(ray, study)
-        self.workers: list[_Running] = []
-        self.lost: dict[Job, int] = {}
+        self.workers: list[_ActorState] = []
+        self.lost: Counter[Job] = Counter()
         self.failed_starts = 0
         self.pids: set[int] = set()
-        self.made = Work(threads=self.asked.cpus_per_worker)
+        self.work = Work(threads=self.settings.cpus_per_worker)
         self.beacon = f".beacon-{HOST}-{os.getpid()}"
-        options = {"num_cpus": self.asked.cpus_per_worker, "num_gpus": self.gpus, "max_restarts": 0, "concurrency_groups": {"told": 1}}
-        self.kind = ray.remote(**options)(Actor)
+        self.actor_class = ray.remote(
+            num_cpus=self.settings.cpus_per_worker, num_gpus=self.gpus, max_restarts=0, concurrency_groups={"messages": 1}
+        )(Actor)
 
-    def carry_out(self, jobs: Sequence[Job], heed: Callable[[], None]) -> Work:
-        waiting, last = longest_first(jobs), time.monotonic()
+    def carry_out(self, jobs: Sequence[Job], check_signals: Callable[[], None]) -> Work:
+        waiting, last = sorted(jobs, key=lambda j: -j.work), time.monotonic()  # longest first
         (self.folder / self.beacon).touch()
         try:
             while waiting or any(w.job for w in self.workers):
-                heed()
-                self._hire(waiting)
+                check_signals()
+                self._start_workers(waiting)
                 refs = {w.ref: w for w in self.workers if w.ref is not None}
                 for ref in self.ray.wait(list(refs), timeout=_POLL)[0] if refs else []:
                     self._settle(refs[ref], waiting)
                 for worker in [w for w in self.workers if w.ref is None and waiting]:
                     worker.job = waiting.pop(0)
                     worker.ref = worker.actor.do.remote(worker.job)
-                self._hear()
+                self._drain_messages()
                 if any(w.pid for w in self.workers):
                     last = time.monotonic()
                 elif time.monotonic() - last > _PATIENCE:
-                    raise ResourceError(f"execution.address: the cluster gave no worker in {_PATIENCE:.0f} s; {self._wanted()}")
-            self._hear(True)
+                    raise ResourceError(f"execution.address: the cluster gave no worker in {_PATIENCE:.0f} s; {self._requirements()}")
+            self._drain_messages(wait=True)
         finally:
             self._dismiss()
-        return self.made
+        return self.work
 
     # --- workers --------------------------------------------------------------------------------------------------------
 
-    def _hire(self, waiting: list[Job]) -> None:
-        """An actor more for every waiting job that none is free for, as far as there is room."""
-        free = sum(w.job is None for w in self.workers)
-        more = len(waiting) - free
+    def _start_workers(self, waiting: list[Job]) -> None:
+        """One more actor for every waiting job that none is free for, as far as there is room."""
+        more = len(waiting) - sum(w.job is None for w in self.workers)
         if more <= 0:
             return
-        most = self.asked.processes or _room(self.ray, self.asked.cpus_per_worker, self.gpus)
+        most = self.settings.processes or _room(self.ray, self.settings.cpus_per_worker, self.gpus)
         if not most and not self.workers:
-            raise ResourceError(f"execution.address: no machine of the cluster has room for a worker; {self._wanted()}")
+            raise ResourceError(f"execution.address: no machine of the cluster has room for a worker; {self._requirements()}")
         for _ in range(min(more, most - len(self.workers))):
-            actor = self.kind.remote()
-            given = (self.study.model_dump_json(), str(self.folder), self.made.threads, self.beacon)
-            self.workers.append(_Running(actor, actor.start.remote(*given)))
+            actor = self.actor_class.remote()
+            settings = (self.study.model_dump_json(), str(self.folder), self.work.threads, self.beacon)
+            self.workers.append(_ActorState(actor, actor.start.remote(*settings)))
 
-    def _wanted(self) -> str:
+    def _requirements(self) -> str:
         return (
-            f"a worker takes execution.cpus_per_worker={self.asked.cpus_per_worker} and execution.gpus_per_worker={self.gpus:g}; "
+            f"a worker takes execution.cpus_per_worker={self.settings.cpus_per_worker} and execution.gpus_per_worker={self.gpus:g}; "
             "lower them, or add machines (ray status shows them)"
         )
 
-    def _settle(self, worker: _Running, waiting: list[Job]) -> None:
-        """Take what an actor came to: started, done, failed, or lost."""
+    def _settle(self, worker: _ActorState, waiting: list[Job]) -> None:
+        """Take the result of an actor's call: started, done, failed, or lost."""
         from ray.exceptions import RayError, RayTaskError
 
         job, worker.job = worker.job, None
         ref, worker.ref = worker.ref, None
         try:
-            found = self.ray.get(ref)
+            result = self.ray.get(ref)
         except RayTaskError as error:
             cause = error.cause if isinstance(error.cause, Exception) else error
             if isinstance(cause, HoldfastError) or job is None:
                 raise cause from None
-            self.made.fail(job, cause)
+            self.work.fail(job, cause)
         except RayError as error:
-            self._drop(worker)
+            self.workers.remove(worker)
+            self.ray.kill(worker.actor)
             if job is None:
                 self.failed_starts += 1
-                if self.failed_starts > self.asked.retries:
+                if self.failed_starts > self.settings.retries:
                     raise ResourceError(
                         f"execution.address: {self.failed_starts} workers could not be started: {_first_line(error)}"
                     ) from None
                 return
-            self.lost[job] = self.lost.get(job, 0) + 1
-            if self.lost[job] > self.asked.retries:
-                self.made.fail(
+            self.lost[job] += 1
+            if self.lost[job] > self.settings.retries:
+                self.work.fail(
                     job, ResourceError(f"its worker was lost {self.lost[job]} times, most likely for memory: {_first_line(error)}")
                 )
             else:
                 waiting.insert(0, job)
         else:
             if job is None:
-                worker.host, worker.pid, versions = found
+                worker.host, worker.pid, versions = result
                 self.failed_starts = 0
-                self._same(worker, versions)
+                self._check_versions(worker, versions)
             else:
-                done, names = found
-                self.made.add(done)
-                self._see(job, names)
+                cost, names = result
+                self.work.add(cost)
+                self._wait_visible(job, names)
 
-    def _same(self, worker: _Running, versions: dict[str, str]) -> None:
-        mine = _versions()
+    def _check_versions(self, worker: _ActorState, versions: dict[str, str]) -> None:
+        mine = worker_versions()
         for name, version in versions.items():
             if version != mine[name]:
                 raise ConfigError(
@@ -195,45 +195,42 @@ class _Run:
         if worker.host == HOST:
             self.pids.add(worker.pid)
 
-    def _see(self, job: Job, names: list[str]) -> None:
+    def _wait_visible(self, job: Job, names: list[str]) -> None:
         """Wait until this machine sees what another has put into the folder."""
         deadline = time.monotonic() + _VISIBLE
         while missing := [n for n in names if not (self.folder / n).is_dir()]:
-            os.listdir(self.folder)  # asks a network file system again
+            os.listdir(self.folder)  # makes a network file system look again
             if time.monotonic() > deadline:
-                self.made.fail(job, ResourceError(f"{self.folder / missing[0]} was made on another machine and is not seen here"))
+                self.work.fail(job, ResourceError(f"{self.folder / missing[0]} was made on another machine and is not visible here"))
                 return
             time.sleep(0.2)
 
-    def _hear(self, to_the_end: bool = False) -> None:
-        """Pass on what workers have told, without waiting for a silent one."""
+    def _drain_messages(self, wait: bool = False) -> None:
+        """Pass on the workers' messages; a silent one is waited for only with `wait`."""
         for worker in [w for w in self.workers if w.pid]:
-            if worker.told is None:
-                worker.told = worker.actor.told.options(concurrency_group="told").remote()
-            if self.ray.wait([worker.told], timeout=_POLL if to_the_end else 0)[0]:
-                ref, worker.told = worker.told, None
+            if worker.messages is None:
+                worker.messages = worker.actor.messages.options(concurrency_group="messages").remote()
+            if self.ray.wait([worker.messages], timeout=_POLL if wait else 0)[0]:
+                ref, worker.messages = worker.messages, None
                 try:
-                    told = self.ray.get(ref)
+                    events = self.ray.get(ref)
                 except self.ray.exceptions.RayError:
                     continue
-                for event in told:
+                for event in events:
                     self.say(*event) if len(event) == 1 else self.progress(*event)
 
-    def _drop(self, worker: _Running) -> None:
-        self.workers.remove(worker)
-        self.ray.kill(worker.actor)
-
     def _dismiss(self) -> None:
-        """No actor outlives this: those of this machine are seen to be gone before their drafts are swept."""
-        for worker in list(self.workers):
-            self._drop(worker)
+        """No actor outlives this: those of this machine have ended before their drafts are swept."""
+        for worker in self.workers:
+            self.ray.kill(worker.actor)
+        self.workers.clear()
         deadline = time.monotonic() + 10
         while any(map(_running, self.pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
         (self.folder / self.beacon).unlink(missing_ok=True)
         store = Store(self.folder)
         store.sweep()
-        # A killed process may hold its files a moment after the system calls it dead: its other threads end later.
+        # A killed process may hold its files for a moment after it is reported dead: its other threads end later.
         while any(store.drafts(pid) for pid in self.pids) and time.monotonic() < deadline:
             time.sleep(0.05)
             store.sweep()
@@ -243,57 +240,54 @@ class _Run:
 
 
 @contextmanager
-def _notices() -> Iterator[Callable[[], None]]:
-    """SIGTERM and SIGINT are kept until the value is called, which raises Interrupted if one came: no call of Ray's is left half done.
+def _deferred_signals() -> Iterator[Callable[[], None]]:
+    """Record SIGTERM and SIGINT until the value is called, which raises Interrupted if one arrived: no Ray call is left half done.
 
-    Calling it also takes them back from Ray, whose own handlers leave actors behind.
+    Each call also takes the signals back from Ray, whose own handlers leave actors behind.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
     before = {notice: signal.getsignal(notice) for notice in (signal.SIGTERM, signal.SIGINT)}
-    came: list[int] = []
+    arrived: list[int] = []
 
-    def keep(notice: int, _: Any) -> None:
-        came.append(notice)
-
-    def heed() -> None:
+    def check_signals() -> None:
         for notice in before:
-            signal.signal(notice, keep)
-        if came:
+            signal.signal(notice, lambda number, _: arrived.append(number))
+        if arrived:
             raise Interrupted
 
-    heed()
+    check_signals()
     try:
-        yield heed
-        heed()
+        yield check_signals
+        check_signals()
     finally:
         for notice, handler in before.items():
             signal.signal(notice, handler)
 
 
 @contextmanager
-def _connected(study: Study, heed: Callable[[], None]) -> Iterator[Any]:
-    """Ray, connected for this run alone. With address `local` the cluster is this machine, started and ended here."""
+def _connected(study: Study, check_signals: Callable[[], None]) -> Iterator[Any]:
+    """Ray, connected for this run only. With address `local` the cluster is this machine, started and stopped here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError:
         raise ConfigError("execution.kind: ray is not installed; pip install 'holdfast[ray]', or set execution.kind=local") from None
-    heed()
+    check_signals()
     address = study.execution.address
-    given: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
-    given["runtime_env"] = {"env_vars": {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}}
+    options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
+    options["runtime_env"] = {"env_vars": {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}}
     if address == "local":
-        given |= {"num_cpus": len(os.sched_getaffinity(0)), "object_store_memory": _OBJECT_STORE, "include_dashboard": False}
+        options |= {"num_cpus": len(os.sched_getaffinity(0)), "object_store_memory": _OBJECT_STORE, "include_dashboard": False}
     else:
-        _answers(address)
-        heed()
+        _check_answers(address)
+        check_signals()
     try:
-        ray.init(**given)
-        heed()
+        ray.init(**options)
+        check_signals()
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _silent(address, _first_line(error)) from None
+        raise _no_answer(address, _first_line(error)) from None
     except BaseException:
         ray.shutdown()
         raise
@@ -303,21 +297,21 @@ def _connected(study: Study, heed: Callable[[], None]) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _answers(address: str) -> None:
-    """Raises ConfigError unless a cluster is there. Asked in a process that can be left: ray.init waits minutes for a dead one's address."""
+def _check_answers(address: str) -> None:
+    """Raises ConfigError unless a cluster answers. A subprocess asks, as ray.init waits minutes at a dead address."""
     where = [] if address == "auto" else ["--address", address]
     try:
         done = subprocess.run(
             [sys.executable, "-m", "ray.scripts.scripts", "health-check", *where], capture_output=True, text=True, timeout=_ANSWER
         )
     except subprocess.TimeoutExpired:
-        raise _silent(address, f"nothing within {_ANSWER:.0f} s") from None
+        raise _no_answer(address, f"nothing within {_ANSWER:.0f} s") from None
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise _silent(address, said[-1][:200] if said else f"exit code {done.returncode}")
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise _no_answer(address, lines[-1][:200] if lines else f"exit code {done.returncode}")
 
 
-def _silent(address: str, why: str) -> ConfigError:
+def _no_answer(address: str, why: str) -> ConfigError:
     return ConfigError(
         f"execution.address: {address}: no Ray cluster answers ({why}); start one with ray start --head, "
         "or set execution.address=local for one on this machine"
@@ -325,16 +319,15 @@ def _silent(address: str, why: str) -> ConfigError:
 
 
 def _gpus(ray: Any, study: Study) -> float:
-    """Accelerators of one worker: what the study says, else one (or as many as train together) where the cluster has any."""
+    """Accelerators of one worker: as the study says, else one (or as many as train together) if the cluster has any."""
     stated = study.execution.gpus_per_worker
     if stated is not None:
         return stated
-    has = study.execution.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= 1
-    return float(study.execution.fsdp or 1) if has else 0.0
+    return float(study.execution.fsdp or 1) if study.execution.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
 
 
 def _room(ray: Any, cpus: int, gpus: float) -> int:
-    """Workers that the machines of the cluster can hold at once."""
+    """How many workers the cluster's machines can hold at once."""
     rooms = 0
     for node in ray.nodes():
         if node["Alive"]:
@@ -349,26 +342,11 @@ def _room(ray: Any, cpus: int, gpus: float) -> int:
 
 
 def _running(pid: int) -> bool:
-    """Whether this machine has a process of that number that has not ended."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    """Whether a process with this id is alive on this machine, and no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return True
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    from holdfast.backends.local import TRAINING_CODE, TRIALS_CODE, library_versions
-
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return {**library_versions(), "holdfast": version("holdfast"), "python": python, "cells": f"{TRAINING_CODE}.{TRIALS_CODE}"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,28 +1,34 @@
-"""Items in, judgements out: agreement is measured first, and decides whether any verdict is given."""
+"""Items in, judgements out: agreement is measured first, and decides whether any verdict is given. From a file of rows to one of verdicts."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
-from holdfast.endpoints.transport import Failure
-from holdfast.judges.agreement import flip_rate, measure
-from holdfast.judges.cache import ReplyCache, reply_key
-from holdfast.judges.endpoint import Endpoint
-from holdfast.judges.prompts import questions, verdict_of
-from holdfast.judges.records import Agreement, Heard, Judgement, Question, Reply
-from holdfast.judges.settings import LABELS, JudgeSettings, Kind
-from holdfast.records import Item
+from holdfast.config.address import api_key
+from holdfast.endpoints import protocol
+from holdfast.endpoints.asking import Asker, Request
+from holdfast.endpoints.replies import ReplyLog
+from holdfast.endpoints.transport import Failure, Transport
+from holdfast.errors import ConfigError, ModelError
+from holdfast.judges.agreement import Agreement, Answer, Judgement, flip_rate, measure
+from holdfast.judges.prompts import Question, questions, verdict_of
+from holdfast.judges.rows import judged_items, labelled_items
+from holdfast.judges.settings import LABELS, JudgeSettings, Kind, parse_kind
+from holdfast.progress import work
+from holdfast.records import Item, Message
 from holdfast.stats.decide import manski
+from holdfast.store import canonical, write_atomic
 
 UNMEASURED = "agreement is not measured; give labelled rows"
+Advance = Callable[[int, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgeResult:
     """`judgements` in the order of the items. `refused`: why no verdict is given, or None. `asked` counts new replies and failures."""
 
     judgements: tuple[Judgement, ...]
@@ -32,111 +38,100 @@ class Judged:
     cached: int
 
 
+def open_replies(folder: Path) -> ReplyLog:
+    """Every reply a judge ever gave. Raises ConfigError if `folder` cannot be written."""
+    return ReplyLog(folder, f"--cache: {folder}")
+
+
+def open_transport(settings: JudgeSettings) -> Transport:
+    """Its requests raise ModelError where the server refuses the key or the model."""
+
+    def refused(status: int, message: str) -> None:
+        if status in (401, 404):
+            fix = "name the key's variable with api_key_env" if status == 401 else "correct base_url or model; GET /v1/models lists them"
+            raise ModelError(f"judge {ascii(settings.model)}: the server refuses it: {message}; {fix}")
+
+    return Transport(settings.base_url, settings, refused=refused)
+
+
+def request_of(question: Question, settings: JudgeSettings, hide: Callable[[str], str] = lambda text: text) -> Request:
+    """A reply depends on model, prompt, order and sampling: no endpoint, key or time is part of the name under which it is kept."""
+    body = protocol.chat(settings.model, [Message("user", question.prompt)], settings.max_tokens, seed=settings.seed)
+
+    def read(found: protocol.JsonObject) -> protocol.JsonObject:
+        reply = protocol.read_written(found)
+        return {**reply, "text": hide(reply["text"])}
+
+    return Request(protocol.CHAT, body, ["judge", question.order], read)
+
+
 def judge(
     kind: Kind,
     items: Sequence[Item],
     settings: JudgeSettings,
-    cache: ReplyCache,
+    log: ReplyLog,
     *,
     labelled: Sequence[Item] = (),
     labels: Mapping[str, str] | None = None,
     measured: Callable[[Agreement], None] = lambda _: None,
-    advance: Callable[[int, str], None] = lambda count, name: None,
-) -> Judged:
+    advance: Advance = lambda count, name: None,
+) -> JudgeResult:
     """Judge the labelled items, then, if the judge agrees with their labels, all items.
 
     `measured` is called with the agreement before any other item is asked. A refused judge is asked nothing more; without labels
     everything is asked and kept, and every verdict withheld. Raises ModelError if the server refuses the key or the model.
     """
-    asked = cached = 0
-    agreement = None
+    agreement, asked, total = None, 0, 0
+
+    def judgements_of(some: Sequence[Item]) -> list[Judgement]:
+        nonlocal asked, total
+        by_item = [questions(kind, item, settings.seed) for item in some]
+        flat = [question for group in by_item for question in group]
+        with open_transport(settings) as transport:
+            asker = Asker(transport, log, "judge", persistent=True)
+            requests = [request_of(question, settings, transport.hide) for question in flat]
+            replies = asker.ask_all(requests, lambda _: advance(1, settings.model))
+        asked, total = asked + asker.counts["asked"] + asker.counts["failed"], total + len(flat)
+        answers = iter([_answer(question, reply) for question, reply in zip(flat, replies, strict=True)])
+        return [_combine(item, tuple(next(answers) for _ in group)) for item, group in zip(some, by_item, strict=True)]
+
     if labelled:
-        found, asked, cached = _judgements(kind, labelled, settings, cache, advance)
-        agreement = measure(found, labels or {}, settings)
+        agreement = measure(judgements_of(labelled), labels or {}, settings)
         measured(agreement)
     if agreement is not None and not agreement.usable:
         refused = f"verdict refused: {agreement.reason}"
-        none = tuple(Judgement(item_id=i.item_id, cluster_id=i.cluster_id, group=_group(i), verdict=None, reason=refused) for i in items)
-        return Judged(judgements=none, agreement=agreement, refused=refused, asked=asked, cached=cached)
-    found, more, hits = _judgements(kind, items, settings, cache, advance)
-    refused = None if agreement else f"verdict withheld: {UNMEASURED}"
-    if refused:
-        found = [replace(j, verdict=None, reason=refused if j.verdict else j.reason) for j in found]
-    return Judged(judgements=tuple(found), agreement=agreement, refused=refused, asked=asked + more, cached=cached + hits)
+        found = [replace(_combine(i, ()), reason=refused) for i in items]
+    else:
+        refused = None if agreement else f"verdict withheld: {UNMEASURED}"
+        found = judgements_of(items)
+        if refused:
+            found = [replace(j, verdict=None, reason=refused if j.verdict else j.reason) for j in found]
+    return JudgeResult(judgements=tuple(found), agreement=agreement, refused=refused, asked=asked, cached=total - asked)
 
 
-def ask_all(
-    asked: Sequence[Question], settings: JudgeSettings, cache: ReplyCache, advance: Callable[[int, str], None]
-) -> tuple[list[Reply | Failure], int]:
-    """A reply or failure for each question, in order, and how many had to be asked; equal questions are asked once.
-
-    Every reply is kept the moment it is read, so that an interruption loses only what is in flight.
-    """
-    keys = [reply_key(question, settings) for question in asked]
-    found: dict[str, Reply | Failure] = {}
-    todo: dict[str, Question] = {}
-    for key, question in zip(keys, asked, strict=True):
-        if key in found or key in todo:
-            continue
-        hit = cache.get(key)
-        if hit is None:
-            todo[key] = question
-        else:
-            found[key] = hit
-    advance(len(keys) - len(todo), "kept replies")
-    if todo:
-        with Endpoint(settings) as endpoint, ThreadPoolExecutor(settings.concurrency) as pool:
-
-            def work(key: str, prompt: str) -> Reply | Failure:
-                answer = endpoint.ask(prompt)
-                return cache.put(key, answer) if isinstance(answer, Reply) else answer
-
-            futures = {pool.submit(work, key, question.prompt): key for key, question in todo.items()}
-            try:
-                for future in as_completed(futures):
-                    found[futures[future]] = future.result()
-                    advance(1, settings.model)
-            except BaseException:
-                endpoint.stop()
-                pool.shutdown(cancel_futures=True)
-                raise
-    return [found[key] for key in keys], len(todo)
+def _answer(question: Question, reply: protocol.JsonObject | Failure) -> Answer:
+    if isinstance(reply, Failure):
+        return Answer(order=question.order, verdict=None, reply=None, error=f"{reply.kind}: {reply.message}")
+    return Answer(
+        order=question.order, verdict=verdict_of(question, reply["text"], reply["ended"] is False), reply=reply["text"], error=None
+    )
 
 
-def _judgements(
-    kind: Kind, items: Sequence[Item], settings: JudgeSettings, cache: ReplyCache, advance: Callable[[int, str], None]
-) -> tuple[list[Judgement], int, int]:
-    by_item = [questions(kind, item, settings.seed) for item in items]
-    flat = [question for group in by_item for question in group]
-    answers, asked = ask_all(flat, settings, cache, advance)
-    heard = iter([_heard(question, answer) for question, answer in zip(flat, answers, strict=True)])
-    found = [_combine(item, tuple(next(heard) for _ in group)) for item, group in zip(items, by_item, strict=True)]
-    return found, asked, len(flat) - asked
-
-
-def _heard(question: Question, answer: Reply | Failure) -> Heard:
-    if isinstance(answer, Failure):
-        return Heard(order=question.order, verdict=None, reply=None, error=f"{answer.kind}: {answer.message}")
-    return Heard(order=question.order, verdict=verdict_of(question, answer), reply=answer.text, error=None)
-
-
-def _combine(item: Item, orders: tuple[Heard, ...]) -> Judgement:
+def _combine(item: Item, orders: tuple[Answer, ...]) -> Judgement:
     """Orders that agree give the verdict, orders that disagree a tie, a missing order none at all."""
-    verdict, reason = orders[0].verdict, None
-    if errors := [heard.error for heard in orders if heard.error is not None]:
+    verdict, reason = orders[0].verdict if orders else None, None
+    if errors := [answer.error for answer in orders if answer.error is not None]:
         verdict, reason = None, f"error: {errors[0]}"
-    elif any(heard.verdict is None for heard in orders):
+    elif any(answer.verdict is None for answer in orders):
         verdict, reason = None, "unparsed: no verdict line that could be read"
-    elif len({heard.verdict for heard in orders}) > 1:
+    elif len({answer.verdict for answer in orders}) > 1:
         verdict, reason = "tie", "the two orders disagree"
-    return Judgement(item_id=item.item_id, cluster_id=item.cluster_id, group=_group(item), verdict=verdict, orders=orders, reason=reason)
+    return Judgement(
+        item_id=item.item_id, cluster_id=item.cluster_id, group=item.fields.get("frame", ""), verdict=verdict, orders=orders, reason=reason
+    )
 
 
-def _group(item: Item) -> str:
-    return item.fields.get("frame", "")
-
-
-def summary(kind: Kind, judged: Judged, settings: JudgeSettings) -> dict[str, Any]:
+def summary(kind: Kind, judged: JudgeResult, settings: JudgeSettings) -> protocol.JsonObject:
     """Counts and rates of all rows and of each frame. Fractions; unknown is None; no clock, path or endpoint."""
     groups = sorted({j.group for j in judged.judgements} - {""})
     return {
@@ -149,7 +144,7 @@ def summary(kind: Kind, judged: Judged, settings: JudgeSettings) -> dict[str, An
     }
 
 
-def _rates(kind: Kind, judgements: Sequence[Judgement], settings: JudgeSettings) -> dict[str, Any]:
+def _rates(kind: Kind, judgements: Sequence[Judgement], settings: JudgeSettings) -> protocol.JsonObject:
     """Shares are among rows with a verdict, and None where coverage is too low; the bounds hold whatever the missing ones are."""
     counts = Counter(j.verdict for j in judgements)
     total, missing = len(judgements), counts.pop(None, 0)
@@ -170,3 +165,43 @@ def _rates(kind: Kind, judgements: Sequence[Judgement], settings: JudgeSettings)
             for label in LABELS[kind]
         },
     }
+
+
+def judge_file(
+    file: Path,
+    kind: str,
+    settings: JudgeSettings,
+    *,
+    labels: Path | None,
+    out: Path | None,
+    cache: Path,
+    measured: Callable[[Agreement], None],
+) -> tuple[JudgeResult, list[protocol.JsonObject]]:
+    """The judgements of a file's rows, and what is written to `out`: one JSON row per verdict.
+
+    `measured` is called with the agreement before any unlabelled row is asked. Raises ConfigError for an unknown kind or an output
+    that cannot be written, DataError for a row or label that cannot be read, ModelError if the server refuses the key or the model.
+    """
+    chosen = parse_kind(kind)
+    api_key(settings.api_key_env)
+    items = judged_items(chosen, file)
+    labelled, truth = labelled_items(chosen, labels, items) if labels else ([], {})
+    if out is not None:
+        _check_output(out, [file, *([labels] if labels else [])])
+    total = (len(items) + len(labelled)) * (2 if chosen == "feedback" else 1)
+    with work(total, "judging") as advance:
+        judged = judge(chosen, items, settings, open_replies(cache), labelled=labelled, labels=truth, measured=measured, advance=advance)
+    rows = [
+        {"id": i.fields["id"], "verdict": j.verdict, "orders": [asdict(o) for o in j.orders], "errors": j.num_errors, "reason": j.reason}
+        for i, j in zip(items, judged.judgements, strict=True)
+    ]
+    if out is not None:
+        write_atomic(out, "".join(canonical(row) + "\n" for row in rows).encode())
+    return judged, rows
+
+
+def _check_output(out: Path, inputs: list[Path]) -> None:
+    if any(out.exists() and p.exists() and out.samefile(p) for p in inputs):
+        raise ConfigError(f"-o/--out: {out} is one of the files read; name another file")
+    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise ConfigError(f"-o/--out: {out} cannot be written as a file; name one in an existing folder with write permission")

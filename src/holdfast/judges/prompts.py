@@ -12,8 +12,9 @@ arXiv:2306.05685, section 3.4.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from holdfast.judges.records import Question, Reply
 from holdfast.judges.settings import LABELS, Kind
 from holdfast.records import Item
 from holdfast.store import digest
@@ -47,6 +48,17 @@ _FUNCTION_WORDS = frozenset(
     "while who whom why will with would you your yours don didn doesn isn wasn aren weren won couldn shouldn wouldn ve ll re".split()
 )
 _WORD = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One prompt to the judge. `meanings` maps what the judge may say to a verdict; `tag` must stand in its verdict line."""
+
+    item_id: str
+    order: str
+    prompt: str
+    tag: str
+    meanings: dict[str, str]
 
 
 def questions(kind: Kind, item: Item, seed: int) -> tuple[Question, ...]:
@@ -85,7 +97,7 @@ def _question(item: Item, order: str, task: str, blocks: dict[str, str], meaning
     return Question(item_id=item.item_id, order=order, prompt=f"{task}\n{_GUARD}\n\n{shown}\n\n{ask}", tag=tag, meanings=meanings)
 
 
-def _tag(identity: list, texts) -> str:
+def _tag(identity: list[object], texts: Iterable[str]) -> str:
     joined = "\n".join(texts).casefold()
     turn = 0
     while (tag := digest([turn, *identity])[:8]) in joined:
@@ -93,19 +105,17 @@ def _tag(identity: list, texts) -> str:
     return tag
 
 
-def verdict_of(question: Question, reply: Reply) -> str | None:
+def verdict_of(question: Question, reply: str, truncated: bool = False) -> str | None:
     """The verdict in the judge's own words, or None.
 
-    Read are lines that hold `VERDICT <tag>: <word>` and nothing else but emphasis. If there are several they must agree. Text up to
-    a closing </think> is not read, nor the last line of a reply that was cut off.
+    Only lines that hold `VERDICT <tag>: <word>`, and nothing else but emphasis, are read. If there are several they must agree. Text up to
+    a closing </think> is not read, nor the last line of a truncated reply.
     """
-    text = reply.text.rpartition("</think>")[2]
+    text = reply.rpartition("</think>")[2]
     if "<think>" in text:
         return None
-    lines = text.split("\n")
-    if reply.cut:
-        lines = lines[:-1]
+    lines = text.split("\n")[: -1 if truncated else None]
     words = "|".join(map(re.escape, question.meanings))
     anchored = re.compile(rf"[\s*_`#]*VERDICT[\s*_`]+{question.tag}[\s*_`]*:[\s*_`]*({words})[\s*_`.]*", re.I)
-    said = {found[1].upper() for line in lines if (found := anchored.fullmatch(line))}
-    return question.meanings[said.pop()] if len(said) == 1 else None
+    verdicts = {match[1].upper() for line in lines if (match := anchored.fullmatch(line))}
+    return question.meanings[verdicts.pop()] if len(verdicts) == 1 else None

@@ -18,13 +18,13 @@ _MAY_BE_EMPTY = {"comment", "baseline", "said", "reply"}
 
 def judged_items(kind: Kind, path: Path) -> list[Item]:
     """Items of a file, in its order. Raises DataError naming file, line, field, value and rule; ConfigError for a missing file."""
-    return [_item(kind, row) for row in _named(_rows(path))]
+    return [_item(kind, row) for row in _rows(path)]
 
 
 def labelled_items(kind: Kind, path: Path, known: Sequence[Item] = ()) -> tuple[list[Item], dict[str, str]]:
     """Items of a labelled file and their labels by id. A row with no more than `id` and `label` labels the known item of that id."""
     by_id, items, labels = {item.item_id: item for item in known}, [], {}
-    for row in _named(_rows(path)):
+    for row in _rows(path):
         name, label = str(row["id"]), row.get("label")
         if label not in LABELS[kind]:
             raise DataError(f"{row['_source']}: label: {_shown(label)}: must be one of {', '.join(LABELS[kind])}")
@@ -39,17 +39,15 @@ def labelled_items(kind: Kind, path: Path, known: Sequence[Item] = ()) -> tuple[
 
 
 def _rows(path: Path) -> list[Row]:
+    """Those of a file, each with an id of its own."""
     try:
-        return read_rows(str(path), None, None)
+        rows = read_rows(str(path), None, None)
     except (DataError, ConfigError):
         raise
     except (RecursionError, ValueError) as error:
         raise DataError(
             f"{path.name}: holds JSON that cannot be read ({type(error).__name__}); remove the row that nests so deep"
         ) from None
-
-
-def _named(rows: list[Row]) -> list[Row]:
     seen: dict[str, str] = {}
     for row in rows:
         name = row.get("id")

@@ -7,14 +7,12 @@ from typing import Any, Literal, get_args
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
 from holdfast.config import ServerConfig
-from holdfast.config.address import api_key, server_url
+from holdfast.config.address import server_url
 from holdfast.errors import ConfigError
 
 Kind = Literal["feedback", "short_answer"]
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 LABELS = {"feedback": ("more_positive", "less_positive", "tie"), "short_answer": ("CORRECT", "INCORRECT", "RETRACTED", "UNCLEAR")}
-TEMPERATURE = 0.0
-ROUTE = "/chat/completions"
 
 
 class JudgeSettings(ServerConfig):
@@ -37,22 +35,21 @@ class JudgeSettings(ServerConfig):
     def _is_a_server(cls, value: str) -> str:
         return server_url(value)
 
-    def api_key(self) -> str | None:
-        return api_key(self.api_key_env)
-
 
 def judge_settings(**values: Any) -> JudgeSettings:
-    """Settings from plain values. Raises ConfigError in one line; a value is shown only where it cannot hold a secret."""
+    """Raises ConfigError in one line; a value is shown only where it cannot hold a secret."""
     try:
         return JudgeSettings(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        field, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        shown = "" if field in ("base_url", "api_key_env") else f" {first['input']!r}:"
-        raise ConfigError(f"judge: {field}:{shown} {said}") from None
+        field, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        value = "" if field in ("base_url", "api_key_env") else f" {first['input']!r}:"
+        raise ConfigError(f"judge: {field}:{value} {message}") from None
 
 
-def known_kind(kind: str) -> Kind:
-    if kind not in KINDS:
-        raise ConfigError(f"--kind: {kind!r}: must be one of {', '.join(KINDS)}")
-    return kind  # type: ignore[return-value]
+def parse_kind(kind: str) -> Kind:
+    """Raises ConfigError for anything else."""
+    for known in KINDS:
+        if kind == known:
+            return known
+    raise ConfigError(f"--kind: {kind!r}: must be one of {', '.join(KINDS)}")

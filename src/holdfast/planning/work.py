@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
 from typing import Any
 
-from holdfast.config import DomainConfig, Study
+from holdfast import instruments
+from holdfast.config import DomainConfig, SourceConfig, Study
 from holdfast.errors import ConfigError, DataError
+from holdfast.sources import forms
+from holdfast.sources.rows import parse_split
+
+# What Llama 2 needs for English; sizes of typical rows are means over those that the recipe llama2-7b draws, chat style.
+CHARACTERS_PER_TOKEN = 3.6
+WORLD_ROWS = {"world": (120, 40), "dialogues": (300, 40)}  # characters of a training row, of them with loss
+
+# What `holdfast plan` prints, by name: numbers, texts, or either by part; None: unknown.
+PlanRows = dict[str, str | int | float | None | list[str] | dict[str, int] | dict[str, float] | dict[str, float | None]]
 
 
 @dataclass(slots=True)
-class Work:
+class StudyWork:
     """Of one model: `prompts` asked and, in tokens, what is read (`asked`) and written (`written`) by instrument; of every domain: examples,
     optimiser steps, and tokens of one training, with those that carry loss. `assumed`: what was not counted on rows.
     """
@@ -28,38 +35,30 @@ class Work:
     assumed: list[str] = field(default_factory=list)
 
 
-@cache
-def typical() -> dict[str, Any]:
-    return json.loads(resources.files("holdfast").joinpath("planning", "typical.json").read_text(encoding="utf-8"))
-
-
-def work(study: Study, materials: Any) -> Work:
+def work(study: Study, materials: Any) -> StudyWork:
     """Characters are counted, or assumed; tokens are characters over 3.6, what Llama 2 needs for such English."""
-    found, per_token = Work(), typical()["characters_per_token"]
+    found, per_token = StudyWork(), CHARACTERS_PER_TOKEN
     for i in study.instruments:
         mine = _asked(materials, i.kind)
         if mine is None:
-            t, items = typical()["prompts"][i.kind], i.limit or 500
-            count = items * t["per_item"]
-            mine = count, count * (t["chars"] + t["choice_chars"]), count * t["written"]
+            t, items = instruments.instrument_class(i.kind).typical, i.limit or 500
+            count = items * t.per_item
+            mine = count, count * (t.chars + t.choice_chars), count * t.written
             found.assumed.append(f"instruments.{i.kind}: {items} items of typical length")
         found.prompts[i.kind], chars, found.written[i.kind] = mine
         found.asked[i.kind] = round(chars / per_token)
-    own: dict[str, tuple[int, float, float]] = {d.name: _examples(study, materials, d, found) for d in study.domains if not d.identity}
     from holdfast.training.batches import num_steps
 
+    own: dict[str, tuple[int, float, float]] = {d.name: _examples(study, materials, d, found) for d in study.domains if not d.identity}
+    train = study.train
     for d in study.domains:
-        if d.identity:
-            found.examples[d.name] = found.steps[d.name] = found.trained[d.name] = found.loss[d.name] = 0
-            continue
-        count, chars, reply = own[d.name]
-        steps = num_steps(max(1, own[d.match_steps_of or d.name][0]), study.train)
-        shown = steps * study.train.per_device_train_batch_size * study.train.gradient_accumulation_steps
+        count, chars, reply = own.get(d.name, (0, 0.0, 0.0))
+        steps = 0 if d.identity else num_steps(max(1, own[d.match_steps_of or d.name][0]), train)
+        shown = steps * train.per_device_train_batch_size * train.gradient_accumulation_steps
         found.examples[d.name], found.steps[d.name] = count, steps
-        found.trained[d.name] = round(shown * min(chars / per_token, study.train.max_length))
-        found.loss[d.name] = (
-            round(shown * min(reply / per_token, study.train.max_length)) if study.train.completion_only_loss else found.trained[d.name]
-        )
+        found.trained[d.name] = round(shown * min(chars / per_token, train.max_length))
+        with_loss = reply if train.completion_only_loss else chars
+        found.loss[d.name] = round(shown * min(with_loss / per_token, train.max_length))
     return found
 
 
@@ -72,7 +71,7 @@ def _asked(materials: Any, kind: str) -> tuple[int, int, int] | None:
     return len(prompts), chars, sum(p.max_new_tokens * (1 + len(p.branches)) for p in prompts)
 
 
-def _examples(study: Study, materials: Any, domain: DomainConfig, found: Work) -> tuple[int, float, float]:
+def _examples(study: Study, materials: Any, domain: DomainConfig, found: StudyWork) -> tuple[int, float, float]:
     """(rows, mean characters of one, mean characters that carry loss)"""
     try:
         rows = materials.examples(domain.name)
@@ -80,16 +79,13 @@ def _examples(study: Study, materials: Any, domain: DomainConfig, found: Work) -
         whole = [sum(len(m.content) for m in e.messages) + len(e.completion) for e in rows]
         return len(rows), sum(whole) / len(rows), sum(map(len, last)) / len(rows)
     except (ConfigError, DataError, OSError):
-        pass
-    parts = [_assumed(s) for s in domain.sources]
-    for name in domain.parts:
-        parts += [_assumed(s) for s in study.domain(name).sources]
-    found.assumed.append(f"domains.{domain.name}: {sum(n for n, _, _ in parts)} rows of typical length")
+        parts = [_assumed(s) for d in (domain, *map(study.domain, domain.parts)) for s in d.sources]
     count = sum(n for n, _, _ in parts)
+    found.assumed.append(f"domains.{domain.name}: {count} rows of typical length")
     return count, sum(n * c for n, c, _ in parts) / max(1, count), sum(n * r for n, _, r in parts) / max(1, count)
 
 
-def _assumed(source: Any) -> tuple[int, int, int]:
-    t = typical()["examples"].get(source.kind, typical()["examples"]["world"])
-    sliced = (source.split or "").rpartition("[:")[2].rstrip("]")
-    return source.limit or (int(sliced) if sliced.isdigit() else 1000), t["chars"], t["reply"]
+def _assumed(source: SourceConfig) -> tuple[int, int, int]:
+    chars, reply = WORLD_ROWS[source.kind] if source.kind in WORLD_ROWS else forms.form(source.kind).typical
+    cut = parse_split(source.split)
+    return source.limit or (cut.stop if cut.stop and not cut.start else 1000), chars, reply

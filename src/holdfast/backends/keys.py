@@ -7,7 +7,7 @@ from typing import Literal
 
 from holdfast.config import Study
 
-Path = Literal["full", "scale", "steps"]
+Dosing = Literal["full", "scale", "steps"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,7 +20,7 @@ class ModelKey:
     domain: str | None
     seed: int = -1
     dose: float = 1.0
-    path: Path = "full"
+    path: Dosing = "full"
 
     @property
     def name(self) -> str:
