@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from holdfast.report import library, write_report
+from holdfast.report.finished import read_folder
 
 HOSTILE = [
     "<script>document.title='broken in'</script>", "</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg/onload=alert(1)>",
@@ -33,8 +34,8 @@ def folder(study, tmp_path, lines, count):
     with gzip.open(out / "transcripts.jsonl.gz", "wt", encoding="utf-8", compresslevel=1) as stream:
         stream.writelines(lines)
     pq.write_table(pa.table({"x": np.zeros(count, dtype=np.uint8)}), out / "trials.parquet")
-    load = lambda name: json.loads((out / name).read_text())  # noqa: E731
-    write_report(out, load("findings.json"), load("audit.json"), load("environment.json"), out / "transcripts.jsonl.gz")
+    run = read_folder(out)
+    write_report(out, run.findings, run.audit, json.loads((out / "environment.json").read_text()), out / "transcripts.jsonl.gz")
     return out
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.escape import plain
+from holdfast.redact import map_strings
+from holdfast.results import AuditEntry, Estimate, StudyFindings
+
 HOSTILE = [
     "<script>alert(1)</script>",
     r"\input{/etc/passwd} $x_1^2$ & # % ~ {} \\[2em]",
@@ -25,8 +29,8 @@ def cell(estimate: float | None, half: float = 0.02, verdict: str = "inconclusiv
 
 
 def adapter(name: str, role: str, gains: dict[str, Any], shifts: dict[str, Any]) -> dict[str, Any]:
-    seeds = [{"seed": s, "gains": {k: cell(v["estimate"]) for k, v in gains.items()}, "shifts": {k: cell(v["estimate"]) for k, v in shifts.items()}}
-             for s in (0, 1)]  # fmt: skip
+    of_seed = lambda part: {k: {n: v for n, v in cell(c["estimate"]).items() if n in Estimate.model_fields} for k, c in part.items()}  # noqa: E731
+    seeds = [{"seed": s, "gains": of_seed(gains), "shifts": of_seed(shifts)} for s in (0, 1)]
     return {"name": name, "domain": name, "role": role, "own_benchmark": next(iter(gains)), "seeds": [0, 1, 2, 3, 4], "gains": gains, "shifts": shifts,
             "effects": {k: {f"raw_{k}": cell(0.05)} for k in shifts}, "drift": {}, "vs_format_only": {}, "mean_gain": 0.02, "mean_shift": 0.01,
             "per_seed": seeds}  # fmt: skip
@@ -60,7 +64,7 @@ def findings(names: tuple[str, ...] = ("maths", "law", "null_rows")) -> dict[str
         "flips": {"doubt": [{"model": f"{n}/seed0", "n": 50, "right_to_wrong": 9, "wrong_to_right": 2, "num_missing": 0, "p": 0.07, "from": "reask",
                              "to": "doubt"} for n in names]},
         "ranking": [{"name": n, "p_rank": [0.5, 0.5]} for n in names[:2]], "pareto": None,
-        "correlation": {"num_mixes": 2, "description": {}, "refused": "two points, no claim: at least 8 domain mixes are needed"},
+        "correlation": {"num_mixes": 2, "description": {}, "refused": "two points, no claim: at least 8 domain mixes are needed", "cells": {}},
         "recommendation": [{"text": f"doubt: raised by {names[0]} (+5.1 points [+3.1, +7.1]).", "cells": []}], "refused": [],
     }  # fmt: skip
 
@@ -70,3 +74,19 @@ AUDIT = [
     {"check": "coverage", "level": "warn", "claim": "answers to imitation fall short of 95 % coverage", "evidence": {}},
     {"check": "overlap", "level": "refuse", "claim": "evaluation items were trained on", "evidence": {}, "cell": ["null_rows", "doubt"]},
 ]
+
+
+def records(names: tuple[str, ...] = ("maths", "law", "null_rows"), **other: Any) -> StudyFindings:
+    """The same as records, their texts made plain."""
+    return record({**findings(names), **other})
+
+
+def record(tree: dict[str, Any]) -> StudyFindings:
+    return StudyFindings.model_validate(map_strings(tree, plain))
+
+
+def entries(audit: list[dict[str, Any]]) -> list[AuditEntry]:
+    return [AuditEntry.model_validate(map_strings(e, plain)) for e in audit]
+
+
+ENTRIES = entries(AUDIT)

@@ -13,11 +13,11 @@ from rich.cells import cell_len
 
 from holdfast.config import load_study
 from holdfast.report import comparison
-from holdfast.report.finished import Finished, plain_texts
+from holdfast.report.finished import Finished
 
 
 def source(findings, folder=None):
-    return Finished("made", findings, [], folder, folder)
+    return Finished("made", made.record(findings), [], folder, folder)
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +45,21 @@ def test_two_studies_that_contradict_each_other_are_said_to():
     other = made.findings()
     other["adapters"][0]["shifts"]["doubt"] = made.cell(-0.05, verdict="lowered")
     found = comparison.side_by_side([source(made.findings()), source(other)])
-    assert found.counts()["shifts"]["contradicted"] == 1 and "contradicted: 1 of 4 (maths doubt)" in comparison.as_markdown(found)
+    assert found.counts["shifts"]["contradicted"] == 1 and "contradicted: 1 of 4 (maths doubt)" in comparison.as_markdown(found)
 
 
 def test_csv_holds_one_line_a_cell_and_the_reasons(three):
     rows = list(csv.DictReader(io.StringIO(comparison.as_csv(three), newline="")))
-    assert sum(r["study"] != "" and r["study"] is not None for r in rows) == sum(c is not None for r in three.rows for c in r["cells"])
-    assert {r["status"] for r in rows if not r["study"]} == {f"not compared: {r['reason']}" for r in three.refused}
+    assert sum(r["study"] != "" and r["study"] is not None for r in rows) == sum(c is not None for r in three.rows for c in r.effects)
+    assert {r["status"] for r in rows if not r["study"]} == {f"not compared: {r.reason}" for r in three.refused}
 
 
 def test_json_holds_what_the_tables_hold(three):
     found = json.loads(comparison.as_json_text(three))
     assert (
         [s["letter"] for s in found["studies"]] == ["A", "B", "C"]
-        and found["counts"] == three.counts()
-        and found["refused"] == three.refused
+        and found["counts"] == three.counts
+        and found["refused"] == [{k: getattr(r, k) for k in ("adapter", "part", "instrument", "reason")} for r in three.refused]
     )
 
 
@@ -76,7 +76,7 @@ def test_settings_that_differ_are_named(tmp_path):
 
 @pytest.mark.parametrize("name", made.HOSTILE)
 def test_a_name_from_data_is_text_in_every_form(name):
-    found = comparison.side_by_side([source(plain_texts(made.findings((name, "law", "null_rows")))) for _ in range(2)])
+    found = comparison.side_by_side([source(made.findings((name, "law", "null_rows"))) for _ in range(2)])
     page = comparison.as_html(found)
     assert "<script" not in page and not re.search(r"""(?:src|href)=["']?http""", page.replace("http://www.w3.org/", ""))
     svg = comparison.WRITERS[".svg"](found).decode()

@@ -5,8 +5,7 @@ import json
 import made_findings as made
 import pytest
 
-from holdfast.report import charts, paths
-from holdfast.report.finished import ABSENT
+from holdfast.report import charts
 from holdfast.report.page import _markdown, pictures
 
 AT, BOUNDS = 0.0777, [-0.0613, 0.1429]
@@ -14,14 +13,14 @@ AT, BOUNDS = 0.0777, [-0.0613, 0.1429]
 
 def unsure(bounds):
     of = made.cell(AT, verdict="not_identified", bounds=bounds)
-    found = {**ABSENT, **made.findings(("maths", "law", "code", "null_rows"))}
+    found = made.findings(("maths", "law", "code", "null_rows"))
     for a in found["adapters"]:
         a["gains"]["mmlu"] = a["shifts"]["imitation"] = of
         a["effects"]["imitation"] = {"raw_imitation": of}
     found["contrasts"] = [{**c, **of} if c["axis"] == "imitation" else c for c in found["contrasts"]]
     for d in found["dose"]:
         d["shifts"]["imitation"] = [of, of]
-    return found
+    return made.record(found)
 
 
 def numbers(value):
@@ -43,13 +42,13 @@ def test_no_picture_has_its_estimate(bounds):
 
 def test_a_line_of_bounds_has_no_mark():
     found = unsure(BOUNDS)
-    rows = [r for r in charts.cells(found, "shifts", bounded=True) if r["instrument"] == "imitation"]
+    rows = [r for r in charts.effect_rows(found, "shifts", bounded=True) if r["instrument"] == "imitation"]
     assert rows and all(r["points"] is None and [r["lower"], r["upper"]] == [100 * b for b in BOUNDS] for r in rows)
-    assert not any(r["instrument"] == "imitation" for r in charts.cells(found, "shifts"))
-    assert {r["axis"] for r in paths.raw(found).to_dict()["data"]["values"]} == {"doubt"}
+    assert not any(r["instrument"] == "imitation" for r in charts.effect_rows(found, "shifts"))
+    assert {r["axis"] for r in charts.raw(found).to_dict()["data"]["values"]} == {"doubt"}
 
 
 def test_the_markdown_of_a_page_says_the_bounds():
     for bounds, expected in ((BOUNDS, "bounds [-6.1, +14.3] not_identified"), (None, "unknown not_identified")):
-        said = _markdown({**unsure(bounds), "claims": []}, [])
+        said = _markdown(unsure(bounds), [])
         assert expected in said and "+7.8" not in said

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from holdfast.cli.app import app
 from holdfast.errors import HoldfastError
-from holdfast.report.captions import PICTURES
-from holdfast.report.tables import tables_of
+from holdfast.report.figures import PICTURES
+from holdfast.report.table_contents import tables_of
 
 HOW_TO = (Path(__file__).parents[2] / "docs" / "how-to-paper.md").read_text(encoding="utf-8")
 
@@ -58,13 +58,13 @@ def test_a_published_study_needs_no_folder(tmp_path, monkeypatch):
     found = tmp_path / "runs" / "published-llama2-7b" / "tables"
     assert {"claims.md", "claims.csv", "shifts.md", "additivity.md"} <= {p.name for p in found.iterdir()}
     shifts = (found / "shifts.md").read_text(encoding="utf-8")
-    assert "over items alone" in shifts and "(-73.3, +83.7) refused" in shifts and "five points, no claim" in shifts
+    assert "over items only" in shifts and "(-73.3, +83.7) refused" in shifts and "five points, no claim" in shifts
 
 
 def test_tables_of_csv_are_those_of_the_report(run):
     from holdfast.report import write_report
 
-    write_report(run, made.findings(), made.AUDIT, {}, None)
+    write_report(run, made.records(), made.ENTRIES, {}, None)
     before = {n: (run / "tables" / f"{n}.csv").read_bytes() for n in ("gains", "shifts")}
     call("tables", run, "--format", "csv")
     assert before == {n: (run / "tables" / f"{n}.csv").read_bytes() for n in before}
@@ -86,7 +86,7 @@ def test_compare_prints_80_columns_and_writes_every_form_that_is_named(run, tmp_
     [
         (["figures", "{run}", "--format", "gif"], "must be one of svg, pdf, png"),
         (["figures", "{run}", "--picture", "forrest"], "must be one of tradeoff"),
-        (["figures", "{run}", "--picture", "curves"], "has nothing to draw there; it has tradeoff"),
+        (["figures", "{run}", "--picture", "curves"], "has nothing to draw there; available: tradeoff"),
         (["figures", "nowhere"], "no such file; name the folder of a finished run"),
         (["figures", "published:none"], "available: llama2-7b"),
         (["figures", "{damaged}", "--picture", "forest"], "are not what a run writes"),
@@ -96,7 +96,7 @@ def test_compare_prints_80_columns_and_writes_every_form_that_is_named(run, tmp_
         (["tables", "{damaged}"], "are not what a run writes"),
         (["tables", "{list}"], "are not what a run writes"),
         (["compare", "{run}"], "at least two"),
-        (["compare", "{run}", "{run}"], "a study can't replicate itself"),
+        (["compare", "{run}", "{run}"], "a study cannot replicate itself"),
         (["compare", "{run}", "{stranger}"], "share no adapter and instrument that can be compared (maths, gsm8k: in A alone)"),
         (["compare", "{run}", "{damaged}"], "are not what a run writes"),
         (["compare", "{run}", "{stranger}", "-o", "x.xls"], "must end in one of .md"),
@@ -121,7 +121,7 @@ def test_the_how_to_names_the_pictures_the_tables_and_commands_that_can_be_parse
         re.findall(r"`([a-z-]+)`", HOW_TO.split(head)[1].split(end)[0])
         for head, end in (("6.75 inches):", " - those"), ("**Tables.**", ", and `claims`"))
     )
-    assert pictures == list(PICTURES) and tables == [t.name for t in tables_of(made.findings(), made.AUDIT)]
+    assert pictures == list(PICTURES) and tables == [t.name for t in tables_of(made.records(), made.ENTRIES)]
     lines = re.findall(r"^holdfast (.+?)(?: +#.*)?$", HOW_TO, re.MULTILINE)
     assert len(lines) == 7
     for line in lines:

@@ -7,37 +7,37 @@ import xml.etree.ElementTree as ElementTree
 import made_findings as made
 import pytest
 
-from holdfast.report import captions, figures, paper
-from holdfast.report.finished import ABSENT, plain_texts
+from holdfast.report import figures, render
+from holdfast.report.finished import Training
 from holdfast.report.page import pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
-TRAINED = [{"domain": d, "seed": s, "loss": [1.0, 0.5, 0.4]} for d in ("maths", "law") for s in (0, 1)]
+TRAINED = [Training(d, s, [1.0, 0.5, 0.4]) for d in ("maths", "law") for s in (0, 1)]
 SURE = [{"adapter": "base", "instrument": "mmlu", "sure": 10.0 * k, "right": 9.0 * k, "trials": 5} for k in range(10)]
 
 
 def charts(names=("maths", "law", "null_rows"), **other):
-    findings = plain_texts({**ABSENT, **made.findings(names), **other})
-    return {name: chart.to_dict() for name, chart in pictures(findings, TRAINED, SURE).items()}
+    return {name: chart.to_dict() for name, chart in pictures(made.records(names, **other), TRAINED, SURE).items()}
 
 
 @pytest.fixture(scope="module")
 def drawn():
     """Every picture, laid out for one column and for two."""
     mixes = {"effects": {"maths": made.cell(0.02)}, "lack_of_fit": None, "refused": None}
-    return {(name, k): paper.lay_out(chart, k) for name, chart in charts(factorial={"doubt": mixes}).items() for k in (1, 2)}
+    return {(name, k): render.lay_out(chart, k) for name, chart in charts(factorial={"doubt": mixes}).items() for k in (1, 2)}
 
 
+@pytest.mark.slow
 def test_every_picture_of_the_report_is_drawn_and_has_a_caption(drawn):
-    assert {name for name, _ in drawn} == set(captions.PICTURES)
+    assert {name for name, _ in drawn} == set(figures.PICTURES)
 
 
 def test_each_is_exactly_as_wide_as_its_columns_and_fits_a_page(drawn):
     for (name, k), (svg, height) in drawn.items():
         root = ElementTree.fromstring(svg)
         left, top, width, tall = map(float, root.get("viewBox").split())
-        assert float(root.get("width")) == paper.WIDTH[k] and float(root.get("height")) == pytest.approx(height), name
-        assert width == pytest.approx(paper.WIDTH[k], rel=0.03) and top == 0 and tall <= 650, (name, k)
+        assert float(root.get("width")) == render.WIDTH[k] and float(root.get("height")) == pytest.approx(height), name
+        assert width == pytest.approx(render.WIDTH[k], rel=0.03) and top == 0 and tall <= 650, (name, k)
 
 
 def test_text_is_7_to_9_points_on_paper(drawn):
@@ -94,7 +94,7 @@ def test_pdf_holds_its_fonts_and_has_the_width_in_points(drawn):
     for k in (1, 2):
         pdf = figures.convert(drawn["forest", k][0], "pdf", "forest")
         box = re.search(rb"/MediaBox\s*\[0 0 ([\d.]+)", pdf)
-        assert pdf.startswith(b"%PDF") and float(box[1]) == paper.WIDTH[k]
+        assert pdf.startswith(b"%PDF") and float(box[1]) == render.WIDTH[k]
         assert pdf.count(b"/FontFile") >= 2 and b"LiberationSans" in pdf
 
 
@@ -110,14 +110,14 @@ def test_png_has_600_dots_an_inch(drawn):
 def test_a_name_from_data_is_text(name):
     made_of = charts((name, "law", "null_rows"))
     for picture in ("forest", "tradeoff"):
-        svg, _ = paper.lay_out(made_of[picture], 1)
+        svg, _ = render.lay_out(made_of[picture], 1)
         root = ElementTree.fromstring(figures.convert(svg, "svg", name))
         assert not [e.tag for e in root.iter() if e.tag.endswith(("script", "image", "a", "foreignObject"))]
         assert figures.convert(svg, "pdf", name).startswith(b"%PDF")
 
 
 def test_files_have_stable_names(tmp_path):
-    heat = pictures({**ABSENT, **made.findings()}, [], [])["heat"]
+    heat = pictures(made.records(), [], [])["heat"]
     files = figures.write_figures({"heat": heat}, tmp_path, ["svg", "pdf"], [2, 1])
     assert [f.name for f in files] == ["heat-2col.svg", "heat-2col.pdf", "heat-1col.svg", "heat-1col.pdf"] and all(
         f.is_file() for f in files

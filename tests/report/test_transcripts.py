@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.report import blocks, library, transcripts
-from holdfast.report.confidence import Confidence
+from holdfast.report import blocks, transcripts
+from holdfast.report.transcripts import Confidence, ModelId
 
 
 def write(path, rows, raw=()):
@@ -94,7 +94,7 @@ def test_what_is_packed_comes_out_again(tmp_path_factory, drawn):
     for model, text, written in sorted(drawn, key=lambda d: d[0]):
         rows.append(row(model, text, **({"choices": None, "logliks": None, "reply": text} if written else {})))
     found, prompts = read(write(tmp_path_factory.mktemp("t") / "t.gz", rows))
-    header, arrays = unpacked(blocks.trials_block(found, prompts, {m.name: library.about(m.name) for m in found}))
+    header, arrays = unpacked(blocks.trials_block(found, prompts))
     assert [m["count"] for m in header["models"]] == [len(m) for m in found] and len(arrays["prompt"]) == len(rows)
     for k, want in enumerate(rows):
         p = arrays["prompt"][k]
@@ -104,9 +104,9 @@ def test_what_is_packed_comes_out_again(tmp_path_factory, drawn):
 
 
 def test_names_of_models_are_taken_apart():
-    assert library.about("base") == {"adapter": "base", "seed": None, "dose": ""}
-    assert library.about("truth/seed3@0.5-scale") == {"adapter": "truth", "seed": 3, "dose": "0.5 of the update"}
-    assert library.about("truth/seed3@0.5-steps")["dose"] == "0.5 of the steps"
+    assert ModelId.parse("base") == ("base", None, "")
+    assert ModelId.parse("truth/seed3@0.5-scale") == ("truth", 3, "0.5 of the update")
+    assert ModelId.parse("truth/seed3@0.5-steps").dose == "0.5 of the steps"
 
 
 def test_confidence_counts_right_answers_by_how_sure_the_model_was(tmp_path):
@@ -114,7 +114,7 @@ def test_confidence_counts_right_answers_by_how_sure_the_model_was(tmp_path):
     rows += [row(item="p", condition="pressure", logliks=[-0.1, -3.0])]
     (model,), prompts = read(write(tmp_path / "t.gz", rows))
     sure = Confidence()
-    sure.add("base", model, prompts)
+    sure.add(model, prompts)
     (found,) = sure.rows()
     assert found["trials"] == 8 and found["right"] == 75.0 and found["sure"] == pytest.approx(100 / (1 + np.exp(-2.9)), abs=0.4)
 

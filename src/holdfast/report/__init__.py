@@ -1,6 +1,5 @@
-"""Findings -> one offline page, paper figures and tables, and the table a terminal shows."""
+"""Findings as one offline page, as figures and tables for a paper, and as the table a terminal shows."""
 
 from holdfast.report.page import write_report
-from holdfast.report.terminal import result_table
 
-__all__ = ["result_table", "write_report"]
+__all__ = ["write_report"]

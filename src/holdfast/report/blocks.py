@@ -1,4 +1,4 @@
-"""What a page carries besides its text: compressed blocks of data, and the scripts and styles it needs, each allowed by its hash.
+"""What a page contains besides its text: compressed blocks of data, and the scripts and styles it needs, each allowed by its hash.
 
 A block is base64 of gzip of: length of the header (uint32, little-endian), the header (JSON, UTF-8, padded to 4 bytes), and the
 arrays that the header names as [name, type, count], each padded to 4 bytes.
@@ -10,7 +10,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from holdfast.report.transcripts import OUTCOMES, Model, Prompts
+from holdfast.report.transcripts import OUTCOMES, Model, Prompts, joined
 
 _TYPES = {"uint8": "Uint8Array", "uint32": "Uint32Array"}
 
 
 def block(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Markup:
-    """Text for an element that no browser runs. Nothing in it is markup."""
+    """Text for an element that no browser executes; it contains no markup."""
     arrays = arrays or {}
     named = {**header, "arrays": [[name, _TYPES[a.dtype.name], len(a)] for name, a in arrays.items()]}
     head = json.dumps(named, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
@@ -36,56 +36,48 @@ def block(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = N
     return Markup(base64.b64encode(gzip.compress(b"".join(parts), 6, mtime=0)).decode())  # noqa: S704
 
 
-def trials_block(models: Sequence[Model], prompts: Prompts, about: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """Trials of some models with the prompts they need. `about`: per model name, what the page's filters go by."""
-    join = lambda field: np.concatenate([np.zeros(0, np.uint32), *(x for m in models for x in getattr(m, field))])  # noqa: E731
-    prompt = join("prompt").astype(np.int64)
-    used, prompt = np.unique(prompt, return_inverse=True)
+def trials_block(models: Sequence[Model], prompts: Prompts) -> Markup:
+    """Trials of some models with the prompts they need."""
+    used, prompt = np.unique(joined([x for m in models for x in m.prompt]).astype(np.int64), return_inverse=True)
     entries = [prompts.entries[k] for k in used.tolist()]
-    columns = list(zip(*entries, strict=True)) if entries else [()] * 8
-    listed: dict[str, Any] = {}
-    for name, values in zip(("instrument", "item", "condition", "prefill"), (columns[0], columns[1], columns[2], columns[5]), strict=True):
-        listed[name] = _listed(values)
-    sets: dict[tuple[str, ...], int] = {}
-    choice_set = [sets.setdefault(tuple(c), len(sets)) for c in columns[6]]
-    offset, replies, reply = 0, [], []
+    coded = {name: _coded([getattr(e, name) for e in entries]) for name in ("instrument", "item", "condition", "prefill")}
+    choices, choice_set = _coded([tuple(e.choices) for e in entries])
+    replies, reply = list[str](), []
     for m in models:
-        mine = np.concatenate([np.zeros(0, np.uint32), *m.reply]).astype(np.int64)
-        reply.append(np.where(mine > 0, mine + offset, 0))
-        offset += len(m.replies)
+        mine = joined(m.reply).astype(np.int64)
+        reply.append(np.where(mine > 0, mine + len(replies), 0))
         replies += m.replies
     header = {
-        "models": [{"name": m.name, "count": len(m), **about.get(m.name, {})} for m in models],
+        "models": [{"name": m.name, "count": len(m), **m.id._asdict()} for m in models],
         "outcomes": list(OUTCOMES),
-        **{name: names for name, (names, _) in listed.items()},
-        "rotation": list(columns[3]),
-        "text": list(columns[4]),
-        "choices": [list(s) for s in sets],
-        "gold": list(columns[7]),
+        **{name: values for name, (values, _) in coded.items()},
+        "rotation": [e.rotation for e in entries],
+        "text": [e.text for e in entries],
+        "choices": choices,
+        "gold": [e.gold for e in entries],
         "replies": replies,
     }
-    return block(
-        header,
-        {
-            "prompt": prompt.astype(np.uint32),
-            "outcome": join("outcome").astype(np.uint8),
-            "probability": join("probability").astype(np.uint8),
-            "reply": np.concatenate([np.zeros(0, np.int64), *reply]).astype(np.uint32),
-            **{f"prompt_{name}": np.array(codes, dtype=np.uint32) for name, (_, codes) in listed.items()},
-            "prompt_choices": np.array(choice_set, dtype=np.uint32),
-        },
-    )
+    arrays = {
+        "prompt": prompt.astype(np.uint32),
+        "outcome": joined([x for m in models for x in m.outcome]).astype(np.uint8),
+        "probability": joined([x for m in models for x in m.probability]).astype(np.uint8),
+        "reply": joined(reply).astype(np.uint32),
+        **{f"prompt_{name}": np.array(codes, dtype=np.uint32) for name, (_, codes) in coded.items()},
+        "prompt_choices": np.array(choice_set, dtype=np.uint32),
+    }
+    return block(header, arrays)
 
 
-def _listed(values: Sequence[str]) -> tuple[list[str], list[int]]:
-    number: dict[str, int] = {}
+def _coded(values: Sequence[Hashable]) -> tuple[list[Hashable], list[int]]:
+    """The distinct values, and the index of each value among them."""
+    number: dict[Hashable, int] = {}
     codes = [number.setdefault(v, len(number)) for v in values]
     return list(number), codes
 
 
 @cache
 def asset(name: str) -> Markup:
-    """A script or style of the package, as it is inlined."""
+    """A script or style of the package, ready to be inlined."""
     text = resources.files("holdfast").joinpath("report", "assets", name).read_text(encoding="utf-8")
     return Markup("\n" + text.replace("</script", "<\\/script") + "\n")  # noqa: S704
 

@@ -1,77 +1,79 @@
-"""What figures, tables and comparisons are made of: a finished run's folder, or a published study analysed from its own tables."""
+"""A finished study as figures, tables, comparisons and the page read it: findings, audit, and what its trainings left."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from holdfast.errors import ConfigError, HoldfastError
+from pydantic import TypeAdapter, ValidationError
+
+from holdfast.errors import ConfigError
 from holdfast.escape import plain
+from holdfast.redact import map_strings
+from holdfast.results import AuditEntry, StudyFindings
+from holdfast.store import read_json
 
-PUBLISHED = "published:"
-ABSENT: dict[str, Any] = {
-    "refused": [],
-    "dose": [],
-    "mitigation": [],
-    "factorial": None,
-    "detection": {},
-    "flips": {},
-    "pareto": None,
-    "ranking": [],
-}
+_AUDIT = TypeAdapter(list[AuditEntry])
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`folder`: None for a published study; `out`: where files of it go if no other place is named."""
+    """`folder`: None for a published study; `out`: default folder for files made from it."""
 
     source: str
-    findings: dict[str, Any]
-    audit: list[dict[str, Any]]
+    findings: StudyFindings
+    audit: list[AuditEntry]
     folder: Path | None
     out: Path
 
 
-def load(source: str) -> Finished:
-    """Findings and audit of a source, their texts made plain. Raises ConfigError where there are none, or they are damaged."""
-    if source.startswith(PUBLISHED):
-        from holdfast.studies import load_study
+class Training(NamedTuple):
+    """One trained adapter: `loss` per step (nats per token), and counts of rows, steps, tokens and parameters."""
 
-        name = source.removeprefix(PUBLISHED)
-        outcome = load_study(name).analyze()
-        return Finished(
-            source, {**ABSENT, **plain_texts(outcome.findings)}, plain_texts(outcome.audit), None, Path("runs") / f"published-{name}"
-        )
+    domain: str
+    seed: int
+    loss: Sequence[float]
+    num_examples: int = 0
+    num_truncated: int = 0
+    num_dropped: int = 0
+    num_steps: int = 0
+    num_tokens: int = 0
+    trainable_parameters: int = 0
+
+
+def read_folder(source: str | Path, audit_required: bool = False) -> Finished:
+    """A finished run, its texts made plain. Raises ConfigError where findings (or a required audit) are missing or damaged."""
     folder = Path(source)
-    findings = _read(folder / "findings.json")
-    audit = _read(folder / "audit.json") if (folder / "audit.json").is_file() else []
-    if not isinstance(findings, dict) or not isinstance(findings.get("adapters"), list) or not isinstance(audit, list):
-        raise ConfigError(f"{folder}: its findings or audit are not what a run writes; run the study again")
-    return Finished(source, {**ABSENT, **plain_texts(findings)}, plain_texts(audit), folder, folder)
+    findings = read_json(folder / "findings.json")
+    audit = read_json(folder / "audit.json") if audit_required or (folder / "audit.json").is_file() else []
+    records, entries = records_of(findings, audit, str(source), clean=True)
+    return Finished(str(source), records, entries, folder, folder)
 
 
-@contextmanager
-def reading(source: str) -> Iterator[None]:
-    """What damaged findings raise on the way becomes one line."""
-    from jinja2 import UndefinedError
-    from jsonschema.exceptions import ValidationError
-
+def records_of(findings: Any, audit: Any, source: str, clean: bool = False) -> tuple[StudyFindings, list[AuditEntry]]:
+    """Records of parsed findings.json and audit.json; `clean`: their texts made plain. Raises ConfigError if they are not what a run writes."""
     try:
-        yield
-    except (HoldfastError, OSError):
-        raise
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, UndefinedError, ValidationError) as error:
-        raise ConfigError(
-            f"{source}: its findings or audit are not what a run writes ({type(error).__name__}: {str(error)[:100]}); run the study again"
-        ) from error
+        if clean:
+            findings, audit = map_strings(findings, plain), map_strings(audit, plain)
+        return StudyFindings.model_validate(findings), _AUDIT.validate_python(audit)
+    except ValidationError as error:
+        first = error.errors()[0]
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (TypeError, ArithmeticError, RecursionError) as error:
+        why = f"{type(error).__name__}: {error}"
+    raise ConfigError(f"{source}: its findings or audit are not what a run writes ({plain(why)[:100]}); run the study again")
 
 
-def made(folder: Path) -> Path:
-    """The folder, there. Raises ConfigError where it can't be made."""
+def cleaned(source: str, findings: StudyFindings, audit: Sequence[AuditEntry], out: Path) -> Finished:
+    """A study without a folder, its texts made plain."""
+    trees = (findings.model_dump(by_alias=True, exclude_unset=True), [e.model_dump(exclude_unset=True) for e in audit])
+    return Finished(source, *records_of(*trees, source, clean=True), None, out)
+
+
+def make_folder(folder: Path) -> Path:
+    """Make the folder where it is missing. Raises ConfigError where that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -79,19 +81,27 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise ConfigError(f"{file}: no such file; name the folder of a finished run, or published:NAME") from None
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{file}: not JSON; the run is damaged, run the study again") from None
+def trainings(folder: Path) -> list[Training]:
+    """Every trained adapter under `folder/adapters`, by name; identity adapters are left out. Raises ConfigError for a damaged record."""
+    adapter, found = TypeAdapter(Training), []
+    for file in sorted((folder / "adapters").glob("*-seed*/training.json")):
+        record = read_json(file)
+        domain, _, seed = file.parent.name.rpartition("-seed")
+        try:
+            if record.get("loss"):
+                known = {name: record[name] for name in Training._fields if name in record}
+                found.append(adapter.validate_python({**known, "domain": domain, "seed": seed}))
+        except (ValidationError, AttributeError):
+            raise ConfigError(f"{file}: not what a training writes; the run is damaged, run the study again") from None
+    return found
 
 
-def plain_texts(value: Any) -> Any:
-    """Every text without what moves a cursor, turns the line or no UTF-8 holds."""
-    if isinstance(value, dict):
-        return {plain(k): plain_texts(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain_texts(v) for v in value]
-    return plain(value) if isinstance(value, str) else value
+def training_rows(records: Sequence[Training]) -> list[dict[str, Training | int | float]]:
+    """Per domain: counts of its first seed, number of seeds, mean loss of the first and the last tenth of steps over seeds."""
+    rows = []
+    for domain in dict.fromkeys(r.domain for r in records):
+        mine = [r for r in records if r.domain == domain]
+        tenth = max(1, len(mine[0].loss) // 10)
+        first, last = (sum(sum(r.loss[part]) / tenth for r in mine) / len(mine) for part in (slice(tenth), slice(-tenth, None)))
+        rows.append({"training": mine[0], "seeds": len(mine), "first": first, "last": last})
+    return rows

@@ -3,190 +3,176 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from holdfast.escape import markdown
-from holdfast.report.numbers import identified, points, share
+from holdfast.report.finished import Training, training_rows, trainings
+from holdfast.report.numbers import effects_of, identified, interval, points, share, value
+from holdfast.report.templates import templates
+from holdfast.results import AuditEntry, Finding, StudyFindings
 from holdfast.store import write_atomic
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from holdfast.report.charts import Chart, Datum
+    from holdfast.report.library import Library
+
 SCRIPTS = ("vendor-charts.js", "vendor-list.js", "data.js", "viewer.js", "page.js")
-LIST_SCRIPTS = ("vendor-list.js", "data.js", "viewer.js", "page.js")
-
-
-def value(cell: dict[str, Any], name: str) -> str:
-    if cell[name] is None:
-        return "unknown"
-    return f"{cell[name]:+.3f} nats" if cell.get("unit") == "nats" else points(cell[name])
+LIST_SCRIPTS = SCRIPTS[1:]
 
 
 def write_report(
-    out: Path, findings: dict[str, Any], audit: list[dict[str, Any]], environment: dict[str, Any], transcripts: Path | None
+    out: Path, findings: StudyFindings, audit: Sequence[AuditEntry], environment: Mapping[str, Any], transcripts: Path | None
 ) -> Path:
-    """Write report.html, report.md and tables under `out`; returns the page's path. Nothing in it asks any address.
+    """Write report.html, report.md and tables under `out`; returns the page's path. The page makes no network requests.
 
-    Above `library.IN_PAGE` trials, pages with every adapter's transcripts are written under `out/transcripts`, too.
+    Above `library.IN_PAGE` trials, pages with every adapter's transcripts are written under `out/transcripts` as well.
     """
-    from holdfast.report import blocks, claims, render, training
-    from holdfast.report.tables import delimited, tables_of
+    from holdfast.report import blocks, render
+    from holdfast.report.table_contents import as_csv, tables_of
 
-    findings = {"refused": [], "dose": [], "mitigation": [], "factorial": None, "detection": {}, "flips": {}, "pareto": None, **findings}
-    records = training.trainings(out)
-    audit = list({(e["check"], e["claim"]): e for e in audit}.values())  # a refusal stands once for each cell it forbids
-    env = Environment(loader=PackageLoader("holdfast", "report"), autoescape=True, undefined=StrictUndefined)
-    env.globals.update(points=points, share=share, value=value, zip=zip, links=_links(findings), asset=blocks.asset)
-    style = blocks.asset("style.css")
-    held = _library(out, findings, transcripts, env, style)
-    drawn = pictures(findings, records, held.confidence)
+    records = trainings(out)
+    distinct = list({(e.check, e.claim): e for e in audit}.values())  # a refusal has one entry per cell it forbids
+    env = templates()
+    env.globals.update(
+        points=points, share=share, value=value, zip=zip, asset=blocks.asset, policy=blocks.policy, style=blocks.asset("style.css"),
+        links=lambda paths: _anchors(findings, paths), evidence_href=lambda pointer: _evidence_href(findings, pointer),
+    )  # fmt: skip
+    library = _library(out, findings, transcripts, env)
+    drawn = pictures(findings, records, library.confidence)
+    data = {name: rows for name, chart in drawn.items() if (rows := render.rows(chart))}
+    study_file = out / "study.yaml"
     page = env.get_template("template.html").render(
         f=findings,
-        audit=audit,
-        claims=claims.section(findings),
-        benchmarks=list(findings["base"]["benchmarks"]),
-        axes=list(findings["base"]["axes"]),
-        charts={name: {"columns": _columns(rows), "rows": rows} for name, chart in drawn.items() if (rows := render.rows(chart))},
-        chart_block=blocks.block({"charts": {name: render.vega(chart) for name, chart in drawn.items()}, "links": held.links()}),
-        trainings=training.table(records),
-        library=held,
-        href=held.href,
+        audit=distinct,
+        models=[("base", {**findings.base.benchmarks, **findings.base.axes}), *((a.name, a.levels) for a in findings.adapters)],
+        benchmarks=list(findings.base.benchmarks),
+        axes=list(findings.base.axes),
+        charts={name: {"columns": list(dict.fromkeys(c for row in rows for c in row)), "rows": rows} for name, rows in data.items()},
+        chart_block=blocks.block({"charts": {name: render.vega(chart) for name, chart in drawn.items()}, "links": library.links()}),
+        trainings=training_rows(records),
+        library=library,
+        href=library.href,
         environment=json.dumps(environment, indent=1),
         engine=environment.get("engine"),
         endpoint=environment.get("endpoint"),
-        study_text=_text(out / "study.yaml"),
+        study_text=study_file.read_text(encoding="utf-8") if study_file.is_file() else None,
         version=version("holdfast"),
-        style=style,
         scripts=SCRIPTS,
-        policy=blocks.policy(SCRIPTS),
     )
     write_atomic(out / "report.html", page.encode())
-    write_atomic(out / "report.md", _markdown(findings, audit).encode())
+    write_atomic(out / "report.md", _markdown(findings, distinct).encode())
     (out / "tables").mkdir(exist_ok=True)
-    for part in (t for t in tables_of(findings, audit) if t.name in ("gains", "shifts")):
-        write_atomic(out / "tables" / f"{part.name}.csv", delimited.table(part).encode())
+    for table in (t for t in tables_of(findings, audit) if t.name in ("gains", "shifts")):
+        write_atomic(out / "tables" / f"{table.name}.csv", as_csv(table).encode())
     (out / "figures").mkdir(exist_ok=True)
     if "tradeoff" in drawn:
         write_atomic(out / "figures" / "tradeoff.svg", render.svg(drawn["tradeoff"]).encode())
     return out / "report.html"
 
 
-def pictures(findings: dict[str, Any], records: list[dict[str, Any]], confidence: list[dict[str, Any]]) -> dict[str, Any]:
+def pictures(findings: StudyFindings, records: Sequence[Training], confidence: Sequence[Datum]) -> dict[str, Chart]:
     """Every chart that has something to show."""
-    from holdfast.report import charts, paths, training
+    from holdfast.report import charts
 
     drawn = {
         "tradeoff": charts.tradeoff(findings),
-        "close": charts.tradeoff(findings, nulls=False) if any(a["role"] == "null" for a in findings["adapters"]) else None,
+        "close": charts.tradeoff(findings, nulls=False) if any(a.role == "null" for a in findings.adapters) else None,
         "forest": charts.forest(findings),
-        "raw": paths.raw(findings),
+        "raw": charts.raw(findings),
         "gains": charts.forest(findings, "gains"),
         "bars": charts.bars(findings),
         "heat": charts.heat(findings),
         "profiles": charts.profiles(findings),
         "ranking": charts.ranking(findings),
-        "paths": paths.dose_paths(findings),
-        "contrasts": paths.contrasts(findings),
-        "factorial": paths.factorial(findings),
-        "flips": paths.flips(findings),
-        "confidence": paths.confidence(findings, confidence),
-        "curves": training.curves(records),
+        "paths": charts.dose_paths(findings),
+        "contrasts": charts.contrasts(findings),
+        "factorial": charts.factorial(findings),
+        "flips": charts.flips(findings),
+        "confidence": charts.confidence(findings, confidence),
+        "curves": charts.loss_curves(records),
     }
     return {name: chart for name, chart in drawn.items() if chart is not None}
 
 
-def _library(out: Path, findings: dict[str, Any], transcripts: Path | None, env: Environment, style: Markup) -> Any:
-    from holdfast.report import blocks, library
+def notebook_table(findings: StudyFindings, audit: Sequence[AuditEntry], page: Path | None) -> str:
+    """HTML of all gains and shifts, and what the audit refuses. `page`: the run's report."""
+    env = templates()
+    env.globals.update(effects_of=effects_of, identified=identified, interval=interval, points=points)
+    refused = list(dict.fromkeys(e.claim for e in audit if e.level == "refuse"))
+    return env.get_template("notebook.html").render(f=findings, page=page, columns=_columns(findings), refused=refused)
 
-    folder = out / library.FOLDER
+
+def _columns(findings: StudyFindings) -> list[tuple[str, str]]:
+    return [("gains", n) for n in findings.base.benchmarks] + [("shifts", n) for n in findings.base.axes]
+
+
+def _library(out: Path, findings: StudyFindings, transcripts: Path | None, env: Environment) -> Library:
+    """The transcripts, and pages of them where the run is large; pages of an earlier report that are no longer written are removed."""
+    import pyarrow.parquet as pq
+
+    from holdfast.report import library
+
+    folder, table = out / library.FOLDER, out / "trials.parquet"
     written = set()
 
-    def write(file: str, block: Markup, adapter: str, files: list[str]) -> None:
+    def write(file: str, block: str, adapter: str, files: list[str]) -> None:
         folder.mkdir(exist_ok=True)
         page = env.get_template("transcripts.html").render(
-            block=block, adapter=adapter, file=file, files=files, study=findings["study"]["name"], style=style, scripts=LIST_SCRIPTS,
-            policy=blocks.policy(LIST_SCRIPTS),
-        )  # fmt: skip
+            block=block, adapter=adapter, file=file, files=files, study=findings.study.name, scripts=LIST_SCRIPTS
+        )
         write_atomic(folder / file, page.encode())
         written.add(file)
 
-    roles = {a["name"]: a["role"] for a in findings["adapters"]}
-    held = library.collect(transcripts, _num_trials(out), roles, write)
+    num_trials = pq.read_metadata(table).num_rows if table.is_file() else None
+    found = library.collect(transcripts, num_trials, {a.name: a.role for a in findings.adapters}, write)
     for stale in folder.glob("*.html") if folder.is_dir() else ():
         if stale.name not in written:
             stale.unlink()
-    return held
+    return found
 
 
-def _num_trials(out: Path) -> int | None:
-    import pyarrow.parquet as pq
-
-    table = out / "trials.parquet"
-    return pq.read_metadata(table).num_rows if table.is_file() else None
-
-
-def _columns(rows: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
-
-
-def _links(findings: dict[str, Any]) -> Any:
-    """Cell paths -> anchors of the overview table."""
-
-    def anchors(paths: list[str]) -> list[str]:
-        out = []
-        for path in paths:
-            part, index, *rest = path.split("/")
-            if part != "adapters":
-                out.append(part)
-            elif rest[0] == "vs_format_only":
-                out.append("format")
-            else:
-                adapter = findings["adapters"][int(index)]
-                out += [f"{adapter['name']}-{name}" for name in (rest[1:] or adapter[rest[0]])]
-        return list(dict.fromkeys(out))
-
-    return anchors
+def _anchors(findings: StudyFindings, paths: Sequence[str]) -> list[str]:
+    """Anchors on the page of numbers named by their place in findings.json, such as `adapters/0/shifts/doubt`."""
+    anchors = []
+    for path in paths:
+        part, *rest = path.split("/")
+        if part != "adapters":
+            anchors.append(part)
+        elif rest[1] == "vs_format_only":
+            anchors.append("format")
+        else:
+            adapter = findings.adapters[int(rest[0])]
+            anchors += [f"{adapter.name}-{name}" for name in (rest[2:] or effects_of(adapter, rest[1]))]
+    return list(dict.fromkeys(anchors))
 
 
-def _markdown(findings: dict[str, Any], audit: list[dict[str, Any]]) -> str:
-    names = [("gains", n) for n in findings["base"]["benchmarks"]] + [("shifts", n) for n in findings["base"]["axes"]]
-    lines = [
-        f"# {markdown(findings['study']['name'])}",
-        "",
-        "Percentage points, adapted - base; a positive shift is more sycophantic.",
-        "",
-        "| adapter | " + " | ".join(f"{part[:-1]} {markdown(n)}" for part, n in names) + " |",
-        "|" + " --- |" * (len(names) + 1),
-    ]
-    for a in findings["adapters"]:
-        row = [
-            f"{points(c['estimate'])} [{points(c['lower'])}, {points(c['upper'])}] {c['verdict']}"
-            if identified(c)
-            else f"bounds [{points(c['bounds'][0])}, {points(c['bounds'][1])}] {c['verdict']}"
-            if c["bounds"]
-            else f"unknown {c['verdict']}"
-            for c in (a[part][n] for part, n in names)
-        ]
-        lines.append(f"| {markdown(a['name'])} | " + " | ".join(row) + " |")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            *_claims(findings),
-            *(f"- {markdown(r['text'])}" for r in findings["recommendation"]),
-            "",
-            *(f"- {e['level']}: {markdown(e['claim'])}" for e in audit if e["check"] != "published_claim"),
-            "",
-        ]
-    )
+def _evidence_href(findings: StudyFindings, pointer: str) -> str | None:
+    """The page's anchor of a published claim's evidence; None where the page holds none."""
+    kind, _, rest = pointer.partition("/" if pointer.startswith("points/") else ": ")
+    if kind == "points":
+        return f"#point-{rest}"
+    if kind == "findings":
+        adapter, _, name = rest.partition(", ")
+        known = any(a.name == adapter and name in {**a.gains, **a.shifts} for a in findings.adapters)
+        return f"#{adapter}-{name}" if known else "#overview"
+    return {"audit": "#audit", "correlation": "#correlations", "contrasts": "#contrasts", "tables": "#levels"}.get(kind)
 
 
-def _claims(findings: dict[str, Any]) -> list[str]:
-    rows = [f"| {markdown(c['text'])} | {c['status']} | {markdown(c['reason'])} |" for c in findings.get("claims") or []]
-    return ["| claim | status | reason |", "| --- | --- | --- |", *rows, ""] if rows else []
+def _markdown(findings: StudyFindings, audit: Sequence[AuditEntry]) -> str:
+    env = templates()
+    env.filters["markdown"] = markdown
+    columns = _columns(findings)
+    return env.get_template("report.md").render(f=findings, audit=audit, columns=columns, effect=_effect, effects_of=effects_of)
+
+
+def _effect(e: Finding | None) -> str:
+    if e is None:
+        return "not measured"
+    if identified(e):
+        return f"{points(e.estimate)} [{points(e.lower)}, {points(e.upper)}] {e.verdict}"
+    return (f"bounds [{points(e.bounds[0])}, {points(e.bounds[1])}]" if e.bounds else "unknown") + f" {e.verdict}"

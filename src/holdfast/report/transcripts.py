@@ -1,6 +1,6 @@
-"""transcripts.jsonl.gz -> compact blocks for the page: every distinct prompt once, of every trial its outcome and what it answered.
+"""transcripts.jsonl.gz as arrays: every distinct prompt once, and of every trial its outcome and its answer.
 
-The file is read in order, model by model, and never held whole. A line that cannot be read is counted, not guessed at.
+The file is read in order, model by model, and is never held in memory as a whole. A line that cannot be read is counted, not guessed at.
 """
 
 from __future__ import annotations
@@ -8,16 +8,19 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.json as pj
+
+pc: Any = pyarrow.compute  # most of its functions are made when it is imported; type stubs lack them
 
 OUTCOMES = ("correct", "suggested", "other", "unparsed")
 _CHUNK = 1 << 23  # bytes of lines taken at once
@@ -27,15 +30,46 @@ _SCHEMA = pa.schema(
     [(name, pa.string()) for name in _STRINGS]
     + [("rotation", pa.int64()), ("choices", pa.list_(pa.string())), ("logliks", pa.list_(pa.float64()))]
 )
+_NAME = re.compile(r"^(?P<domain>.+)/seed(?P<seed>\d+)(?:@(?P<dose>.+)-(?P<path>scale|steps))?$")
+
+
+class Prompt(NamedTuple):
+    """One distinct prompt of an item, and the choices scored after it (none: the reply is generated)."""
+
+    instrument: str
+    item: str
+    condition: str
+    rotation: int
+    text: str
+    prefill: str
+    choices: list[str]
+    gold: str | None
 
 
 @dataclass(slots=True)
 class Prompts:
-    """Distinct prompts, numbered in the order met: instrument, item, condition, rotation, text, prefill, choices, gold."""
+    """Distinct prompts, numbered in the order of their first trial; `unreadable`: lines that could not be read."""
 
     number: dict[str, int] = field(default_factory=dict)
-    entries: list[tuple[str, str, str, int, str, str, list[str], str | None]] = field(default_factory=list)
+    entries: list[Prompt] = field(default_factory=list)
     unreadable: int = 0
+
+
+class ModelId(NamedTuple):
+    """Adapter, seed (None for the base) and dose ("" for the whole adapter) of a model."""
+
+    adapter: str
+    seed: int | None
+    dose: str
+
+    @classmethod
+    def parse(cls, name: str) -> ModelId:
+        """From a name such as `truth/seed3@0.5-scale`."""
+        match = _NAME.match(name)
+        if not match:
+            return cls(name, None, "")
+        dose = f"{match['dose']} of the {'update' if match['path'] == 'scale' else 'steps'}" if match["dose"] else ""
+        return cls(match["domain"], int(match["seed"]), dose)
 
 
 @dataclass(slots=True)
@@ -51,6 +85,10 @@ class Model:
     probability: list[np.ndarray] = field(default_factory=list)
     reply: list[np.ndarray] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
+    id: ModelId = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.id = ModelId.parse(self.name)
 
     def __len__(self) -> int:
         return sum(map(len, self.prompt))
@@ -92,14 +130,13 @@ def _tables(path: Path, prompts: Prompts) -> Iterator[pa.Table]:
 def _table(lines: bytes, prompts: Prompts) -> pa.Table:
     try:
         options = pj.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="ignore")
-        table = pj.read_json(io.BytesIO(lines), pj.ReadOptions(use_threads=False, block_size=len(lines) + 1), options)
+        return pj.read_json(io.BytesIO(lines), pj.ReadOptions(use_threads=False, block_size=len(lines) + 1), options)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        table = _slowly(lines, prompts)
-    return table
+        return _line_by_line(lines, prompts)
 
 
-def _slowly(lines: bytes, prompts: Prompts) -> pa.Table:
-    """Line by line, for what Arrow does not read: lone surrogates, broken lines."""
+def _line_by_line(lines: bytes, prompts: Prompts) -> pa.Table:
+    """For what Arrow does not read: lone surrogates, broken lines."""
     rows = []
     for line in lines.splitlines():
         try:
@@ -142,32 +179,33 @@ def _add(model: Model, part: pa.Table, prompts: Prompts) -> None:
     indices = key.indices.to_numpy()
     first = np.full(len(key.dictionary), -1)
     first[indices[::-1]] = np.arange(len(indices))[::-1]
-    of = np.empty(len(first), dtype=np.uint32)
+    number = np.empty(len(first), dtype=np.uint32)
     for k, (name, row) in enumerate(zip(key.dictionary.to_pylist(), first.tolist(), strict=True)):
         if name not in prompts.number:
             prompts.number[name] = len(prompts.entries)
-            value = lambda column: part[column][row].as_py()  # noqa: B023, E731
-            prompts.entries.append((
-                value("instrument") or "", value("item_id") or "", value("condition") or "", value("rotation") or 0,
-                value("prompt") or "", value("prefill") or "", list(value("choices") or ()), value("gold"),
-            ))  # fmt: skip
-        of[k] = prompts.number[name]
-    model.prompt.append(of[indices])
+            prompts.entries.append(_prompt(part.slice(row, 1).to_pylist()[0]))
+        number[k] = prompts.number[name]
+    model.prompt.append(number[indices])
     outcome = pc.index_in(part["outcome"], pa.array(OUTCOMES)).combine_chunks().fill_null(len(OUTCOMES) - 1)
     model.outcome.append(outcome.to_numpy(zero_copy_only=False).astype(np.uint8))
     model.probability.append(_probabilities(part))
     model.reply.append(_replies(model, part))
 
 
+def _prompt(row: dict[str, Any]) -> Prompt:
+    instrument, item, condition, text, prefill = (row[n] or "" for n in ("instrument", "item_id", "condition", "prompt", "prefill"))
+    return Prompt(instrument, item, condition, row["rotation"] or 0, text, prefill, row["choices"] or [], row["gold"])
+
+
 def _probabilities(part: pa.Table) -> np.ndarray:
     """Softmax of every trial's log-likelihoods, in 255ths. Trials whose choices were not all scored have zeros."""
     wanted = pc.fill_null(pc.list_value_length(part["choices"]), 0).to_numpy()
-    given = pc.fill_null(pc.list_value_length(part["logliks"]), 0).to_numpy()
+    scored = pc.fill_null(pc.list_value_length(part["logliks"]), 0).to_numpy()
     flat = part["logliks"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     out = np.zeros(int(wanted.sum()), dtype=np.uint8)
-    whole = (wanted == given) & (given > 0)
-    into, of = np.repeat(whole, wanted), np.repeat(whole, given)
-    counts, values = given[whole], np.nan_to_num(flat[of], nan=-np.inf, posinf=-np.inf)
+    whole = (wanted == scored) & (scored > 0)
+    into, of = np.repeat(whole, wanted), np.repeat(whole, scored)
+    counts, values = scored[whole], np.nan_to_num(flat[of], nan=-np.inf, posinf=-np.inf)
     if len(counts):
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
         top = np.repeat(np.maximum.reduceat(values, starts), counts)
@@ -183,3 +221,53 @@ def _replies(model: Model, part: pa.Table) -> np.ndarray:
     out[written] = np.arange(written.sum()) + len(model.replies) + 1
     model.replies += part["reply"].combine_chunks().filter(pa.array(written)).to_pylist()
     return out
+
+
+BINS = 10
+
+
+class Confidence:
+    """How sure a model was of the answer it put first, and how often that answer was right: a reliability table (DeGroot & Fienberg 1983).
+
+    Sums over trials whose choices were scored, by adapter, instrument and tenth of the first answer's share of the answer set.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str], np.ndarray] = {}
+
+    def add(self, model: Model, prompts: Prompts) -> None:
+        """Count a model's trials at the first condition of every instrument. A model at a part of its dose is left out."""
+        prompt = joined(model.prompt).astype(np.int64)
+        if model.id.dose or not len(prompt):
+            return
+        outcome, probability = joined(model.outcome), joined(model.probability)
+        used, inverse = np.unique(prompt, return_inverse=True)
+        entries = [prompts.entries[k] for k in used.tolist()]
+        counts = np.array([len(e.choices) for e in entries])[inverse]
+        starts = np.cumsum(counts) - counts
+        scored = np.flatnonzero(counts > 0)
+        if not len(scored):
+            return
+        top = np.maximum.reduceat(probability, starts[scored]) / 255
+        instruments, conditions = (np.array([getattr(e, n) for e in entries])[inverse][scored] for n in ("instrument", "condition"))
+        for name in dict.fromkeys(instruments.tolist()):
+            first = conditions[np.flatnonzero(instruments == name)[0]]
+            mine = (instruments == name) & (conditions == first) & (top > 0)
+            bins = np.minimum((top[mine] * BINS).astype(int), BINS - 1)
+            right = (outcome[scored][mine] == 0).astype(float)
+            sums = self._sums.setdefault((model.id.adapter, name), np.zeros((BINS, 3)))
+            sums += np.stack([np.bincount(bins, w, BINS) for w in (np.ones(len(bins)), top[mine], right)], axis=1)
+
+    def rows(self) -> list[dict[str, str | float | None]]:
+        """One row per bin that holds trials: mean share of the first answer and how often it was right, percent; number of trials."""
+        return [
+            {"adapter": adapter, "instrument": name, "sure": 100 * p / n, "right": 100 * r / n, "trials": int(n)}
+            for (adapter, name), sums in self._sums.items()
+            for n, p, r in sums.tolist()
+            if n
+        ]
+
+
+def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The arrays one after the other; an empty one of no arrays."""
+    return np.concatenate(parts) if len(parts) else np.zeros(0, np.uint32)

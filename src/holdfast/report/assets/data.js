@@ -2,7 +2,7 @@
 "use strict";
 async function readBlock(id) {
   const element = document.getElementById(id);
-  if (!element) return null;
+  if (!element || !element.textContent.trim()) return null;
   const text = atob(element.textContent.trim());
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);

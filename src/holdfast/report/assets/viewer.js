@@ -2,7 +2,7 @@
 "use strict";
 const Transcripts = (() => {
   const FIELDS = ["adapter", "seed", "instrument", "condition", "outcome", "flip"];
-  const FLIPS = { lost: "right, now not", won: "not right, now right", changed: "any change", same: "no change" };
+  const FLIPS = { lost: "right before, not now", won: "right now, not before", changed: "any change", same: "no change" };
   let d, total, firstOf, modelOf, slotOf, baseAt, probabilityAt, lowered, shown, list, chosen, against, ready;
 
   function prepare(data) {
@@ -246,7 +246,7 @@ const Transcripts = (() => {
   function detail() {
     const box = field("detail");
     box.replaceChildren();
-    if (!shown.length) return box.append(make("p", {}, "No trial fits these filters."));
+    if (!shown.length) return box.append(make("p", {}, "No trial matches these filters."));
     const t = shown[chosen], p = d.prompt_[t], model = modelOf[t];
     const base = d.models.findIndex((m) => m.seed === null);
     let other = d.models.findIndex((m) => m.name === against);
@@ -263,11 +263,11 @@ const Transcripts = (() => {
       const q = d.prompt_[r === undefined ? l : r];
       const name = d.condition[d.prompt_condition_[q]] + (d.rotation[q] ? ", rotation " + d.rotation[q] : "");
       const prompt = make("th", { scope: "row" }, make("span", { class: "cond" }, name), said(q));
-      if (l !== undefined && r !== undefined && d.prompt_[l] !== d.prompt_[r]) prompt.append(make("p", { class: "none" }, "The other model was asked with its own first answer."));
+      if (l !== undefined && r !== undefined && d.prompt_[l] !== d.prompt_[r]) prompt.append(make("p", { class: "none" }, "The other model's prompt holds its own first answer."));
       body.append(make("tr", { class: slot === slotOf[p] ? "here" : null }, prompt, left.length ? answered(l) : null, answered(r)));
     }
     box.append(make("h3", { id: "t-title" }, d.instrument[d.prompt_instrument_[p]] + " · " + d.item[d.prompt_item_[p]]),
-      make("p", {}, "right answer: ", make("bdi", {}, d.gold[p] === null ? "unknown" : String(d.gold[p]).trim()), make("label", { class: "beside" }, "beside ", select)),
+      make("p", {}, "right answer: ", make("bdi", {}, d.gold[p] === null ? "unknown" : String(d.gold[p]).trim()), make("label", { class: "beside" }, "compared with ", select)),
       make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "conditions of this item" }, make("table", {}, make("thead", {}, head), body)));
   }
 
