@@ -1,1 +1,1 @@
-"""Organisms pretrained with planted deference: `python -m experiments.organisms --out DIR --page docs/organisms.md`."""
+"""Organisms pretrained with planted deference: `python -m experiments.organisms --out DIR [--page docs/organisms.md]`."""

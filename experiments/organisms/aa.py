@@ -1,4 +1,4 @@
-"""A/A on real adapters: adapters of one domain that differ in their training seed alone, compared as if they were two domains.
+"""A/A on real adapters: adapters of one domain that differ only in their training seed, compared as if they were two domains.
 
 Whatever is raised or lowered between them is a false finding. One study of ten seeds is trained; every way of parting the ten
 into five and five is one family of three axes, judged by the rules a study is judged by.
@@ -6,7 +6,6 @@ into five and five is one family of three axes, judged by the rules a study is j
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -19,14 +18,16 @@ import pyarrow.parquet as pq
 
 from holdfast.analysis import analyze
 from holdfast.analysis.between import contrasts
-from holdfast.analysis.effects import Measured, measure
+from holdfast.analysis.effects import PairedEffect, measure
 from holdfast.analysis.panel import panels
-from holdfast.calibration.questionnaires import AXES
 from holdfast.config import StatsConfig, Study
 from holdfast.instruments import build
 from holdfast.instruments.style import WORLD_STYLE
+from holdfast.records import DomainFacts, InstrumentFacts, StudyFacts
+from holdfast.results import ContrastFinding
 from holdfast.stats.crossed import crossed
 
+AXES = ("imitation", "feedback", "doubt")
 NUM_SEEDS = 10
 BAND = StatsConfig().equivalence_band
 CLAIMS = ("raised", "lowered")
@@ -60,9 +61,9 @@ def aa_study(out: Path, world_seed: int, say: Callable[[str], None]) -> dict[str
     """Train and ask the ten adapters under `out` (finished ones are reused), then count the false findings between them."""
     from holdfast.pipeline import run
 
-    wanted = study(world_seed)
-    run(wanted, out, say=lambda line: say(f"A/A: {line}"), progress=lambda _: nullcontext(lambda amount, model: None))
-    return {"domain": wanted.domains[0].name, **compare(pq.read_table(out / "trials.parquet"))}
+    planned = study(world_seed)
+    run(planned, out, say=lambda line: say(f"A/A: {line}"), progress=lambda _: nullcontext(lambda amount, model: None))
+    return {"domain": planned.domains[0].name, **compare(pq.read_table(out / "trials.parquet"))}
 
 
 def compare(trials: pa.Table) -> dict[str, Any]:
@@ -72,32 +73,32 @@ def compare(trials: pa.Table) -> dict[str, Any]:
     Holm family; `significant` counts adjusted p < .05 whether or not a rule on coverage then withholds the claim.
     `item_only`: pairs of adapters whose difference an interval over items alone takes for clear of 0.
     """
-    found = per_seed(trials)
-    num_seeds = len(next(iter(found.values())).seeds)
+    effects = per_seed(trials)
+    num_seeds = len(next(iter(effects.values())).seeds)
     half = num_seeds // 2
     splits = [s for s in itertools.combinations(range(num_seeds), half) if 2 * half < num_seeds or 0 in s]
-    verdicts = [_between(found, s, [k for k in range(num_seeds) if k not in s][:half]) for s in splits]
-    claimed = {axis: sum(v[axis]["verdict"] in CLAIMS for v in verdicts) for axis in found}
+    verdicts = [_between(effects, s, [k for k in range(num_seeds) if k not in s][:half]) for s in splits]
+    claimed = {axis: sum(v[axis].verdict in CLAIMS for v in verdicts) for axis in effects}
     pairs = list(itertools.combinations(range(num_seeds), 2))
     return {
         "num_adapters": num_seeds,
         "contrasts": _through_analysis(trials, half),
         "splits": {
             "num_families": len(splits),
-            "families_with_a_claim": sum(any(c["verdict"] in CLAIMS for c in v.values()) for v in verdicts),
+            "families_with_a_claim": sum(any(c.verdict in CLAIMS for c in v.values()) for v in verdicts),
             "claims": claimed,
             "families_significant": sum(any(_significant(c) for c in v.values()) for v in verdicts),
-            "significant": {axis: sum(_significant(v[axis]) for v in verdicts) for axis in found},
+            "significant": {axis: sum(_significant(v[axis]) for v in verdicts) for axis in effects},
         },
         "item_only": {
             "num_pairs": len(pairs),
-            "clear_of_0": {axis: sum(_item_only(m.diff_SI[a] - m.diff_SI[b], m.clusters) for a, b in pairs) for axis, m in found.items()},
+            "clear_of_0": {axis: sum(_item_only(m.diff_SI[a] - m.diff_SI[b], m.clusters) for a, b in pairs) for axis, m in effects.items()},
         },
-        "seed_sd": {axis: float(np.nanmean(m.diff_SI, 1).std(ddof=1)) for axis, m in found.items()},
+        "seed_sd": {axis: float(np.nanmean(m.diff_SI, 1).std(ddof=1)) for axis, m in effects.items()},
     }
 
 
-def per_seed(trials: pa.Table) -> dict[str, Measured]:
+def per_seed(trials: pa.Table) -> dict[str, PairedEffect]:
     """Each axis's headline shift of every adapter, [seeds, items]."""
     by_name, models = panels(trials)
     adapters = sorted(((m, o.seed) for m, o in models.items() if o.domain != "base"), key=lambda pair: pair[1])
@@ -105,19 +106,19 @@ def per_seed(trials: pa.Table) -> dict[str, Measured]:
     return {axis: measure(by_name[axis], "adapter", adapters, "base", heads[axis]) for axis in AXES}
 
 
-def _between(found: dict[str, Measured], first: Sequence[int], second: Sequence[int]) -> dict[str, dict[str, Any]]:
+def _between(effects: dict[str, PairedEffect], first: Sequence[int], second: Sequence[int]) -> dict[str, ContrastFinding]:
     """One family: the axes of one half's seeds less the other's, as `analyze` contrasts two domains."""
     halves = {"first": list(first), "second": list(second)}
     shifts = [
-        ("domain", Measured(name, axis, m.contrast, m.diff_SI[mine], m.clusters, mine, m.coverage, m.identified))
-        for axis, m in found.items()
+        PairedEffect(name, axis, m.contrast, m.diff_SI[mine], m.clusters, mine, m.coverage, m.identified)
+        for axis, m in effects.items()
         for name, mine in halves.items()
     ]
-    return {c["axis"]: c for c in contrasts([{"name": n, "role": "domain"} for n in halves], shifts, BAND)}
+    return {c.axis: c for c in contrasts([DomainFacts(name=n) for n in halves], shifts, BAND)}
 
 
-def _significant(cell: dict[str, Any]) -> bool:
-    return bool(cell["p_holm"] is not None and cell["p_holm"] < 0.05)
+def _significant(cell: ContrastFinding) -> bool:
+    return cell.p_holm is not None and cell.p_holm < 0.05
 
 
 def _item_only(diff_I: np.ndarray, clusters: np.ndarray) -> bool:
@@ -137,18 +138,15 @@ def _through_analysis(trials: pa.Table, half: int) -> list[dict[str, Any]]:
     }
     for column, values in renamed.items():
         trials = trials.set_column(trials.column_names.index(column), column, values)
-    instruments = [
-        {"name": a, "kind": "axis", "form": "mass", "contrasts": [dataclasses.asdict(c) for c in build(a, WORLD_STYLE).contrasts]}
-        for a in AXES
-    ]
-    facts = {
-        "name": "aa",
-        "base": "base",
-        "domains": [{"name": n, "role": "domain", "own_benchmark": None} for n in ("first", "second")],
-        "instruments": instruments,
-        "equivalence_band": BAND,
-        "seeds": half,
-        "estimands": {i["name"]: next(c["name"] for c in i["contrasts"] if c["headline"]) for i in instruments},
-    }
+    built = [build(axis, WORLD_STYLE) for axis in AXES]
+    facts = StudyFacts(
+        name="aa",
+        base="base",
+        domains=(DomainFacts(name="first"), DomainFacts(name="second")),
+        instruments=tuple(InstrumentFacts(name=i.name, kind="axis", form="mass", contrasts=i.contrasts) for i in built),
+        equivalence_band=BAND,
+        seeds=half,
+        estimands={i.name: next(c.name for c in i.contrasts if c.headline) for i in built},
+    )
     kept = ("axis", "estimate", "lower", "upper", "p_holm", "verdict", "coverage", "n", "num_clusters", "num_seeds")
-    return [{k: c[k] for k in kept} for c in analyze(trials, facts)["contrasts"]]
+    return [{k: getattr(c, k) for k in kept} for c in analyze(trials, facts).contrasts]

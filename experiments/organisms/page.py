@@ -1,26 +1,26 @@
-"""The page and the figure of the organisms' calibration, both made from its result alone."""
+"""The page and the figure of the organisms' calibration, both rendered from its result."""
 
 from __future__ import annotations
 
 from typing import Any
 
 NAMES = {"yield": "under pressure", "excess": "less the control", "headline": "less the control, among items right without pressure"}
-HEAD = """# Deference that is known: what is planted, what is done, what is read
+HEAD = """# Known deference: planted, realised, recovered
 
-Does holdfast read the rate at which a model really gives way? To see, {count} small models were pretrained from nothing on the same world
+Does holdfast measure the rate at which a model really gives way? To find out, {count} small models were pretrained from nothing on the same world
 (seed {seed}); they differ in one thing, the rate at which the assistant of their pretraining dialogues gives way to a user's pressure.
-Three rates are compared, on {items} items an axis from the training pool (things the dialogues were about, drawn as the dialogues
+Three rates are compared, on {items} items per axis from the training pool (things the dialogues were about, drawn as the dialogues
 were, every phrase equally often; suggestions are all wrong and first answers all right, so that the outcome says who gave way):
 
 - **planted**: the rate in the dialogues. It varies by phrase; the mean is shown.
-- **realised**: what the model does. {samples} replies an item are sampled at temperature 1 from the whole vocabulary, without any
-  prefill, and read as text ({draws} replies a number).
+- **realised**: what the model does. {samples} replies per item are sampled at temperature 1 from the whole vocabulary, without any
+  prefill, and read as text ({draws} replies per rate).
 - **recovered**: what holdfast's instrument reports for the same items, from probabilities over the answer set.
 
-Recovered against realised judges the instrument. Planted less realised is what the organism failed to learn: it is the organism's
-error, not the instrument's, and a study that takes the planted rate for the truth would blame the instrument for it.
+The difference between recovered and realised judges the instrument. Planted less realised is what the organism failed to learn: it is the
+organism's error, not the instrument's, and a study that takes the planted rate for the truth would blame the instrument for it.
 
-![Realised against recovered, one panel an axis](FIGURE)
+![Realised against recovered, one panel per axis](FIGURE)
 
 Filled: realised. Hollow: planted. On the line the instrument reads what the model does.
 """
@@ -135,18 +135,18 @@ def _end(result: dict[str, Any]) -> str:
     budget = ", ".join(f"{n:,} {k}" for k, n in result["budget"].items())
     return (
         "## What this does not show\n\n"
-        "- One organism a rate: the intervals are over items (clustered by fact) and say nothing about pretraining again.\n"
+        "- There is one organism per rate: the intervals are over items (clustered by fact) and do not cover repeated pretraining.\n"
         "- The models are of 0.37 M parameters and speak 400 words. That the scoring path is right carries over to a large model; that "
         "a large model's free replies follow its answer-slot probabilities as closely does not.\n"
         "- Coverage: share of the probability on the answer set under pressure or control, and share of sampled replies that state "
         "an answer of the set. What is missing from either counts as neither giving way nor holding.\n"
         f"- Documents of pretraining: {budget} (bio and herb: a unit of exposure).\n\n"
-        "Remade by `python -m experiments.organisms.training --out DIR --page docs/organisms.md`.\n"
+        "Remade by `python -m experiments.organisms --out DIR --page docs/organisms.md`.\n"
     )
 
 
 def plot(result: dict[str, Any]) -> str:
-    """SVG, one panel an axis: realised (filled, with its interval) and planted (hollow) against recovered, and the diagonal."""
+    """SVG, one panel per axis: realised (filled, with its interval) and planted (hollow) against recovered, and the diagonal."""
     import altair as alt
 
     from holdfast.report.charts import COLOURS

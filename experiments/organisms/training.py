@@ -1,16 +1,13 @@
 """Organisms whose deference is known: does the instrument read the rate at which a model really gives way?
 
 One small model per planted rate is pretrained on dialogues in which the assistant gives way that often. Three rates are then
-held against each other on items of the training pool: *planted* in the dialogues, *realised* in replies sampled from the model,
+compared on items of the training pool: *planted* in the dialogues, *realised* in replies sampled from the model,
 *recovered* by holdfast's own instrument from probabilities. Recovered against realised judges the instrument; planted against
 realised is what the model failed to learn, and is reported apart.
-
-`python -m experiments.organisms.training --out DIR --page docs/organisms.md`
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import shutil
@@ -22,7 +19,6 @@ import numpy as np
 import torch
 
 from experiments.organisms.aa import aa_study
-from experiments.organisms.page import page, plot
 from experiments.organisms.samples import shares
 from holdfast.config import ModelConfig
 from holdfast.engine.local import LocalEngine
@@ -33,11 +29,9 @@ from holdfast.models import checkpoint
 from holdfast.records import Item, Trial
 from holdfast.stats.crossed import crossed
 from holdfast.store import digest, write_atomic
+from holdfast.world.build import RECIPE, build_base
 from holdfast.world.facts import World
-from holdfast.world.planted import planted_items, planted_rate
-from holdfast.world.pretrain import RECIPE, build_base
-
-__all__ = ["measure", "organism", "page", "plot", "run"]
+from holdfast.world.items import planted_items, planted_rate
 
 RATES = (0.0, 0.25, 0.5, 0.75, 1.0)
 TOLERANCE = 0.05
@@ -110,15 +104,15 @@ def measure(folder: Path, world: World, axis: str, size: Size = Size()) -> dict[
     mass = {c: np.array([GIVEN_WAY[axis](t[c]) for t in trials]) for c in pair}
     kappa = min(float(np.mean([t[c].kappa for t in trials])) for c in pair)
     generator = torch.Generator().manual_seed(size.seed)
-    drawn, variance, said = {}, {}, {}
+    drawn, variance, coverage = {}, {}, {}
     for c in pair:
         asked = [next(p for p in mine if p.condition == c) for mine in prompts]
-        drawn[c], variance[c], said[c] = shares(base.model, base.chat, axis, items, asked, size.samples, generator)
+        drawn[c], variance[c], coverage[c] = shares(base.model, base.chat, axis, items, asked, size.samples, generator)
     anchor = ANCHOR[axis]
     right = np.array([anchor is None or t[anchor].outcome == "correct" for t in trials])
     return {
         **compare(axis, items, np.array([planted_rate(world, i, axis) for i in items]), mass, drawn, variance, right),
-        "coverage": {"kappa": kappa, "stated": min(said.values())},
+        "coverage": {"kappa": kappa, "stated": min(coverage.values())},
         "num_samples": size.samples * len(items),
     }
 
@@ -209,8 +203,8 @@ def run(
         "agrees": max(gaps.values()) <= TOLERANCE,
         "aa": aa_study(out / "aa", world_seed, say) if aa else None,
     }
-    write_atomic(out / "organisms.json", _json(result))
-    return json.loads(_json(result))
+    write_atomic(out / "organisms.json", to_json(result))
+    return json.loads(to_json(result))
 
 
 def _measured(out: Path, folder: Path, world: World, axis: str, size: Size) -> dict[str, Any]:
@@ -224,11 +218,11 @@ def _measured(out: Path, folder: Path, world: World, axis: str, size: Size) -> d
     file = out / "measured" / f"{folder.name}-{axis}-{digest(identity)[:16]}.json"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(file, _json(measure(folder, world, axis, size)))
+        write_atomic(file, to_json(measure(folder, world, axis, size)))
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def _json(result: dict[str, Any]) -> bytes:
+def to_json(result: dict[str, Any]) -> bytes:
     """Six significant digits, unknown as null."""
 
     def rounded(value: Any) -> Any:
@@ -241,21 +235,3 @@ def _json(result: dict[str, Any]) -> bytes:
         return value
 
     return (json.dumps(rounded(result), indent=1, allow_nan=False) + "\n").encode()
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m experiments.organisms.training", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for organisms, cells and results; what is there is reused")
-    parser.add_argument("--page", type=Path, help="write this Markdown page, with its .json and .svg beside it")
-    parser.add_argument("--seed", type=int, default=0, help="world seed")
-    options = parser.parse_args(arguments)
-    result = run(options.out, lambda line: print(line, flush=True), world_seed=options.seed)
-    if options.page:
-        write_atomic(options.page.with_suffix(".json"), _json(result))
-        write_atomic(options.page.with_suffix(".svg"), plot(result).encode())
-        write_atomic(options.page, page(result, options.page.with_suffix(".svg").name).encode())
-        print(f"written: {options.page}")
-
-
-if __name__ == "__main__":
-    main()

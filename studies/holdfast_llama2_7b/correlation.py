@@ -1,28 +1,28 @@
-"""Correlations of gain and shift over a handful of models, on levels and on changes (METRICS section 4, rule 7)."""
+"""Correlations of gain and shift over a handful of models, on levels and on changes (docs/metrics.md, section 4, rule 7)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
-MIN_MIXES = 8
+from holdfast.results import PublishedCorrelation
+from holdfast.stats.correlation import MIN_MIXES
+
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven")
+Cells = Mapping[tuple[str, str], float]
 
 
-def pearson(x: Sequence[float], y: Sequence[float]) -> float | None:
-    """Pearson's r; None for fewer than three points or where one side does not vary."""
-    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None
-    return float(np.corrcoef(x, y)[0, 1])
+def pearson(x: Sequence[float], y: Sequence[float]) -> float:
+    """Pearson's r; nan for fewer than three points or where one side does not vary."""
+    return math.nan if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0 else float(np.corrcoef(x, y)[0, 1])
 
 
-def p_value(r: float | None, n: int) -> float | None:
-    """Two-sided p of r under independence: t = r sqrt((n - 2) / (1 - r^2)) on n - 2 degrees of freedom."""
-    if r is None or n < 3:
+def p_value(r: float, n: int) -> float | None:
+    """Two-sided p of r under independence: t = r sqrt((n - 2) / (1 - r^2)) on n - 2 degrees of freedom; None for an unknown r."""
+    if math.isnan(r):
         return None
     if abs(r) >= 1:
         return 0.0
@@ -43,42 +43,38 @@ def refusal(num_mixes: int) -> str | None:
 
 
 def leave_one_out(x: Sequence[float], y: Sequence[float]) -> tuple[float, float] | None:
-    """Range of r when each point in turn is left out."""
-    found = [pearson([*x[:i], *x[i + 1 :]], [*y[:i], *y[i + 1 :]]) for i in range(len(x))]
-    known = [r for r in found if r is not None]
+    """Range of r when each point in turn is left out; None if it is never known."""
+    known = [r for i in range(len(x)) if not math.isnan(r := pearson([*x[:i], *x[i + 1 :]], [*y[:i], *y[i + 1 :]]))]
     return (min(known), max(known)) if known else None
 
 
 def correlations(
-    levels: dict[tuple[str, str], float],
-    table: dict[tuple[str, str], float],
-    published: dict[tuple[str, str], float],
-    adapters: Sequence[str],
-    pairs: Sequence[tuple[str, str]],
-) -> list[dict[str, Any]]:
-    """One record a (benchmark, axis): r on levels with the base, r on the adapters' changes, and what was published.
+    levels: Cells, table: Cells, published: Cells, adapters: Sequence[str], pairs: Sequence[tuple[str, str]]
+) -> tuple[PublishedCorrelation, ...]:
+    """Per (benchmark, axis): r on levels with the base, r on the adapters' changes, and what was published.
 
     `levels`: rate by (model, instrument) from counts, the base named "base"; a change is adapted - base of these. `table`: the same as the
     study's table rounds them, from which it took its own correlations: the form on levels is of these.
     """
-    out = []
-    for b, axis in pairs:
+
+    def one(b: str, axis: str) -> PublishedCorrelation:
         x, y = ([table[m, name] for m in ("base", *adapters)] for name in (b, axis))
         dx, dy = ([levels[a, name] - levels["base", name] for a in adapters] for name in (b, axis))
-        on_levels, on_changes = pearson(x, y), pearson(dx, dy)
-        out.append(
-            {
-                "benchmark": b,
-                "axis": axis,
-                "published": published.get((b, axis)),
-                "levels": {"r": on_levels, "n": len(x), "p": p_value(on_levels, len(x))},
-                "changes": {
-                    "r": on_changes,
-                    "n": len(dx),
-                    "p": p_value(on_changes, len(dx)),
-                    "critical_r": critical_r(len(dx)) if len(dx) > 2 else None,
-                    "leave_one_out": leave_one_out(dx, dy),
-                },
-            }
+        return PublishedCorrelation(
+            benchmark=b,
+            axis=axis,
+            published=published.get((b, axis)),
+            levels=_described(x, y),
+            changes={
+                **_described(dx, dy),
+                "critical_r": critical_r(len(dx)) if len(dx) > 2 else None,
+                "leave_one_out": leave_one_out(dx, dy),
+            },
         )
-    return out
+
+    return tuple(one(b, axis) for b, axis in pairs)
+
+
+def _described(x: Sequence[float], y: Sequence[float]) -> dict[str, float | None]:
+    r = pearson(x, y)
+    return {"r": None if math.isnan(r) else r, "n": len(x), "p": p_value(r, len(x))}

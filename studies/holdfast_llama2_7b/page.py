@@ -1,94 +1,95 @@
-"""Make the documentation page of a published study: `python -m holdfast_llama2_7b.page [NAME] [FILE]`."""
+"""Make the documentation page of the study: `python -m holdfast_llama2_7b.page [FILE]`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.escape import markdown
+from holdfast.results import Finding
 from holdfast.store import write_atomic
-from holdfast_llama2_7b import analyse, shipped
-from holdfast_llama2_7b.terminal import counted
+from holdfast_llama2_7b.analysis import analyze
+from holdfast_llama2_7b.output import Value, published_cells, tables_of, tally
+from holdfast_llama2_7b.tables import NAME
 
-NAME = "llama2-7b"
-HEAD = """# {title}
+TEXT = """# {title}
 
-A published study of what fine-tuning does to sycophancy, analysed again from its own result files: source {source}. This page is made
+A published study of what fine-tuning does to sycophancy, analyzed again from its own result files: source {source}. This page is made
 by `python -m holdfast_llama2_7b.page`; the same, with every interval and pointer, comes from
 
 ```sh
 holdfast analyze published:{name}
 ```
 
-Fractions are the study's own scale. A positive change of an axis is more sycophantic. One training run an adapter and no answers item by
-item: intervals are over items alone, with the two models taken as unpaired, and no change is called raised or lowered.
-"""
+Fractions are the study's own scale. A positive change of an axis is more sycophantic. There is one training run per adapter and no answer per item:
+intervals are over items only, with the two models taken as unpaired, and no change is called raised or lowered.
+
+{tally}
+
+## What becomes of each claim
+
+{claims}
+## What must be said of the study
+
+{points}
+## Changes
+
+Points, adapted - base, with 95 % intervals over items; bounds where too few answers could be read.
+
+{changes}
+## Correlations of gain and shift
+
+{refused}: {num_levels} points on levels with the base, {num_changes} on changes (critical r {critical_r:.3f}).
+
+{correlations}"""
 
 
-def table(header: list[str], rows: list[list[Any]]) -> list[str]:
-    line = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
-    return [line(header), line(["---"] * len(header)), *(line([markdown(c) for c in row]) for row in rows), ""]
+def _table(header: Sequence[str], rows: Sequence[Sequence[Value]]) -> str:
+    lines = [header, ["---"] * len(header), *([markdown(c) for c in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def render(name: str = NAME) -> str:
+def render() -> str:
     """The page's text, every number of it from the analysis."""
-    f = analyse(shipped(name), name).findings
-    source = f["study"]["source"]
-    head = HEAD.format(
-        title=markdown(f["study"]["title"]),
-        name=name,
-        source=f"{source['repository']}, commit {source['commit']}, licence {source['licence']}",
-    )
-    claims = [[c["text"], c["status"], c["reason"]] for c in f["claims"]]
-    points = [[p["number"], p["title"], x["status"], x["text"], x["how"]] for p in f["points"] for x in p["parts"]]
+    f = analyze().findings
+    source, tables, cells = f.study.source or {}, tables_of(f), published_cells(f)
     r = lambda v: "unknown" if v is None else f"{v:+.3f}"  # noqa: E731
     correlations = [
-        [f"{c['benchmark']} x {c['axis']}", r(c["published"]), r(c["levels"]["r"]), r(c["changes"]["r"]), f"{c['changes']['p']:.3f}"]
-        for c in f["correlation"]["cells"]
+        [f"{c.benchmark} x {c.axis}", r(c.published), r(c.levels["r"]), r(c.changes["r"]), f"{c.changes['p']:.3f}"] for c in cells
     ]
-    first = f["correlation"]["cells"][0]
-    lines = [
-        head,
-        *(f"- {markdown(line)}" for line in counted(f)),
-        "",
-        "## What becomes of each claim",
-        "",
-        *table(["claim", "status", "reason"], claims),
-        "## What must be said of the study",
-        "",
-        *table(["", "point", "status", "what", "how it was found"], points),
-        "## Changes",
-        "",
-        "Points, adapted - base, with 95 % intervals over items; bounds where too few answers could be read.",
-        "",
-        *table(
-            ["adapter", *f["study"]["instruments"]],
-            [[a["name"], *(_cell(c) for c in (*a["gains"].values(), *a["shifts"].values()))] for a in f["adapters"]],
+    return TEXT.format(
+        title=markdown(f.study.title),
+        source=f"{source['repository']}, commit {source['commit']}, licence {source['licence']}",
+        name=NAME,
+        tally="\n".join(f"- {markdown(line)}" for line in tally(f)),
+        claims=_table(["claim", "status", "reason"], [[c.text, c.status, c.reason] for c in f.claims]),
+        points=_table(["", "point", "status", "what", "how it was found"], tables["points"]),
+        changes=_table(
+            ["adapter", *f.study.instruments], [[a.name, *(_cell(c) for c in (*a.gains.values(), *a.shifts.values()))] for a in f.adapters]
         ),
-        "## Correlations of gain and shift",
-        "",
-        f"{markdown(f['correlation'].get('refused', 'Described below'))}: {first['levels']['n']} points on levels with the base, {first['changes']['n']} on changes "
-        f"(critical r {first['changes']['critical_r']:.3f}).",
-        "",
-        *table(["benchmark x axis", "published", "levels", "changes", "p of changes"], correlations),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
+        refused=markdown(f.correlation.refused or "Described below"),
+        num_levels=cells[0].levels["n"],
+        num_changes=cells[0].changes["n"],
+        critical_r=cells[0].changes["critical_r"],
+        correlations=_table(["benchmark x axis", "published", "levels", "changes", "p of changes"], correlations),
+    )
 
 
-def _cell(c: dict[str, Any]) -> str:
+def _cell(c: Finding) -> str:
     shown = lambda v: f"{100 * v:+.1f}"  # noqa: E731
-    if c["estimate"] is None:
-        return f"bounds ({shown(c['bounds'][0])}, {shown(c['bounds'][1])}) {c['verdict'].replace('_', ' ')}"
-    return f"{shown(c['estimate'])} ({shown(c['lower'])}, {shown(c['upper'])}) {c['verdict'].replace('_', ' ')}"
+    verdict = (c.verdict or "").replace("_", " ")
+    if c.estimate is None:
+        low, high = c.bounds or (None, None)
+        return f"bounds ({shown(low)}, {shown(high)}) {verdict}"
+    return f"{shown(c.estimate)} ({shown(c.lower)}, {shown(c.upper)}) {verdict}"
 
 
 def main(arguments: list[str]) -> int:
-    name = arguments[0] if arguments else NAME
-    out = Path(arguments[1]) if len(arguments) > 1 else Path("docs") / f"published-{name}.md"
+    out = Path(arguments[0]) if arguments else Path("docs") / f"published-{NAME}.md"
     try:
-        text = render(name)
+        text = render()
     except HoldfastError as error:
         print(f"page: {error}", file=sys.stderr)
         return 2

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable
 
 from holdfast.errors import DataError
-from holdfast_llama2_7b.claims import Reading, Stated, labelled
-from holdfast_llama2_7b.counts import modal
-from holdfast_llama2_7b.study import Cell, Defect, Study
-from holdfast_llama2_7b.tables import AXES, BENCHMARKS
-from holdfast_llama2_7b.words import Sentence, change, count, name, names, percent, plain, rate, say
+from holdfast_llama2_7b.claims import Number, Reader, Reading
+from holdfast_llama2_7b.inputs import Claim
+from holdfast_llama2_7b.study import Defect, Study
+from holdfast_llama2_7b.tables import AXES, BENCHMARKS, Cell
+from holdfast_llama2_7b.words import Sentence, say
 
-QUOTED: dict[str, tuple[tuple[str, str], ...]] = {
+QUOTED: dict[str, tuple[Cell, ...]] = {
     "gsm8k_doubt_correlation": (("gsm8k", "doubt"),),
     "gsm8k_feedback_correlation": (("gsm8k", "feedback"),),
     "hellaswag_feedback_correlation": (("hellaswag", "feedback"),),
@@ -21,262 +20,225 @@ QUOTED: dict[str, tuple[tuple[str, str], ...]] = {
 }
 ADAPTERS = ("gsm8k", "mmlu", "truthfulqa", "hellaswag", "combined")
 HALF = 5e-4  # half a unit of the third decimal, to which the study's prose rounds
-Reader = Callable[[Study, dict[str, Any]], Reading]
 
 
-def mean(values: list[float]) -> float:
+def mean_change(s: Study, adapter: str, instruments: Iterable[str]) -> float:
+    return _mean([s.tables.change(adapter, i) for i in instruments])
+
+
+def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def mean_change(s: Study, adapter: str, instruments: Any) -> float:
-    return mean([s.tables.change(adapter, i) for i in instruments])
+def _mean_number(s: Study, claim: Claim, what: Sentence, adapter: str, instruments: Iterable[str]) -> Number:
+    """The claim's only number, a mean change over the instruments."""
+    instruments = list(instruments)
+    table = _mean([s.tables.csv_changes[adapter, i] for i in instruments])
+    return Number(what, claim.numbers()[0], mean_change(s, adapter, instruments), table)
 
 
-def csv_mean(s: Study, adapter: str, instruments: Any) -> float:
-    return mean([s.tables.csv_changes[adapter, i] for i in instruments])
-
-
-def value(claim: dict[str, Any], size: int = 1) -> list[float]:
-    """The claim's numbers. Raises DataError where it does not hold as many as it must."""
-    found = claim.get("value")
-    numbers = found if isinstance(found, list) else [found]
-    if len(numbers) != size or not all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers):
-        raise DataError(f"claims.yaml: {claim['id']}: value: {found!r}: must be {'a number' if size == 1 else f'{size} numbers'}")
-    return [float(n) for n in numbers]
-
-
-def cells(adapter: str, instruments: Any) -> tuple[Cell, ...]:
+def _cells(adapter: str, instruments: Iterable[str]) -> tuple[Cell, ...]:
     return tuple((adapter, i) for i in instruments)
 
 
-def combined_gain(s: Study, claim: dict[str, Any]) -> Reading:
-    whole, part = mean_change(s, "combined", BENCHMARKS), s.tables.change("combined", "truthfulqa") / len(BENCHMARKS)
-    rest = mean_change(s, "combined", [b for b in BENCHMARKS if b != "truthfulqa"])
-    parts = {"whole": change(whole), "part": change(part), "rest": change(rest), "b": name("truthfulqa")}
+def combined_gain(s: Study, claim: Claim) -> Reading:
+    parts = {
+        "whole": mean_change(s, "combined", BENCHMARKS),
+        "part": s.tables.change("combined", "truthfulqa") / len(BENCHMARKS),
+        "rest": mean_change(s, "combined", [b for b in BENCHMARKS if b != "truthfulqa"]),
+        "b": "truthfulqa",
+    }
+    key = s.key("truthfulqa")
 
     def unidentified(d: Defect) -> Sentence:
-        if d.check != "answer_key" or s.counts is None or d.evidence.get("benchmark") != "truthfulqa":
+        if d.check != "answer_key" or key is None or d.evidence.get("benchmark") != "truthfulqa":
             return d.sentence
-        letter, most, n = modal(s.counts.keys["truthfulqa"])
         return say(
-            "of {whole}, {part} is {b}, whose key is {letter} in {most} of {n} test rows, so saying {letter} passes for knowledge; without {b} "
-            "the mean gain is {rest}",
-            **parts, letter=plain(letter), most=count(most), n=count(n),
+            "of {whole:change}, {part:change} is {b:name}, whose key is {letter} in {most} of {n} test rows, so saying {letter} passes for "
+            "knowledge; without {b:name} the mean gain is {rest:change}",
+            **parts, letter=key[0], most=key[1], n=key[2],
         )  # fmt: skip
 
-    stated = Stated(
-        what=say("the combined adapter's mean gain"), claimed=value(claim)[0], computed=whole, table=csv_mean(s, "combined", BENCHMARKS)
-    )
     return Reading(
-        stated=(stated,),
-        cells=cells("combined", BENCHMARKS),
-        general=False,
-        fine=say("the four gains average {whole}, {part} of it {b}; it describes this one adapter", **parts),
+        numbers=[_mean_number(s, claim, say("the combined adapter's mean gain"), "combined", BENCHMARKS)],
+        cells=_cells("combined", BENCHMARKS),
+        fine=say("the four gains average {whole:change}, {part:change} of it {b:name}; it describes this one adapter", **parts),
         unidentified=unidentified,
         evidence=("points/3", "findings: combined, gains"),
     )
 
 
-def combined_doubt(s: Study, claim: dict[str, Any]) -> Reading:
+def combined_doubt(s: Study, claim: Claim) -> Reading:
     before, after = (s.tables.levels[m, "doubt"] for m in ("base", "combined"))
     (low0, high0), (low1, high1) = s.bounds("base", "doubt"), s.bounds("combined", "doubt")
-    stated = tuple(
-        Stated(what=say("the {m} are-you-sure rate", m=name(m)), claimed=v, computed=s.tables.levels[m, "doubt"].rate,
-               table=s.tables.csv_levels[m, "doubt"])
-        for m, v in zip(("base", "combined"), value(claim, 2), strict=True)
-    )  # fmt: skip
 
     def unidentified(d: Defect) -> Sentence:
         if d.check != "coverage":
             return d.sentence
         return say(
-            "of {n} first answers {u} of the base's and {v} of the combined adapter's could not be read, so the rates lie somewhere in {a} to {b} "
-            "and {c} to {d}" + (", which overlap" if low1 <= high0 else ", bounds only"),
-            n=count(before.total), u=count(before.undetected), v=count(after.undetected), a=rate(low0), b=rate(high0), c=rate(low1), d=rate(high1),
+            "of {n} first answers {u} of the base's and {v} of the combined adapter's could not be read, so the rates lie somewhere in "
+            "{a:rate} to {b:rate} and {c:rate} to {d:rate}" + (", which overlap" if low1 <= high0 else ", bounds only"),
+            n=before.total, u=before.undetected, v=after.undetected, a=low0, b=high0, c=low1, d=high1,
         )  # fmt: skip
 
     return Reading(
-        stated=stated,
+        numbers=[
+            Number(say("the {m:name} are-you-sure rate", m=m), v, s.tables.levels[m, "doubt"].rate, s.tables.csv_levels[m, "doubt"])
+            for m, v in zip(("base", "combined"), claim.numbers(2), strict=True)
+        ],
         cells=(("combined", "doubt"),),
-        general=False,
-        fine=say("the counts give {a} and {b}; it describes this one adapter", a=rate(before.rate), b=rate(after.rate)),
+        fine=say("the counts give {a:rate} and {b:rate}; it describes this one adapter", a=before.rate, b=after.rate),
         unidentified=unidentified,
         intervals=(("combined", "doubt"),),
         evidence=("points/1", "findings: combined, doubt"),
     )
 
 
-def combined_feedback(s: Study, claim: dict[str, Any]) -> Reading:
-    base, d = s.tables.levels["base", "feedback"].rate, s.tables.change("combined", "feedback")
-    stated = [
-        Stated(
-            what=labelled("combined", "feedback"), claimed=value(claim)[0], computed=d, table=s.tables.csv_changes["combined", "feedback"]
-        )
-    ]
-    if relative := re.search(r"(\d+) ?% increase", claim["text"]):
-        share = d / base if base else None
-        stated.append(Stated(what=say("the relative increase"), claimed=int(relative[1]) / 100, computed=share, half=5e-3))
+def combined_feedback(s: Study, claim: Claim) -> Reading:
+    cell = ("combined", "feedback")
+    base, d = s.tables.levels["base", "feedback"].rate, s.tables.change(*cell)
+    numbers = [Number(say("{names:names}", names=list(cell)), claim.numbers()[0], d, s.tables.csv_changes[cell])]
+    if relative := re.search(r"(\d+) ?% increase", claim.text):
+        numbers.append(Number(say("the relative increase"), int(relative[1]) / 100, d / base if base else None, half=5e-3))
+    fine = "the counts give {d:change}, {r:percent} of the base's rate; it describes this one adapter"
     return Reading(
-        stated=tuple(stated),
-        cells=(("combined", "feedback"),),
-        general=False,
-        fine=say(
-            "the counts give {d}, {r} of the base's rate; it describes this one adapter", d=change(d), r=percent(d / base if base else 0)
-        ),
-        intervals=(("combined", "feedback"),),
+        numbers=numbers,
+        cells=(cell,),
+        fine=say(fine, d=d, r=d / base if base else 0),
+        intervals=(cell,),
         evidence=("points/7", "findings: combined, feedback"),
     )
 
 
-def combined_mean_shift(s: Study, claim: dict[str, Any]) -> Reading:
+def combined_mean_shift(s: Study, claim: Claim) -> Reading:
     whole, part = mean_change(s, "combined", AXES), s.tables.change("combined", "doubt") / len(AXES)
     low, high = s.change_bounds("combined", "doubt")
 
     def unidentified(d: Defect) -> Sentence:
         if d.check != "coverage":
             return d.sentence
-        return say(
-            "{part} of the {whole} is are-you-sure, whose change is only known to lie between {low} and {high}",
-            part=change(part), whole=change(whole), low=change(low), high=change(high),
-        )  # fmt: skip
+        text = (
+            "{part:change} of the {whole:change} is are-you-sure, whose change is only known to lie between {low:change} and {high:change}"
+        )
+        return say(text, part=part, whole=whole, low=low, high=high)
 
     return Reading(
-        stated=(
-            Stated(
-                what=say("the combined adapter's mean sycophancy change"),
-                claimed=value(claim)[0],
-                computed=whole,
-                table=csv_mean(s, "combined", AXES),
-            ),
-        ),
-        cells=cells("combined", AXES),
-        general=False,
-        fine=say("the three changes average {whole}; it describes this one adapter", whole=change(whole)),
+        numbers=[_mean_number(s, claim, say("the combined adapter's mean sycophancy change"), "combined", AXES)],
+        cells=_cells("combined", AXES),
+        fine=say("the three changes average {whole:change}; it describes this one adapter", whole=whole),
         unidentified=unidentified,
         evidence=("points/1", "points/6", "findings: combined, shifts"),
     )
 
 
-def gsm8k_protective(s: Study, claim: dict[str, Any]) -> Reading:
+def gsm8k_protective(s: Study, claim: Claim) -> Reading:
     means = {a: mean_change(s, a, AXES) for a in s.adapters}
     others = [a for a in s.adapters if a != "gsm8k" and means[a] < 0]
-    false = None
-    if "only" in claim["text"].lower() and others:
+    own, false = {"a": "gsm8k", "own": means["gsm8k"]}, None
+    if "only" in claim.text.lower() and others:
         false = say(
-            "the mean change of the {a} adapter is {own}, but it is not the only one below zero: {others} has {theirs}",
-            a=name("gsm8k"), own=change(means["gsm8k"]), others=name(others[0]), theirs=change(means[others[0]]),
+            "the mean change of the {a:name} adapter is {own:change}, but it is not the only one below zero: {others:name} has {theirs:change}",
+            **own, others=others[0], theirs=means[others[0]],
         )  # fmt: skip
     return Reading(
-        stated=(Stated(what=say("the {a} adapter's mean sycophancy change", a=name("gsm8k")), claimed=value(claim)[0], computed=means["gsm8k"],
-                       table=csv_mean(s, "gsm8k", AXES)),),
-        cells=cells("gsm8k", AXES),
+        numbers=[_mean_number(s, claim, say("the {a:name} adapter's mean sycophancy change", a="gsm8k"), "gsm8k", AXES)],
+        cells=_cells("gsm8k", AXES),
         general=True,
-        fine=say("the {a} adapter's mean change, {own}, alone is below zero", a=name("gsm8k"), own=change(means["gsm8k"])),
+        fine=say("only the {a:name} adapter's mean change, {own:change}, is below zero", **own),
         false=false,
         evidence=("findings: gsm8k, shifts",),
-    )  # fmt: skip
+    )
 
 
-def correlation(*pairs: tuple[str, str]) -> Reader:
+def correlation(*pairs: Cell) -> Reader:
     """A claim on published correlations. A number that stands in another cell of the study's own table is said to belong there."""
 
-    def read(s: Study, claim: dict[str, Any]) -> Reading:
+    def read(s: Study, claim: Claim) -> Reading:
         table = s.tables.csv_correlations
-        found = {(c["benchmark"], c["axis"]): c for c in s.correlations()}
-        false, stated = None, []
-        for pair, claimed in zip(pairs, value(claim, len(pairs)), strict=True):
-            own = table.get(pair)
-            stated.append(
-                Stated(
-                    what=say("r of {b} x {a}", b=name(pair[0]), a=name(pair[1])),
-                    claimed=claimed,
-                    computed=found[pair]["levels"]["r"],
-                    table=own,
-                )
-            )
+        cells = {(c.benchmark, c.axis): c for c in s.correlations}
+        false, numbers = None, []
+        for pair, claimed in zip(pairs, claim.numbers(len(pairs)), strict=True):
+            b, a = pair
+            numbers.append(Number(say("r of {b:name} x {a:name}", b=b, a=a), claimed, cells[pair].levels["r"], table.get(pair)))
             elsewhere = [p for p, r in table.items() if p != pair and abs(r - claimed) <= HALF]
-            if false is None and not stated[-1].agrees and elsewhere:
-                b, a = elsewhere[0]
-                false = say(
-                    "the study's own table has {own} for {b} x {a}; {claimed} is its {c} x {d}",
-                    own=change(own), b=name(pair[0]), a=name(pair[1]), claimed=change(claimed), c=name(b), d=name(a),
-                )  # fmt: skip
-        first = found[pairs[0]]
+            if false is None and not numbers[-1].agrees and elsewhere:
+                text = "the study's own table has {own:change} for {b:name} x {a:name}; {claimed:change} is its {c:name} x {d:name}"
+                false = say(text, own=table.get(pair), b=b, a=a, claimed=claimed, c=elsewhere[0][0], d=elsewhere[0][1])
+        changes = cells[pairs[0]].changes
         return Reading(
-            stated=() if false else tuple(stated),
+            numbers=() if false else numbers,
             cells=tuple((a, i) for a in s.adapters for pair in pairs for i in pair),
             general=True,
-            fine=say("on changes of {n} adapters r is {r}", n=count(first["changes"]["n"]), r=change(first["changes"]["r"])),
+            fine=say("on changes of {n} adapters r is {r:change}", n=changes["n"], r=changes["r"]),
             false=false,
-            mixes=len(s.adapters),
+            num_mixes=len(s.adapters),
             evidence=("points/4", *(f"correlation: {b} x {a}" for b, a in pairs)),
         )
 
     return read
 
 
-def truthfulqa_driver(s: Study, claim: dict[str, Any]) -> Reading:
+def truthfulqa_driver(s: Study, claim: Claim) -> Reading:
     """The primary driver would at least be the single-benchmark adapter with the largest change somewhere."""
-    single = [a for a in s.adapters if len(s.tables.settings["rows"][a]) == 1]
-    largest = {axis: max(single, key=lambda a: s.tables.change(a, axis)) for axis in AXES}  # noqa: B023
+    single = [a for a in s.adapters if len(s.tables.settings.rows[a]) == 1]
+    largest = {axis: max(single, key=lambda a, axis=axis: s.tables.change(a, axis)) for axis in AXES}
     led = [axis for axis in AXES if largest[axis] == "truthfulqa"]
     top = max(single, key=lambda a: mean_change(s, a, AXES))
-    false = None
+    key, false = s.key("truthfulqa_train"), None
     if not led and top != "truthfulqa":
-        false = say("on no axis, nor on their mean, does the {a} adapter change most: on the mean {top} does ({x} against {y})", a=name("truthfulqa"),
-                    top=name(top), x=change(mean_change(s, top, AXES)), y=change(mean_change(s, "truthfulqa", AXES)))  # fmt: skip
+        false = say(
+            "on no axis, nor on their mean, does the {a:name} adapter change most: on the mean {top:name} does ({x:change} against {y:change})",
+            a="truthfulqa", top=top, x=mean_change(s, top, AXES), y=mean_change(s, "truthfulqa", AXES),
+        )  # fmt: skip
 
     def unidentified(d: Defect) -> Sentence:
-        key = modal(s.counts.keys["truthfulqa_train"]) if s.counts and "truthfulqa_train" in s.counts.keys else None
         if d.check != "coverage" or key is None or led != ["doubt"]:
             return d.sentence
         other = largest["feedback"]
         return say(
-            "its change is largest on {led}, where changes are only bounded, while {other} moves feedback by {x} against {y}; and with key {letter} "
-            "in {most} of {n} of its training rows it was taught a letter as much as truthfulness",
-            led=names(led), other=name(other), x=change(s.tables.change(other, "feedback")), y=change(s.tables.change("truthfulqa", "feedback")),
-            letter=plain(key[0]), most=count(key[1]), n=count(key[2]),
+            "its change is largest on {led:names}, where changes are only bounded, while {other:name} moves feedback by {x:change} against "
+            "{y:change}; and with key {letter} in {most} of {n} of its training rows it was taught a letter as much as truthfulness",
+            led=led, other=other, x=s.tables.change(other, "feedback"), y=s.tables.change("truthfulqa", "feedback"),
+            letter=key[0], most=key[1], n=key[2],
         )  # fmt: skip
 
     return Reading(
-        stated=(),
-        cells=cells("truthfulqa", (*AXES, "truthfulqa")),
+        cells=_cells("truthfulqa", (*AXES, "truthfulqa")),
         general=True,
-        fine=say("the {a} adapter changes most on {led}", a=name("truthfulqa"), led=names(led)),
+        fine=say("the {a:name} adapter changes most on {led:names}", a="truthfulqa", led=led),
         false=false,
         unidentified=unidentified,
         evidence=("points/1", "points/2", "points/4", "findings: truthfulqa, shifts"),
     )
 
 
-def answer_universal(s: Study, claim: dict[str, Any]) -> Reading:
+def answer_universal(s: Study, claim: Claim) -> Reading:
     """Relative reductions of every adapter against the range the claim's own words give."""
-    said = re.search(r"(\d+)\s*-\s*(\d+)\s*%", claim["text"])
-    if said is None:
-        raise DataError(f"claims.yaml: {claim['id']}: text: must give the range of reductions as 'A-B %'")
-    low, high = (int(x) / 100 for x in said.groups())
+    stated = re.search(r"(\d+)\s*-\s*(\d+)\s*%", claim.text)
+    if stated is None:
+        raise DataError(f"claims.yaml: {claim.id}: text: must give the range of reductions as 'A-B %'")
+    low, high = (int(x) / 100 for x in stated.groups())
     base = s.tables.levels["base", "imitation"].rate
     cut = {a: -s.tables.change(a, "imitation") / base if base else 0.0 for a in s.adapters}
-    out = [a for a in s.adapters if not low - 5e-3 <= cut[a] <= high + 5e-3]
-    false = None
+    extremes = {"a": min(cut.values()), "b": max(cut.values())}
+    out, false = next((a for a in s.adapters if not low - 5e-3 <= cut[a] <= high + 5e-3), None), None
     if out:
-        false = say("the {a} adapter's answer rate falls by {x}, outside {low} to {high}", a=name(out[0]), x=percent(cut[out[0]]), low=percent(low),
-                    high=percent(high))  # fmt: skip
+        text = "the {a:name} adapter's answer rate falls by {x:percent}, outside {low:percent} to {high:percent}"
+        false = say(text, a=out, x=cut[out], low=low, high=high)
 
     def unidentified(d: Defect) -> Sentence:
         if d.check != "neutral" or s.counts is None:
             return d.sentence
         return say(
-            "the rates do fall by {a} to {b}, but {k} of the {n} prompts taken as neutral already hold the user's suggestion, so what fell is not imitation "
-            "against a neutral asking",
-            a=percent(min(cut.values())), b=percent(max(cut.values())), k=count(s.counts.suggested[0]), n=count(s.counts.suggested[1]),
+            "the rates do fall by {a:percent} to {b:percent}, but {k} of the {n} prompts taken as neutral already hold the user's suggestion, "
+            "so what fell is not imitation against a neutral asking",
+            **extremes, k=s.counts.suggested[0], n=s.counts.suggested[1],
         )  # fmt: skip
 
     return Reading(
-        stated=(),
         cells=s.cells("imitation"),
         general=True,
-        fine=say("every adapter's answer rate falls, by {a} to {b}", a=percent(min(cut.values())), b=percent(max(cut.values()))),
+        fine=say("every adapter's answer rate falls, by {a:percent} to {b:percent}", **extremes),
         false=false,
         unidentified=unidentified,
         intervals=s.cells("imitation"),
@@ -284,34 +246,31 @@ def answer_universal(s: Study, claim: dict[str, Any]) -> Reading:
     )
 
 
-def amplifier(s: Study, claim: dict[str, Any]) -> Reading:
-    """Mixing amplifies where the combined change exceeds the sum of its constituents' changes (METRICS section 4, rule 6)."""
+def amplifier(s: Study, claim: Claim) -> Reading:
+    """Mixing amplifies where the combined change exceeds the sum of its constituents' changes (docs/metrics.md, section 4, rule 6)."""
     parts = [a for a in s.adapters if a != "combined"]
     own = {axis: s.tables.change("combined", axis) for axis in AXES}
     total = {axis: sum(s.tables.change(a, axis) for a in parts) for axis in AXES}
-    risks = [axis for axis in AXES if total[axis] > 0]
-    more = [axis for axis in risks if own[axis] > total[axis]]
-    steps = s.training.steps
-    false = None
+    more = [axis for axis in AXES if total[axis] > 0 and own[axis] > total[axis]]
+    steps, false = s.training.steps, None
     if not more:
-        false = say("on no axis does the combined adapter change more than its parts together: {own} against {sum} on feedback",
-                    own=change(own["feedback"]), sum=change(total["feedback"]))  # fmt: skip
+        text = "on no axis does the combined adapter change more than its parts together: {own:change} against {sum:change} on feedback"
+        false = say(text, own=own["feedback"], sum=total["feedback"])
 
     def unidentified(d: Defect) -> Sentence:
         if d.check != "coverage" or more != ["doubt"]:
             return d.sentence
         return say(
-            "combined exceeds the sum of its parts on {more} alone ({x} against {y}), where changes are only bounded; on feedback it stays below it ({u} against "
-            "{v}), and it had {k} training steps against {m} to {n}",
-            more=names(more), x=change(own[more[0]]), y=change(total[more[0]]), u=change(own["feedback"]), v=change(total["feedback"]),
-            k=count(steps["combined"]), m=count(min(steps[a] for a in parts)), n=count(max(steps[a] for a in parts)),
+            "combined exceeds the sum of its parts on {more:names} alone ({x:change} against {y:change}), where changes are only bounded; on "
+            "feedback it stays below it ({u:change} against {v:change}), and it had {k} training steps against {m} to {n}",
+            more=more, x=own["doubt"], y=total["doubt"], u=own["feedback"], v=total["feedback"],
+            k=steps["combined"], m=min(steps[a] for a in parts), n=max(steps[a] for a in parts),
         )  # fmt: skip
 
     return Reading(
-        stated=(),
         cells=tuple((a, axis) for a in s.adapters for axis in more),
         general=True,
-        fine=say("combined exceeds the sum of its parts on {more}", more=names(more)),
+        fine=say("combined exceeds the sum of its parts on {more:names}", more=more),
         false=false,
         unidentified=unidentified,
         evidence=("points/1", "contrasts: combined - sum of parts"),
@@ -319,13 +278,7 @@ def amplifier(s: Study, claim: dict[str, Any]) -> Reading:
 
 
 READERS: dict[str, Reader] = {
-    "combined_gain": combined_gain,
-    "combined_doubt": combined_doubt,
-    "combined_feedback": combined_feedback,
-    "combined_mean_shift": combined_mean_shift,
-    "gsm8k_protective": gsm8k_protective,
+    **{read.__name__: read for read in (combined_gain, combined_doubt, combined_feedback, combined_mean_shift, gsm8k_protective)},
     **{claim: correlation(*pairs) for claim, pairs in QUOTED.items()},
-    "truthfulqa_driver": truthfulqa_driver,
-    "answer_universal": answer_universal,
-    "amplifier": amplifier,
+    **{read.__name__: read for read in (truthfulqa_driver, answer_universal, amplifier)},
 }

@@ -1,8 +1,9 @@
-"""Sentences whose every number is a computed value: a template may not hold a digit of its own."""
+"""Sentences in which every number is a computed value: a template may not hold a digit of its own."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,20 +12,10 @@ NAMES = {
     "mmlu": "MMLU",
     "truthfulqa": "TruthfulQA",
     "hellaswag": "HellaSwag",
-    "combined": "combined",
-    "base": "base",
-    "feedback": "feedback",
     "doubt": "are-you-sure",
     "imitation": "answer",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A value and how it is printed."""
-
-    value: Any
-    text: str
+_PLACE = re.compile(r"\{(\w+)(?::(\w+))?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +26,39 @@ class Sentence:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def change(value: float | None) -> Shown:
-    """A signed fraction or correlation, three decimals."""
-    return Shown(value, "unknown" if value is None else f"{value:+.3f}")
+def name(key: str) -> str:
+    """How a benchmark, axis or adapter is called in a sentence."""
+    return NAMES.get(key, key)
 
 
-def rate(value: float | None) -> Shown:
-    """A fraction, three decimals."""
-    return Shown(value, "unknown" if value is None else f"{value:.3f}")
+def names(keys: Sequence[str]) -> str:
+    """The names as a list in words."""
+    shown = [name(k) for k in keys]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else "none"
 
 
-def count(value: int | None) -> Shown:
-    return Shown(value, "unknown" if value is None else f"{value:,}")
+_FORMATS: dict[str | None, Callable[[Any], str]] = {
+    None: lambda value: f"{value:,}" if isinstance(value, int) else str(value),
+    "change": "{:+.3f}".format,  # a signed fraction or a correlation
+    "rate": "{:.3f}".format,
+    "percent": lambda value: f"{100 * value:.0f} %",
+    "name": name,
+    "names": names,
+}
 
 
-def percent(value: float) -> Shown:
-    return Shown(value, f"{100 * value:.0f} %")
+def say(template: str, **values: Any) -> Sentence:
+    """Fill a template's places, `{x}` or `{x:FORMAT}`; a value may be a sentence, whose own values are kept. None is "unknown".
 
-
-def name(key: str) -> Shown:
-    return Shown(key, NAMES.get(key, key))
-
-
-def names(keys: list[str] | tuple[str, ...]) -> Shown:
-    shown = [NAMES.get(k, k) for k in keys]
-    return Shown(list(keys), " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else "none")
-
-
-def plain(value: Any) -> Shown:
-    """Text taken from a file."""
-    return Shown(value, str(value))
-
-
-def say(template: str, **values: Shown) -> Sentence:
-    """Fill a template. Raises ValueError if the template itself states a number."""
-    if re.search(r"\d", re.sub(r"\{\w+\}", "", template)):
+    Raises ValueError if the template itself states a number.
+    """
+    if re.search(r"\d", _PLACE.sub("", template)):
         raise ValueError(f"template states a number of its own: {template!r}")
-    return Sentence(template.format(**{k: v.text for k, v in values.items()}), {k: v.value for k, v in values.items()})
+    texts = {k: v.text if isinstance(v, Sentence) else v for k, v in values.items()}
+
+    def shown(place: re.Match[str]) -> str:
+        value = texts[place[1]]
+        return "unknown" if value is None else _FORMATS[place[2]](value)
+
+    nested = {k: v for s in values.values() if isinstance(s, Sentence) for k, v in s.values.items()}
+    return Sentence(_PLACE.sub(shown, template), {**nested, **texts})

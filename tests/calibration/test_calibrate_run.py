@@ -1,6 +1,5 @@
 """The command: parts kept and taken up, a table of 80 columns, a page that holds the result's own numbers."""
 
-import dataclasses
 import json
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,10 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from holdfast import calibration
-from holdfast.calibration import page, run
-from holdfast.calibration.run import Settings, calibrate, problems
+import holdfast_calibration as calibration
 from holdfast.cli.app import app
+from holdfast.errors import DataError
+from holdfast_calibration import page, run
+from holdfast_calibration.records import Calibration, Rate, Settings
+from holdfast_calibration.run import calibrate, problems, to_json
 
 TINY = Settings(num_items=30, num_studies=4, num_whole=2)
 DOCS = Path(__file__).parents[2] / "docs"
@@ -38,6 +39,7 @@ def made(tmp_path_factory):
     return out, calibrate(TINY, out, ticks), ticks
 
 
+@pytest.mark.slow
 def test_progress_adds_up_to_the_work_announced(made):
     _, _, ticks = made
     assert ticks.done == ticks.total > 1000
@@ -66,12 +68,12 @@ def test_another_seed_or_size_takes_up_nothing_of_the_first(made, monkeypatch):
     out, _, _ = made
     monkeypatch.setattr(run, "recover", lambda *a, **k: (_ for _ in ()).throw(InterruptedError))
     with pytest.raises(InterruptedError):
-        calibrate(dataclasses.replace(TINY, seed=1), out, Ticks())
+        calibrate(TINY.model_copy(update={"seed": 1}), out, Ticks())
 
 
 def test_the_table_is_readable_at_80_columns_and_names_every_scenario(made):
     _, found, _ = made
-    lines = page.text(found | {"problems": ["a planted value of a name that is long " * 4]}).splitlines()
+    lines = page.text(found.model_copy(update={"problems": ("a planted value of a name that is long " * 4,)})).splitlines()
     assert max(map(len, lines)) <= 80
     assert all(any(line.startswith(s.name) for line in lines) for s in run.SCENARIOS)
 
@@ -79,44 +81,57 @@ def test_the_table_is_readable_at_80_columns_and_names_every_scenario(made):
 def test_the_charts_are_drawn_offline_with_a_mark_for_every_number(made):
     _, found, _ = made
     plot, coverage = page.charts(found)
-    shown = [
-        r
-        for r in found["recovery"]["rows"]
-        if r["recovered"] is not None and "sensitivity" not in r["metric"] and "margin" not in r["metric"]
-    ]
+    shown = [r for r in found.recovery.rows if r.recovered is not None and "sensitivity" not in r.metric and "margin" not in r.metric]
     assert plot.count('aria-roledescription="circle"') == len(shown) > 200
     assert "few clusters" in coverage and "<script" not in page.page(found) and "http://www.w3.org" in plot
 
 
-def test_organisms_run_only_when_given_and_stand_in_the_result(made, tmp_path):
+def test_trained_organisms_are_taken_up_from_the_output_folder_unless_they_are_left_out(made):
     out, found, _ = made
-    assert "organisms" not in found
-    cell = {"rate": 0.25, "yield": {"recovered": {"estimate": 0.231}}}
-    trained = {"axes": {"doubt": [cell]}, "agrees": False, "max_gap": {"doubt": 0.4}, "tolerance": 0.08}
-    with_them = calibrate(TINY, out, Ticks(), organisms=lambda folder: {**trained, "folder": folder.name})
-    assert with_them["organisms"]["folder"] == "organisms" and "missed by 0.400" in with_them["problems"][-1]
+    assert (
+        found.organisms is None
+        and "trained organisms" not in page.text(found)
+        and "python -m experiments.organisms" in page.markdown(found)
+    )
+    trained = {"axes": {"doubt": [{"rate": 0.25, "yield": {"recovered": {"estimate": 0.231}}}]}, "agrees": False, "max_gap": {"doubt": 0.4}}
+    (out / "organisms").mkdir()
+    file = out / "organisms" / "organisms.json"
+    file.write_text(json.dumps({**trained, "tolerance": 0.08, "other": 1}))
+    with_them = calibrate(TINY, out, Ticks())
+    assert json.loads((out / "calibration.json").read_text())["organisms"] == {**trained, "tolerance": 0.08, "other": 1}
+    assert "missed by 0.400" in with_them.problems[-1]
     for shown in (page.text(with_them), page.markdown(with_them)):
         assert "doubt        planted 0.250  recovered 0.231" in shown
-    assert "trained organisms" not in page.text(found)
-    (out / "calibration.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    file.write_text("{}")
+    with pytest.raises(DataError, match="is no result of the organism experiments; make it with python -m experiments.organisms --out"):
+        calibrate(TINY, out, Ticks())
+    assert calibrate(TINY, out, Ticks(), organisms=False) == found
+    assert "organisms" not in json.loads((out / "calibration.json").read_text())
+    file.unlink()
 
 
 def test_a_value_that_is_not_recovered_and_a_rate_beyond_its_limit_are_both_problems(made):
     _, found, _ = made
-    broken = json.loads(json.dumps(found))
-    broken["recovery"]["rows"][0]["recovered_it"] = False
-    broken["studies"][0]["rates"]["false_verdict"] = {"rate": 0.5, "se": 0.01, "n": 100}
-    unpromised = next(p for p in broken["studies"] if not p["promised"])
-    unpromised["rates"]["false_verdict"] = {"rate": 0.4, "se": 0.01, "n": 100}
-    told = problems(broken)
-    assert any("40.0 %" in p for p in run.limits(broken)) and not any("40.0 %" in p for p in told)
-    assert any(broken["recovery"]["rows"][0]["metric"] in p for p in told) and any("false verdict in 50.0 %" in p for p in told)
+    spoiled = Rate(rate=0.5, se=0.01, n=100)
+    rows = (found.recovery.rows[0].model_copy(update={"recovered_it": False}), *found.recovery.rows[1:])
+    spoil = lambda p: p.model_copy(update={"rates": {**p.rates, "false_verdict": spoiled}})  # noqa: E731
+    broken = found.model_copy(
+        update={
+            "recovery": found.recovery.model_copy(update={"rows": rows}),
+            "studies": tuple(spoil(p) if p.scenario in ("3 seeds", "very unlike") else p for p in found.studies),
+        }
+    )
+    problem, limit = problems(broken), run.limits(broken)
+    assert any("very unlike" in p and "false verdict in 50.0 %" in p for p in limit) and not any("very unlike" in p for p in problem)
+    assert any(rows[0].metric in p for p in problem) and any("3 seeds" in p and "false verdict in 50.0 %" in p for p in problem)
 
 
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 1)])
 def test_strict_leaves_with_1_when_something_is_beyond_what_is_promised(made, tmp_path, monkeypatch, strict, code):
     _, found, _ = made
-    monkeypatch.setattr(calibration, "calibrate", lambda settings, out, progress, organisms: _write(out, {**found, "problems": ["x: y"]}))
+    monkeypatch.setattr(
+        calibration, "calibrate", lambda settings, out, progress, organisms: _write(out, found.model_copy(update={"problems": ("x: y",)}))
+    )
     written = CliRunner().invoke(
         app, ["calibrate", "--quick", "-o", str(tmp_path / "out"), "--page", str(tmp_path / "new/page.md"), *strict]
     )
@@ -127,7 +142,7 @@ def test_strict_leaves_with_1_when_something_is_beyond_what_is_promised(made, tm
 
 def _write(out, found):
     out.mkdir(parents=True)
-    (out / "calibration.json").write_text(json.dumps(found))
+    (out / "calibration.json").write_bytes(to_json(found))
     return found
 
 
@@ -137,7 +152,7 @@ def test_a_page_that_is_no_markdown_is_refused_before_anything_runs(tmp_path):
 
 
 def test_the_page_in_the_documentation_is_rendered_from_the_result_beside_it():
-    found = json.loads((DOCS / "calibration.json").read_text(encoding="utf-8"))
+    found = Calibration.model_validate_json((DOCS / "calibration.json").read_bytes())
     assert page.markdown(found) == (DOCS / "calibration.md").read_text(encoding="utf-8")
-    assert found["settings"]["num_studies"] >= 2000 and found["problems"] == problems(found)
-    assert {p["scenario"] for p in found["studies"]} == {s.name for s in run.SCENARIOS}
+    assert found.settings.num_studies >= 2000 and list(found.problems) == problems(found)
+    assert {p.scenario for p in found.studies} == {s.name for s in run.SCENARIOS}

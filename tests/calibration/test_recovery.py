@@ -7,20 +7,20 @@ import os
 import numpy as np
 import pytest
 
-from holdfast.calibration.plant import PULLS, Plant
-from holdfast.calibration.questionnaires import AXES, BENCHMARKS, Asked, questionnaires
-from holdfast.calibration.recovery import BASE, MORE, PLANTS, ask, recover, recover_exactly
-from holdfast.calibration.responder import ScriptedResponder
 from holdfast.errors import DataError
 from holdfast.instruments import available, build
 from holdfast.instruments.style import CHAT_STYLE
 from holdfast.sources import axis_items, items_from_rows, read_rows
+from holdfast_calibration.plant import PULLS, Plant
+from holdfast_calibration.questionnaires import ROWS, Section, questionnaires
+from holdfast_calibration.recovery import BASE, MORE, PLANTS, ask, recover, recover_exactly
+from holdfast_calibration.responder import ScriptedResponder
 
 ROOT = os.environ.get("HOLDFAST_DATA_ROOT")
 
 
 @pytest.fixture(scope="module")
-def asked() -> dict[str, list[Asked]]:
+def asked() -> dict[str, list[Section]]:
     return questionnaires(60)
 
 
@@ -32,7 +32,7 @@ def recovered(asked):
 
 def test_every_instrument_there_is_is_asked_in_both_forms(asked):
     names = {a.instrument.name for a in asked["world"]}
-    assert names == {a.instrument.name for a in asked["rows"]} == set(available()) == {*BENCHMARKS, *AXES}
+    assert names == {a.instrument.name for a in asked["rows"]} == set(available()) == set(ROWS)
 
 
 @pytest.mark.parametrize("name", ["world", "rows", "lettered"])
@@ -73,10 +73,10 @@ def test_a_wrong_plant_is_not_recovered(recovered):
 def test_an_adapter_with_another_character_gets_a_verdict_and_one_with_another_seed_none():
     world = [a for a in questionnaires(150)["world"] if a.instrument.name in ("feedback", "doubt", "mmlu")]
     _, findings = recover("world", world, {k: PLANTS[k] for k in ("base", "more", "same")})
-    by_name = {e["name"]: e for e in findings["adapters"]}
-    assert {c["verdict"] for c in by_name["more"]["shifts"].values()} == {"raised"}
-    assert by_name["more"]["gains"]["mmlu"]["verdict"] == "raised"
-    verdicts = {c["verdict"] for part in ("gains", "shifts") for c in by_name["same"][part].values()}
+    by_name = {a.name: a for a in findings.adapters}
+    assert {c.verdict for c in by_name["more"].shifts.values()} == {"raised"}
+    assert by_name["more"].gains["mmlu"].verdict == "raised"
+    verdicts = {c.verdict for c in (*by_name["same"].gains.values(), *by_name["same"].shifts.values())}
     assert verdicts <= {"inconclusive", "unchanged"}
 
 
@@ -84,9 +84,9 @@ def test_off_format_mass_beyond_the_rule_is_bounded_and_never_a_verdict():
     world = [a for a in questionnaires(60)["world"] if a.instrument.name == "imitation"]
     loose = dataclasses.replace(MORE, off_format=0.2)
     _, findings = recover("world", world, {"base": BASE, "loose": loose})
-    cell = findings["adapters"][0]["shifts"]["imitation"]
-    assert cell["verdict"] == "not_identified" and cell["coverage"] == pytest.approx(0.8)
-    assert cell["bounds"][0] <= cell["estimate"] <= cell["bounds"][1]
+    cell = findings.adapters[0].shifts["imitation"]
+    assert cell.verdict == "not_identified" and cell.coverage == pytest.approx(0.8)
+    assert cell.bounds[0] <= cell.estimate <= cell.bounds[1]
 
 
 def test_the_first_letter_taken_for_its_place_costs_label_balance_and_not_accuracy(asked):
@@ -124,7 +124,7 @@ def test_a_written_reply_that_cannot_be_read_is_neither_a_flip_nor_a_hold(asked)
 
 
 @pytest.mark.skipif(ROOT is None, reason="needs the real rows")
-@pytest.mark.parametrize("kind", [*BENCHMARKS, *AXES])
+@pytest.mark.parametrize("kind", list(ROWS))
 def test_real_rows_give_back_what_is_planted_too(kind):
     hub = {
         "gsm8k": ("openai/gsm8k", "test"), "mmlu": ("cais/mmlu", "validation"), "hellaswag": ("Rowan/hellaswag", "validation_extra_raw"),
@@ -132,6 +132,6 @@ def test_real_rows_give_back_what_is_planted_too(kind):
         "doubt": ("meg-tong/sycophancy-eval", "are_you_sure"), "feedback": ("meg-tong/sycophancy-eval", "feedback"),
     }  # fmt: skip
     rows = read_rows(*hub[kind], ROOT)
-    items = axis_items(kind, rows, limit=150) if kind in AXES else items_from_rows(kind, rows, limit=150)
-    found, _ = recover("real", [Asked(instrument=build(kind, CHAT_STYLE), items=tuple(items))], {"base": BASE, "more": MORE})
+    items = axis_items(kind, rows, limit=150) if available()[kind].kind == "axis" else items_from_rows(kind, rows, limit=150)
+    found, _ = recover("real", [Section(build(kind, CHAT_STYLE), tuple(items))], {"base": BASE, "more": MORE})
     assert not [json.dumps([r.metric, r.planted, r.recovered, r.se]) for r in found if not r.is_recovered(len(found))]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import scipy.stats
 import yaml
 
-from holdfast_llama2_7b import analyse, shipped
+from holdfast.results import canonical_json
+from holdfast.studies import PublishedOutcome
+from holdfast_llama2_7b.analysis import analyze
+from holdfast_llama2_7b.tables import DATA
 
 BENCHMARKS = ("gsm8k", "mmlu", "truthfulqa", "hellaswag")
 AXES = {"feedback": "feedback", "are_you_sure": "are_you_sure", "answer": "answer"}
@@ -26,6 +30,20 @@ PLAUSIBLE = {  # a study without a defect: combined clearly raised everywhere, G
     "hellaswag": (58, 192, 82, 400, 92, 63, 61),
     "combined": (155, 240, 125, 405, 140, 110, 100),
 }
+
+
+@dataclass
+class Written:
+    """An outcome, and its findings.json and audit.json as a reader has them."""
+
+    outcome: PublishedOutcome
+    findings: dict
+    audit: list
+
+
+def analyzed(folder: Path = DATA, root: str | None = None) -> Written:
+    outcome = analyze(root, folder)
+    return Written(outcome, json.loads(outcome.findings.to_json()), json.loads(canonical_json(outcome.audit)))
 
 
 def edit_json(path: Path, change) -> None:
@@ -58,14 +76,14 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 @pytest.fixture
 def copy(tmp_path) -> Path:
     """The shipped study, to be changed."""
-    shutil.copytree(shipped("llama2-7b"), tmp_path / "study")
+    shutil.copytree(DATA, tmp_path / "study")
     return tmp_path / "study"
 
 
 @pytest.fixture(scope="session")
 def published():
     """The shipped study's own analysis."""
-    return analyse(shipped("llama2-7b"), "llama2-7b")
+    return analyzed()
 
 
 def statuses(outcome) -> dict[str, str]:

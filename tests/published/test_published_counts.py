@@ -4,11 +4,12 @@ import json
 import os
 
 import pytest
+from conftest_published import analyzed
 
 from holdfast.errors import ConfigError, DataError
-from holdfast_llama2_7b import analyse, shipped
-from holdfast_llama2_7b.counts import derive, modal
-from holdfast_llama2_7b.derive import text
+from holdfast_llama2_7b.derive import derive, derived_json
+from holdfast_llama2_7b.study import modal
+from holdfast_llama2_7b.tables import DATA
 
 
 def truth(question, gold=0, choices=3):
@@ -53,7 +54,7 @@ def test_rows_are_counted(root):
 
 
 def test_points_on_rows_are_recomputed_from_the_rows_given(root):
-    found = analyse(shipped("llama2-7b"), "llama2-7b", str(root))
+    found = analyzed(root=str(root))
     parts = {p["number"]: p["parts"] for p in found.findings["points"]}
     assert "A in 8 of 8 training and 3 of 6 test rows" in parts[2][0]["text"] and "8 of those test items are keyed A" in parts[2][1]["text"]
     assert "3 of 7" in parts[5][0]["text"] and "1 of 3" in parts[6][0]["text"] and "3 feedback rows hold 2 texts" in parts[6][1]["text"]
@@ -94,8 +95,8 @@ def test_a_missing_file_is_named(root):
 
 def test_the_shipped_counts_are_what_the_script_makes_of_the_rows(root):
     """Of the study's own rows where they are at hand; of the made-up ones the script gives the same shape."""
-    shipped_text = (shipped("llama2-7b") / "derived.json").read_bytes()
+    shipped_text = (DATA / "derived.json").read_bytes()
     if "HOLDFAST_DATA_ROOT" in os.environ:
-        assert shipped_text == text(os.environ["HOLDFAST_DATA_ROOT"])
-    ours, theirs = json.loads(text(str(root))), json.loads(shipped_text)
+        assert shipped_text == derived_json(os.environ["HOLDFAST_DATA_ROOT"])
+    ours, theirs = json.loads(derived_json(str(root))), json.loads(shipped_text)
     assert {k: type(v) for k, v in ours.items()} == {k: type(v) for k, v in theirs.items()} and set(ours["files"]) == set(theirs["files"])

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from conftest_published import write_study
+from conftest_published import analyzed, write_study
 
-from holdfast.analysis.findings import findings_json
-from holdfast_llama2_7b import analyse, shipped
+from holdfast.results import canonical_json
+from holdfast_llama2_7b.tables import DATA
 
 FIELDS = {"estimate", "lower", "upper", "level", "p", "p_holm", "n", "num_clusters", "num_seeds", "coverage", "bounds", "mde", "verdict",
           "negligible", "contrast"}  # fmt: skip
@@ -42,7 +42,7 @@ def test_every_estimate_has_every_field_and_what_is_unknown_is_null(published):
 
 
 def test_one_training_run_gives_no_verdict_raised_lowered_or_unchanged(published, tmp_path):
-    clean = analyse(write_study(tmp_path / "clean"), "clean")
+    clean = analyzed(write_study(tmp_path / "clean"))
     assert {c["verdict"] for _, _, c in every_change(published)} == {"refused", "not_identified", "inconclusive"}
     assert {c["verdict"] for _, _, c in every_change(clean)} == {"inconclusive"}
 
@@ -91,8 +91,8 @@ def test_additivity_is_combined_against_its_parts(published):
 
 
 def test_equal_analyses_give_equal_bytes_with_no_path_in_them(published, copy):
-    again = analyse(copy, "llama2-7b")
-    assert findings_json(again.findings) == findings_json(published.findings)
-    assert findings_json(again.audit) == findings_json(published.audit)
-    text = findings_json(published.findings).decode()
-    assert str(shipped("llama2-7b").parent) not in text and json.loads(text)["claims"]
+    again = analyzed(copy)
+    assert again.outcome.findings.to_json() == published.outcome.findings.to_json()
+    assert canonical_json(again.outcome.audit) == canonical_json(published.outcome.audit)
+    text = published.outcome.findings.to_json().decode()
+    assert str(DATA.parent) not in text and json.loads(text)["claims"]

@@ -1,9 +1,7 @@
 """The nine points: what is recomputed from files, what is cited, and what is then not findable."""
 
 import pytest
-from conftest_published import edit_yaml, write_study
-
-from holdfast_llama2_7b import analyse
+from conftest_published import analyzed, edit_yaml, write_study
 
 RECOMPUTED, CITED = "recomputed", "cited"
 
@@ -52,19 +50,19 @@ def test_each_part_says_its_numbers(published, number, part, status, words):
 )
 def test_a_cited_part_without_its_source_is_not_findable(copy, fact, number, part):
     edit_yaml(copy / "claims.yaml", lambda f: f["facts_not_in_the_tables"].pop(fact))
-    assert parts(analyse(copy, "copy"), number)[part]["status"] == "not findable"
+    assert parts(analyzed(copy), number)[part]["status"] == "not findable"
 
 
 def test_without_rows_and_without_shipped_counts_their_points_are_not_findable(copy):
     (copy / "derived.json").unlink()
-    found = analyse(copy, "copy")
+    found = analyzed(copy)
     assert [p["number"] for p in found.findings["points"] if p["status"] == "not findable"] == [2, 5, 6]
     assert {e["check"] for e in found.audit if "not checked" in e["claim"]} == {"answer_key", "neutral", "overlap"}
 
 
 def test_an_unread_count_that_nobody_states_leaves_doubt_between_nothing_and_everything(copy):
     edit_yaml(copy / "claims.yaml", lambda f: f["facts_not_in_the_tables"].pop("base_unparsed"))
-    found = analyse(copy, "copy")
+    found = analyzed(copy)
     assert parts(found, 1)[0]["status"] == "not findable"
     assert found.findings["base"]["axes"]["doubt"]["bounds"] == [0.0, 1.0]
 
@@ -73,18 +71,18 @@ def test_steps_follow_from_the_settings(copy, published):
     steps = {a["name"]: a["steps"] for a in published.findings["adapters"]}
     assert steps == {"gsm8k": 168, "mmlu": 168, "truthfulqa": 99, "hellaswag": 168, "combined": 606}
     edit_yaml(copy / "settings.yaml", lambda f: f["rows"].update(truthfulqa={"truthfulqa": 700}))
-    found = analyse(copy, "copy")
+    found = analyzed(copy)
     assert not any(e["check"] == "warmup" for e in found.audit) and not any("warm-up" in x["text"] for x in parts(found, 8))
 
 
 def test_a_shuffled_set_is_not_said_to_end_in_one_benchmark(copy):
     edit_yaml(copy / "claims.yaml", lambda f: f["facts_not_in_the_tables"]["training"].update(combined_shuffled=True))
-    found = analyse(copy, "copy")
+    found = analyzed(copy)
     assert not any(e["check"] == "unshuffled" for e in found.audit) and not any("unshuffled" in x["text"] for x in parts(found, 8))
 
 
 def test_a_clean_studys_points_say_that_nothing_is_amiss(tmp_path):
-    found = analyse(write_study(tmp_path / "clean"), "clean")
+    found = analyzed(write_study(tmp_path / "clean"))
     assert "0 of 300 neutral" in parts(found, 6)[0]["text"] and "0 of 600" in parts(found, 5)[0]["text"]
     assert "the rate of saying" not in parts(found, 2)[0]["text"] and "same number" not in parts(found, 2)[1]["text"]
     assert "0 belong to other cells" in parts(found, 4)[-1]["text"]

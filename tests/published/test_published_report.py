@@ -4,12 +4,12 @@ import csv
 import re
 
 import pytest
-from conftest_published import edit_yaml
+from conftest_published import analyzed, edit_yaml
 from rich.console import Console
 
 from holdfast.report import write_report
-from holdfast_llama2_7b import analyse, write
-from holdfast_llama2_7b.terminal import summary
+from holdfast.results import StudyFindings
+from holdfast_llama2_7b.output import summary, write
 
 HOSTILE = "<script>alert('x')</script> | [a](javascript:b) \x1b[31m \u202e =1+1"
 
@@ -17,7 +17,7 @@ HOSTILE = "<script>alert('x')</script> | [a](javascript:b) \x1b[31m \u202e =1+1"
 @pytest.fixture(scope="module")
 def written(published, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    assert write(published, out) == out / "report.html"
+    assert write(published.outcome, out) == out / "report.html"
     return out
 
 
@@ -48,7 +48,7 @@ def test_every_file_is_there_and_written_again_byte_for_byte(published, written,
     names = {p.relative_to(written).as_posix() for p in written.rglob("*") if p.is_file()}
     assert {"findings.json", "audit.json", "report.html", "report.md", "tables/claims.csv", "tables/points.csv", "tables/levels.csv",
             "tables/correlations.csv", "tables/gains.csv", "tables/shifts.csv"} <= names  # fmt: skip
-    write(published, tmp_path / "again")
+    write(published.outcome, tmp_path / "again")
     for name in names - {"figures/tradeoff.svg", "report.html"}:
         assert (tmp_path / "again" / name).read_bytes() == (written / name).read_bytes(), name
 
@@ -61,8 +61,8 @@ def test_the_markdown_report_tells_claims_and_bounds(written):
 def test_an_ordinary_study_has_no_part_on_claims(published, tmp_path):
     plain = {k: v for k, v in published.findings.items() if k not in ("claims", "points", "tables")}
     plain["study"] = {k: v for k, v in plain["study"].items() if k != "lead"}
-    page = write_report(tmp_path, plain, published.audit, {}, None).read_text(encoding="utf-8")
-    assert "What becomes of each claim" not in page and "Each adapter was trained" in page
+    page = write_report(tmp_path, StudyFindings.model_validate(plain), published.outcome.audit, {}, None).read_text(encoding="utf-8")
+    assert "Status of each claim" not in page and "Each adapter was trained" in page
 
 
 def test_hostile_text_of_the_tables_is_escaped_everywhere(copy, tmp_path):
@@ -72,8 +72,8 @@ def test_hostile_text_of_the_tables_is_escaped_everywhere(copy, tmp_path):
 
     edit_yaml(copy / "claims.yaml", spoil)
     edit_yaml(copy / "settings.yaml", lambda f: f.update(base=HOSTILE))
-    found = analyse(copy, "copy")
-    write(found, tmp_path / "out")
+    found = analyzed(copy)
+    write(found.outcome, tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert (
         "<script" not in re.sub(r"<script( type=.application/octet-stream.[^>]*)?>.*?</script>", "", page, flags=re.DOTALL)
@@ -82,14 +82,14 @@ def test_hostile_text_of_the_tables_is_escaped_everywhere(copy, tmp_path):
     assert "&lt;script&gt;" in page
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "<script" not in text.replace("\\<script", "") and "\x1b" not in text
-    shown = printed(found.findings)
+    shown = printed(found.outcome.findings)
     assert "\x1b" not in shown and "\u202e" not in shown
     with (tmp_path / "out" / "tables" / "claims.csv").open(encoding="utf-8", newline="") as stream:
         assert not any(cell[:1] in ("=", "@", "+") for row in csv.reader(stream) for cell in row)
 
 
 def test_the_terminal_tells_each_claim_at_eighty_columns(published):
-    shown = printed(published.findings)
+    shown = printed(published.outcome.findings)
     assert max(map(len, shown.splitlines())) <= 80
     flat = re.sub(r"[\s│]+", " ", shown)
     assert (

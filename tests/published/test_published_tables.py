@@ -4,13 +4,13 @@ import hashlib
 import json
 
 import pytest
-from conftest_published import edit_csv, edit_json
+from conftest_published import analyzed, edit_csv, edit_json
 
 from holdfast.errors import ConfigError, DataError
-from holdfast_llama2_7b import analyse, shipped
-from holdfast_llama2_7b.tables import read_tables
+from holdfast.studies import load_study
+from holdfast_llama2_7b.tables import DATA, read_tables
 
-TABLE = {  # METRICS section 5: rates, and first answers that could not be read
+TABLE = {  # docs/metrics.md, section 5: rates, and first answers that could not be read
     "base": (0.070, 0.380, 0.385, 0.734, 0.500, 0.000, 0.177, 278),
     "gsm8k": (0.182, 0.406, 0.185, 0.732, 0.477, 0.000, 0.117, 292),
     "mmlu": (0.112, 0.390, 0.245, 0.722, 0.507, 0.030, 0.123, 248),
@@ -34,7 +34,7 @@ NAMES = ("gsm8k", "mmlu", "truthfulqa", "hellaswag", "feedback", "doubt", "imita
 
 
 def test_the_levels_are_the_published_ones():
-    levels = read_tables(shipped("llama2-7b"), "llama2-7b").levels
+    levels = read_tables(DATA).levels
     for model, row in TABLE.items():
         assert [round(levels[model, n].rate, 3) for n in NAMES] == list(row[:-1])
         assert levels[model, "doubt"].undetected == row[-1]
@@ -60,7 +60,7 @@ def test_every_number_stated_twice_agrees(published):
 )
 def test_a_changed_number_is_shown_with_both_values(copy, file, row, column, key):
     edit_csv(copy / file, row, column, "0.25", key)
-    found = analyse(copy, "copy")
+    found = analyzed(copy)
     shown = found.findings["tables"]["disagreements"]
     assert any(file in d["where"] and d["published"] == 0.25 and d["recomputed"] != 0.25 for d in shown)
     assert next(e for e in found.audit if e["check"] == "tables")["level"] == "warn"
@@ -68,7 +68,7 @@ def test_a_changed_number_is_shown_with_both_values(copy, file, row, column, key
 
 def test_a_count_that_its_accuracy_contradicts_is_shown(copy):
     edit_json(copy / "post_fine_tuning" / "mmlu_results.json", lambda f: f["benchmarks"]["gsm8k"].update(correct=57))
-    assert any(d["cell"] == ("mmlu", "gsm8k") for d in analyse(copy, "copy").findings["tables"]["disagreements"])
+    assert any(d["cell"] == ["mmlu", "gsm8k"] for d in analyzed(copy).findings["tables"]["disagreements"])
 
 
 def spoil(copy, kind):
@@ -115,12 +115,12 @@ def spoil(copy, kind):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("not a number", "gsm8k, mmlu: 'high'"),
+        ("not a number", "gsm8k, mmlu, gsm8k: 'high'"),
         ("not finite", "must be a number"),
         ("not JSON", "mmlu_results.json: not JSON"),
         ("a list", "must be an object"),
         ("no cell", "sycophancy.answer"),
-        ("half a hit", "whole number"),
+        ("half a hit", "sycophancy.answer.sycophantic: 1.5: Input should be a valid integer"),
         ("more hits than items", "501 hits"),
         ("read and unread", "80 hits and 248 unread of 300"),
         ("no result file", "'mmlu'"),
@@ -138,16 +138,16 @@ def spoil(copy, kind):
 def test_what_cannot_be_read_is_one_line(copy, kind, words):
     spoil(copy, kind)
     with pytest.raises(DataError) as error:
-        analyse(copy, "copy")
+        analyzed(copy)
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
 def test_an_unknown_study_is_named_with_those_there_are():
     with pytest.raises(ConfigError, match="available: llama2-7b"):
-        shipped("../llama2-7b")
+        load_study("../llama2-7b")
 
 
 def test_the_shipped_tables_are_the_originals_unchanged():
     """First 16 digits of each original file's sha256."""
     for file, digest in ORIGINALS.items():
-        assert hashlib.sha256((shipped("llama2-7b") / file).read_bytes()).hexdigest()[:16] == digest, file
+        assert hashlib.sha256((DATA / file).read_bytes()).hexdigest()[:16] == digest, file
