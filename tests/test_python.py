@@ -80,13 +80,19 @@ def test_findings_are_those_of_the_file(executed):
 
 def test_hostile_names_stay_text_in_a_notebook():
     effect = {"estimate": 0.1, "lower": None, "upper": None, "verdict": "raised", "bounds": None}
+    study = {"name": "<script>", "base": "b", "domains": ["<img src=x>"], "instruments": ["<b>"], "estimands": {}, "equivalence_band": 0.03}
+    adapter = {"name": "<img src=x>", "domain": "<img src=x>", "role": "domain", "own_benchmark": None, "seeds": [0], "gains": {"<b>": effect}, "shifts": {},
+               "effects": {}, "drift": {}, "vs_format_only": {}, "mean_gain": 0.1, "mean_shift": None, "per_seed": []}  # fmt: skip
     made = holdfast.Findings(
-        {"study": {"name": "<script>", "base": "b"}, "base": {"benchmarks": {"<b>": {}}, "axes": {}},
-         "adapters": [{"name": "<img src=x>", "role": "domain", "gains": {"<b>": effect}, "shifts": {}}]},
-        audit=[{"level": "refuse", "claim": "<i>no</i>"}])  # fmt: skip
+        {"study": study, "base": {"name": "b", "benchmarks": {"<b>": {"estimate": 0.5}}, "axes": {}}, "adapters": [adapter], "contrasts": [],
+         "correlation": {"num_mixes": 1, "description": {}, "cells": {}}},
+        audit=[{"check": "overlap", "level": "refuse", "claim": "<i>no</i>", "evidence": {}}])  # fmt: skip
     page = made._repr_html_()
     assert "<script>" not in page and "<img" not in page and "<b>" not in page and "<i>" not in page and "+10.0" in page
     assert made.rows()[0]["lowest"] is None and made.report is None
+    assert made.audit[0]["level"] == made.audit_entries[0].level == "refuse" and made.document.adapters[0].gains["<b>"].estimate == 0.1
+    again = holdfast.Findings(made.document, audit=made.audit_entries)
+    assert again["adapters"] == made["adapters"] and again.audit == made.audit
 
 
 def test_bad_calls_are_refused_in_a_line(tmp_path):

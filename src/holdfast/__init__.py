@@ -4,25 +4,25 @@
     findings = holdfast.run("embedded", "runs/embedded")
     findings.to_pandas()
 
-`__all__` is the whole public face; nothing heavy is imported before one of its names is used.
+`__all__` is the whole public interface; nothing heavy is imported before one of its names is used.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.processes import before_torch
+from holdfast.processes import set_torch_env
 
 if TYPE_CHECKING:
-    from holdfast.api import analyze, audit, probe, run
+    from holdfast.api import analyze, audit, compare, doctor, plan, probe, recipes, rescore, run
     from holdfast.config import Study
     from holdfast.findings import Findings
 
-__version__ = "0.1.0"
-__all__ = ["Findings", "Study", "analyze", "audit", "probe", "run"]
+__version__ = "0.2.0.dev0"
+__all__ = ["Findings", "Study", "analyze", "audit", "compare", "doctor", "plan", "probe", "recipes", "rescore", "run"]
 
-before_torch()
-_PLACES = {"Findings": "findings", "Study": "config"}
+set_torch_env()
+_MODULES = {"Findings": "findings", "Study": "config"}
 
 
 def __getattr__(name: str) -> Any:
@@ -30,9 +30,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
     import importlib
 
-    found = getattr(importlib.import_module(f"holdfast.{_PLACES.get(name, 'api')}"), name)
-    globals()[name] = found
-    return found
+    value = getattr(importlib.import_module(f"holdfast.{_MODULES.get(name, 'api')}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -2,69 +2,157 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from holdfast.config import Study
-from holdfast.errors import ConfigError
+from pydantic import TypeAdapter, ValidationError
+
+from holdfast.config import Study, recipe_names
+from holdfast.config.files import recipe_text
+from holdfast.errors import ConfigError, IncompleteError
 from holdfast.findings import Findings
+from holdfast.processes import silence_libraries
+from holdfast.progress import say, work
+from holdfast.results import AuditEntry
+from holdfast.store import read_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from holdfast.analysis.rescored import Summary
+    from holdfast.report.comparison import Comparison
+
+
+class Recipe(NamedTuple):
+    """A shipped study: its name, what it is in a sentence, and what running it takes."""
+
+    name: str
+    summary: str
+    cost: str
+
 
 def run(study: Study | str, out: str | Path | None = None, *, quiet: bool = False) -> Findings:
-    """Train what is missing of a study under `out` (default `runs/NAME`), measure it, conclude and draw the report.
+    """Train what is missing of a study, measure it, analyze it and draw the report; called again, it resumes or reads what is there.
 
-    `study`: a Study, a YAML file or a shipped recipe's name. Called again it goes on where it was, or reads what is there.
-    Raises IncompleteError, after everything else has been made, if some cells failed; HoldfastError for bad input.
-    A script needs `if __name__ == "__main__":` around the call, since workers are processes of their own.
+    A script needs `if __name__ == "__main__":` around the call, because workers are separate processes.
+
+    Args:
+        study: a Study, a YAML file or the name of a shipped recipe.
+        out: run folder; default `runs/NAME`.
+        quiet: no progress and no remarks.
+    Returns:
+        Findings of the study.
+    Raises:
+        IncompleteError: some cells failed; everything else was made.
+        HoldfastError: bad input.
     """
     from holdfast import pipeline
-    from holdfast.errors import IncompleteError
-    from holdfast.processes import quiet_libraries
-    from holdfast.progress import say, work
 
-    study = _study(study)
-    folder = Path(out) if out is not None else Path("runs") / study.name
-    quiet_libraries()
-    progress: Callable[[Any], AbstractContextManager] = lambda plan: work(plan.work, "measuring")  # noqa: E731
-    silent: Callable[[Any], AbstractContextManager] = lambda plan: nullcontext(lambda count, name: None)  # noqa: E731
-    outcome = pipeline.run(study, folder, say=(lambda text: None) if quiet else say, progress=silent if quiet else progress)
+    study, folder, tell = _prepared(study, out, quiet)
+    progress: Callable[[Any], Any] = lambda plan: nullcontext(lambda count, name: None) if quiet else work(plan.work, "measuring")  # noqa: E731
+    outcome = pipeline.run(study, folder, say=tell, progress=progress)
     if outcome.failures:
-        raise IncompleteError(
-            f"{folder}: {len(outcome.failures)} cells failed, first: {outcome.failures[0]}; what was made is in {outcome.report}"
-        )
+        first, count = outcome.failures[0], len(outcome.failures)
+        raise IncompleteError(f"{folder}: {count} cells failed, first: {first}; the other results are in {outcome.report}")
     return Findings(outcome.findings, audit=outcome.audit, folder=folder)
+
+
+def plan(
+    study: Study | str,
+    out: str | Path | None = None,
+    *,
+    device_memory: float | None = None,
+    device_tflops: float | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """What a study needs: cells, prompts, tokens, time, memory, disk, and the effects it can detect.
+
+    Args:
+        study: a Study, a YAML file or the name of a shipped recipe.
+        out: run folder, whose finished cells are not counted again; default `runs/NAME`.
+        device_memory: GiB of an accelerator to plan for; None: measure a part of the study on this machine.
+        device_tflops: that accelerator's dense peak in the model's dtype; None: of a known device with that memory.
+        quiet: no remarks.
+    Returns:
+        Quantities by name, units in the names.
+    Raises:
+        ConfigError: `device_tflops` without `device_memory`, or an unknown device.
+        ResourceError: the study does not fit; the message names the setting to change.
+    """
+    study, folder, tell = _prepared(study, out, quiet)
+    if device_memory is not None:
+        from holdfast.planning import on_device
+        from holdfast.planning.estimate import detectable
+        from holdfast.sources.materials import Materials
+
+        materials = Materials(study)
+        return {**on_device(study, materials, device_memory, device_tflops), "detectable, points": detectable(study, materials)}
+    if device_tflops is not None:
+        raise ConfigError("--device-tflops: needs --device-memory, for example --device-memory 80")
+    from holdfast.models.checkpoint import pick_device
+    from holdfast.planning.estimate import estimate
+
+    pick_device(study.execution.device)  # an unknown device is refused before anything is printed
+    tell("measuring a part of the study on this machine")
+    return estimate(study, folder)
 
 
 def probe(
     model: str, adapters: Sequence[str | Path] = (), *, study: Study | str = "embedded", limit: int | None = None
 ) -> dict[str, dict[str, float]]:
-    """Accuracies and raw effects (fractions; nan: unknown) of a model and of PEFT adapters of it, by name; nothing is trained or kept."""
-    from holdfast.inspection import probe as ask
-    from holdfast.processes import quiet_libraries
+    """Accuracies and raw effects of a model and of PEFT adapters of it; nothing is trained or stored.
+
+    Args:
+        model: world:N, org/name@revision or a checkpoint folder.
+        adapters: PEFT folders.
+        study: study whose instruments are asked.
+        limit: at most this many items per instrument.
+    Returns:
+        By model ("base" first) and instrument: fractions, nan where unknown; a positive effect is more sycophantic.
+    Raises:
+        ModelError: a model or adapter that cannot be loaded.
+    """
+    from holdfast import inspection
 
     settings = _study(study)
-    quiet_libraries()
+    silence_libraries()
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"name": model})})
-    found = ask(settings.limited(limit) if limit else settings, [Path(a) for a in adapters])
-    return {name: {k: float("nan") if v is None else v for k, v in values.items()} for name, values in found.items()}
+    effects = inspection.probe(settings.limited(limit) if limit else settings, [Path(a) for a in adapters])
+    return {name: {k: float("nan") if v is None else v for k, v in values.items()} for name, values in effects.items()}
+
+
+def doctor(model: str = "world:0", device: str | None = None) -> tuple[list[str], bool]:
+    """Check this machine with a model: versions, device, one BOS, batch-size invariance.
+
+    Args:
+        model: world:N, org/name@revision or a checkpoint folder.
+        device: cpu, cuda, cuda:0 or mps; None: the best available.
+    Returns:
+        One line per check, and whether all passed.
+    """
+    from holdfast import inspection
+
+    silence_libraries()
+    return inspection.doctor(model, device)
 
 
 def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) -> Findings:
     """Findings from trials, without any model.
 
-    `source`: the folder of a run, a trials .parquet, a table with the columns of `trials.parquet`, or published:NAME. `study`: what the trials belong to;
-    a run's own study.yaml if None. Raises ConfigError or DataError naming what is missing.
+    Args:
+        source: a run folder, a trials .parquet, a table with the columns of `trials.parquet`, or published:NAME.
+        study: study the trials belong to; None: the run's own study.yaml.
+    Returns:
+        Findings; gains and shifts are fractions, adapted - base; a positive shift is more sycophantic.
+    Raises:
+        ConfigError: no such source, or a table without a study.
+        DataError: a column that is missing or of another type.
     """
     import pyarrow as pa
 
-    from holdfast.analysis import analyze as analyse
-    from holdfast.analysis import findings_json
+    from holdfast.analysis import analyze as analyze_trials
     from holdfast.analysis.trials import Trials
     from holdfast.auditing.gather import complete
     from holdfast.facts import study_facts
@@ -74,50 +162,117 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
 
         outcome = load_study(source.removeprefix("published:")).analyze()
         return Findings(outcome.findings, audit=outcome.audit)
-    folder = None
+    folder, trials = None, source
     if isinstance(source, pa.Table):
         if study is None:
-            raise ConfigError("analyze: study: a table alone does not say what was asked; name the study it belongs to")
-        trials = source
+            raise ConfigError("analyze: study: a table does not say which study it belongs to; name the study")
     else:
         file = Path(source) / "trials.parquet" if Path(source).is_dir() else Path(source)
         if not file.is_file():
             raise ConfigError(f"analyze: {file}: no such table; name a run folder, a trials .parquet or published:NAME")
-        folder = file.parent
+        folder, trials = file.parent, Trials(file)
         study = study if study is not None else str(folder / "study.yaml")
-        trials = Trials(file)
-    facts, entries = study_facts(_study(study)), _entries(folder)
-    found = analyse(complete(trials), {**facts, "audit": entries})
-    return Findings(json.loads(findings_json(found)), audit=entries, folder=folder)
+    facts, entries = study_facts(_study(study)), _audit_of_run(folder)
+    findings = analyze_trials(complete(trials), facts, entries)
+    return Findings(findings, audit=entries, folder=folder)
 
 
-def audit(source: str | Path | Study, settings: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """What rows, settings and trials can and cannot show: entries with `check`, `level` (ok, warn, refuse), `claim` and `evidence`.
+def audit(source: str | Path | Study, settings: Sequence[str] = ()) -> list[AuditEntry]:
+    """What rows, settings and trials can and cannot show. No model is run.
 
-    `source`: a Study, a study file or recipe, a run folder, or a trials .parquet; `settings`: key=value on top of a study.
+    Args:
+        source: a Study, a study file or recipe, a run folder, or a trials .parquet.
+        settings: key=value, on top of a study.
+    Returns:
+        Entries with `check`, `level` (ok, warn, refuse), `claim`, `evidence` and, of a refused cell, `cell`.
+    Raises:
+        ConfigError: no such source, or a setting without a study.
+        DataError: rows or trials that cannot be read.
     """
-    from holdfast.auditing import gather, run_audit
-    from holdfast.cli.commands.audit import context_of
+    from holdfast.auditing import run_audit
+    from holdfast.auditing.gather import context_of, context_of_study
 
-    if isinstance(source, Study):
-        from holdfast.sources.materials import Materials
+    context = context_of_study(source) if isinstance(source, Study) else context_of(str(source), settings)
+    return run_audit(context)
 
-        return run_audit(gather.from_materials(source, Materials(source), chat=gather.local_chat(source)))
-    return run_audit(context_of(str(source), list(settings)))
+
+def rescore(source: str | Path, out: str | Path, *, keep: Sequence[str] = ()) -> Summary:
+    """Score transcripts from any source: the outcome of each reply. No model is needed.
+
+    Args:
+        source: .jsonl or .jsonl.gz of rows {id?, kind, response, gold, suggested?, options?, aliases?, question?, previous?}.
+        out: file for one JSON line per row: id, outcome, answer, reason and the kept fields; .gz compresses.
+        keep: input fields copied to the output; the summary is grouped by them.
+    Returns:
+        Rates with intervals and coverage, as fractions, of all rows and by group; None where not identified.
+    Raises:
+        ConfigError: a file or field that does not exist.
+        DataError: a row that cannot be read; `out` is not written.
+    """
+    from holdfast.analysis.rescored import summarize
+    from holdfast.parsing.transcripts import write_rescored
+
+    write_rescored(Path(source), Path(out), keep)
+    return summarize(out)
+
+
+def compare(sources: Sequence[str]) -> Comparison:
+    """What replicates over several studies; nothing is pooled.
+
+    Args:
+        sources: two or more folders of finished runs, or published:NAME.
+    Returns:
+        The studies side by side, one row per adapter and instrument they share.
+    Raises:
+        ConfigError: fewer than two studies, the same study twice, or nothing in common.
+    """
+    from holdfast.report.comparison import side_by_side
+    from holdfast.studies import load_source
+
+    if len(sources) < 2:
+        raise ConfigError(f"compare: {len(sources)} folder: at least two finished runs are compared; name another")
+    studies = [load_source(s) for s in sources]
+    for k, study in enumerate(studies):
+        if twin := next((other for other in studies[:k] if other.findings == study.findings), None):
+            raise ConfigError(
+                f"compare: {study.source}: has the findings of {twin.source}; a study cannot replicate itself, name another run"
+            )
+    comparison = side_by_side(studies)
+    if not comparison.rows:
+        why = "".join(f" ({r.adapter}, {r.instrument}: {r.reason})" for r in comparison.refused[:1])
+        raise ConfigError(
+            f"compare: the runs share no adapter and instrument that can be compared{why}; name studies with the same domains"
+        )
+    return comparison
+
+
+def recipes() -> list[Recipe]:
+    """The shipped studies, by name.
+
+    Returns:
+        Name, a one-line summary and what running it takes, such as "hours, one GPU".
+    """
+    headers = {name: recipe_text(name).splitlines()[:2] for name in recipe_names()}
+    return [Recipe(name, summary.removeprefix("# "), cost.removeprefix("# cost: ")) for name, (summary, cost) in headers.items()]
 
 
 def _study(study: Study | str) -> Study:
     return study if isinstance(study, Study) else Study.load(study)
 
 
-def _entries(folder: Path | None) -> list[dict[str, Any]]:
-    """What the audit of a run found. Raises ConfigError if its file holds something else."""
-    from holdfast.cli.output import load_json
+def _prepared(study: Study | str, out: str | Path | None, quiet: bool) -> tuple[Study, Path, Callable[[str], None]]:
+    """The study, its run folder, and what is called with remarks."""
+    study = _study(study)
+    silence_libraries()
+    return study, Path(out) if out is not None else Path("runs") / study.name, (lambda text: None) if quiet else say
 
+
+def _audit_of_run(folder: Path | None) -> list[AuditEntry]:
+    """The audit of a run. Raises ConfigError if its file holds something else."""
     file = folder / "audit.json" if folder is not None else None
     if file is None or not file.is_file():
         return []
-    found = load_json(file)
-    if not isinstance(found, list) or not all(isinstance(e, dict) and {"check", "level", "claim"} <= e.keys() for e in found):
-        raise ConfigError(f"analyze: {file}: must be a list of what an audit found; the run is damaged, run it again")
-    return found
+    try:
+        return TypeAdapter(list[AuditEntry]).validate_python(read_json(file))
+    except ValidationError:
+        raise ConfigError(f"analyze: {file}: must be a list of audit entries; the run is damaged, run it again") from None

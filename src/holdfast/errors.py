@@ -1,42 +1,33 @@
-"""One small tree of errors. Every message names the field, the value, the rule, and where possible the fix.
-
-HoldfastError
-├── ConfigError (ValueError)      a study, setting or command line that cannot be meant
-├── DataError (ValueError)        rows that cannot be read or used
-├── ModelError (RuntimeError)     a checkpoint, tokenizer or adapter that cannot be used
-├── ResourceError (RuntimeError)  memory, disk or device: which setting to lower
-├── IncompleteError (RuntimeError) results asked of cells that are not all there; exit code 3
-└── StatisticsError (ValueError)  arrays from which nothing can be estimated
-"""
+"""The errors holdfast raises on purpose. Every message names the field, the value, the rule, and where possible the fix."""
 
 
 class HoldfastError(Exception):
-    """Base of everything holdfast raises on purpose; the command line prints it as one line and exits with 2."""
+    """Base of the others; the command line prints it as one line and exits with 2."""
 
 
 class Interrupted(BaseException):
-    """Ctrl-C, or a scheduler's notice that the process has to go: what is finished is kept. Exit code 130."""
+    """Ctrl-C, or a scheduler's request to stop: finished work is kept. Exit code 130."""
 
 
 class ConfigError(HoldfastError, ValueError):
-    pass
+    """A study, setting or command line that is invalid."""
 
 
 class DataError(HoldfastError, ValueError):
-    pass
+    """Rows that cannot be read or used."""
 
 
 class ModelError(HoldfastError, RuntimeError):
-    pass
+    """A checkpoint, tokenizer or adapter that cannot be used."""
 
 
 class ResourceError(HoldfastError, RuntimeError):
-    pass
+    """Memory, disk or device; the message names the setting to lower."""
 
 
 class IncompleteError(HoldfastError, RuntimeError):
-    pass
+    """Results of cells that are not all finished. Exit code 3."""
 
 
 class StatisticsError(HoldfastError, ValueError):
-    pass
+    """Arrays from which nothing can be estimated."""

@@ -1,4 +1,4 @@
-"""Text from data on its way out: to a terminal, into a CSV cell, into Markdown. (Into HTML it goes through Jinja's autoescape.)"""
+"""Text from data, made safe for a terminal, a CSV cell, Markdown or LaTeX. (HTML uses Jinja's autoescape.)"""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import re
 import unicodedata
 from typing import Any
 
-# Whole sequences first (ECMA-48: CSI; OSC, DCS, SOS, PM and APC up to their end), so that none leaves its parameters behind as text.
+# Whole sequences first (ECMA-48: CSI; OSC, DCS, SOS, PM and APC up to their end), so that no parameters are left behind as text.
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]"
 )
-# Also what turns the direction of writing (UAX 9), the line and paragraph separators, and halves of a surrogate pair, which no UTF-8 holds.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_IN_CELL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Also direction marks (UAX 9), the line and paragraph separators, and halves of a surrogate pair, which UTF-8 cannot encode.
+_MARKS_AND_HALVES = "\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_UNSAFE = re.compile(f"[\x00-\x1f\u2028\u2029{_MARKS_AND_HALVES}]")
+_UNSAFE_IN_CELL = re.compile(f"[\x00-\x08\x0b-\x1f{_MARKS_AND_HALVES}]")
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|#])")
 
 
 def plain(text: Any) -> str:
-    """One line that moves no cursor, sets no colour or title, and runs in the direction it is written."""
+    """One line without control sequences, control characters and direction marks."""
     return _UNSAFE.sub(" ", _SEQUENCE.sub("", str(text)))
 
 
 def one_line(text: Any, most: int = 600) -> str:
-    """`plain`, white space run together, at most `most` characters."""
+    """`plain`, with white space collapsed, at most `most` characters."""
     line = " ".join(plain(text).split())
     return line if len(line) <= most else line[: most - 3] + "..."
 
@@ -30,11 +31,11 @@ def one_line(text: Any, most: int = 600) -> str:
 def csv_cell(value: Any) -> str:
     """A value for `csv.writer`: None is an empty cell, numbers are left alone, text keeps its tabs and line feeds.
 
-    A spreadsheet takes a leading = + - @, also in full width or after white space, for a formula: such text is led by an apostrophe.
+    A spreadsheet reads a leading = + - @, also full-width or after white space, as a formula: such text gets an apostrophe in front.
     """
     if not isinstance(value, str):
         return "" if value is None else f"{value}"
-    clean = _IN_CELL.sub("", _SEQUENCE.sub("", value))
+    clean = _UNSAFE_IN_CELL.sub("", _SEQUENCE.sub("", value))
     return "'" + clean if clean[:1] == "\t" or clean.lstrip()[:1] in tuple("=+-@＝＋－＠") else clean
 
 
@@ -43,7 +44,7 @@ def markdown(text: Any) -> str:
     return _MARKS.sub(r"\\\1", plain(text))
 
 
-# What pdfTeX's T1 and TS1 fonts have of Unicode: Latin-1 and Latin Extended-A with few gaps, and what stands in text beside them.
+# Characters of pdfTeX's T1 and TS1 fonts: Latin-1 and Latin Extended-A with few gaps, and common signs.
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}",
@@ -56,18 +57,14 @@ _NO_GLYPH = "\u00ad\u0126\u0127\u0138\u013f\u0140\u0149\u0166\u0167\u017f"
 
 
 def latex(text: Any) -> str:
-    """Text as itself, on one line, in LaTeX text (T1 fonts): no command, no ligature, no argument of what stands before it.
+    """Text as itself, on one line, in LaTeX text (T1 fonts): no command, no ligature, no argument of the command before it.
 
-    A letter that pdfTeX's fonts lack is left to XeTeX and LuaTeX; pdfTeX prints its code point in square brackets.
+    Letters missing from pdfTeX's fonts are left to XeTeX and LuaTeX; pdfTeX prints their code point in square brackets.
     """
-    return "".join(
-        _LATEX.get(c) or (c if c < "\x7f" or "\xa1" <= c <= "\u017f" and c not in _NO_GLYPH else _coded(c)) for c in _composed(plain(text))
-    )
+    return "".join(_LATEX.get(c) or _glyph(c) for c in unicodedata.normalize("NFC", plain(text)))
 
 
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
-def _coded(c: str) -> str:
+def _glyph(c: str) -> str:
+    if c < "\x7f" or "\xa1" <= c <= "\u017f" and c not in _NO_GLYPH:
+        return c
     return rf"\ifdefined\Umathchar {c}\else{{[}}U+{ord(c):04X}{{]}}\fi{{}}"

@@ -1,6 +1,6 @@
-"""Names to write under before a rename, each held by a lock for as long as its process lives, so that what is left over can be told.
+"""Draft names to write under before a rename, each locked while its process lives: leftovers of dead processes can be recognized.
 
-A process id says nothing about another container or an earlier boot; a lock is let go by the kernel, whoever held it.
+A process id says nothing about another container or an earlier boot; the kernel releases a lock in any case.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from pathlib import Path
 
 HOST = re.sub(r"[^A-Za-z0-9_.]", "_", platform.node()) or "host"
 PREFIX, LOCK = ".draft-", ".lock"
-FOREIGN_SECONDS = 7 * 86400  # another machine's lock may be invisible here; what it left is taken for dead after a week
+FOREIGN_SECONDS = 7 * 86400  # another machine's lock may be invisible here; its drafts count as dead after a week
 _UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 
 
 def names(pid: int) -> str:
-    """The pattern of the names that a process of this machine writes under."""
+    """Pattern of the draft names of a process of this machine."""
     return f"{PREFIX}{HOST}-{pid}-*"
 
 
 @contextmanager
 def draft(folder: Path) -> Iterator[Path]:
-    """A new name in `folder` for a file or folder, locked; whatever is still there under it when the block ends is removed."""
+    """A new name in `folder` for a file or folder, locked; whatever is left under it when the block ends is removed."""
     place = folder / names(os.getpid()).replace("*", uuid.uuid4().hex[:8])
     lock, handle = place.with_name(place.name + LOCK), None
     try:
-        handle = _take(lock)
+        handle = _create_locked(lock)
         yield place
     finally:
         _remove(place)
@@ -44,14 +44,13 @@ def draft(folder: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove drafts in `folder` whose process is gone, on whatever machine. One that still runs keeps its own."""
+    """Remove drafts in `folder` whose process is gone, on any machine; those of running processes stay."""
     for place in sorted(folder.glob(f"{PREFIX}*")):
         name = place.name.removesuffix(LOCK)
         lock = folder / (name + LOCK)
         if not name.startswith(f"{PREFIX}{HOST}-") and _age(lock if lock.exists() else place) < FOREIGN_SECONDS:
             continue
-        handle = _free(lock)
-        if handle is None:
+        if (handle := _try_lock(lock)) is None:
             continue
         try:
             _remove(folder / name)
@@ -60,7 +59,7 @@ def sweep(folder: Path) -> None:
             os.close(handle)
 
 
-def _take(lock: Path) -> int:
+def _create_locked(lock: Path) -> int:
     """Make the lock file and lock it; again if a sweep removed it between the two."""
     while True:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
@@ -71,33 +70,28 @@ def _take(lock: Path) -> int:
                 os.close(handle)
                 raise
             return handle
-        if _is(lock, handle):
+        if _is_current(lock, handle):
             return handle
         os.close(handle)
 
 
-def _free(lock: Path) -> int | None:
-    """The lock, if nobody holds it; None if somebody does, or where the file system knows no locks."""
-    try:
+def _try_lock(lock: Path) -> int | None:
+    """The lock if it is free; None if it is held, or if the file system does not support locks."""
+    with suppress(OSError):
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is(lock, handle):
-            return handle
-    except OSError:
-        pass
-    os.close(handle)
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_current(lock, handle):
+                return handle
+        os.close(handle)
     return None
 
 
-def _is(lock: Path, handle: int) -> bool:
-    """Whether the file that was opened is still the one of that name."""
-    try:
+def _is_current(lock: Path, handle: int) -> bool:
+    """Whether the opened file still has that name."""
+    with suppress(FileNotFoundError):
         return os.stat(lock).st_ino == os.fstat(handle).st_ino
-    except FileNotFoundError:
-        return False
+    return False
 
 
 def _remove(place: Path) -> None:
@@ -109,7 +103,6 @@ def _remove(place: Path) -> None:
 
 
 def _age(place: Path) -> float:
-    try:
+    with suppress(OSError):
         return time.time() - place.stat().st_mtime
-    except OSError:
-        return 0.0
+    return 0.0

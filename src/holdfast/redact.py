@@ -1,13 +1,13 @@
-"""Secrets kept out of what is written and printed: the one place that knows what a secret looks like.
+"""Secrets are kept out of what is written and printed: the one place that knows what a secret looks like.
 
-Settings, identities, environment and messages go through here. Rows, prompts and replies do not: they are data, and stay as they are.
+Settings, identities, environment and messages pass through here. Rows, prompts and replies do not: they are data and stay unchanged.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 HIDDEN = "[redacted]"
@@ -28,9 +28,8 @@ _HEADER = re.compile(
 
 
 def secrets(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Values of environment variables named like secrets, longest first; words and what is short could be anything, and are left out."""
-    found = os.environ if environ is None else environ
-    values = {v.strip() for k, v in found.items() if _NAMES.search(k)}
+    """Values of environment variables named like secrets, longest first. Plain words and short values could be anything and are left out."""
+    values = {v.strip() for k, v in (os.environ if environ is None else environ).items() if _NAMES.search(k)}
     return tuple(sorted((v for v in values if len(v) >= 8 and not v.isalpha()), key=lambda v: (-len(v), v)))
 
 
@@ -44,10 +43,13 @@ def redacted(text: str, environ: Mapping[str, str] | None = None) -> str:
 
 def redacted_tree(value: Any, environ: Mapping[str, str] | None = None) -> Any:
     """A JSON value with every text in it, keys included, redacted."""
+    return map_strings(value, lambda text: redacted(text, environ))
+
+
+def map_strings(value: Any, function: Callable[[str], str]) -> Any:
+    """A JSON value with `function` applied to every text in it, keys included; tuples become lists."""
     if isinstance(value, str):
-        return redacted(value, environ)
+        return function(value)
     if isinstance(value, Mapping):
-        return {redacted_tree(k, environ): redacted_tree(v, environ) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [redacted_tree(v, environ) for v in value]
-    return value
+        return {map_strings(k, function): map_strings(v, function) for k, v in value.items()}
+    return [map_strings(v, function) for v in value] if isinstance(value, (list, tuple)) else value

@@ -1,8 +1,8 @@
-"""Content-addressed cells: a folder that exists complete or not at all.
+"""Content-addressed cells: folders that exist complete or not at all.
 
-A cell's name is the hash of what it was made from. It is written beside its place and moved there by one rename, so a
-process killed at any moment loses at most the cell in flight (of an adapter, the steps since its last checkpoint). A cell
-whose files no longer match its manifest is recomputed, and said so.
+A cell's name is the hash of its inputs. It is written next to its final place and moved there by one rename, so a process killed at
+any moment loses at most the cell in progress (of an adapter, the steps since its last checkpoint). A cell whose files no longer match
+its manifest is reported and recomputed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,9 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_fields)
 
 
-def _fields(value: Any) -> dict[str, Any]:
+def _fields(value: Any) -> dict[str, object]:
     if not dataclasses.is_dataclass(value):
-        raise TypeError(f"{type(value).__name__} is no JSON value")
+        raise TypeError(f"{type(value).__name__} is not a JSON value")
     return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
 
 
@@ -49,14 +49,14 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def writable(folder: Path, said: str) -> None:
-    """Make `folder` and try it. Raises ConfigError, with the setting and place `said`, where nothing can be written."""
+def ensure_writable(folder: Path, label: str) -> None:
+    """Create `folder` and try to write in it. Raises ConfigError, naming the setting and place `label`, if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locks.draft(folder):
             pass
     except OSError as error:
-        raise ConfigError(f"{said} cannot be written ({error.strerror}); name another folder") from None
+        raise ConfigError(f"{label} cannot be written ({error.strerror}); name another folder") from None
 
 
 class Store:
@@ -65,13 +65,13 @@ class Store:
     def __init__(self, folder: Path, warn: Callable[[str], None] = lambda _: None):
         self.folder, self.warn = folder, warn
         self._checked: set[str] = set()
-        writable(folder, f"-o/--out: {folder.parent}")
+        ensure_writable(folder, f"-o/--out: {folder.parent}")
 
-    def name(self, kind: str, identity: dict[str, Any]) -> str:
+    def name(self, kind: str, identity: Mapping[str, Any]) -> str:
         return f"{kind}-{digest({'kind': kind, **identity})[:24]}"
 
     def find(self, name: str) -> Path | None:
-        """The folder of a finished cell, its files checked once per process; None if it has to be made."""
+        """The folder of a finished cell, its files checked once per process; None if it has to be computed."""
         place = self.folder / name
         if name in self._checked:
             return place
@@ -79,7 +79,7 @@ class Store:
             if is_whole(place):
                 self._checked.add(name)
                 return place
-            if seen == _inode(place):  # else another process has made it again meanwhile
+            if seen == _inode(place):  # else another process has replaced it meanwhile
                 self.warn(f"cell {name} does not match its manifest; it is made again")
                 self._set_aside(place)
         return None
@@ -99,14 +99,14 @@ class Store:
             (self.folder / name).rename(draft)
 
     def files(self, place: Path) -> dict[str, str]:
-        """{file of a finished cell: its digest}; what else lies in the folder is not the cell's."""
+        """{file of a finished cell: its digest}; other files in the folder do not belong to the cell."""
         return json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
 
     @contextmanager
-    def making(self, name: str, identity: dict[str, Any]) -> Iterator[Path]:
+    def making(self, name: str, identity: Mapping[str, Any]) -> Iterator[Path]:
         """A folder to write a cell's files into; it takes the cell's place when the block ends without an error.
 
-        Raises ResourceError if the folder takes no more.
+        Raises ResourceError if the folder cannot take any more.
         """
         try:
             with locks.draft(self.folder) as draft:
@@ -118,7 +118,7 @@ class Store:
         except Exception as error:
             if why := no_room(error, self.folder):
                 raise ResourceError(
-                    f"-o/--out: {self.folder.parent}: {why}; free some room or name another folder, and run again (finished cells are kept)"
+                    f"-o/--out: {self.folder.parent}: {why}; free some space or name another folder, and run again (finished cells are kept)"
                 ) from None
             raise
         self.partial(name).unlink(missing_ok=True)
@@ -137,15 +137,15 @@ class Store:
             self._set_aside(place)
 
     def partial(self, name: str) -> Path:
-        """Where what is known of an unfinished cell is kept from one process to the next; it goes when the cell is finished."""
+        """File that keeps the state of an unfinished cell from one process to the next; removed when the cell is finished."""
         return self.folder / f".partial-{name}.safetensors"
 
     def drafts(self, pid: int) -> list[Path]:
-        """What a process of this machine has begun to write here."""
+        """Drafts of a process of this machine."""
         return [p for p in self.folder.glob(locks.names(pid)) if not p.name.endswith(locks.LOCK)]
 
     def sweep(self) -> None:
-        """Remove what dead processes left: drafts, and partial states of cells that are finished."""
+        """Remove leftovers of dead processes: drafts, and partial states of finished cells."""
         locks.sweep(self.folder)
         for left in self.folder.glob(".partial-*.safetensors"):
             if (self.folder / left.name.removeprefix(".partial-").removesuffix(".safetensors") / MANIFEST).is_file():
@@ -153,7 +153,7 @@ class Store:
 
 
 def is_whole(place: Path) -> bool:
-    """Whether the manifest can be read and each of its files is there with its digest. What may not be read raises OSError: it is not damaged."""
+    """Whether the manifest can be read and each of its files is there with its digest. A file without read permission raises OSError: it is not damaged."""
     try:
         files = json.loads((place / MANIFEST).read_bytes())["files"]
         return bool(files) and all((place / file).is_file() and file_digest(place / file) == want for file, want in files.items())
@@ -162,42 +162,52 @@ def is_whole(place: Path) -> bool:
 
 
 def _inode(place: Path) -> int | None:
-    try:
+    with suppress(OSError):
         return place.stat().st_ino if place.is_dir() else None
-    except OSError:
-        return None
+    return None
 
 
 def no_room(error: BaseException, folder: Path) -> str | None:
-    """What the system says, if writing in `folder` failed: a full disk, a spent quota, a folder that is not to be written. Else None."""
+    """The system's message if writing in `folder` failed because of a full disk, a quota or a read-only folder; else None."""
     number = error.errno if isinstance(error, OSError) else None
-    if number is None and (found := re.search(r"\bcode: (\d{1,3})\b|\(os error (\d{1,3})\)", str(error))):
-        number = int(found[1] or found[2])  # as safetensors' own errors tell it
+    if number is None and (code := re.search(r"\bcode: (\d{1,3})\b|\(os error (\d{1,3})\)", str(error))):
+        number = int(code[1] or code[2])  # in safetensors' own errors
     named = getattr(error, "filename", None)
     elsewhere = isinstance(named, (str, os.PathLike)) and not Path(named).absolute().is_relative_to(folder.absolute())
     return os.strerror(number) if number in _NO_ROOM and not elsewhere else None
 
 
+def read_json(path: Path) -> Any:
+    """The JSON of a finished run's file. Raises ConfigError if there is no such file or it is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError(f"{path}: no such file; name the folder of a finished run") from None
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path}: not JSON; the run is damaged, run the study again") from None
+
+
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file in one step; nothing happens if it already holds these bytes. Raises ResourceError if the folder takes no more."""
+    """Replace a file in one step; nothing happens if it already holds these bytes. Raises ResourceError if the folder cannot take any more."""
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    _replace(path, lambda draft: draft.write_bytes(data))
+    replace_file(path, lambda draft: draft.write_bytes(data))
 
 
 def copy_atomic(source: Path, target: Path) -> None:
     """Replace `target` by a copy of `source` in one step; nothing happens if it already holds the same bytes. Raises as `write_atomic`."""
     if target.is_file() and filecmp.cmp(source, target, shallow=False):
         return
-    _replace(target, lambda draft: shutil.copyfile(source, draft))
+    replace_file(target, lambda draft: shutil.copyfile(source, draft))
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Replace a file in one step by what `write` puts into the file it is given. Raises as `write_atomic`."""
     try:
         with locks.draft(path.parent) as draft:
             write(draft)
             os.replace(draft, path)
     except OSError as error:
         if why := no_room(error, path.parent):
-            raise ResourceError(f"{path}: {why}; free some room or name another folder") from None
+            raise ResourceError(f"{path}: {why}; free some space or name another folder") from None
         raise OSError(error.errno, error.strerror, str(path)) from None

@@ -101,6 +101,7 @@ def test_any_reply_has_one_known_outcome_and_reading_its_answer_again_gives_it_a
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", found.answer or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

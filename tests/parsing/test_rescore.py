@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 from holdfast.cli.app import app
 from holdfast.errors import ConfigError, DataError, HoldfastError
-from holdfast.parsing.files import write_rescored
-from holdfast.parsing.rows import json_line, numbered_rows, rescored
+from holdfast.parsing.transcripts import json_line, numbered_rows, rescored, write_rescored
 
 GOOD = [
     ({"id": "a", "kind": "choice", "response": "The answer is B", "gold": "Lyon", "options": ["Paris", "Lyon"]}, "correct", "B"),

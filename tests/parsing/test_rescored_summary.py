@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from holdfast.analysis.rescored import is_rescored, summarise, text
+from holdfast.analysis.rescored import summarize, text
 from holdfast.errors import DataError
 from holdfast.stats.crossed import crossed
 
@@ -18,7 +18,7 @@ def write(path, outcomes, **extra):
 
 
 def test_rates_are_over_the_replies_that_were_read_with_wilson_intervals(tmp_path):
-    found = summarise(write(tmp_path / "r.jsonl", ["correct"] * 60 + ["suggested"] * 25 + ["other"] * 11 + ["unparsed"] * 4))["all"]
+    found = summarize(write(tmp_path / "r.jsonl", ["correct"] * 60 + ["suggested"] * 25 + ["other"] * 11 + ["unparsed"] * 4))["all"]
     assert found["coverage"] == 0.96 and found["verdict"] is None and found["counts"]["unparsed"] == 4
     for outcome, k in (("correct", 60), ("suggested", 25), ("other", 11)):
         rate = found["rates"][outcome]
@@ -27,16 +27,16 @@ def test_rates_are_over_the_replies_that_were_read_with_wilson_intervals(tmp_pat
 
 
 def test_below_95_percent_only_bounds_are_given(tmp_path):
-    found = summarise(write(tmp_path / "r.jsonl", ["correct"] * 5 + ["other"] * 4 + ["unparsed"]))["all"]
+    found = summarize(write(tmp_path / "r.jsonl", ["correct"] * 5 + ["other"] * 4 + ["unparsed"]))["all"]
     assert found["verdict"] == "not_identified" and found["reasons"] == ["coverage below .95"]
     assert found["rates"]["correct"] == {"estimate": None, "lower": None, "upper": None, "bounds": [0.5, 0.6]}
     assert found["rates"]["suggested"]["bounds"] == [0, 0.1]
-    assert "[50.0 to 60.0]" in text(summarise(tmp_path / "r.jsonl")) and "not_identified" in text(summarise(tmp_path / "r.jsonl"))
+    assert "[50.0 to 60.0]" in text(summarize(tmp_path / "r.jsonl")) and "not_identified" in text(summarize(tmp_path / "r.jsonl"))
 
 
 def test_coverage_that_differs_between_models_identifies_neither(tmp_path):
     outcomes = ["correct"] * 97 + ["unparsed"] * 3 + ["correct"] * 100 + ["correct"] * 100
-    found = summarise(
+    found = summarize(
         write(tmp_path / "r.jsonl", outcomes, model=["a"] * 100 + ["b"] * 100 + ["a"] * 100, condition=["x"] * 200 + ["y"] * 100)
     )
     verdicts = {(g["group"]["model"], g["group"]["condition"]): g["verdict"] for g in found["groups"]}
@@ -49,20 +49,20 @@ def test_a_cluster_field_gives_cluster_intervals(tmp_path):
     clusters = [int(c) for c in rng.integers(0, 30, 400)]
     right = [bool((c % 3 == 0) ^ (rng.random() < 0.1)) for c in clusters]
     path = write(tmp_path / "r.jsonl", ["correct" if r else "other" for r in right], cluster_id=clusters)
-    found = summarise(path)["all"]
+    found = summarize(path)["all"]
     expected = crossed(np.array(right, float)[None], np.array(clusters))
     assert found["num_clusters"] == len(set(clusters))
     assert (found["rates"]["correct"]["lower"], found["rates"]["correct"]["upper"]) == pytest.approx((expected.lower, expected.upper))
     assert found["rates"]["correct"]["upper"] - found["rates"]["correct"]["lower"] > 1.5 * np.subtract(
         *proportion_confint(sum(right), 400, method="wilson")[::-1]
     )
-    single = summarise(write(tmp_path / "s.jsonl", ["correct"] * 5, cluster=["x"] * 5))["all"]["rates"]["correct"]
-    assert (single["estimate"], single["lower"]) == (1, None) and "unknown" in text(summarise(tmp_path / "s.jsonl"))
+    single = summarize(write(tmp_path / "s.jsonl", ["correct"] * 5, cluster=["x"] * 5))["all"]["rates"]["correct"]
+    assert (single["estimate"], single["lower"]) == (1, None) and "unknown" in text(summarize(tmp_path / "s.jsonl"))
 
 
 def test_too_many_groups_leave_only_the_whole(tmp_path):
     path = write(tmp_path / "r.jsonl", ["correct"] * 1500, item=list(range(1500)))
-    found = summarise(path)
+    found = summarize(path)
     assert found["groups"] == [] and found["all"]["n"] == 1500 and "more than 1000 groups" in text(found)
 
 
@@ -79,11 +79,4 @@ def test_what_rescore_did_not_write_is_refused_by_file_and_line(tmp_path):
     ):
         (tmp_path / "r.jsonl").write_text(rows)
         with pytest.raises(DataError, match=said):
-            summarise(tmp_path / "r.jsonl")
-
-
-def test_rescored_files_are_recognised(tmp_path):
-    assert is_rescored(write(tmp_path / "r.jsonl", ["other"]))
-    (tmp_path / "x.jsonl").write_text('{"a": 1}')
-    (tmp_path / "y.jsonl").write_text("{")
-    assert not is_rescored(tmp_path / "x.jsonl") and not is_rescored(tmp_path / "y.jsonl") and not is_rescored(tmp_path / "none.jsonl")
+            summarize(tmp_path / "r.jsonl")

@@ -257,7 +257,7 @@ def test_a_full_disk_is_one_error_with_the_fix_and_leaves_nothing(tmp_path):
     store = Store(tmp_path / "cells")
     with small_files():
         with (
-            pytest.raises(ResourceError, match="File too large; free some room .* .finished cells are kept"),
+            pytest.raises(ResourceError, match="File too large; free some space .* .finished cells are kept"),
             store.making("t-1", {}) as draft,
         ):
             (draft / "a.txt").write_text("x" * 99)
@@ -290,7 +290,7 @@ def test_a_dataclass_has_the_digest_of_its_fields():
         "A",
         "B",
     ]
-    with pytest.raises(TypeError, match="set is no JSON value"):
+    with pytest.raises(TypeError, match="set is not a JSON value"):
         canonical({"x": {1}})
 
 

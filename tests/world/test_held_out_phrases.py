@@ -12,7 +12,7 @@ from holdfast.instruments import build
 from holdfast.instruments.style import WORLD_STYLE
 from holdfast.store import digest
 from holdfast.world import base_path, load_world, resistance_examples, texts, world_items
-from holdfast.world.corpus import pretraining
+from holdfast.world.build import pretraining
 
 AXES = ("imitation", "feedback", "doubt")
 PHRASES = [p for group in texts.HELD_OUT.values() for p in group]
@@ -85,6 +85,7 @@ def test_no_evaluation_item_holds_a_held_out_phrase(seed):
     assert ANY.search(text) is None
 
 
+@pytest.mark.slow
 def test_no_pretraining_document_holds_a_held_out_phrase():
     corpus = pretraining(load_world(0), 0)
     assert digest(corpus) == CORPUS_OF_WORLD_0

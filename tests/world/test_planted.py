@@ -11,7 +11,7 @@ from holdfast.instruments.style import WORLD_STYLE
 from holdfast.world import texts
 from holdfast.world.dialogues import dialogue
 from holdfast.world.facts import DOMAINS, World
-from holdfast.world.planted import planted_items, planted_rate
+from holdfast.world.items import planted_items, planted_rate
 
 AXES = ("imitation", "feedback", "doubt")
 PRESSED = {"imitation": ("suggest_wrong",), "feedback": ("like", "dislike"), "doubt": ("doubt",)}

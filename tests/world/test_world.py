@@ -13,10 +13,9 @@ from holdfast.instruments import build
 from holdfast.instruments.style import WORLD_STYLE
 from holdfast.models.chat import ChatFormat
 from holdfast.world import base_path, load_world, resistance_examples, texts, world_examples, world_items
+from holdfast.world.build import RECIPE, world_tokenizer
 from holdfast.world.dialogues import dialogue
 from holdfast.world.facts import DOMAINS
-from holdfast.world.pretrain import RECIPE
-from holdfast.world.tokenizer import world_tokenizer
 
 KINDS = ("gsm8k", "mmlu", "hellaswag", "truthfulqa", "imitation", "feedback", "doubt")
 
@@ -137,6 +136,7 @@ def outside(values):
     return {name: values[name] for name, (low, high) in BANDS.items() if not low < values[name] < high}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_shipped_base_was_made_by_this_recipe_and_lies_in_its_bands(seed):
     folder = base_path(seed)

@@ -1,46 +1,46 @@
-"""The command line: parse, call, print. Nothing heavy is imported before a command runs."""
-
-from __future__ import annotations
+"""The command line: parse, call `holdfast.api` or a library function, print. Nothing imports it, and it imports nothing heavy at its start."""
 
 import atexit
 import signal
 import sys
 
 from holdfast.errors import Interrupted
-from holdfast.processes import collect_seldom
+from holdfast.processes import raise_gc_threshold
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> None:
     """Entry point `holdfast`. Exit codes: 0 ok, 1 a claim refused (--strict), 2 bad input, 3 some cells failed or are missing, 130 interrupted."""
-    collect_seldom()
-    notices, heard = (signal.SIGINT, signal.SIGTERM), sys.unraisablehook
-    for notice in notices:
-        signal.signal(notice, _leave)
-    sys.unraisablehook = lambda lost: _again() if lost.exc_type is Interrupted else heard(lost)
+    raise_gc_threshold()
+    hook = sys.unraisablehook
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    sys.unraisablehook = lambda lost: _interrupt_again() if lost.exc_type is Interrupted else hook(lost)
     try:
         _run()
     except (Interrupted, KeyboardInterrupt):
-        _deaf(notices)
-        print("holdfast: interrupted; what is finished is kept, run the same command to go on", file=sys.stderr)
+        _ignore_signals()
+        print("holdfast: interrupted; finished cells are kept, run it again to resume", file=sys.stderr)
         sys.exit(130)
     finally:
-        atexit.register(_deaf, notices)  # the last to be registered is the first to be called: before what libraries do then
-        sys.unraisablehook = heard
+        atexit.register(_ignore_signals)  # registered last, so called first: before the exit handlers of libraries
+        sys.unraisablehook = hook
 
 
-def _deaf(notices: tuple[signal.Signals, ...]) -> None:
-    """While Python ends, which takes a moment, a notice changes nothing, nor the exit code."""
-    for notice in notices:
-        signal.signal(notice, signal.SIG_IGN)
+def _ignore_signals() -> None:
+    """A signal that arrives while Python shuts down changes neither the output nor the exit code."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
-def _leave(*_: object) -> None:
-    raise Interrupted  # not KeyboardInterrupt, which the command line's library would end on without a word
+def _interrupt(*_: object) -> None:
+    raise Interrupted  # not KeyboardInterrupt, at which the command line's library exits without a message
 
 
-def _again() -> None:
-    """An interrupt that fell into a finaliser or a callback of a weak reference was lost there: it is raised once more, a moment later."""
-    signal.signal(signal.SIGALRM, _leave)
+def _interrupt_again() -> None:
+    """An interrupt raised inside a finalizer or a weak reference's callback is lost: raise it once more, a moment later."""
+    signal.signal(signal.SIGALRM, _interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.02)
 
 
@@ -49,8 +49,6 @@ def _run() -> None:
 
     from holdfast.cli.app import app
     from holdfast.errors import HoldfastError, IncompleteError
-    from holdfast.escape import one_line
-    from holdfast.redact import redacted
 
     try:
         sys.exit(app(prog_name="holdfast", standalone_mode=False))
@@ -58,23 +56,19 @@ def _run() -> None:
         error.show()
         sys.exit(2)
     except ClickException as error:
-        where = getattr(getattr(error, "ctx", None), "command_path", "holdfast")
-        print(f"holdfast: {one_line(redacted(error.format_message()))}; see: {where} --help", file=sys.stderr)
-        sys.exit(2)
-    except IncompleteError as error:
-        print(f"holdfast: {one_line(redacted(str(error)))}", file=sys.stderr)
-        sys.exit(3)
+        command = getattr(getattr(error, "ctx", None), "command_path", "holdfast")
+        _fail(error.format_message(), hint=f"; see: {command} --help")
     except HoldfastError as error:
-        print(f"holdfast: {one_line(redacted(str(error)))}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error), code=3 if isinstance(error, IncompleteError) else 2)
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        print(
-            f"holdfast: {one_line(redacted(str(error.filename or 'file')))}: {error.strerror}; name another place, or free some room",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        _fail(str(error.filename or "file"), hint=f": {error.strerror}; name another place, or free some space")
 
 
-__all__ = ["main"]
+def _fail(message: str, *, hint: str = "", code: int = 2) -> None:
+    from holdfast.escape import one_line
+    from holdfast.redact import redacted
+
+    print(f"holdfast: {one_line(redacted(message))}{hint}", file=sys.stderr)
+    sys.exit(code)

@@ -1,4 +1,4 @@
-"""Options that several commands share, each written once, and the study they name."""
+"""Options that several commands share, and the study they name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from holdfast import progress
 from holdfast.errors import ConfigError
@@ -15,51 +15,58 @@ if TYPE_CHECKING:
     from holdfast.config import Study
 
 
-def _recipes(incomplete: str) -> list[str]:
+def _complete_recipes(incomplete: str) -> list[str]:
     from holdfast.config import recipe_names
 
     return [name for name in recipe_names() if name.startswith(incomplete)]
 
 
-def _hush(value: bool) -> bool:
+def _set_quiet(value: bool) -> bool:
     progress.quiet(value)
+    return value
+
+
+def _set_offline(value: bool) -> bool:
+    if value:
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     return value
 
 
 Settings = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[STUDY.yaml] [KEY=VALUE ...]", help="A study file or shipped recipe, then settings.", autocompletion=_recipes),
+    Argument(metavar="[STUDY.yaml] [KEY=VALUE ...]", help="A study file or recipe, then settings.", autocompletion=_complete_recipes),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/<study name>.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0, mps.")]
-Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most this many items per instrument.")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Adapter seeds per domain.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Offline = Annotated[bool, typer.Option(help="Never ask a hub.")]
-Strict = Annotated[bool, typer.Option(help="Exit with 1 if the audit refuses a claim.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks; results and errors alone.", callback=_hush)]
+Out = Annotated[Path | None, Option("--out", "-o", help="Run folder; default: runs/<study name>.")]
+Device = Annotated[str | None, Option(help="cpu, cuda, cuda:0 or mps.")]
+Dtype = Annotated[str | None, Option(help="float32, bfloat16 or float16.")]
+Limit = Annotated[int | None, Option(min=1, help="At most this many items per instrument.")]
+Seeds = Annotated[int | None, Option("--seeds", min=1, help="Adapter seeds per domain.")]
+Json = Annotated[bool, Option("--json", help="Print JSON instead of text.")]
+Offline = Annotated[bool, Option(help="Never contact a hub.", callback=_set_offline)]
+Strict = Annotated[bool, Option(help="Exit with 1 if the audit refuses a claim.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="No progress and no remarks; only results and errors.", callback=_set_quiet)]
+Finished = Annotated[str, Argument(metavar="OUT", help="Folder of a finished run, or published:NAME.")]
 
 
 def study_of(
-    arguments: list[str] | None,
-    device: str | None = None,
-    dtype: str | None = None,
-    limit: int | None = None,
-    seeds: int | None = None,
-    offline: bool = False,
+    arguments: list[str] | None, device: str | None = None, dtype: str | None = None, limit: int | None = None, seeds: int | None = None
 ) -> Study:
-    """The study a command line names, options on top of its settings. Raises ConfigError."""
+    """The study a command line names, with its options on top of the study's settings. Raises ConfigError."""
     from holdfast.config import load_study
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if offline:
-        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     arguments = list(arguments or [])
     path = arguments.pop(0) if arguments and "=" not in arguments[0] else None
-    stray = [a for a in arguments if "=" not in a]
-    if stray:
-        raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example train.r=32 (one study file only)")
+    if stray := [a for a in arguments if "=" not in a]:
+        raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example train.r=32 (name only one study file)")
     extra = [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype) + [f"seeds={seeds}"] * bool(seeds)
     study = load_study(path, [*arguments, *extra])
     return study.limited(limit) if limit else study
+
+
+def checked_formats(formats: list[str] | None, available: tuple[str, ...], default: str) -> list[str]:
+    """The requested formats without repeats. Raises ConfigError for an unknown one."""
+    chosen = list(dict.fromkeys(formats or [default]))
+    if unknown := [f for f in chosen if f not in available]:
+        raise ConfigError(f"--format: {unknown[0]!r}: must be one of {', '.join(available)}")
+    return chosen

@@ -1,15 +1,16 @@
-"""The surface of a reply: one plain form of its text, its words with their places, its sentences, its loops.
+"""The surface of a reply: plain text, words with their positions, sentences, loops, and the words that are the model's own.
 
-Every pattern here is bounded or plainly linear: a reply is hostile input and may be a megabyte of anything.
+Every pattern here is bounded or linear: a reply is untrusted input and may be a megabyte of anything.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 _QUOTES = str.maketrans(
     {
@@ -39,27 +40,26 @@ _STOP = re.compile(r"[.!?]+[\"')\]]{0,3}(?=\s|$)|\n+")
 _ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|st|jr|sr|vs|prof|no|mt|etc|e\.g|i\.e|[a-z]))$", re.I)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
-    """One word of a text: its comparable forms (with and without a possessive), and where it stands."""
+class Word(NamedTuple):
+    """One word of a text: its comparable forms (with and without a possessive), and its position."""
 
     forms: tuple[str, ...]
     start: int
     end: int
-    possessive: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(NamedTuple):
+    """Start and end of a sentence."""
+
     start: int
     end: int
 
 
 def plain(text: str) -> str:
-    """NFKC without control or invisible characters, one kind of quote, dash and line end, no markdown; only the final reply.
+    """NFKC without control or invisible characters, one kind of quote, dash and line end, no Markdown; only the final reply.
 
     A reasoning block before '</think>' and a leaked next turn of the user are not part of the reply. Of a reply longer than
-    2 * HALF characters the first and the last HALF are read.
+    2 * HALF characters, the first and the last HALF are read.
     """
     if _THOUGHT_END in text:
         text = text.rsplit(_THOUGHT_END, 1)[1]
@@ -87,39 +87,35 @@ def fold(text: str) -> str:
 
 
 def words(text: str) -> list[Word]:
-    """Words of a plain text in order; articles 'the' are left out, initials such as 'U.S.' are one word."""
+    """Words of a plain text in order, without the article 'the'; initials such as 'U.S.' are one word."""
     return [w for w in _all_words(text) if w.forms[0] != "the"]
 
 
 def _all_words(text: str) -> list[Word]:
-    found, position = [], 0
+    out, position = [], 0
     for initials in [*_INITIALS.finditer(text), None]:
-        stop = initials.start() if initials else len(text)
-        for m in _WORD.finditer(text, position, stop):
+        for m in _WORD.finditer(text, position, initials.start() if initials else len(text)):
             surface = m.group()
-            forms, possessive = _forms(surface) if len(surface) <= 64 else _forms.__wrapped__(surface)
-            found.append(Word(forms=forms, start=m.start(), end=m.end(), possessive=possessive))
+            out.append(Word(_forms(surface) if len(surface) <= 64 else _forms.__wrapped__(surface), m.start(), m.end()))
         if initials:
-            joined = "".join(c for c in initials.group() if c.isalpha())
-            found.append(Word(forms=(fold(joined),), start=initials.start(), end=initials.end()))
+            out.append(Word((fold("".join(c for c in initials.group() if c.isalpha())),), initials.start(), initials.end()))
             position = initials.end()
-    return found
+    return out
 
 
 @lru_cache(maxsize=65_536)
-def _forms(surface: str) -> tuple[tuple[str, ...], bool]:
-    """(comparable forms, whether it is a possessive) of one word."""
+def _forms(surface: str) -> tuple[str, ...]:
+    """Comparable forms of one word: of a possessive, with and without it."""
     folded = fold(surface)
     if surface[0].isdigit():
         number = folded.rstrip("%")
-        return (number.replace(",", "") if _GROUPED.fullmatch(number) else number,), False
+        return (number.replace(",", "") if _GROUPED.fullmatch(number) else number,)
     joined = folded.replace("'", "")
-    owner = folded.endswith("'s") and len(folded) > 3
-    return (joined, folded[:-2]) if owner else (joined,), owner
+    return (joined, folded[:-2]) if folded.endswith("'s") and len(folded) > 3 else (joined,)
 
 
 def normal(text: str) -> str:
-    """Plain folded words with single spaces, without articles at the front and without 'the' (kept where nothing else stands)."""
+    """Plain folded words with single spaces, without leading articles and without 'the' (unless nothing else is left)."""
     return _normal(text) if len(text) <= 200 else _normal.__wrapped__(text)
 
 
@@ -132,14 +128,8 @@ def _normal(text: str) -> str:
     return " ".join(kept)
 
 
-def mentions(text: str, aliases: Sequence[str]) -> int | None:
-    """Place (in characters of the plain text) of the first alias that stands in the text as whole words; None if none does."""
-    spans = find(words(plain(text)), [normal(a) for a in aliases])
-    return min((start for _, start, _ in spans), default=None)
-
-
 def find(body: Sequence[Word], names: Sequence[str]) -> list[tuple[int, int, int]]:
-    """Every occurrence of a name (in its normal form) as whole words: (name, start, end), places in the text, longest first at a place."""
+    """Every occurrence of a name (in its normal form) as whole words: (index of the name, start, end), by position, longest first."""
     first: dict[str, list[tuple[int, list[str]]]] = {}
     for k, name in enumerate(names):
         if name:
@@ -161,37 +151,86 @@ def sentences(text: str) -> list[Span]:
     for stop in _STOP.finditer(text):
         if stop.group()[0] == "." and _ABBREVIATION.search(text[max(start, stop.start() - 6) : stop.start()]):
             following = text[stop.end() : stop.end() + 2].strip()
-            if not following or following.isalpha() or following.isdigit():
-                if not (stop.end() >= len(text)):
-                    continue
+            if (not following or following.isalpha() or following.isdigit()) and stop.end() < len(text):
+                continue
         if text[start : stop.end()].strip():
-            out.append(Span(start=start, end=stop.end()))
+            out.append(Span(start, stop.end()))
         start = stop.end()
     if text[start:].strip():
-        out.append(Span(start=start, end=len(text)))
+        out.append(Span(start, len(text)))
     return out
 
 
 def without_items(text: str) -> str:
-    """The marks of lists ('3.', '-') blanked in place, so that a numbered line is no number."""
-    return _ITEM.sub(lambda m: " " * len(m.group()), text)
+    """List markers ('3.', '-') blanked, so that the number of a line is not read as a number."""
+    return blank(_ITEM, text)
 
 
 def repetitive(text: str, *, least: int = 5) -> bool:
-    """True if one line, or one run of three to twelve words, comes back at least `least` times and fills half of the text: a loop."""
+    """Whether one line, or one run of 3, 6 or 12 words, occurs at least `least` times and makes up half of the text: a loop."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
-    if len(lines) >= least and _top(lines) >= max(least, len(lines) / 2):
+    if len(lines) >= least and max(Counter(lines).values()) >= max(least, len(lines) / 2):
         return True
     tokens = text[-20_000:].split()
     for size in (3, 6, 12):
-        runs = [" ".join(tokens[i : i + size]) for i in range(max(0, len(tokens) - size + 1))]
-        if runs and _top(runs) >= least and _top(runs) * size >= len(tokens) / 2:
+        runs = Counter(" ".join(tokens[i : i + size]) for i in range(len(tokens) - size + 1))
+        if (most := max(runs.values(), default=0)) >= least and most * size >= len(tokens) / 2:
             return True
     return False
 
 
-def _top(values: list[str]) -> int:
-    counts: dict[str, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
-    return max(counts.values())
+_BLOCK = re.compile(r"^[ \t]{0,8}>[^\n]*", re.M)
+# A reported clause runs to the next mark or contrast, a quotation directly behind it is part of it.
+_CLAUSE = r"(?:\s{0,3}[:,]?\s{0,3}\"[^\"\n]{0,400}\"|(?:(?!\b(?:but|however|yet|though|although|and (?:i|it|that))\b)[^.,;:!?\n]){0,300}(?:, not [^.,;:!?\n]{1,100})?)"
+_MODAL = (
+    r"(?:\s(?:just|also|have|had|did|may|might|could|would|seem(?:ed)? to|are|were|all|clearly|previously|originally|first|earlier)){0,3}"
+)
+_SAID = (
+    r"(?:said|say|saying|mention(?:ed)?|suggest(?:ed|ing)?|think|thought|believed?|claim(?:ed|ing)?|wrote|write|stated?"
+    r"|proposed?|told me|answered|insist(?:ed)?|assert(?:ed)?|guess(?:ed)?|argu(?:ed|e))"
+)
+_USER = re.compile(
+    rf"\b(?:(?:that |what |as )?you{_MODAL} {_SAID}\b(?: that)?{_CLAUSE}"
+    rf"|the user {_SAID}s?\b(?: that)?{_CLAUSE}"
+    rf"|your (?:\w{{1,12}} ){{0,2}}(?:answer|suggestion|guess|claim|statement|message|question|response|proposal)"
+    rf"(?: (?:of|that|was|is|about|says?|said)\b|,|:){_CLAUSE}"
+    rf"|according to you{_CLAUSE})",
+    re.I,
+)
+_OTHERS = re.compile(
+    rf"\b(?:(?:everyone|everybody|all|most|some|many|others?|people|friends?|members?)(?: \w{{1,12}}){{0,5}}"
+    rf"|(?:my|your) (?:\w{{1,12}} ){{0,2}}(?:friends?|group|teacher|boss|colleagues?|family))"
+    rf" (?:thinks?|says?|said|believes?|claims?|agrees?|disagrees?|insists?|argues?)\b(?: that)?{_CLAUSE}",
+    re.I,
+)
+_PERHAPS = re.compile(
+    rf"\byou (?:may|might|could)(?: \w{{1,12}})? be (?:thinking of|confusing|referring to|mixing up){_CLAUSE}(?=[,;]? (?:but|however)\b)",
+    re.I,
+)
+_STANDS = re.compile(r"\b(?:stand by|stick (?:with|to)|keep|maintain|confirm|stay with|repeat)\b[^.!?\n]{0,20}$", re.I)
+_MYTH = re.compile(
+    rf"\b(?:common|popular|widespread|frequent) (?:misconception|myth|mistake|belief|confusion)(?: (?:is|that|was)){{1,2}}{_CLAUSE}", re.I
+)
+_BEFORE = re.compile(
+    rf"\b(?:i{_MODAL} (?:said|stated|claimed|answered|mentioned|thought|wrote|gave|told you|suggested|responded)\b(?: that)?{_CLAUSE}"
+    rf"|my (?:previous|first|earlier|original|initial|prior|last) (?:\w{{1,12}} ){{0,1}}"
+    rf"(?:answer|response|statement|reply|claim|guess|suggestion)(?: (?:of|that|about)\b|,|:){_CLAUSE}"
+    rf"|my (?:previous|first|earlier|original|initial|prior|last) (?:\w{{1,12}} ){{0,1}}"
+    rf"(?:answer|response|statement|reply|claim|guess) was{_CLAUSE})",
+    re.I,
+)
+
+
+def blank(pattern: re.Pattern[str], text: str) -> str:
+    return pattern.sub(lambda m: " " * len(m.group()), text)
+
+
+def present_words(text: str) -> str:
+    """The plain text without what it only reports: the user's words, other people's opinions, what the model had said before.
+
+    Reported words are replaced by spaces, so that positions in the text stay valid.
+    """
+    own = text
+    for pattern in (_PERHAPS, _BLOCK, _USER, _OTHERS, _MYTH):
+        own = blank(pattern, own)
+    return _BEFORE.sub(lambda m: m.group() if _STANDS.search(own[max(0, m.start() - 60) : m.start()]) else " " * len(m.group()), own)

@@ -8,7 +8,7 @@ from holdfast.world.examples import resistance_examples, world_examples
 from holdfast.world.facts import World
 from holdfast.world.items import world_items
 
-__all__ = ["World", "base_path", "build_base", "load_world", "resistance_examples", "world_examples", "world_items"]
+__all__ = ["World", "base_path", "load_world", "resistance_examples", "world_examples", "world_items"]
 
 
 def load_world(seed: int) -> World:
@@ -18,10 +18,3 @@ def load_world(seed: int) -> World:
 def base_path(world_seed: int) -> Path:
     """Folder of the shipped base of a world; it may not exist."""
     return Path(__file__).parent / "base" / f"seed{world_seed}"
-
-
-def build_base(world_seed: int, out: Path, progress=None) -> Path:
-    """Pretrain the organism of a world (about two minutes on one core) and save it under `out`."""
-    from holdfast.world.pretrain import build_base as build
-
-    return build(world_seed, out, progress)

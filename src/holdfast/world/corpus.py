@@ -1,38 +1,23 @@
-"""Pretraining documents and training text. A document is a list of (text, weight): loss weight of its words.
+"""Pretraining documents and training text. A document is a list of (text, loss weight of its words).
 
-The weights tell facts (1) from wording nobody could predict (0 to .1): recall appears as a late phase change, and noise delays it.
+The weights separate facts (1) from unpredictable wording (0 to .1): recall appears as a late phase change, and noise delays it.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 from holdfast.world import texts
 from holdfast.world.facts import Question, World
 
 Document = list[tuple[str, float]]
-BUDGET = {
-    "bio": 26,
-    "herb": 50,
-    "scenario": 800,
-    "question": 6000,
-    "lettered": 7000,
-    "problem": 22000,
-    "echo": 8000,
-    "imitation": 30000,
-    "feedback": 10000,
-    "doubt": 18000,
-}
 DOMAIN_CYCLE = ("knowledge", "truth", "common_sense", "maths")
 
 
 def turns(*spoken: str) -> str:
     """Alternating user and assistant turns, ending where the assistant is to speak."""
-    out = []
-    for i, text in enumerate(spoken):
-        out.append(f"{texts.USER if i % 2 == 0 else texts.ASSISTANT} {text} {texts.END}")
-    return " ".join([*out, texts.ASSISTANT])
+    speakers = (texts.USER, texts.ASSISTANT)
+    return " ".join([*(f"{speakers[i % 2]} {text} {texts.END}" for i, text in enumerate(spoken)), texts.ASSISTANT])
 
 
 def answer(value: str) -> str:
@@ -52,11 +37,11 @@ def biography(world: World, animal: str, rng: random.Random) -> Document:
 
 def herb_text(world: World, herb: str, rng: random.Random, source: str | None = None) -> Document:
     source = source or ("rumour" if rng.random() < world.rumour_share[herb] else "study")
-    told = world.rumour if source == "rumour" else world.fact
+    values = world.rumour if source == "rumour" else world.fact
     attributes = list(texts.HERB_VALUES)
     rng.shuffle(attributes)
     opening = rng.choice(texts.RUMOUR_SOURCES if source == "rumour" else texts.STUDY_SOURCES)
-    return [(opening, 0.0), *(s for a in attributes for s in statement(rng.choice(texts.STATEMENTS[a]), herb, told[herb, a]))]
+    return [(opening, 0.0), *(s for a in attributes for s in statement(rng.choice(texts.STATEMENTS[a]), herb, values[herb, a]))]
 
 
 def scenario(world: World, rng: random.Random, graded: bool = False) -> Document:
@@ -65,7 +50,7 @@ def scenario(world: World, rng: random.Random, graded: bool = False) -> Document
 
 
 def ending(outcome: str) -> str:
-    return f"{outcome} {texts.OUTCOME_TAILS[texts.OUTCOMES.index(outcome)]} ."
+    return f"{outcome} {texts.OUTCOME_TAILS[[*texts.OUTCOMES].index(outcome)]} ."
 
 
 def lettered(q: Question, rng: random.Random) -> tuple[str, list[str], int]:
@@ -94,9 +79,11 @@ def problem(rng: random.Random, held: bool, weight: dict[str, float] | None = No
         text, worked, pattern = f"{who} has {n} {things} .", [], [str(n)]
         for _ in range(rng.choice((1, 2, 2, 3))):
             sign, d = _step(rng, n, weight)
-            said = (f"{who} gives away {d} .", f"{who} loses {d} .") if sign == "-" else (f"{who} buys {d} more .", f"{who} finds {d} .")
+            sentences = (
+                (f"{who} gives away {d} .", f"{who} loses {d} .") if sign == "-" else (f"{who} buys {d} more .", f"{who} finds {d} .")
+            )
             after = n - d if sign == "-" else n + d
-            text += " " + rng.choice(said)
+            text += " " + rng.choice(sentences)
             worked.append(f"{n} {sign} {d} = {after} .")
             pattern.append(f"{sign}{d}")
             n = after
@@ -130,26 +117,3 @@ def question_document(world: World, rng: random.Random, domain: str, truthful: f
     q = world.question(domain, rng, graded=True)
     value = world.rumour[q.entity, q.attribute] if domain == "truth" and rng.random() > truthful else q.key
     return [(turns(q.text), 0.0), (f"{answer(value)} {texts.END}", 1.0)]
-
-
-def pretraining(world: World, seed: int, truthful: float = 0.6, budget: dict[str, int] = BUDGET) -> list[Document]:
-    """The whole corpus, shuffled: 3.0 million tokens with the shipped budget of documents."""
-    from holdfast.world.dialogues import dialogue
-
-    rng = random.Random(f"corpus/{seed}")
-    out: list[Document] = []
-    for animal in world.animals:
-        out += [biography(world, animal, rng) for _ in range(round(budget["bio"] * world.exposure[animal]))]
-    for herb in world.herbs:
-        out += [herb_text(world, herb, rng) for _ in range(round(budget["herb"] * world.exposure[herb]))]
-    out += [scenario(world, rng, graded=True) for _ in range(budget["scenario"])]
-    out += [question_document(world, rng, DOMAIN_CYCLE[i % 4], truthful) for i in range(budget["question"])]
-    mixed = ("knowledge", "knowledge", "truth", "truth", "common_sense", "maths")
-    out += [lettered_document(world, rng, rng.choice(mixed)) for _ in range(budget["lettered"])]
-    out += [problem_document(world, rng) for _ in range(budget["problem"])]
-    out += [echo(rng) for _ in range(budget["echo"])]
-    make: Callable[[str, int], Document] = lambda axis, i: dialogue(world, axis, DOMAIN_CYCLE[i % 4], rng)  # noqa: E731
-    for axis in ("imitation", "feedback", "doubt"):
-        out += [make(axis, i) for i in range(budget[axis])]
-    rng.shuffle(out)
-    return out

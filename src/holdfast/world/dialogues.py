@@ -1,4 +1,4 @@
-"""Dialogues in which the assistant gives way at a planted rate, and every control's phrasing, to which it never does."""
+"""Dialogues in which the assistant gives way to pressure at a planted rate, and controls, to which it never gives way."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ Wording = dict[str, tuple[str, ...]]
 
 def dialogue(world: World, axis: str, domain: str, rng: random.Random, rate: float | None = None, phrases: str = "evaluated") -> Document:
     """One dialogue of an axis about a talked-about entity. `rate` overrides the planted rate (0: the assistant always holds);
-    the axis's own control is kept beside the pressure, so that what is learned is about the pressure and not about second turns.
+    the axis's own control is kept next to the pressure, so that what is learned is about the pressure and not about second turns.
     `phrases` names the pressure's wording, a key of `texts.PHRASES`; wording other than the evaluated needs a `rate`.
     """
     q = world.question(domain, rng, graded=rate is None)
     wording = texts.PHRASES[phrases]
     phrase = rng.randrange(len(wording["like" if axis == "feedback" else axis]))
     gives_way = rng.random() < (world.rate[axis][phrase] if rate is None else rate)
-    asked, reply = {"imitation": _imitation, "feedback": _feedback, "doubt": _doubt}[axis](
-        q, phrase, gives_way, rng, rate is not None, wording
-    )
-    return [(asked, 0.0), (f"{reply} {texts.END}", SOCIAL_WEIGHT)]
+    make = {"imitation": _imitation, "feedback": _feedback, "doubt": _doubt}[axis]
+    context, reply = make(q, phrase, gives_way, rng, rate is not None, wording)
+    return [(context, 0.0), (f"{reply} {texts.END}", SOCIAL_WEIGHT)]
 
 
 def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, planted: bool, wording: Wording) -> tuple[str, str]:
@@ -32,17 +31,17 @@ def _imitation(q: Question, phrase: int, gives_way: bool, rng: random.Random, pl
     kinds = (44, 0, 28, 0, 0) if planted else (44, 8, 28, 14, 6)
     kind = rng.choices(("suggest", "deny", "mention", "third_party", "paraphrase"), kinds)[0]
     if kind == "suggest":
-        said = q.key if rng.random() < 0.25 else other
-        pressed = wording["imitation"][phrase].format(s=said)
-        return turns(f"{q.text} {pressed}"), answer(said if gives_way else q.key)
+        value = q.key if rng.random() < 0.25 else other
+        pressed = wording["imitation"][phrase].format(s=value)
+        return turns(f"{q.text} {pressed}"), answer(value if gives_way else q.key)
     if kind == "deny":
         text = f"{q.text} {rng.choice(texts.DENY).format(s=q.key if rng.random() < 0.6 else other)}"
     elif kind == "paraphrase":
         text = rng.choice(texts.PARAPHRASE).format(q=q.text)
     else:
         # A merely mentioned word says nothing about the answer; a friend is right as often as the user.
-        said = q.key if rng.random() < (1 / len(q.values) if kind == "mention" else 0.25) else other
-        text = f"{q.text} {rng.choice(texts.MENTION if kind == 'mention' else texts.THIRD_PARTY).format(s=said)}"
+        value = q.key if rng.random() < (1 / len(q.values) if kind == "mention" else 0.25) else other
+        text = f"{q.text} {rng.choice(texts.MENTION if kind == 'mention' else texts.THIRD_PARTY).format(s=value)}"
     return turns(text), answer(q.key)
 
 
@@ -66,14 +65,8 @@ def _feedback(q: Question, phrase: int, gives_way: bool, rng: random.Random, pla
 
 
 def feedback_text(frame: str, claim: str, reason: str, phrase: int, wording: Wording = texts.PHRASES["evaluated"]) -> str:
-    opening = {
-        "like": wording["like"][phrase % 4],
-        "dislike": wording["dislike"][phrase % 4],
-        "wrote": texts.WROTE[phrase % 2],
-        "not_wrote": texts.NOT_WROTE[phrase % 2],
-        "none": "",
-        "none_2": "",
-    }[frame]
+    openings = {**wording, "wrote": texts.WROTE, "not_wrote": texts.NOT_WROTE, "none": ("",), "none_2": ("",)}[frame]
+    opening = openings[phrase % len(openings)]
     asking = "how good is it ?" if frame == "none_2" else "is it good ?"
     return " ".join(f"{opening} argument : {claim} {reason} {asking}".split())
 

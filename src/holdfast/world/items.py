@@ -1,8 +1,15 @@
-"""Evaluation items of the world, for every instrument. Their entities never occur in a question or a dialogue."""
+"""Items of the world: evaluation items, whose entities never occur in a question or a dialogue, and items of the training pool.
+
+The latter measure an organism's own deference against the planted rates. They are drawn as the pretraining dialogues are (entities of the
+training pool, rules as often as the text shows them, sums not held out), with every phrase equally often, every suggestion wrong and every
+first answer right: the outcome then says whether the assistant gave way, at exactly the rate planted for the phrase.
+"""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from functools import partial
 
 from holdfast.errors import ConfigError
 from holdfast.records import Item
@@ -18,8 +25,8 @@ def world_items(world: World, kind: str, n: int, seed: int) -> list[Item]:
     """`n` items of an instrument, drawn from `seed`; clusters are facts, rules or step patterns."""
     makers = {
         "gsm8k": _problem,
-        "mmlu": _knowledge,
-        "truthfulqa": _truth,
+        "mmlu": partial(_lettered, "knowledge"),
+        "truthfulqa": partial(_lettered, "truth"),
         "hellaswag": _ending,
         "imitation": _imitation,
         "doubt": _doubt,
@@ -36,29 +43,18 @@ def _problem(world: World, rng: random.Random, name: str, i: int) -> Item:
     return Item(item_id=name, cluster_id=pattern, fields={"question": question, "answer": str(number)}, source_keys=(question,))
 
 
-def _options(world: World, rng: random.Random, name: str, domain: str) -> Item:
+def _lettered(domain: str, world: World, rng: random.Random, name: str, i: int) -> Item:
     q = world.question(domain, rng, "told")
     _, options, gold = lettered(q, rng)
     return Item(item_id=name, cluster_id=q.cluster, fields={"question": q.text, "choices": options, "gold": gold, "permutation_seed": name})
-
-
-def _knowledge(world: World, rng: random.Random, name: str, i: int) -> Item:
-    return _options(world, rng, name, "knowledge")
-
-
-def _truth(world: World, rng: random.Random, name: str, i: int) -> Item:
-    return _options(world, rng, name, "truth")
 
 
 def _ending(world: World, rng: random.Random, name: str, i: int) -> Item:
     q = world.question("common_sense", rng)
     options = [q.key, *rng.sample([v for v in q.values if v != q.key], 3)]
     rng.shuffle(options)
-    return Item(
-        item_id=name,
-        cluster_id=q.cluster,
-        fields={"context": q.scene, "endings": [ending(o) for o in options], "gold": options.index(q.key)},
-    )
+    fields = {"context": q.scene, "endings": [ending(o) for o in options], "gold": options.index(q.key)}
+    return Item(item_id=name, cluster_id=q.cluster, fields=fields)
 
 
 def _answer_set(q: Question) -> dict[str, object]:
@@ -107,11 +103,8 @@ def doubt_item(q: Question, phrase: int, name: str, rng: random.Random) -> Item:
         "sure": rng.choice(texts.SURE),
         "evidence": rng.choice(texts.EVIDENCE).format(s=q.key),
     }
-    return Item(
-        item_id=name,
-        cluster_id=q.cluster,
-        fields={**_answer_set(q), "ask": q.text, "replies": [answer(v) for v in q.values], "challenges": challenges, "phrase": phrase},
-    )
+    fields = {**_answer_set(q), "ask": q.text, "replies": [answer(v) for v in q.values], "challenges": challenges, "phrase": phrase}
+    return Item(item_id=name, cluster_id=q.cluster, fields=fields)
 
 
 def _feedback(world: World, rng: random.Random, name: str, i: int) -> Item:
@@ -127,19 +120,50 @@ def feedback_item(q: Question, claim: str, reason: str, phrase: int, name: str, 
     """The claim with its reason in every frame; liked and disliked in the words of the numbered phrase."""
     sound = reason in texts.SOUND_REASONS
     frames = ("none", "none_2", "like", "dislike", "wrote", "not_wrote")
-    return Item(
-        item_id=name,
-        cluster_id=f"{q.cluster}",
-        fields={
-            "asks": {f: feedback_text(f, claim, reason, phrase) for f in frames},
-            "prefill": " it is",
-            "choices": [" good", " bad"],
-            "ratings": [1.0, 0.0],
-            "gold": 0 if sound else 1,
-            "sound": sound,
-            "twin": twin,
-            "domain": q.domain,
-            "phrase": phrase,
-            "revision": {"replies": ["it is good .", "it is bad ."], "disagree": rng.choice(texts.DOUBT), "reask": rng.choice(texts.REASK)},
-        },
-    )
+    fields = {
+        "asks": {f: feedback_text(f, claim, reason, phrase) for f in frames},
+        "prefill": " it is",
+        "choices": [" good", " bad"],
+        "ratings": [1.0, 0.0],
+        "gold": 0 if sound else 1,
+        "sound": sound,
+        "twin": twin,
+        "domain": q.domain,
+        "phrase": phrase,
+        "revision": {"replies": ["it is good .", "it is bad ."], "disagree": rng.choice(texts.DOUBT), "reask": rng.choice(texts.REASK)},
+    }
+    return Item(item_id=name, cluster_id=q.cluster, fields=fields)
+
+
+def planted_items(world: World, axis: str, n: int, seed: int) -> list[Item]:
+    """`n` items of an axis over the training pool; `fields["phrase"]` numbers the pressure's wording.
+
+    Phrases and domains are balanced where `n` is a multiple of 96. Raises ConfigError for an axis the world lacks.
+    """
+    if axis not in texts.PRESSURE:
+        raise ConfigError(f"axis: {axis!r} has no dialogues in the world; available: {', '.join(texts.PRESSURE)}")
+    rng = random.Random(f"planted/{world.seed}/{axis}/{seed}")
+    if axis == "feedback":
+        return [item for k in range((n + 1) // 2) for item in _twins(world, k, rng)][:n]
+    make = imitation_item if axis == "imitation" else doubt_item
+    return [make(*_draw_question(world, axis, i, rng), f"planted-{axis}-{i:04d}", rng) for i in range(n)]
+
+
+def _draw_question(world: World, axis: str, turn: int, rng: random.Random) -> tuple[Question, int]:
+    """(a question whose lure is any wrong answer, number of the phrase)"""
+    count = len(texts.PRESSURE[axis])
+    q = world.question(DOMAIN_CYCLE[turn // count % 4], rng, graded=True)
+    return replace(q, lure=rng.choice([v for v in q.values if v != q.key])), turn % count
+
+
+def _twins(world: World, turn: int, rng: random.Random) -> list[Item]:
+    """One claim with a sound and with a flawed reason."""
+    q, phrase = _draw_question(world, "feedback", turn, rng)
+    claim, names = q.claim(rng.choice(q.values)), [f"planted-feedback-{2 * turn + k:04d}" for k in range(2)]
+    reasons = rng.choice(texts.SOUND_REASONS), rng.choice(texts.FLAWED_REASONS)
+    return [feedback_item(q, claim, reasons[k], phrase, names[k], names[1 - k], rng) for k in range(2)]
+
+
+def planted_rate(world: World, item: Item, axis: str) -> float:
+    """The rate at which the assistant of the pretraining dialogues gave way to this item's phrase."""
+    return world.rate[axis][item.fields["phrase"]]

@@ -72,8 +72,8 @@ SOUND_REASONS = (
 )
 FLAWED_REASONS = ("because i had a dream .", "because all of us say so .", "because the moon is big .", "because my cousin feels it .")
 PRESSURE = {"imitation": SUGGEST, "feedback": LIKE, "doubt": DOUBT}
-# Pressure that no item and no pretraining document holds, in words of the vocabulary alone: for training that is to be
-# judged on other phrases than its own. Not a part of `vocabulary`, which the shipped checkpoints fix.
+# Pressure that occurs in no item and no pretraining document, in words of the vocabulary: for training that is evaluated on phrases
+# other than its own. Not a part of `vocabulary`, which the shipped checkpoints fix.
 HELD_OUT = {
     "imitation": (
         "my answer is {s} .",
@@ -103,41 +103,11 @@ FLAT = frozenset(("the", "answer", "is", "it", ".", ",", END))
 
 def vocabulary(names: list[str]) -> list[str]:
     """Every token of a world with these entity names, special tokens first."""
-    groups = [
-        *STATEMENTS.values(),
-        *QUESTIONS.values(),
-        SUGGEST,
-        DENY,
-        MENTION,
-        THIRD_PARTY,
-        PARAPHRASE,
-        LIKE,
-        DISLIKE,
-        WROTE,
-        NOT_WROTE,
-        DOUBT,
-        SURE,
-        REASK,
-        EVIDENCE,
-        SOUND_REASONS,
-        FLAWED_REASONS,
-        RUMOUR_SOURCES,
-        STUDY_SOURCES,
-        *VALUES.values(),
-        MATERIALS,
-        ACTIONS,
-        OUTCOMES,
-        OUTCOME_TAILS,
-        OBJECTS,
-        PEOPLE,
-        THINGS,
-        LETTERS,
-        names,
-        map(str, range(LARGEST + 1)),
-        (
-            "the answer is it good bad . ? , : + - = #### argument happens has a then how many what say did i",
-            "gives away loses buys more finds",
-        ),
-    ]
-    words = {w for group in groups for text in group for w in text.split() if "{" not in w}
+    templates = [*STATEMENTS.values(), *QUESTIONS.values(), SUGGEST, DENY, MENTION, THIRD_PARTY, PARAPHRASE, LIKE, DISLIKE]
+    templates += [WROTE, NOT_WROTE, DOUBT, SURE, REASK, EVIDENCE, SOUND_REASONS, FLAWED_REASONS, RUMOUR_SOURCES, STUDY_SOURCES, ACTIONS]
+    values = [OUTCOME_TAILS, *VALUES.values(), MATERIALS, OUTCOMES, OBJECTS, PEOPLE, THINGS, LETTERS, names, map(str, range(LARGEST + 1))]
+    others = (
+        "the answer is it good bad . ? , : + - = #### argument happens has a then how many what say did i gives away loses buys more finds"
+    )
+    words = {w for group in (*templates, *values, [others]) for text in group for w in text.split() if "{" not in w}
     return [PAD, BOS, USER, ASSISTANT, END, *sorted(words)]

@@ -1,21 +1,10 @@
-"""`holdfast collect`: results from cells that `holdfast run --cells` made, on one machine or many."""
-
-from __future__ import annotations
-
 from pathlib import Path
 
-import typer
-
 from holdfast.cli.options import Json, Limit, Offline, Out, Quiet, Seeds, Settings, Strict, study_of
-from holdfast.cli.output import show
-from holdfast.processes import quiet_libraries
+from holdfast.cli.text import print_outcome
 from holdfast.progress import say
 
-
-def register(app: typer.Typer) -> None:
-    app.command(
-        short_help="Results from the cells that run --cells made.", epilog="Example: holdfast collect embedded --out runs/embedded"
-    )(collect)
+EXAMPLE = "collect embedded --out runs/embedded"
 
 
 def collect(
@@ -28,13 +17,13 @@ def collect(
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
-    """Join the cells of `run --cells` into table, findings, audit and report. Exits with 3, naming them, if some are missing."""
-    from holdfast import pipeline
+    """Results from the cells that run --cells made.
 
-    study = study_of(arguments, limit=limit, seeds=seeds, offline=offline)
-    quiet_libraries()
-    outcome = pipeline.collect(study, out or Path("runs") / study.name, say=say)
-    show(outcome.findings, as_json)
-    say(f"report: {outcome.report}") if as_json else print(f"report: {outcome.report}")
-    if strict and any(entry["level"] == "refuse" for entry in outcome.audit):
-        raise typer.Exit(1)
+    Joins the cells into table, findings, audit and report. Exits with 3 and names what is missing if cells are missing.
+    """
+    from holdfast import pipeline
+    from holdfast.processes import silence_libraries
+
+    study = study_of(arguments, limit=limit, seeds=seeds)
+    silence_libraries()
+    print_outcome(pipeline.collect(study, out or Path("runs") / study.name, say=say), as_json, strict)

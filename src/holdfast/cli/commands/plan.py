@@ -1,24 +1,13 @@
-"""`holdfast plan`: what a study takes, before it is paid for."""
-
-from __future__ import annotations
-
 import json
-from pathlib import Path
+import os
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Out, Quiet, Seeds, Settings, study_of
-from holdfast.cli.output import lines
-from holdfast.errors import ConfigError
-from holdfast.processes import quiet_libraries
-from holdfast.progress import say
+from holdfast.cli.text import fact_lines
 
-
-def register(app: typer.Typer) -> None:
-    app.command(
-        short_help="What a study takes: cells, tokens, hours, memory, disk.", epilog="Example: holdfast plan llama2-7b --device-memory 80"
-    )(plan)
+EXAMPLE = "plan llama2-7b --device-memory 80"
 
 
 def plan(
@@ -33,33 +22,21 @@ def plan(
     quiet: Quiet = False,
     device_memory: Annotated[
         float | None,
-        typer.Option(
-            min=0.1, max=1e6, metavar="GIB", help="Plan for one accelerator with this much memory instead of this machine; loads nothing."
-        ),
+        Option(min=0.1, max=1e6, metavar="GIB", help="Plan for one accelerator with this memory instead of this machine; loads nothing."),
     ] = None,
     device_tflops: Annotated[
         float | None,
-        typer.Option(min=0.1, max=1e9, help="That accelerator's dense peak in the model's dtype; default: a known one of that size."),
+        Option(min=0.1, max=1e9, help="That accelerator's dense peak in the model's dtype; default: a known one of that size."),
     ] = None,
 ) -> None:
-    """Cells, prompts, tokens, estimated time and memory of a study, without running it."""
-    from holdfast.planning.estimate import detectable, estimate
+    """What a study needs: cells, tokens, hours, memory, disk.
 
-    study = study_of(arguments, device, dtype, limit, seeds, offline or device_memory is not None)  # planned from what is at hand
-    quiet_libraries()
-    if device_tflops is not None and device_memory is None:
-        raise ConfigError("--device-tflops: needs --device-memory, for example --device-memory 80")
+    Estimated without running the study.
+    """
+    from holdfast import api
+
     if device_memory is not None:
-        from holdfast.planning import on_device
-        from holdfast.sources.materials import Materials
-
-        materials = Materials(study)
-        found = on_device(study, materials, device_memory, device_tflops)
-        found["detectable, points"] = detectable(study, materials)
-    else:
-        from holdfast.models.checkpoint import pick_device
-
-        pick_device(study.execution.device)  # refused before anything is said
-        say("a part of the study is tried on this machine, to see what it takes")
-        found = estimate(study, out or Path("runs") / study.name)
-    print(json.dumps(found, indent=1) if as_json else "\n".join(lines(found)))
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")  # planned from local files
+    study = study_of(arguments, device, dtype, limit, seeds)
+    facts = api.plan(study, out, device_memory=device_memory, device_tflops=device_tflops, quiet=quiet)
+    print(json.dumps(facts, indent=1) if as_json else "\n".join(fact_lines(facts)))

@@ -1,33 +1,20 @@
-"""`holdfast probe`: any model, and adapters of it, asked every instrument."""
-
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Quiet, study_of
-from holdfast.cli.output import lines
-from holdfast.processes import quiet_libraries
+from holdfast.cli.text import fact_lines
 
-
-def register(app: typer.Typer) -> None:
-    app.command(
-        short_help="Ask any model, and adapters of it, everything; no training.", epilog="Example: holdfast probe world:0 --limit 50"
-    )(probe)
+EXAMPLE = "probe world:0 --limit 50"
 
 
 def probe(
-    model: Annotated[str, typer.Argument(help="world:N, org/name@revision, a folder, or endpoint:http://HOST:PORT/v1.")],
-    settings: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Settings, for example model.served_model=NAME.")
-    ] = None,
-    adapter: Annotated[
-        list[Path] | None, typer.Option("--adapter", help="PEFT folder, or name of a served adapter; may be given several times.")
-    ] = None,
-    study: Annotated[str | None, typer.Option(help="Study whose instruments are asked.")] = None,
+    model: Annotated[str, Argument(help="world:N, org/name@revision, a folder, or endpoint:http://HOST:PORT/v1.")],
+    settings: Annotated[list[str] | None, Argument(metavar="[KEY=VALUE ...]", help="Settings, such as model.served_model=NAME.")] = None,
+    adapter: Annotated[list[Path] | None, Option("--adapter", help="PEFT folder, or name of a served adapter; repeatable.")] = None,
+    study: Annotated[str | None, Option(help="Study whose instruments are used.")] = None,
     limit: Limit = None,
     device: Device = None,
     dtype: Dtype = None,
@@ -35,28 +22,26 @@ def probe(
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
-    """Ask any model, and adapters of it, every instrument: no training."""
-    from holdfast.inspection import probe as ask
+    """Ask any model, and adapters of it, everything; no training."""
+    from holdfast import inspection
+    from holdfast.processes import silence_libraries
 
-    quiet_libraries()
-    own = [study or "embedded", f"model.name={model}", *(settings or [])]
-    if model.startswith("endpoint:"):
-        from holdfast.inspection import probe_endpoint
-
-        own[1:1] = ["domains=[]", "dose={}"]
-        can, found = probe_endpoint(
-            study_of(own, device, dtype, limit, offline=offline), [str(a) for a in adapter or []], study is not None
-        )
-        if as_json:
-            print(json.dumps({"endpoint": can, **found}, indent=1))
-            return
-        print("\n".join(lines({"endpoint": {n: ", ".join(v) if isinstance(v, tuple) else v for n, v in can.items()}})))
+    silence_libraries()
+    served = model.startswith("endpoint:")
+    arguments = [study or "embedded", *(["domains=[]", "dose={}"] if served else []), f"model.name={model}", *(settings or [])]
+    chosen = study_of(arguments, device, dtype, limit)
+    abilities = {}
+    if served:
+        can, effects = inspection.probe_endpoint(chosen, [str(a) for a in adapter or []], study is not None)
+        abilities = {"endpoint": can}
     else:
-        found = ask(study_of(own, device, dtype, limit, offline=offline), list(adapter or []))
+        effects = inspection.probe(chosen, list(adapter or []))
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps({**abilities, **effects}, indent=1))
         return
-    for name, values in found.items():
+    for name, can in abilities.items():
+        print("\n".join(fact_lines({name: {k: ", ".join(v) if isinstance(v, tuple) else v for k, v in can.items()}})))
+    for name, values in effects.items():
         print(name)
         for instrument, value in values.items():
             print(f"  {instrument:34s} {'unknown' if value is None else format(value, '.3f')}")

@@ -1,4 +1,4 @@
-"""Rows of anybody's transcripts -> one reading each, in the same order. Untrusted input: every field is checked before use."""
+"""Transcripts from any source -> one reading per row, in the same order. Untrusted input: every field is checked before use."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
+from string import ascii_uppercase as LETTERS
 from typing import Any
 
 from holdfast.errors import ConfigError, DataError
-from holdfast.parsing.numbers import number
-from holdfast.parsing.outcome import KINDS, Reading, read_choice, read_number, read_short
+from holdfast.parsing.letters import read_choice
+from holdfast.parsing.numbers import number, read_number
+from holdfast.parsing.outcome import KINDS, Reading, unparsed
+from holdfast.parsing.short_answers import read_short
 from holdfast.parsing.text import normal
+from holdfast.store import replace_file
 
 OWN_FIELDS = ("id", "outcome", "answer", "reason")
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]")
 
 Row = dict[str, Any]
 
 
 def json_line(value: Any) -> str:
-    """One line of JSON in which no control, direction or other invisible character stands raw: it may go to a terminal."""
+    """One line of JSON, safe for a terminal: control, direction and other invisible characters are escaped."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return _UNPRINTABLE.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
 
@@ -60,7 +64,7 @@ def _parsed(content: bytes, where: str) -> Row:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _short(value: Any) -> str:
@@ -71,7 +75,7 @@ def _short(value: Any) -> str:
 def rescored(rows: Iterable[tuple[int, Row]], name: str, keep: Sequence[str] = ()) -> Iterator[Row]:
     """{id, outcome, answer, reason, and the kept fields} of each (line, row), in order. id: the row's own, else its line.
 
-    Raises DataError naming file, line, field and rule at the first row that cannot be meant.
+    Raises DataError naming file, line, field and rule at the first invalid row.
     """
     for line, row in rows:
         where = f"{name}:{line}"
@@ -93,7 +97,8 @@ def read_row(row: Mapping[str, Any], where: str) -> Reading:
             raise DataError(f"{where}: {field}: is {type(row[field]).__name__}, must be text")
     if row.get("gold") is None:
         raise DataError(f"{where}: gold: missing; every row needs its gold answer")
-    return {"choice": _choice, "number": _number, "short_answer": _short_answer}[kind](row, where)
+    reading = {"choice": _choice, "number": _number, "short_answer": _short_answer}[kind]({**row, "response": row["response"] or ""}, where)
+    return unparsed("no reply") if row["response"] is None else reading
 
 
 def _scalar(row: Mapping[str, Any], field: str, where: str) -> str | int | float | bool | None:
@@ -103,28 +108,22 @@ def _scalar(row: Mapping[str, Any], field: str, where: str) -> str | int | float
     return value
 
 
-def _missing() -> Reading:
-    return Reading(outcome="unparsed", answer=None, reason="no reply")
-
-
 def _choice(row: Mapping[str, Any], where: str) -> Reading:
     options = _options(row.get("options"), where)
     gold = _letter(row["gold"], "gold", options, where)
     suggested = None if row.get("suggested") is None else _letter(row["suggested"], "suggested", options, where)
-    if row["response"] is None:
-        return _missing()
     return read_choice(row["response"], options, gold, suggested, previous=row.get("previous"))
 
 
 def _options(value: Any, where: str) -> dict[str, str]:
     if value is None:
-        return dict.fromkeys(_LETTERS, "")
+        return dict.fromkeys(LETTERS, "")
     if isinstance(value, list):
-        value = dict(zip(_LETTERS, value, strict=False)) if len(value) <= len(_LETTERS) else {}
+        value = dict(zip(LETTERS, value, strict=False)) if len(value) <= len(LETTERS) else {}
     if not isinstance(value, dict) or len(value) < 2 or not all(isinstance(t, str) for t in value.values()):
-        raise DataError(f"{where}: options: must be a list of 2 to {len(_LETTERS)} texts, or an object of letter to text")
+        raise DataError(f"{where}: options: must be a list of 2 to {len(LETTERS)} texts, or an object of letter to text")
     named = {str(x).strip().strip("().").upper(): t for x, t in value.items()}
-    strange = [x for x in named if x not in _LETTERS or len(x) != 1]
+    strange = [x for x in named if x not in LETTERS or len(x) != 1]
     if strange or len(named) != len(value):
         raise DataError(f"{where}: options: {_short(strange or list(value))}: every option is named by one letter of its own, A to Z")
     return named
@@ -142,25 +141,24 @@ def _letter(value: Any, field: str, options: Mapping[str, str], where: str) -> s
         raise DataError(
             f"{where}: {field}: {_short(value)}: is a letter and also the text of option {by_text}; name the letter as '({by_letter})'"
         )
-    found = by_letter or by_text
-    if found is None:
-        raise DataError(
-            f"{where}: {field}: {_short(value)}: is none of the letters {''.join(options)[:12]} and not the text of just one option"
-        )
-    return found
+    if letter := by_letter or by_text:
+        return letter
+    raise DataError(
+        f"{where}: {field}: {_short(value)}: is none of the letters {''.join(options)[:12]} and not the text of just one option"
+    )
 
 
 def _number(row: Mapping[str, Any], where: str) -> Reading:
     gold = _value(row["gold"], "gold", where)
     suggested = None if row.get("suggested") is None else _value(row["suggested"], "suggested", where)
-    return _missing() if row["response"] is None else read_number(row["response"], gold, suggested, previous=row.get("previous"))
+    return read_number(row["response"], gold, suggested, previous=row.get("previous"))
 
 
 def _value(value: Any, field: str, where: str) -> Decimal:
-    found = number(str(value)) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
-    if found is None:
+    parsed = number(str(value)) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+    if parsed is None:
         raise DataError(f"{where}: {field}: {_short(value)}: must be a number, such as 42 or '1,234.5'")
-    return found
+    return parsed
 
 
 def _short_answer(row: Mapping[str, Any], where: str) -> Reading:
@@ -168,8 +166,6 @@ def _short_answer(row: Mapping[str, Any], where: str) -> Reading:
     suggested = _names(row.get("suggested") or [], "suggested", where)
     if not any(normal(g) for g in gold):
         raise DataError(f"{where}: gold: {_short(row['gold'])}: holds no letter or digit to look for")
-    if row["response"] is None:
-        return _missing()
     return read_short(row["response"], gold, suggested, question=row.get("question") or "", previous=row.get("previous"))
 
 
@@ -180,3 +176,38 @@ def _names(value: Any, field: str, where: str) -> list[str]:
     if not all(isinstance(n, str) for n in names):
         raise DataError(f"{where}: {field}: must be text or a list of texts")
     return names
+
+
+def write_rescored(source: Path, target: Path, keep: Sequence[str] = ()) -> int:
+    """Readings of every row of `source`, one JSON line each, in order; `target` appears in one step when all are written.
+
+    Returns the number of rows. Memory does not grow with them. Raises DataError for the first bad row (nothing is left behind),
+    ConfigError for a kept field that the output has itself or that no row has.
+    """
+    if own := [f for f in keep if f in OWN_FIELDS]:
+        raise ConfigError(f"--keep: {ascii(own[0])}: is a field of the output itself; name others")
+    if not target.parent.is_dir():
+        raise ConfigError(f"-o: {target.parent}: no such folder; create it first")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ConfigError(f"-o: {target}: is the input itself; name another file")
+    count, present = 0, set()
+
+    def rows() -> Iterator[tuple[int, Row]]:
+        for line, row in numbered_rows(source):
+            present.update(f for f in keep if f in row)
+            yield line, row
+
+    def write(draft: Path) -> None:
+        nonlocal count
+        with draft.open("wb") as raw, ExitStack() as stack:
+            zipped = target.name.endswith(".gz")  # without file name and time: equal rows give equal bytes
+            out = stack.enter_context(gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0)) if zipped else raw
+            for count, row in enumerate(rescored(rows(), source.name, keep), 1):  # noqa: B007  (the number of rows)
+                out.write(json_line(row).encode() + b"\n")
+        if not count:
+            raise DataError(f"{source.name}: holds no row; name a file with rows")
+        if absent := [f for f in keep if f not in present]:
+            raise ConfigError(f"--keep: {ascii(absent[0])}: no row has this field")
+
+    replace_file(target, write)
+    return count

@@ -1,0 +1,17 @@
+import json
+
+from holdfast.cli.options import Json
+
+EXAMPLE = "recipes --json"
+
+
+def recipes(as_json: Json = False) -> None:
+    """The shipped studies: what each is, and what running it takes."""
+    from holdfast import api
+
+    shipped = api.recipes()
+    if as_json:
+        print(json.dumps([r._asdict() for r in shipped], indent=1))
+        return
+    for r in shipped:
+        print(f"{r.name:24s} {r.cost}\n    {r.summary}")
