@@ -12,11 +12,19 @@ from importlib import import_module
 from typing import Any, Literal, get_args, get_origin
 
 MARK = re.compile(r"<!-- generated: ([a-z_]+) -->")
+REFERENCE = re.compile(r"docs/metrics\.md, section (\d)((?:, rules? \d(?:(?:,| and) \d)*)?)")  # tests/docs/test_references.py follows them
+SECTIONS = {
+    "1": "1-words-and-scoring",
+    "2": "2-capability",
+    "3": "3-the-three-axes",
+    "4": "4-when-a-number-may-be-called-a-finding",
+    "5": "5-the-published-study",
+}
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Raises KeyError for a mark that nothing is generated for."""
-    return MARK.sub(lambda found: GENERATED[found[1]](), markdown)
+    return MARK.sub(lambda mark: GENERATED[mark[1]](), markdown)
 
 
 def commands() -> str:
@@ -87,9 +95,9 @@ def _part_of(annotation: Any) -> Any:
 
 
 def _type(field: Any) -> str:
-    from holdfast.config.part import Known
+    from holdfast.config.part import OneOf
 
-    words = [name for m in field.metadata if isinstance(m, Known) for name in m.names()]
+    words = [name for m in field.metadata if isinstance(m, OneOf) for name in m.names()]
     limits = [_LIMITS[n].format(getattr(m, n)) for m in field.metadata for n in _LIMITS if getattr(m, n, None) is not None]
     return _text(", ".join([" or ".join(f"`{w}`" for w in words) or _name(field.annotation), *limits]))
 
@@ -166,6 +174,77 @@ def _contrast(c: Any) -> list[str]:
     ]
 
 
+def findings() -> str:
+    """Every record of findings.json with its keys, the whole file first."""
+    from holdfast.results import StudyFindings
+
+    out: list[str] = []
+    for record in _records(StudyFindings, {}):
+        parent = next((b for b in record.__bases__ if "model_fields" in dir(b) and b.model_fields), None)
+        inherited = f" Also has the keys of {_record_link(parent)}." if parent else ""
+        rows = [
+            [f"`{field.alias or name}`", _text(_json_type(field.annotation)), _text(field.description or "")]
+            for name, field in record.model_fields.items()
+            if parent is None or name not in parent.model_fields
+        ]
+        out += [f"## {record.__name__}", "", _text(inspect.cleandoc(record.__doc__ or "")) + inherited, ""]
+        out += [*_table(["key", "type", "what it is"], rows), ""] if rows else []
+    return "\n".join(out)
+
+
+def _records(record: Any, seen: dict[str, Any]) -> list[Any]:
+    """A record, the one it extends and all records in its fields, each once, in the order in which they occur."""
+    from pydantic import BaseModel
+
+    def inside(annotation: Any) -> Iterator[Any]:
+        if inspect.isclass(annotation) and not get_args(annotation) and issubclass(annotation, BaseModel):
+            yield annotation
+        for part in get_args(annotation):
+            yield from inside(part)
+
+    if record.__name__ not in seen:
+        seen[record.__name__] = record
+        for parent in record.__bases__:
+            if parent is not BaseModel and parent.model_fields:
+                _records(parent, seen)
+        for field in record.model_fields.values():
+            for other in inside(field.annotation):
+                _records(other, seen)
+    return [*seen.values()]
+
+
+def _record_link(record: Any) -> str:
+    return f"[{record.__name__}](#{record.__name__.lower()})"
+
+
+def _json_type(annotation: Any) -> str:
+    """A type as the JSON file has it."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if hasattr(annotation, "__metadata__"):
+        return _json_type(parts[0])
+    if origin is Literal:
+        return " or ".join(f"`{v}`" for v in parts)
+    if origin is tuple:
+        return f"list of {_json_type(parts[0])}" + ("" if parts[-1] is Ellipsis else f", {len(parts)} entries")
+    if origin is dict:
+        return f"mapping of {_json_type(parts[1])}"
+    if parts:
+        return " or ".join(_json_type(p) for p in parts)
+    if annotation in (Any, type(None)):
+        return "any" if annotation is Any else "null"
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    return _record_link(annotation) if _part_of(annotation) else "mapping"
+
+
+def findings_schema() -> str:
+    """The JSON Schema of findings.json; `python docs/hooks.py` writes it to docs/findings.schema.json."""
+    from holdfast.results import StudyFindings
+
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **StudyFindings.model_json_schema(by_alias=True)}
+    return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def audit() -> str:
     """Every audit check: what it looks for and what to do about it, from its module."""
     import holdfast.auditing as package
@@ -202,10 +281,19 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _text(said: str) -> str:
-    """One paragraph without pointers to the metrics' sections; what Markdown or HTML would read as markup stays text."""
-    said = re.sub(r" \(METRICS[^;)]*\)|METRICS[^;)]*; ", "", " ".join(said.split()))
+    """One paragraph of a docstring. References to docs/metrics.md become links; what Markdown or HTML would read as markup stays text."""
+    said = REFERENCE.sub(_link, " ".join(said.split()))
     parts = re.split(r"(`[^`]*`|\]\([^)]*\))", said)
     return "".join(p if k % 2 else p.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_") for k, p in enumerate(parts))
 
 
-GENERATED = {f.__name__: f for f in (commands, study, instruments, audit, recipes)}
+def _link(reference: re.Match[str]) -> str:
+    return f"[metrics, section {reference[1]}{reference[2]}](metrics.md#{SECTIONS[reference[1]]})"
+
+
+GENERATED = {f.__name__: f for f in (commands, study, instruments, findings, audit, recipes)}
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    Path(__file__).with_name("findings.schema.json").write_text(findings_schema(), encoding="utf-8")

@@ -13,6 +13,7 @@ from holdfast.config import recipe_names
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^(make|holdfast) (\w+)", README, re.M)
+HOME = "https://(?:github|raw.githubusercontent).com/"
 SMALL = "embedded seeds=1 dose.scales=[] domains.truth_resists.sources.world.limit=130 " + " ".join(
     f"domains.{d}.sources.world.limit=130" for d in ("maths", "knowledge", "common_sense", "truth")
 )
@@ -28,8 +29,10 @@ def test_every_named_command_recipe_and_file_exists():
     assert told == {command.name or command.callback.__name__ for command in app.registered_commands}
     named = set(re.findall(r"`([a-z0-9-]+)`", README.split("Recipes:")[1].split("\n\n")[0]))
     assert named and named <= {*recipe_names()}
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert link.startswith("http") or (ROOT / link).is_file(), link
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links and all(re.match(HOME, link) for link in links), "a package index shows the README: links are absolute"
+    for link in links:
+        assert (ROOT / re.sub(rf"^{HOME}(holdfast-eval/holdfast/)(blob/)?main/", "", link)).is_file(), link
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The pages build strictly without a network, ask nothing of anybody, and the reference says what the code says."""
+"""The pages build strictly without a network, make no network requests, and the reference matches the code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jsonschema
 import pytest
 import typer
 
 from holdfast.cli.app import app
 from holdfast.config import Study
 from holdfast.execution.joined import JOINED
+from holdfast.results import CorrelationCell, StudyFindings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -130,50 +132,36 @@ def test_every_column_of_the_trials_is_described_with_its_type():
     assert all(len(words) > 10 for _, words in told.values())
 
 
-RECORDS = ("Estimate", "Level", "Seed", "Cell")
+def test_every_key_of_the_findings_stands_in_the_reference(site, monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    from hooks import _records, findings_schema
 
-
-def undescribed(value, told: dict[str, str], at: str = "") -> list[str]:
-    """Places of `value` for which no row of the page stands; `*` in a row stands for any name, and a record's keys for a record."""
-    if at in told:
-        record = next((r for r in RECORDS if told[at].startswith(f"*{r}*")), None)
-        if record is None and not (isinstance(value, (dict, list)) and any(k.startswith((f"{at}.", f"{at}[]")) for k in told)):
-            return []
-        if record and isinstance(value, dict):
-            own = [k for k in value if f"{at}.{k}" not in told and f"{record}.{k}" not in told]
-            return [f"{at}.{k}" for k in own]
-    if isinstance(value, list):
-        return sorted({x for v in value for x in undescribed(v, told, f"{at}[]")})
-    if isinstance(value, dict):
-        out: set[str] = set()
-        for k, v in value.items():
-            inner = f"{at}.{k}".lstrip(".")
-            star = f"{at}.*".lstrip(".")
-            known = inner in told or any(key.startswith((f"{inner}.", f"{inner}[]")) for key in told)
-            out.update(undescribed(v, told, inner if known else star if any(key.startswith(star) for key in told) else f"?{inner}"))
-        return sorted(out)
-    return [] if value is None and any(k.startswith(at) for k in told) else [at]
+    text = Page(site / "reference-findings.html").text
+    records = _records(StudyFindings, {})
+    assert len(records) > 20
+    for record in records:
+        for name, field in record.model_fields.items():
+            description = re.sub(r"\]\([^)]*\)|[`\[]", "", " ".join((field.description or "").split()))
+            assert len(description) > 5 and (field.alias or name) in text and description in text, (record.__name__, name)
+    assert (DOCS / "findings.schema.json").read_text(encoding="utf-8") == findings_schema(), "renew it: python docs/hooks.py"
 
 
 @pytest.mark.slow
-def test_every_key_of_real_findings_is_described(folder, request):
+def test_real_findings_have_the_published_schema(folder, request):
     environment = request.getfixturevalue("environment")
     done = subprocess.run(["holdfast", "run", "embedded", "-q"], cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
-    findings = json.loads((folder / "runs" / "embedded" / "findings.json").read_bytes())
-    told = rows_of("reference-findings.md")
-    assert undescribed(findings, told) == []
+    schema = json.loads((DOCS / "findings.schema.json").read_bytes())
+    content = (folder / "runs" / "embedded" / "findings.json").read_bytes()
+    findings = json.loads(content)
+    jsonschema.validate(findings, schema)
+    assert StudyFindings.model_validate_json(content).to_json() == content
     assert findings["dose"] and findings["contrasts"] and findings["mitigation"] and findings["flips"] and findings["detection"]
-    one = findings["adapters"][0]
-    for record, real in (("Estimate", next(iter(one["shifts"].values()))), ("Level", next(iter(findings["base"]["axes"].values()))),
-                         ("Seed", next(iter(one["per_seed"][0]["gains"].values())))):  # fmt: skip
-        assert {k.split(".")[1] for k in told if k.startswith(f"{record}.")} == {*real}
-    assert undescribed({**findings, "new": 1}, told) == ["?new"]
-    assert undescribed({**findings, "study": {**findings["study"], "odd": 1}}, told) == ["?study.odd"]
+    with pytest.raises(jsonschema.ValidationError, match="odd"):
+        jsonschema.validate({**findings, "study": {**findings["study"], "odd": 1}}, schema)
 
 
-def test_the_factorial_and_correlation_records_are_described():
+def test_the_record_of_a_correlation_has_the_statistics_fields():
     from holdfast.stats.correlation import Correlation
 
-    told = rows_of("reference-findings.md")
-    assert {f"correlation.cells.*.{f.name}" for f in dataclasses.fields(Correlation)} <= told.keys()
+    assert {f.name for f in dataclasses.fields(Correlation)} == CorrelationCell.model_fields.keys()
