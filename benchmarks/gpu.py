@@ -24,7 +24,7 @@ from torch import nn
 from benchmarks.peers.common import lora, scratch
 from holdfast.config import TrainConfig
 from holdfast.engine import generation, memory, packed
-from holdfast.engine.generation import Counters, GenerateRequest
+from holdfast.engine.generation import GenerateRequest, SlotCounters
 from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.training.batches import Encoded
 from holdfast.training.lora import train
@@ -158,11 +158,11 @@ def writing(model: nn.Module, device: torch.device, draw: Any, bound: Any, sizes
     count, prompt, new = (8, 20, 6) if tiny else (256, 256, 128)
     requests = [GenerateRequest(draw(prompt), new) for _ in range(count)]
     never = frozenset({-1})
-    counters = Counters()
+    counters = SlotCounters()
 
     def slots() -> list[Any]:
         nonlocal counters
-        counters = Counters()
+        counters = SlotCounters()
         within = memory.bounds(model, 128 * (prompt + new))
         return generation.generate(model, requests, never, budget=within.slot_tokens, row_tokens=within.row_tokens, counters=counters)
 

@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from holdfast.backends.local import Cells
+from holdfast.backends.adapters import Adapters
+from holdfast.backends.keys import ModelKey, study_keys
+from holdfast.backends.local import LocalBackend, first_prompts
 from holdfast.config import Study, load_study, resolved
 from holdfast.engine.fit import Fit
 from holdfast.engine.local import Counters
-from holdfast.execution.keys import ModelKey, study_keys
 from holdfast.records import Prompt, Response
 from holdfast.store import Store, canonical
 
@@ -75,10 +76,10 @@ class Drawn:
         return out
 
 
-class DrawnCells(Cells):
-    """Cells of a study, their identities and files the true ones, their contents drawn."""
+class DrawnAdapters(Adapters):
+    """Adapters with their true identities and files, their contents drawn."""
 
-    def _train(self, domain: str, seed: int, draft: Path, tick: Any, name: str) -> None:
+    def train(self, domain: str, seed: int, draft: Path, name: str, tick: Any) -> None:
         rng, steps = np.random.default_rng([zlib.crc32(domain.encode()), seed]), self.max_steps(domain)
         (draft / "adapter").mkdir()
         (draft / "adapter" / "adapter_config.json").write_text(canonical({"peft_type": "LORA", "r": self.study.train.r}) + "\n")
@@ -90,16 +91,25 @@ class DrawnCells(Cells):
         record = identity if self.study.domain(domain).identity else {**counts, "loss": loss, "learning_rate": [0.005] * steps}
         (draft / "training.json").write_text(canonical(record) + "\n", encoding="utf-8")
 
-    def trials(self, key: ModelKey, tick: Any = lambda _: None) -> list[Path]:
-        adapter = self.adapter(key.domain, key.seed) if key.domain is not None else None
-        for kind in self.missing_trials(key, adapter):
+
+class DrawnBackend(LocalBackend):
+    """Cells of a study, their identities and files the true ones, their contents drawn."""
+
+    def __init__(self, study: Study, store: Store):
+        super().__init__(study, store)
+        self.adapters = DrawnAdapters(study, store, self.materials, self.base, self.kernels, self.meter)
+
+    def drift(self, asked: Any, engine: Any, adapted: Any) -> list[float]:
+        return engine.rng.gamma(2, 0.05, len(first_prompts(asked))).tolist()
+
+    def make_trials(self, key: ModelKey, tick: Any = lambda _: None) -> list[Path]:
+        if key.domain is not None:
+            self.adapters.make(key.domain, key.seed)
+        for kind in self.cells.missing(key):
             items = self.materials.asked(kind).items
             told = {i.fields["question"]: i.fields["answer"] for i in items if "answer" in i.fields}
-            self._ask(Drawn(key, told), key, adapter, kind, tick)
-        return [self.store.folder / self._trials_name(key, adapter, i.kind) for i in self.study.instruments]
-
-    def _kl(self, engine: Drawn, kind: str, adapted: Any) -> list[float]:
-        return engine.rng.gamma(2, 0.05, len(self._first_condition(kind))).tolist()
+            self.ask(Drawn(key, told), key, kind, tick)
+        return self.cells.of(key) or []
 
 
 def study(seeds: int, dosed: int, limit: int) -> Study:
@@ -111,10 +121,10 @@ def study(seeds: int, dosed: int, limit: int) -> Study:
 def write(wanted: Study, folder: Path) -> dict[str, Any]:
     """Every cell of a study under `folder`/cells that is not there yet, and its study.yaml; what it came to."""
     begun = time.monotonic()
-    cells = DrawnCells(wanted, Store(folder / "cells"))
+    backend = DrawnBackend(wanted, Store(folder / "cells"))
     keys = study_keys(wanted)
     for n, key in enumerate(keys):
-        cells.trials(key)
+        backend.make_trials(key)
         if n % 20 == 0:
             print(f"store: model {n + 1} of {len(keys)}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     (folder / "study.yaml").write_text(resolved(wanted), encoding="utf-8")

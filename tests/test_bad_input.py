@@ -76,7 +76,7 @@ def test_memory_that_holds_not_even_the_smallest_step_names_the_setting(llama, c
         raise torch.OutOfMemoryError("no memory")
 
     engine = LocalEngine(llama, chat, 4096, packing=True)
-    monkeypatch.setattr("holdfast.engine.scoring.score_pack", full)
+    monkeypatch.setattr("holdfast.engine._scoring.score_pack", full)
     with pytest.raises(ResourceError, match="execution.tokens_per_batch: not even 64 tokens"):
         engine.answer([Prompt(condition="neutral", messages=(Message("user", "one"),), choices=(" A", " B"))])
     monkeypatch.setattr(lora, "row_loss", full)

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.peers import common, rows
 from holdfast.engine import generation, kernels, memory, packed
-from holdfast.engine.generation import Counters, GenerateRequest
+from holdfast.engine.generation import GenerateRequest, SlotCounters
 
 AMOUNT = {"2M": (24, 48), "100M": (8, 48), "tiny": (3, 8)}  # items, new tokens a turn
 BATCHES = {"2M": (16, 32), "100M": (8, 16), "tiny": (4,)}
@@ -64,11 +64,11 @@ def run(size: str, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     encode = lambda text: tuple(tokenizer.backend_tokenizer.encode(text).ids)  # noqa: E731
     body, head = packed.sizes(model)
     slot_tokens = memory.bounds(model, 8192).slot_tokens
-    counters = Counters()
+    counters = SlotCounters()
 
     def slots(asked: Sequence[GenerateRequest], few: kernels.Name) -> list[list[tuple[int, ...]]]:
         nonlocal counters
-        counters = Counters()
+        counters = SlotCounters()
         with kernels.using(model, few, few=True):
             found = generation.generate(model, asked, frozenset(ends), budget=slot_tokens, row_tokens=1024, counters=counters)
         return [[reply.ids for reply in replies] for replies in found]
