@@ -68,10 +68,13 @@ class Finding(Estimate):
     """An estimate with how far to trust it (docs/metrics.md, section 4)."""
 
     p: Number = Field(default=None, description="Two-sided, null 0, unadjusted.")
-    p_holm: Number = Field(default=None, description="Adjusted for its family: Holm's, or Benjamini-Hochberg's where it is exploratory.")
+    p_holm: Number = Field(
+        default=None, description="Adjusted for its family: Holm's where claims are made, Benjamini-Hochberg's if exploratory."
+    )
     bounds: tuple[Number, Number] | None = Field(default=None, description="Not identified: the values that the missing answers allow.")
     mde: Number = Field(
-        default=None, description="Effect that is detected 80 times in 100 at the family's first step; if no answer changed, 3 / clusters."
+        default=None,
+        description="Effect detected 80 times in 100 at the family's first step. No answer changed: 3 / clusters, below which a change may go unseen.",
     )
     verdict: Verdict | None = Field(default=None, description="What may be claimed: [rules](believing.md#verdicts).")
     negligible: bool | None = Field(default=None, description="Raised or lowered, but inside the equivalence band.")
@@ -114,7 +117,9 @@ class AdapterFindings(Record):
         description="Mean changes that are no answer: `INSTRUMENT.kappa` (format coverage), `.refused`, `.num_new_tokens`, and `.kl`, the mean "
         "KL(base || adapted) in nats. Read them before calling a shift character."
     )
-    vs_format_only: dict[str, Finding] = Field(description="Shift less that of the format-only adapter; clear of 0, the domain did it.")
+    vs_format_only: dict[str, Finding] = Field(
+        description="Shift less that of the format-only adapter. A claim about the domain needs this clear of 0, too."
+    )
     mean_gain: Number = Field(description="Mean over benchmarks; descriptive, it mixes scales.")
     mean_shift: Number = Field(description="Mean over axes; descriptive.")
     per_seed: tuple[SeedFindings, ...] = Field(description="Each training run by itself.")
