@@ -33,7 +33,11 @@ class Bounds:
     kept_bytes: int  # bytes of packs kept for the next model
 
     def half(self) -> Bounds | None:
-        """Half of everything, without kept packs; None if rows are as small as they get."""
+        """Bounds for another attempt after memory ran out.
+
+        Returns:
+            half of every number of tokens and no kept packs; None if rows are as small as they get.
+        """
         if self.row_tokens <= LEAST:
             return None
         half = {name: max(LEAST, getattr(self, name) // 2) for name in ("row_tokens", "pass_tokens", "slot_tokens")}
@@ -95,7 +99,14 @@ class Needs:
 
     @classmethod
     def of(cls, model: nn.Module, checkpointing: bool = False) -> Needs:
-        """Estimate them from the configuration of a transformers model or PeftModel; arguments as for `bounds`."""
+        """Estimate them from a model's configuration.
+
+        Args:
+            model: a transformers model or PeftModel.
+            checkpointing: whether activations are computed again in the backward pass.
+        Returns:
+            bytes, in all and per token.
+        """
         config, item = causal_lm(model).config.get_text_config(), next(model.parameters()).dtype.itemsize
         hidden, layers = config.hidden_size, config.num_hidden_layers
         inner = getattr(config, "intermediate_size", None) or 4 * hidden
