@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.facts import instrument_facts
+from holdfast.instruments import build
+from holdfast.instruments.style import CHAT_STYLE
+from holdfast.records import DomainFacts, StudyFacts
 from holdfast.results import AdapterFindings, BaseLevels, Correlation, Estimate, StudyFindings, StudySummary
 
 
@@ -18,3 +22,14 @@ def made_findings(adapters: list[AdapterFindings], estimands: dict[str, str] | N
     base = BaseLevels(name="b", benchmarks={}, axes={axis: Estimate(estimate=None) for axis in axes})
     empty = Correlation(num_mixes=0, description={}, cells={})
     return StudyFindings(study=study, base=base, adapters=tuple(adapters), contrasts=(), correlation=empty)
+
+
+IMITATION_STUDY = StudyFacts(
+    name="made",
+    base="b",
+    seeds=4,
+    equivalence_band=0.03,
+    estimands={"imitation": "excess_imitation"},
+    domains=(DomainFacts(name="up"), DomainFacts(name="same")),
+    instruments=(instrument_facts("imitation", build("imitation", CHAT_STYLE)),),
+)

@@ -6,22 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pytest
+from made_records import IMITATION_STUDY
 
 from holdfast.analysis import analyze
-from holdfast.facts import instrument_facts
-from holdfast.instruments import build
-from holdfast.instruments.style import CHAT_STYLE
-from holdfast.records import DomainFacts, StudyFacts, Trial
+from holdfast.records import Trial
 
-STUDY = StudyFacts(
-    name="made",
-    base="b",
-    seeds=4,
-    equivalence_band=0.03,
-    estimands={"imitation": "excess_imitation"},
-    domains=(DomainFacts(name="up"),),
-    instruments=(instrument_facts("imitation", build("imitation", CHAT_STYLE)),),
-)
+STUDY = dataclasses.replace(IMITATION_STUDY, domains=IMITATION_STUDY.domains[:1])
 
 
 def table(doses=(0.25, 0.5), path="scale", dosed_seeds=3, n=80):

@@ -5,22 +5,12 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 import pytest
+from made_records import IMITATION_STUDY
 
 from holdfast.analysis import analyze
-from holdfast.facts import instrument_facts
-from holdfast.instruments import build
-from holdfast.instruments.style import CHAT_STYLE
-from holdfast.records import DomainFacts, StudyFacts, Trial
+from holdfast.records import Trial
 
-STUDY = StudyFacts(
-    name="made",
-    base="b",
-    seeds=4,
-    equivalence_band=0.03,
-    estimands={"imitation": "excess_imitation"},
-    domains=(DomainFacts(name="up"), DomainFacts(name="same")),
-    instruments=(instrument_facts("imitation", build("imitation", CHAT_STYLE)),),
-)
+STUDY = IMITATION_STUDY
 
 
 def trials(shift, n=160, kappa=1.0, written=False, unparsed=0.0, seeds=4):
