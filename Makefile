@@ -16,7 +16,7 @@ test: $(VENV)/.installed-dev $(VENV)/.chromium check
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m slow
 	@echo "coverage of src/holdfast and studies: $$($(BIN)/python -m coverage report --format=total) %"
 
-# No training, no browser: under two minutes on two cores.
+# No training, no browser: a few minutes; the goal is two on two idle cores.
 test-fast: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not training and not browser"
 
