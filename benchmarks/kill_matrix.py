@@ -238,15 +238,15 @@ def reach(stage: str, run: Run, place: Place, draw: random.Random) -> bool:
         return run.until(drafted)
     if stage == "measuring":
         asking = lambda: bool(run.workers() and place.cells("adapter-*"))  # noqa: E731
-        through = lambda: run.said("putting the trials together")  # noqa: E731
+        through = lambda: run.said("joining the trials")  # noqa: E731
         before = len(place.cells("trials-*"))
         more = draw.randint(0, max(0, TRIALS - 1 - before))
         made = lambda: len(place.cells("trials-*")) - before >= more or through()  # noqa: E731
         return run.until(asking) and run.until(made) and run.pause(draw.uniform(0, 0.3)) and not through()
     if stage == "joining trials":
-        return run.until(lambda: run.said("putting the trials together"))
+        return run.until(lambda: run.said("joining the trials"))
     if stage == "analysis":
-        return run.until(lambda: run.said("putting the trials together")) and run.pause(draw.uniform(0.02, 0.8))
+        return run.until(lambda: run.said("joining the trials")) and run.pause(draw.uniform(0.02, 0.8))
     if stage == "report":
         return run.until(lambda: run.said("drawing the report")) and run.pause(draw.uniform(0, 0.8))
     return run.pause(draw.uniform(0, draw.choice((2, 5, 9))))
