@@ -3,7 +3,8 @@
     python -m benchmarks.malformed [--mutations 400] [--seed 0] [--only study,rows,...] [--show]
 
 A corpus of known offences, each of which must be refused (exit code 2, or 3 where results are incomplete; exactly one line on stderr that
-starts with `holdfast:`), then seeded mutations of good input, which may also turn out to be usable (exit code 0, no traceback).
+starts with `holdfast:`) or, where it has one right reading, must give its right value; then seeded mutations of good input, which may also turn
+out to be usable (exit code 0, no traceback).
 Prints counts by kind of input; exits with 1 if any case ends otherwise. Needs nothing but this package.
 """
 
@@ -42,13 +43,14 @@ class Result:
     lines: list[str]
     seconds: float
     trace: str = ""
+    number: str | None = None  # what is wrong with an accepted input's numbers
 
     def wrong(self, case: Case) -> str | None:
         """What is not as it should be, or None."""
         if self.trace:
             return f"raised {self.trace.strip().splitlines()[-1][:300]}"
         if self.code == 0 and not case.must:
-            return None if "Traceback" not in "".join(self.lines) else "traceback"
+            return self.number or (None if "Traceback" not in "".join(self.lines) else "traceback")
         if self.code not in (2, 3):
             return f"exit code {self.code}"
         if len(self.lines) != 1 or not self.lines[0].startswith("holdfast: "):
@@ -73,7 +75,7 @@ class Runner:
         folder.mkdir()
         self.number += 1
         arguments = case.make(folder)
-        code, trace, start, here = None, "", time.monotonic(), Path.cwd()
+        code, trace, start, here, out = None, "", time.monotonic(), Path.cwd(), io.StringIO()
         old = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
 
         def hang(*_: object) -> None:
@@ -88,7 +90,7 @@ class Runner:
                 os.chdir(folder)
                 sys.argv = ["holdfast", *arguments]
                 try:
-                    with contextlib.redirect_stderr(self.err), contextlib.redirect_stdout(io.StringIO()):
+                    with contextlib.redirect_stderr(self.err), contextlib.redirect_stdout(out):
                         cli.main()
                     code = 0
                 except SystemExit as end:
@@ -108,8 +110,10 @@ class Runner:
                 signal.signal(s, handler)
         self.err.seek(began)
         said = self.err.read() + below
+        seconds = time.monotonic() - start
+        number = case.right(folder, out.getvalue()) if case.right and code == 0 else None
         shutil.rmtree(folder, ignore_errors=True)
-        return Result(code, said.splitlines(), time.monotonic() - start, trace)
+        return Result(code, said.splitlines(), seconds, trace, number)
 
 
 def finished_run(folder: Path) -> Path:

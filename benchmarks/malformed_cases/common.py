@@ -30,12 +30,16 @@ BYTES: dict[str, bytes] = {
 
 @dataclass(frozen=True)
 class Case:
-    """`make(folder)` writes the input and returns the arguments; `must`: no reading of it is good, it has to be refused."""
+    """`make(folder)` writes the input and returns the arguments; `must`: no reading of it is good, it has to be refused.
+
+    `right(folder, stdout)`, for input that is accepted: what is wrong with the numbers it gave, or None.
+    """
 
     kind: str
     name: str
     make: Callable[[Path], list[str]]
     must: bool = True
+    right: Callable[[Path, str], str | None] | None = None
 
 
 def put(path: Path, data: bytes | str | Any) -> Path:
