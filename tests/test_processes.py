@@ -86,7 +86,9 @@ def test_threads_that_wait_sleep_soon_and_pages_are_large_unless_the_user_said_o
         "import os, sys\n"
         "class Finder:\n"
         "    def find_spec(self, name, *rest):\n"
-        "        if name == 'torch': print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('THP_MEM_ALLOC_ENABLE'))\n"
+        "        if name == 'torch':\n"
+        "            print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('THP_MEM_ALLOC_ENABLE'), flush=True)\n"
+        "            os._exit(0)  # the import itself takes seconds\n"
         f"sys.meta_path.insert(0, Finder())\n{way}\n"
     )
     others = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "THP_MEM_ALLOC_ENABLE")}
