@@ -1,8 +1,8 @@
 """Compare the findings of two runs: every number, word and list of the first must stand in the second, equal to the last bit.
 
-    python -m benchmarks.same_numbers OLD/findings.json NEW/findings.json [OLD NEW ...]
+    python -m benchmarks.same_numbers OLD NEW [OLD NEW ...]
 
-Keys that only the second has are counted and allowed. Exit code 1 if anything differs.
+OLD and NEW are folders of runs, or files. Keys that only the second has are counted and allowed. Exit code 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(files: list[str]) -> int:
         return 2
     worst = 0
     for old_file, new_file in zip(files[::2], files[1::2], strict=True):
-        old, new = (json.loads(Path(f).read_bytes()) for f in (old_file, new_file))
+        old, new = (json.loads((Path(f) / "findings.json" if Path(f).is_dir() else Path(f)).read_bytes()) for f in (old_file, new_file))
         lines = list(differences(old, new))
         print(
             f"{old_file} -> {new_file}: {num_values(old)} values, {len(lines)} differ, {num_values(new) - num_values(old)} more than before"
