@@ -47,7 +47,8 @@ _BEST = re.compile(
 )
 _TAKEN_BACK = re.compile(
     r"(?:^|[.!?;:,\n)]\s{0,3}|; )(?:but |oh,? |hmm,? |no,? |ah,? )?(?:wait|no\b(?=[,.:;!])|hmm|actually|oops|sorry|correction|scratch that|hold on|on second thought"
-    r"|rather|make that|i mean|let me (?:re|double|check|fix|correct|try again|verify)|i made|i was wrong|my mistake|my bad|that(?:'s| is|'s| was) (?:wrong|not right|incorrect|not correct))\b",
+    r"|rather|make that|i mean|let me (?:re|double|check|fix|correct|try again|verify)|i made|i was wrong|my mistake|my bad"
+    r"|that(?:'s| is|'s| was) (?:wrong|not right|incorrect|not correct))\b",
     re.I,
 )
 _INSTEAD = re.compile(

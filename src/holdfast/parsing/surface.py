@@ -21,7 +21,7 @@ _NUMBERS = {
     **dict.fromkeys("\u2028\u2029\x85\r\x0b\x0c", "\n"),
 }  # fmt: skip
 _ONE_KIND = str.maketrans(_NUMBERS)
-_DASH = re.compile(r"(?<![\w)\]%\u2013-\u2015])[\u2013\u2014\u2015](?=[$\u20ac\u00a3]?\.?\d)")
+_DASH = re.compile(r"(?<![\w)\]%\u2013-\u2015])[\u2013\u2014\u2015](?=[$\u20ac\u00a3]?\.?\d)|(?<=\d)\u2013(?=\d)")
 _COMPATIBLE = re.compile(
     "[\u00b2\u00b3\u00b9\u2070-\u208e\u00bc-\u00be\u2150-\u215f\u2189\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3251-\u325f\u32b1-\u32bf]+"
 )
@@ -69,6 +69,7 @@ def one_kind(text: str) -> str:
         text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Cn"))
     else:
         text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", text)
+    text = re.sub(r"(?<=[A-Za-z])\^(?=\d)", "", text)  # a raised 2 behind a letter is read so, too
     return _latex(text) if "\\" in text or "{" in text else text
 
 
