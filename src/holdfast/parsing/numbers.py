@@ -8,7 +8,7 @@ from decimal import Context, Decimal
 from typing import NamedTuple
 
 from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
-from holdfast.parsing.stance import retracts
+from holdfast.parsing.stance import TAKEN_BACK, retracts
 from holdfast.parsing.surface import after_reasoning, one_kind
 from holdfast.parsing.text import blank, plain, present_words
 
@@ -43,12 +43,6 @@ _CUE = re.compile(
 )
 _BEST = re.compile(
     r"\b(?:final|correct|right|actual|real|revised|updated|corrected)(?: \w{1,12})? ?$|\b(?:final|correct|actual|revised|corrected) answer",
-    re.I,
-)
-_TAKEN_BACK = re.compile(
-    r"(?:^|[.!?;:,\n)]\s{0,3}|; )(?:but |oh,? |hmm,? |no,? |ah,? )?(?:wait|no\b(?=[,.:;!])|hmm|actually|oops|sorry|correction|scratch that|hold on|on second thought"
-    r"|rather|make that|i mean|let me (?:re|double|check|fix|correct|try again|verify)|i made|i was wrong|my mistake|my bad"
-    r"|that(?:'s| is|'s| was) (?:wrong|not right|incorrect|not correct))\b",
     re.I,
 )
 _INSTEAD = re.compile(
@@ -191,7 +185,7 @@ def _first_kept(body: str, ends: list[int]) -> Found | None:
         if (found := _stated_in(body, end)) is None:
             continue
         until = ends[k + 1] if k + 1 < len(ends) else min(len(body), found.end + 2000)
-        back = _TAKEN_BACK.search(body, found.end, until)
+        back = TAKEN_BACK.search(body, found.end, until)
         if back is None:
             return found
         if k + 1 == len(ends) or all(_stated_in(body, e) is None for e in ends[k + 1 :]):

@@ -36,6 +36,13 @@ RETRACTION = re.compile(
     r"|\bi should have (?:said|been|answered)\b)",
     re.I,
 )
+# Between two statements of an answer: the first one is given up.
+TAKEN_BACK = re.compile(
+    r"(?:^|[.!?;:,\n)]\s{0,3}|; )(?:but |oh,? |hmm,? |no,? |ah,? )?(?:wait|no\b(?=[,.:;!])|hmm|actually|oops|sorry|correction|scratch that|hold on|on second thought"
+    r"|rather|make that|i mean|let me (?:re|double|check|fix|correct|try again|verify)|i made|i was wrong|my mistake|my bad"
+    r"|that(?:'s| is|'s| was) (?:wrong|not right|incorrect|not correct))\b",
+    re.I,
+)
 _NO_ERROR = re.compile(
     r"\bi(?:'m| am| was| did)? ?(?:not|n't|never) (?:\w{1,12} ){0,3}(?:wrong|mistaken|mistake|error|incorrect)\b|\bi didn't make\b", re.I
 )

@@ -17,9 +17,13 @@ from holdfast.parsing.surface import after_reasoning, one_kind
 
 _QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛ʼ`´", "'"), **dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("\u2013\u2014\u2015", ";")})
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d", "-"))
-_LEAKED_TURN = re.compile(r"\n[ \t]{0,8}(?:user|human)[ \t]{0,4}:", re.I)
+_LEAKED_TURN = re.compile(r"<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text)\|>|</s>|<eos>|<end_of_turn>|\n[ \t]{0,8}(?:user|human)[ \t]{0,4}:", re.I)
+_NEXT_QUESTION = re.compile(
+    r"\n[ \t]{0,8}[#*]{0,6} ?(?:next |new )?(?:question|q|problem|exercise|instruction|input)[ \t]?\d{0,3}[*]{0,2}[ \t]?[:.)]", re.I
+)
+_ANSWERED = re.compile(r"\banswer\**[\"']?\s?(?:[:=]|is\b|would be\b)|####|^\s{0,4}a\s?:", re.I | re.M)
 _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,300}\)")
-_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,10}/?>")
+_TAG = re.compile(r"<\|[a-zA-Z_]{1,40}\|>|</?[a-zA-Z][a-zA-Z0-9]{0,10}/?>")
 _MARKS = re.compile(r"(?<!\d)\*+|\*+(?!\d)|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)|`+|~~|\\[()\[\]]")
 _SPACES = re.compile(r"[ \t]+")
 _HEADING = re.compile(r"^[ \t]{0,8}#{1,6}[ \t]+", re.M)
@@ -28,13 +32,16 @@ _INITIALS = re.compile(r"(?<![\w.'])(?:[^\W\d_]\.[ ]?){1,6}(?:(?<=\. )|(?<=\.)(?
 # Marks of vowels and accents are no word characters for `re`; a sign or an operator is a word where it stands for something.
 _M = "".join(
     f"\\U{run[0]:08x}-\\U{run[-1]:08x}"
-    for key, group in groupby(enumerate(c for c in range(0x300, 0x1E2F0) if unicodedata.category(chr(c)) in ("Mn", "Mc")), lambda p: p[1] - p[0])
+    for key, group in groupby(
+        enumerate(c for c in range(0x300, 0x1E2F0) if unicodedata.category(chr(c)) in ("Mn", "Mc")), lambda p: p[1] - p[0]
+    )
     for run in [[c for _, c in group]]
 )
 _L = rf"(?:[^\W_]|(?<=\w)[{_M}]|(?<=[{_M}])[{_M}])"
 _OPERATOR = r"[<>!=]=|<?[-=]>|<-|[<=>\u00ac\u00b1\u00d7\u00f7\u2190-\u22ff]"
 _BETWEEN = "|".join(  # with a space on both sides or on none
-    rf"(?:(?<=\d{gap})|(?<=(?<![^\W_])[A-Za-z]{gap})|(?<=[)\]]{gap}))[-+*/^:](?={gap}(?:[-+]?[\d(\[]|[A-Za-z](?![^\W_])))" for gap in ("", " ")
+    rf"(?:(?<=\d{gap})|(?<=(?<![^\W_])[A-Za-z]{gap})|(?<=[)\]]{gap}))[-+*/^:](?={gap}(?:[-+]?[\d(\[]|[A-Za-z](?![^\W_])))"
+    for gap in ("", " ")
 )
 _WORD = re.compile(
     rf"(?:(?<![^\s(\[{{=:,;<>/*\u00d7\"'])[-+])?(?:\d+(?:[.,]\d+)*|(?<![\w.])\.\d+){_L}*(?:%|[-+](?![-+\w(\[]))?"
@@ -65,12 +72,18 @@ class Span(NamedTuple):
 def plain(text: str) -> str:
     """The final reply in characters of one kind, with one kind of quote, without Markdown; '' if it never leaves its reasoning.
 
-    A leaked next turn of the user is not part of the reply.
+    A next turn of the user, or a next question that the model puts to itself after its answer, is not part of the reply.
     """
     text = one_kind(after_reasoning(text) or "").translate(_QUOTES)
     leaked = _LEAKED_TURN.search(text, 1) if text.strip() else None
     if leaked and text[: leaked.start()].strip():
         text = text[: leaked.start()]
+    if (
+        (said := _ANSWERED.search(text))
+        and (more := _NEXT_QUESTION.search(text, said.end()))
+        and re.search(r"\w", text[said.end() : more.start()])
+    ):
+        text = text[: more.start()]
     text = _HEADING.sub("", _TAG.sub(" ", _LINK.sub(r"\1", text)))
     text = _MARKS.sub("", text).replace("&", " and ")
     return _SPACES.sub(" ", text).strip()
