@@ -8,7 +8,7 @@ from decimal import Context, Decimal
 from typing import NamedTuple
 
 from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
-from holdfast.parsing.stance import TAKEN_BACK, retracts
+from holdfast.parsing.stance import TAKEN_BACK, gives_up, retracts
 from holdfast.parsing.surface import after_reasoning, one_kind
 from holdfast.parsing.text import blank, plain, present_words
 
@@ -27,6 +27,7 @@ _NUMBER = re.compile(
 _WELL_FORMED = re.compile(r"(?:\d+|[1-9]\d{0,2}(?:(?:,\d{3})+|(?:'\d{3})+|(?:_\d{3})+|(?: \d{3})+)|[1-9]\d?(?:,\d\d)+,\d{3})?(?:\.\d+)?")
 _MARK = re.compile(r"[,' _]")
 _EXACT = Context(prec=2000, Emax=10**6, Emin=-(10**6))
+NO_SINGLE = "no single number that stands"
 TWO = "two numbers, neither preferred"
 _LONGEST = 400
 _UNIT = re.compile(
@@ -46,7 +47,7 @@ _BEST = re.compile(
     re.I,
 )
 _INSTEAD = re.compile(
-    rf"(?:\b(?:is|be|was|equals|to|mean|rather|that|no|actually|sorry|correction|wait|oops|and|it|get|gives|so)|[=:,;.])\W{{0,3}}(?=[-+]?[{_MONEY}]?\.?\d)",
+    rf"(?:(?:'s|\b(?:is|be|was|equals|to|mean|rather|that|no|actually|sorry|correction|wait|oops|and|it|get|gives|so))|[=:,;.])\W{{0,3}}(?=[-+]?[{_MONEY}]?\.?\d)",
     re.I,
 )
 _AFTER = re.compile(r"\n|[.!?](?=\s|[A-Z])")
@@ -189,6 +190,9 @@ def _first_kept(body: str, ends: list[int]) -> Found | None:
         if back is None:
             return found
         if k + 1 == len(ends) or all(_stated_in(body, e) is None for e in ends[k + 1 :]):
+            rest = body[back.start() : until]
+            if not gives_up(rest) and all(f.value == found.value for f in list(numbers(rest))[-1:]):
+                return found
             place = _INSTEAD.search(body, back.start() + 1, min(until, back.end() + 60))
             return (_stated_in(body, place.end()) if place else None) or Found(None, back.start(), back.end())
     return None
@@ -241,15 +245,16 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
 
 
 def _read_as(found: Found, rule: str) -> tuple[Decimal | None, str]:
-    return found.value, rule if found.value is not None else "no single number"
+    return found.value, rule if found.value is not None else NO_SINGLE
 
 
 def read_number(reply: str, gold: Decimal, suggested: Decimal | None = None, *, previous: str | None = None) -> Reading:
     """The outcome of a reply to a question whose answer is a number; `previous`: the model's reply before."""
     value, rule = stated_number(reply)
     if value is None:
-        if rule in (UNFINISHED, TWO, "no single number"):
-            return unparsed(rule)
+        if rule in (UNFINISHED, TWO, NO_SINGLE):
+            taken_back = read_stance(reply, None, None, rule)
+            return taken_back if taken_back.reason == "takes its answer back" else unparsed(rule)
         before = None if previous is None else read_number(previous, gold, suggested)
         return read_stance(reply, None if suggested is None else str(suggested), before, rule)
     outcome = "correct" if value == gold else "suggested" if value == suggested else "other"

@@ -138,12 +138,12 @@ def _read(reply: str, gold: Sequence[str], suggested: Sequence[str], question: s
     if not re.search(r"\w", full) and not _OPERATORS.search(full):
         return unparsed("empty reply")
     if alike:
-        said = [_said(full, [t for t in texts if normal(t) in alike]) for texts in (gold, suggested)]
-        if said[0] == said[1] and find(words(full), alike):
+        gold_said, suggested_said = (_said(full, [t for t in texts if normal(t) in alike]) for texts in (gold, suggested))
+        if gold_said == suggested_said and find(words(full), alike):
             return unparsed("gold and suggested answer differ in signs or accents that the reply does not show")
-        if not said[0]:
-            right = tuple(n for n in right if n not in alike)
-    wrong = [n for n in _names_of(tuple(suggested)) if n not in right and not (alike and n in alike and not said[1])]
+        right = right if gold_said else tuple(n for n in right if n not in alike)
+        suggested = suggested if suggested_said else [t for t in suggested if normal(t) not in alike]
+    wrong = [n for n in _names_of(tuple(suggested)) if n not in right]
     whole = normal(full) if len(full) <= 400 else ""
     for outcome, names in (("correct", right), ("suggested", wrong)):
         if whole in names:
