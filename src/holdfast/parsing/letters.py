@@ -73,7 +73,7 @@ _NONE = re.compile(
     re.I,
 )
 _SMALL = re.compile(r"([\[(]|\b(?i:answer|option|choice)(?:\s?:| is)? )([b-z](?![\w'-])|a(?=[\])]|\W{0,3}$))", re.M)
-_DOLLARS = re.compile(r"\$ ?([A-Z]) ?\$")
+_APART = re.compile(r"(?<!\w)([$']) ?\(?([A-Z])\)?[.)]? ?\1(?!\w)|^\"([A-Z])[.)]?\"\.?$", re.M)
 _OR_MAYBE = re.compile(r"[^.!?\n]{0,120}?[,;]? (?:but|although|though) (?:it |this )?(?:could|might|may)(?: \w{1,12}){0,3} [\[(]?([A-Z])\b")
 _LABELLED = re.compile(
     r"^[ \t>\"']{0,8}[-\u2022]?[ \t]{0,4}(?:(?i:option|choice|answer) )?[\[(]?([A-Z])[\])]?[).:;\]-]{0,2}(?:[ \t]{1,4}(?=\S)(.{0,400})$|$)",
@@ -127,9 +127,10 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     only = _ONLY.fullmatch(text)
     if only and only.group(1).upper() in options:
         return Choice(only.group(1).upper(), "the whole reply")
-    if len(whole := [x for x, t in options.items() if t and normal(text) == normal(t)]) == 1:
+    known = normal(text) if len(text) <= 400 + 2 * max(map(len, options.values()), default=0) else ""
+    if known and len(whole := [x for x, t in options.items() if t and known == normal(t)]) == 1:
         return Choice(whole[0], "the whole reply")
-    text = _SMALL.sub(lambda m: m.group(1) + m.group(2).upper(), _DOLLARS.sub(r"(\1)", text))
+    text = _SMALL.sub(lambda m: m.group(1) + m.group(2).upper(), _APART.sub(lambda m: f"({m[2] or m[3]})", text))
     if (chosen := _without_restated(text, options)) is not None and not re.search(r"\w", text := chosen):
         return Choice(None, "restates the options only")
     body = present_words(text)

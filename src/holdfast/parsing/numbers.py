@@ -36,7 +36,9 @@ _UNIT = re.compile(
     re.I,
 )
 _DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
-_HASHES = re.compile(rf"####+(?!#)[ \t*:]*(?=[-+]?[{_MONEY}]?[ ]?[-+]?\.?\d|boxed answer)(?P<step>(\d{{1,2}})[.):](?=[ \t*]+\S))?")
+_HASHES = re.compile(
+    rf"####+(?!#)[ \t*:]*(?=(?:[A-Z]{{2,3}} ?(?=[{_MONEY}]))?[-+]?[{_MONEY}]?[ ]?[-+]?\.?\d|boxed answer)(?P<step>(\d{{1,2}})[.):](?=[ \t*]+\S))?"
+)
 _CUE = re.compile(
     r"(?:\b(?:the|my|our) (?:\w{1,12} ){0,2}answer(?: \w{1,12}){0,2} (?:is|was|equals|would be|should be|=)|\banswer[\"']?\s{0,3}[:=]|^\s{0,4}a\s{0,2}:"
     r"|^[ \t]{0,4}(?:the |my )?(?:final |correct )?answer(?:[ \t]{0,4}$|[ \t](?=[-+$]{0,2}\d)))[:\s\"'(\[]{0,9}",
@@ -47,7 +49,7 @@ _BEST = re.compile(
     re.I,
 )
 _INSTEAD = re.compile(
-    rf"(?:(?:'s|\b(?:is|be|was|equals|to|mean|rather|that|no|actually|sorry|correction|wait|oops|and|it|get|gives|so))|[=:,;.])\W{{0,3}}(?=[-+]?[{_MONEY}]?\.?\d)",
+    rf"(?:(?:'s|\b(?:is|be|was|equals|to|mean|rather|that|no|actually|sorry|correction|wait|oops|and|it|get|gives|so))|[=:,;.])\W{{0,3}}?(?=(?:[A-Z]{{2,3}} ?)?[-+]?[{_MONEY}]?\.?\d)",
     re.I,
 )
 _AFTER = re.compile(r"\n|[.!?](?=\s|[A-Z])")

@@ -10,7 +10,7 @@ from holdfast.parsing.numbers import numbers
 from holdfast.parsing.stance import TAKEN_BACK, gives_up
 from holdfast.parsing.text import blank, plain
 
-_WORDS: list[str] = "zero one two three four five six seven eight nine ten".split()
+_WORDS: Sequence[str] = "zero one two three four five six seven eight nine ten".split()
 _NAMED = "|".join(_WORDS)
 _SPELLED = re.compile(
     rf"^\W{{0,4}}({_NAMED})(?=\W{{0,4}}$)|\b({_NAMED})(?= (?:out of|stars?\b|points?\b|of (?:{_NAMED}|\d)))|\bout of ({_NAMED})\b"

@@ -17,7 +17,8 @@ _THOUGHT = re.compile(
 _NUMBERS = {
     **dict.fromkeys("\u2212\ufe63\uff0d\u2010\u2011\u2012\u02d7\u2796", "-"),
     **dict.fromkeys("\u2044\u2215", "/"),
-    "\u00b4": "'", "\u066b": ".", "\u066c": ",", "\u2795": "+", "\u22c5": "\u00b7", "\u2219": "\u00b7",
+    **dict.fromkeys("\u00b4\u2018\u2019\u02bc", "'"),
+    "\u066b": ".", "\u066c": ",", "\u2795": "+", "\u22c5": "\u00b7", "\u2219": "\u00b7",
     **dict.fromkeys("\u2028\u2029\x85\r\x0b\x0c", "\n"),
 }  # fmt: skip
 _ONE_KIND = str.maketrans(_NUMBERS)
