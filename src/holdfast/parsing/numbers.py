@@ -49,7 +49,8 @@ _BEST = re.compile(
     re.I,
 )
 _INSTEAD = re.compile(
-    rf"(?:(?:'s|\b(?:is|be|was|equals|to|mean|rather|that|no|actually|sorry|correction|wait|oops|and|it|get|gives|so))|[=:,;.])\W{{0,3}}?(?=(?:[A-Z]{{2,3}} ?)?[-+]?[{_MONEY}]?\.?\d)",
+    rf"(?:(?:'s|\b(?:is|be|was|equals|to|mean|rather|that|no|actually|sorry|correction|wait|oops|and|it|get|gives|so))"
+    rf"|[=:,;.])\W{{0,3}}?(?=(?:[A-Z]{{2,3}} ?)?[-+]?[{_MONEY}]?\.?\d)",
     re.I,
 )
 _AFTER = re.compile(r"\n|[.!?](?=\s|[A-Z])")
