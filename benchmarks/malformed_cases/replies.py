@@ -88,6 +88,10 @@ NAMES = [  # gold, suggested: neither may be read as the other
     ("a\u00f1o", "ano"), ("\u0439", "\u0438"), ("5%", "5"), ("$5", "\u20ac5"), ("1/2", "1/3"),
     ("10\u00b2", "102"), ("A+", "A"), ("A+", "A-"), ("2:3", "3:2"), ("a -> b", "b -> a"), ("O(n)", "O(n^2)"), ("0.5", "5"), ("y = 2x", "y = -2x"), ("F",
     "F\u266f"), ("i++", "++i"), ("1990-1995", "1990-1996"),
+    ("Pb2+", "Pb4+"), ("H2O", "H2O2"), ("3.5", "35"), ("\u221a2", "2"), ("2\u03c0", "2"), ("\u221e",
+    "-\u221e"), ("A \u2227 B", "A \u2228 B"), ("AB+", "AB-"), ("Rh+", "Rh-"), ("\u304b", "\u304c"),
+    ("\ud55c", "\ud558"),
+    ("C#", "C++"), ("p < 0.05", "p > 0.05"), ("(1, 2)", "(2, 1)"), ("(-1, 2)", "(1, -2)"), ("y = x", "y = -x"), ("e^x", "e^-x"), ("C\u266f", "C"), ("v1.2", "v1.3"), ("+1", "-1"),
 ]  # fmt: skip
 NAMES_AROUND = {"alone": "{}", "phrase": "The answer is {}", "bold": "**{}**", "after reasoning": "<think>Lima</think>{}"}
 ONE_NAME = [  # gold, reply, outcome
@@ -96,7 +100,8 @@ ONE_NAME = [  # gold, reply, outcome
     ("AT&T", "at and t", "correct"), ("Saint-Denis", "Saint Denis", "correct"), ("1990-1995", "It was 1990\u20131995.", "correct"), ("x^2", "x\u00b2", "correct"),
     ("x <= 3", "x \u2264 3", "correct"), ("Ca2+", "Ca\u00b2\u207a", "correct"),
 ]  # fmt: skip
-BLOCKS = [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<thought>", "</thought>"), ("<reasoning>", "</reasoning>"), ("<seed:think>", "</seed:think>"),
+BLOCKS = [("<|START_THINKING|>", "<|END_THINKING|>"), ("<inner_monologue>", "</inner_monologue>"), ("\uff1cthink\uff1e", "\uff1c/think\uff1e"), ("<unused94>", "<unused95>"),
+          ("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<thought>", "</thought>"), ("<reasoning>", "</reasoning>"), ("<seed:think>", "</seed:think>"),
     ("\u25c1think\u25b7", "\u25c1/think\u25b7"), ("[THINK]", "[/THINK]"),
           ("<|begin_of_thought|>", "<|end_of_thought|>"), ("<Think>", "</Think>"), ("<think >", "</think >"), ("<scratchpad>", "</scratchpad>"), ("<|channel|>analysis<|message|>",
           "<|end|><|start|>assistant<|channel|>final<|message|>")]  # fmt: skip

@@ -51,7 +51,7 @@ _SECOND = re.compile(
     r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,)\s?(?:and |or |option )?([A-Z])\b(?![\w'])"
 )
 _OPENS = re.compile(r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}")
-_ONLY = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
+_ONLY = re.compile(r"\W{0,6}([A-Za-z])[^\w?]{0,6}")
 _MARKED = re.compile(rf"[\[(]([A-Z])[\])]|\b{_KEYWORD} ([A-Z])\b(?!['-])")
 _DENIES = re.compile(
     rf"(?:\b(?i:{_NOT})|n't)\b(?: (?:be|option|choice|answer|the|letter|necessarily|actually|correct|right|is|it)){{0,3}} {_LETTER}(?:,? (?:n?or) {_LETTER})?"
@@ -76,7 +76,7 @@ _SMALL = re.compile(r"([\[(]|\b(?i:answer|option|choice)(?:\s?:| is)? )([b-z](?!
 _APART = re.compile(r"(?<!\w)([$']) ?\(?([A-Z])\)?[.)]? ?\1(?!\w)|^\"([A-Z])[.)]?\"\.?$", re.M)
 _OR_MAYBE = re.compile(r"[^.!?\n]{0,120}?[,;]? (?:but|although|though) (?:it |this )?(?:could|might|may)(?: \w{1,12}){0,3} [\[(]?([A-Z])\b")
 _LABELLED = re.compile(
-    r"^[ \t>\"']{0,8}[-\u2022]?[ \t]{0,4}(?:(?i:option|choice|answer) )?[\[(]?([A-Z])[\])]?[).:;\]-]{0,2}(?:[ \t]{1,4}(?=\S)(.{0,400})$|$)",
+    r"^[ \t>\"']{0,8}[-\u2022]?[ \t]{0,4}(?:(?i:option|choice|answer) )?[\[(]?([A-Z])[\])]?[).:;\]-]{0,2}(?:(?:[ \t]{1,4}|(?<=[).:]))(?=\S)(.{0,400})$|$)",
     re.M,
 )
 _LISTED = re.compile(r"(?<![\w'])[\[(]?([A-Z])[\])]{1,2}[.:]?\s|(?<![\w'])([A-Z])[.:]\s")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
 from holdfast.parsing.stance import TAKEN_BACK, gives_up, retracts
-from holdfast.parsing.surface import after_reasoning, one_kind
+from holdfast.parsing.surface import after_reasoning, one_kind, signed
 from holdfast.parsing.text import blank, plain, present_words
 
 _MONEY = "$€£¥₹₽₩₺₴¢"
@@ -55,7 +55,9 @@ _INSTEAD = re.compile(
 )
 _AFTER = re.compile(r"\n|[.!?](?=\s|[A-Z])")
 _ASIDE = re.compile(r"(?<=\d) ?\([^()\n]{0,100}\)?")
-_ALSO = re.compile(rf"[a-z%°]{{0,12}}(?: ?[-+×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and) )[{_MONEY}]?[-+]?\.?\d", re.I)
+_UNKNOWNS = re.compile(r"\d[,;]? (?:and )?[a-z] ?= ?[-+]?\.?\d", re.I)
+_NO_WHOLE = re.compile(r"\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|dozens?)\b", re.I)
+_ALSO = re.compile(rf"[a-z%°]{{0,12}}(?:, | ?[-+×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and) )[{_MONEY}]?[-+]?\.?\d", re.I)
 _JOINED = re.compile(rf"(?: ?,? or |[-;])[{_MONEY}]?", re.I)
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _SMALL = {w: i for i, w in enumerate(_ONES.split())}
@@ -80,7 +82,7 @@ def gold_number(text: str) -> Decimal:
     """
     if len(text) > _LONGEST:
         raise ValueError(f"longer than {_LONGEST} characters")
-    body = _signed(one_kind(text).replace("boxed answer:", " ")).strip()
+    body = signed(one_kind(text).replace("boxed answer:", " ")).strip()
     if body[:1] == body[-1:] == "$" and len(body) > 2:
         body = body[1:-1].strip()
     if (words := _in_words(body)) is not None:
@@ -104,12 +106,6 @@ def number(text: str) -> Decimal | None:
         return gold_number(text)
     except ValueError:
         return None
-
-
-def _signed(text: str) -> str:
-    """'minus 5' and '= - 5' as '-5'."""
-    text = re.sub(r"(?<!\d )(?<![\w-])(?:negative|minus) (?=[$€£]?\d)", "-", text, flags=re.I)
-    return re.sub(r"(?<=[=:(#] )- (?=[$€£]?\d)", "-", text)
 
 
 def numbers(text: str) -> Iterator[Found]:
@@ -161,7 +157,7 @@ def _in_words(text: str) -> Decimal | None:
 
 def final_number(text: str) -> tuple[Decimal | None, bool]:
     """(the final number, whether it stood after '####'): after the first '####' that is not taken back, else in the last box, else the last one."""
-    body = _signed(one_kind(after_reasoning(text) or ""))
+    body = signed(one_kind(after_reasoning(text) or ""))
     if (found := _first_kept(body, _hashes(body))) is not None:
         return found.value, True
     if (box := body.rfind("boxed answer:")) >= 0 and (found := _stated_in(body, box + 13)) is not None:
@@ -208,7 +204,7 @@ def _stated_in(body: str, start: int) -> Found | None:
     line = blank(_ASIDE, line)
     for part in (line.rfind("=") + 1, 0):
         for found in numbers(line[part:]):
-            open_ = _ALSO.match(line, part + found.end)
+            open_ = _ALSO.match(line, part + found.end) or _UNKNOWNS.search(line)
             return Found(None if open_ else found.value, start + part + found.start, start + part + found.end)
     return None
 
@@ -222,7 +218,7 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
     own = after_reasoning(text)
     if own is None:
         return None, UNFINISHED
-    body = _signed(one_kind(own))
+    body = signed(one_kind(own))
     if (found := _first_kept(body, _hashes(body))) is not None:
         return _read_as(found, "number after ####")
     body = blank(_DENIED, present_words(plain(body)))
@@ -244,6 +240,8 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
             return None, TWO
         return _read_as(last, "last number")
     spelled = [v for m in _SPELLED.finditer(body) if (v := _in_words(m.group())) is not None]
+    if spelled and _NO_WHOLE.search(body):
+        return None, NO_SINGLE
     return (spelled[-1], "number in words") if spelled else (None, "no number")
 
 

@@ -20,7 +20,7 @@ _SPELLED = re.compile(
 )
 _SCALE = re.compile(
     r"\b(?:on )?(?:an? |the )?(?:scale|range) (?:of |from |is |goes |going |running )*\(?\d+ ?(?:\([^()\n]{0,40}\) ?)?(?:to|through|-|;) ?\d+"
-    r"|\b(?:on|in|using) (?:an? |the )?\d+ ?(?:to|-|;) ?\d+ (?:rating )?scale|\bfrom \d+ (?:\([^()\n]{0,40}\) ?)?to \d+|\(\d+ ?(?:-|;|to) ?\d+\)"
+    r"|\b(?:on|in|using) (?:an? |the )?\d+ ?(?:to|-|;) ?\d+ (?:rating )?scale|\bfrom \d+ (?:\([^()\n]{0,40}\) ?)?to \d+|[\[(]\d+ ?(?:-|;|to) ?\d+[\])]|^\d ?(?:-|;|to) ?\d+(?=:)"
     r"|\b\d+ (?:being|means|meaning|stands for|= ?[a-z])[^.,;\n()]{0,40}",
     re.I,
 )
@@ -31,7 +31,8 @@ _OUT_OF = re.compile(
 _DENIED = re.compile(r"(?:\b(?:not|never|cannot|rather than|instead of|neither|nor)|n't)\b(?: [a-z]{1,12}){0,4} \d+(?:\.\d+)?", re.I)
 _HEDGED = re.compile(
     r"(?:\b(?:at least|at most|(?:more|less|lower|higher|better|worse) than|under|over|above|below|almost|nearly|close to|short of|between|up to)|[<>~\u2248\u2264\u2265])"
-    r" ?(?:an? |the )?\d|\d ?(?:or|to|-|;|/|and) ?(?:an? )?\d|\d(?:\+(?!\d)| ?%| percent\b| or (?:more|less|higher|lower|above|below|so)\b| and a half\b|-ish\b)",
+    r" ?(?:an? |the )?\d|\d ?(?:or|to|-|;|/|and) ?(?:an? )?\d|\d(?:\+(?!\d)| ?%| percent\b| (?:minus|plus|point)\b|,? (?:or )?(?:maybe|perhaps|possibly|even) (?:an? )?\d"
+    r"| or (?:more|less|higher|lower|above|below|so)\b| and a half\b|-ish\b)",
     re.I,
 )
 _ITEM = re.compile(r"^[ \t]{0,8}\(?(\d{1,3})[.)](?=[ \t]+\S)", re.M)
@@ -68,6 +69,8 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
         if gives_up(text[back.start() :]):
             return None
     found = {f.value for f in numbers(text)}
+    if len(stars) > 1 or (stars and found and found != {Decimal(n) for n in stars}):
+        return None
     if stars and not found:
         found, text = {Decimal(n) for n in stars}, ""
     if other or (len(found) > 1 and _HEDGED.search(text)) or (len(found) == 1 and _HEDGED.search(text)):

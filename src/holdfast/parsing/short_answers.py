@@ -138,7 +138,9 @@ def _read(reply: str, gold: Sequence[str], suggested: Sequence[str], question: s
     if not re.search(r"\w", full) and not _OPERATORS.search(full):
         return unparsed("empty reply")
     if alike:
-        gold_said, suggested_said = (_said(full, [t for t in texts if normal(t) in alike]) for texts in (gold, suggested))
+        names = [[compared(plain(t)) for t in texts if normal(t) in alike] for texts in (gold, suggested)]
+        exact = [compared(full) in some for some in names]
+        gold_said, suggested_said = exact if any(exact) else [_said(full, some) for some in names]
         if gold_said == suggested_said and find(words(full), alike):
             return unparsed("gold and suggested answer differ in signs or accents that the reply does not show")
         right = right if gold_said else tuple(n for n in right if n not in alike)
@@ -165,9 +167,9 @@ def _told_apart(gold: Sequence[str], suggested: Sequence[str]) -> list[str]:
 
 
 def _said(text: str, names: Sequence[str]) -> bool:
-    """One of the names stands in the text with the same signs and accents."""
+    """One of the names, as `compared` gives them, stands in the text with the same signs and accents."""
     tokens = [t.strip(".,;:!?\"'()[]") or t for t in compared(text).split()]
-    parts = [[t.strip(".,;:!?\"'()[]") or t for t in compared(n).split()] for n in names]
+    parts = [[t.strip(".,;:!?\"'()[]") or t for t in n.split()] for n in names]
     return any(tokens[i : i + len(p)] == p for p in parts if p for i in range(len(tokens) - len(p) + 1))
 
 

@@ -39,7 +39,8 @@ RETRACTION = re.compile(
 # What gives up the answer stated before it; `soft`: only if another answer follows.
 TAKEN_BACK = re.compile(
     r"(?:^|[.!?;:,\n)]\s{0,3})(?:but |oh,? |hmm,? |no,? |ah,? )?"
-    r"(?:(?P<soft>wait|hmm|actually|sorry|hold on|rather|on (?:second thought|reflection)|let me (?:re|double|check|fix|correct|try again|verify)\w*)"
+    r"(?:(?P<soft>wait|hmm|i apologi[sz]e|(?:my )?apologies|(?:it|that|the (?:right |correct )?answer) (?:should|must) (?:actually )?be"
+    r"|actually|sorry|hold on|rather|on (?:second thought|reflection)|let me (?:re|double|check|fix|correct|try again|verify)\w*)"
     r"|no\b(?=[,.:;!])|oops|correction|scratch that|make that|i mean|i made|i was wrong|my mistake|my bad"
     r"|that(?:'s| is| was) (?:wrong|not right|incorrect|not correct))\b",
     re.I,

@@ -6,11 +6,11 @@ import re
 import unicodedata
 
 HALF = 50_000
-_THOUGHT_NAMES = r"(?:think|thinking|thoughts?|reasoning|reason|reflection|scratchpad|analysis|cot|chain_of_thought)"
+_THOUGHT_NAMES = r"(?:think|thinking|thoughts?|reasoning|reason|reflection|scratchpad|analysis|cot|chain_of_thought|inner_monologue|internal|(?:thinking|thought)_process)"
 # '<think>', '</seed:think>', '[THINK]', '<|begin_of_thought|>', U+25C1 think U+25B7, and channels of one reply.
 _THOUGHT = re.compile(
-    rf"(?:<|&lt;|\u25c1)\s?\|?\s?(?P<end>/?)\s?(?i:[a-z]{{1,12}}:)?(?i:{_THOUGHT_NAMES})(?:\s[^<>\n]{{0,80}})?\|?\s?(?:>|&gt;|\u25b7)"
-    r"|\[(?P<end2>/?)(?:THINK|THINKING|THOUGHT|REASONING)\]"
+    rf"(?:[<\uff1c]|&lt;|\u25c1)\|?(?P<end>/?)(?i:[a-z]{{1,12}}:)?(?i:{_THOUGHT_NAMES})(?:\s[^<>\n]{{0,80}})?\s?\|?(?:[>\uff1e]|&gt;|\u25b7)"
+    r"|\[(?P<end2>/?)(?:THINK|think|THINKING|THOUGHT|REASONING)\]|<unused9(?:4|(?P<end5>5))>|<\|(?:START|(?P<end6>END))_THINKING\|>"
     r"|<\|(?:begin|start|(?P<end3>end))_of_(?:thought|thinking|reasoning)\|>"
     r"|<\|channel\|>(?:analysis|commentary|(?P<end4>final))[^<\n]{0,80}<\|message\|>"
 )
@@ -51,11 +51,11 @@ def after_reasoning(text: str) -> str | None:
     marks = list(_THOUGHT.finditer(text))
     if not marks:
         return text
-    if not any(marks[-1].group("end", "end2", "end3", "end4")):
+    if not any(marks[-1].groups()):
         return None
     after = text[marks[-1].end() :]
     before = text[: marks[0].start()]
-    return after if after.strip() or any(marks[0].group("end", "end2", "end3", "end4")) else before
+    return after if after.strip() or any(marks[0].groups()) else before
 
 
 def one_kind(text: str) -> str:
@@ -74,6 +74,12 @@ def one_kind(text: str) -> str:
     return _latex(text) if "\\" in text or "{" in text else text
 
 
+def signed(text: str) -> str:
+    """'minus 5' and '= - 5' as '-5'."""
+    text = re.sub(r"(?<!\d )(?<![\w-])(?:negative|minus) (?=[$\u20ac\u00a3]?\d)", "-", text, flags=re.I)
+    return re.sub(r"(?<=[=:(#] )- (?=[$\u20ac\u00a3]?\d)", "-", text)
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= 2 * HALF else f"{text[:HALF]}\n{text[-HALF:]}"
 
@@ -90,7 +96,10 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 def _latex(text: str) -> str:
-    text = _GAP.sub(lambda m: "" if "!" in m.group() else " ", text.replace("{,}", ",").replace(",\\!", ","))
+    text = _GAP.sub(
+        lambda m: "" if "!" in m.group() else " ",
+        re.sub(r"\{\.\}(?=\d{3}(?!\d))", ":", text).replace("{.}", ".").replace("{,}", ",").replace(",\\!", ","),
+    )
     text = _COMMAND.sub(lambda m: _LATEX[m.group()], _PAREN.sub("", _STYLED.sub(r" \1 ", text)))
     text = _FRAC.sub(_fraction, text)
     return _boxes(_RAISED.sub(r"^\1", text))

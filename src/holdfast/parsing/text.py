@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
-from holdfast.parsing.surface import after_reasoning, one_kind
+from holdfast.parsing.surface import after_reasoning, one_kind, signed
 
 _QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛ʼ´", "'"), **dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("\u2013\u2014\u2015", ";")})
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d", "-"))
@@ -47,7 +47,7 @@ _BETWEEN = "|".join(  # with a space on both sides or on none
 )
 _WORD = re.compile(
     rf"(?:(?<![^\s(\[{{=:,;<>/*\u00d7\"'])[-+])?(?:\d+(?:[.,]\d+)*|(?<![\w.])\.\d+){_L}*(?:%|[-+](?![-+\w(\[]))?"
-    rf"|[^\W_]{_L}*(?:'[^\W\d_]{_L}*)*(?:\+\+|[+#](?!\w)|(?<![^\W_]{{5}})-(?![\w-]))?|{_BETWEEN}|{_OPERATOR}"
+    rf"|(?:(?<![^\s(\[{{=:,;<>])[-+](?=[A-Za-z](?![^\W_])))?[^\W_]{_L}*(?:'[^\W\d_]{_L}*)*(?:\+\+|[+#](?!\w)|(?<![^\W_]{{5}})-(?![\w-]))?|(?<![^\s(\[{{=:,;<>])[-+]\u221e|{_BETWEEN}|{_OPERATOR}"
 )
 _SIGNS = {"\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2192": "->", "=>": "->", "\u21d2": "->", "*": "\u00d7", "==": "="}
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
@@ -76,7 +76,7 @@ def plain(text: str) -> str:
 
     A next turn of the user, or a next question that the model puts to itself after its answer, is not part of the reply.
     """
-    text = one_kind(after_reasoning(text) or "").translate(_QUOTES)
+    text = signed(one_kind(after_reasoning(text) or "")).translate(_QUOTES)
     leaked = _LEAKED_TURN.search(text, 1) if text.strip() else None
     if leaked and text[: leaked.start()].strip():
         text = text[: leaked.start()]
