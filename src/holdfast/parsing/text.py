@@ -87,7 +87,7 @@ def plain(text: str) -> str:
     ):
         text = text[: more.start()]
     text = _HEADING.sub("", _TAG.sub(" ", _LINK.sub(r"\1", text)))
-    text = _MARKS.sub("", text).replace("&", " and ")
+    text = re.sub("&+", " and ", _MARKS.sub("", text))
     return _SPACES.sub(" ", text).strip()
 
 
