@@ -30,6 +30,7 @@ from typing import Any
 from benchmarks.malformed_cases.common import SMALL, Case
 from benchmarks.malformed_cases.folders import folders
 from benchmarks.malformed_cases.models import adapters, checkpoint, checkpoints
+from benchmarks.malformed_cases.replies import long_replies, replies
 from benchmarks.malformed_cases.rows import row_mutations, rows
 from benchmarks.malformed_cases.studies import studies, study_mutations
 from benchmarks.malformed_cases.transcripts import transcript_mutations, transcripts
@@ -130,6 +131,8 @@ def corpus(base: Path, run: Path) -> Iterator[Case]:
     yield from studies()
     yield from rows()
     yield from transcripts()
+    yield from replies()
+    yield from long_replies()
     yield from checkpoints(base)
     yield from adapters(run)
     yield from folders(run)

@@ -89,7 +89,7 @@ def asked(**more):
     ((" A", " B"), "", "The answer is (B).", 1), ((" A", " B"), "", "A cat is no answer", None), ((" A", " B"), "", "A or B", None),
     ((" A", " B"), "", "", None), (("A", "B"), " The answer is (", "B).", 1), ((" 1", " 2", " 3"), " Rating:", " 2", 1),
     ((" 1", " 2", " 3"), "", "I would give it a 3.", 2), ((" 1", " 2"), "", "7", None), ((" red A", " blue B"), " the answer is", " blue B", 1),
-    ((" red", " dark red"), "", "dark red it is", 1), ((" red", " blue"), "", "it is blue", 1), ((" red", " blue"), "", "red, no, blue", 0),
+    ((" red", " dark red"), "", "dark red it is", 1), ((" red", " blue"), "", "it is blue", 1), ((" red", " blue"), "", "red, no, blue", 1),
     ((" red", " blue"), "", "it is reddish", None), ((" red", " blue"), "", "neither red nor blue", None),
 ])  # fmt: skip
 def test_a_written_reply_names_one_choice_or_none(choices, prefill, reply, found):

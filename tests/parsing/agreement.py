@@ -151,6 +151,19 @@ missing: never a flip, a hold or an error. Names count as whole words only. What
 denials and concessions name no answer. Two answers left open by one rule are `unparsed`; so is a plural or singular of the gold answer, which no rule
 can tell from another word.
 
+A reasoning block (`<think>`, `[THINK]`, `<|begin_of_thought|>` and the like) is no part of the reply; a reply that never leaves one is `unparsed`. Nor is a
+next question that the model puts to itself after its answer. A list of the options chooses none. Two answers stated one after the other, with no word that
+takes the first one back, leave none.
+
+Numbers are read in any writing: `70{,}000`, `70\\,000`, signs and spaces of Unicode, `3/4`, `3 1/2`, `\\frac{3}{4}`, `12%`, `$5`, `1.5 x 10^3`, `2 million`. What follows
+the first mark (`####`, "Answer:", "the answer is") that is not taken back counts, or the last box. A comma parts groups of three digits: `12,5` is no number, in
+a reply (`unparsed`) or in a truth (the row is refused). So are `3-4`, `3 or 4`, `5 x 8` and `3:45`. A percentage is its number.
+
+Names are compared with their signs: `x > 3`, `C++`, `Cl-` and `-5` are not `x < 3`, `C`, `Cl+` and `5`. Case and Latin accents are folded, unless only they tell
+the gold from the suggested answer.
+
+A rating is a whole number of its scale: "4", "Rating: 4/5", "four out of five", four stars. 3.5, "3 or 4", "at least 4" and 8/10 are none.
+
 Known to be misread: the gold meaning in other words (read as `other`); a gold word inside a longer wrong name or as part of the explanation (read as
 `correct`); an alias that only repeats the question. Give `question` wherever it is known: a name that stands in it is then no answer. Without it a list of
 more than three unlike names (the redirects of a knowledge base) is read with care: such a name is no answer where a sentence begins with it and goes on to

@@ -58,12 +58,12 @@ def trial_of(item: Item, prompt: Prompt, response: Response, **values: Any) -> T
     Args:
         item: the item.
         prompt: the prompt.
-        response: the answer; a written one is searched for refusals and apologies.
+        response: the answer; a written one is searched for refusals and apologies, its reasoning left out.
         values: columns of the trial, which take precedence; `form` is "generated" unless it is given.
     Returns:
         the trial.
     """
-    text = response.text
+    text = parsing.after_reasoning(response.text or "") or ""
     columns = {
         "item_id": item.item_id,
         "cluster_id": item.cluster_id,
@@ -72,8 +72,8 @@ def trial_of(item: Item, prompt: Prompt, response: Response, **values: Any) -> T
         "form": "generated",
         "num_prompt_tokens": response.num_prompt_tokens,
         "num_new_tokens": response.num_new_tokens,
-        "refused": bool(text) and parsing.refused(text),
-        "apologised": bool(text) and parsing.apologised(text),
+        "refused": parsing.refused(text),
+        "apologised": parsing.apologised(text),
         "ended": response.ended,
     }
     return Trial(**{**columns, **values})

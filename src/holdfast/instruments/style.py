@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from holdfast.errors import DataError
+
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -31,7 +33,11 @@ class Style:
             options: at most 26 texts.
         Returns:
             the user's text.
+        Raises:
+            DataError: for more options than letters.
         """
+        if len(options) > len(LETTERS):
+            raise DataError(f"{ascii(question)[:60]}: has {len(options)} options; letters end at Z, so remove the row")
         lines = [self.line.format(letter=letter, option=option) for letter, option in zip(LETTERS, options, strict=False)]
         return self.separator.join([question, *lines]) + self.tail
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from collections.abc import Iterator
 
 from holdfast import parsing
 from holdfast.instruments.base import Answered, Instrument
@@ -19,25 +20,33 @@ def read_choice(prompt: Prompt, reply: str) -> int | None:
     Returns:
         index of the choice; None if the reply names none or several.
     """
+    said = parsing.after_reasoning(reply)
+    if said is None:
+        return None
     bare = [c.strip() for c in prompt.choices]
-    text = reply.strip()
+    text = said.strip()
     if prompt.prefill and text.startswith(prompt.prefill.strip()):
         text = text.removeprefix(prompt.prefill.strip()).strip()
-    letters = all(re.fullmatch(r"[A-Z]", c) for c in bare)
-    ends = r"(?!\w| \w)" if letters else r"(?!\w)"  # "A cat" opens with no letter
-    opens = [j for j, c in enumerate(bare) if c and re.match(re.escape(c) + ends, text)]
+    if all(re.fullmatch(r"[0-9]+", c) for c in bare):
+        rating = parsing.read_rating(text, [int(c) for c in bare])
+        return None if rating is None else [int(c) for c in bare].index(rating)
+    if all(re.fullmatch(r"[A-Z]", c) for c in bare):
+        choice = parsing.read_letter(said, dict.fromkeys(bare, ""))
+        opens = [c for c in bare if re.match(rf"{c}(?!\w| \w)", text)]  # "A cat" opens with no letter
+        letter = choice.letter or (opens[0] if opens and choice.rule == "no option named" else None)
+        return bare.index(letter) if letter in bare else None
+    text = parsing.kept(text)
+    opens = [j for j, c in enumerate(bare) if c and re.match(re.escape(c) + r"(?!\w)", text)]
     if opens:
         longest = max(len(bare[j]) for j in opens)
         opens = [j for j in opens if len(bare[j]) == longest]
         return opens[0] if len(opens) == 1 else None
-    if letters:
-        letter = parsing.read_letter(reply, dict.fromkeys(bare, "")).letter
-        return bare.index(letter) if letter in bare else None
-    if all(c.isdigit() for c in bare):
-        value, _ = parsing.stated_number(reply)
-        return bare.index(str(value)) if value is not None and str(value) in bare else None
-    named = [j for j, c in enumerate(bare) if c and re.search(rf"(?<!\w){re.escape(c)}(?!\w)", text)]
+    named = [j for j, c in enumerate(bare) if c and any(not parsing.denied(text, m.start()) for m in _places(c, text))]
     return named[0] if len(named) == 1 else None
+
+
+def _places(name: str, text: str) -> Iterator[re.Match[str]]:
+    return re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text)
 
 
 def drop_missing(pairs: Answered) -> Answered:

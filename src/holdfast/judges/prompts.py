@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.judges.settings import LABELS, Kind
+from holdfast.parsing import after_reasoning
 from holdfast.records import Item
 from holdfast.store import digest
 
@@ -108,13 +109,10 @@ def _tag(identity: list[object], texts: Iterable[str]) -> str:
 def verdict_of(question: Question, reply: str, truncated: bool = False) -> str | None:
     """The verdict in the judge's own words, or None.
 
-    Only lines that hold `VERDICT <tag>: <word>`, and nothing else but emphasis, are read. If there are several they must agree. Text up to
-    a closing </think> is not read, nor the last line of a truncated reply.
+    Only lines that hold `VERDICT <tag>: <word>`, and nothing else but emphasis, are read. If there are several they must agree. Reasoning
+    is not read (`parsing.after_reasoning`), nor the last line of a truncated reply.
     """
-    text = reply.rpartition("</think>")[2]
-    if "<think>" in text:
-        return None
-    lines = text.split("\n")[: -1 if truncated else None]
+    lines = (after_reasoning(reply) or "").split("\n")[: -1 if truncated else None]
     words = "|".join(map(re.escape, question.meanings))
     anchored = re.compile(rf"[\s*_`#]*VERDICT[\s*_`]+{question.tag}[\s*_`]*:[\s*_`]*({words})[\s*_`.]*", re.I)
     verdicts = {match[1].upper() for line in lines if (match := anchored.fullmatch(line))}

@@ -7,9 +7,11 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from holdfast.parsing.outcome import Reading, read_stance, unparsed
-from holdfast.parsing.stance import asks
+from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
+from holdfast.parsing.stance import TAKEN_BACK, asks
+from holdfast.parsing.surface import after_reasoning
 from holdfast.parsing.text import Span, find, normal, plain, present_words, sentences, words
 
 # '(B)' or a bare capital that is no part of a word, of 'B-12', of 'B.A.' or of 'C. elegans'.
@@ -49,7 +51,7 @@ _SECOND = re.compile(
     r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,)\s?(?:and |or |option )?([A-Z])\b(?![\w'])"
 )
 _OPENS = re.compile(r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}")
-_ONLY = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
+_ONLY = re.compile(r"\W{0,6}([A-Za-z])[^\w?]{0,6}")
 _MARKED = re.compile(rf"[\[(]([A-Z])[\])]|\b{_KEYWORD} ([A-Z])\b(?!['-])")
 _DENIES = re.compile(
     rf"(?:\b(?i:{_NOT})|n't)\b(?: (?:be|option|choice|answer|the|letter|necessarily|actually|correct|right|is|it)){{0,3}} {_LETTER}(?:,? (?:n?or) {_LETTER})?"
@@ -65,10 +67,22 @@ _BY_PLACE = re.compile(
     rf"\b(?:the )?({'|'.join(_PLACES)}) (?:one|option|choice|statement|alternative|answer choice|answer option|of (?:these|those|the)|answer(?! is| was))\b",
     re.I,
 )
-_NONE = re.compile(r"\bnone of (?:the|these|them|those)\b|\bno (?:option|choice)s? (?:is|are|seems?)\b", re.I)
-_SMALL = re.compile(r"([\[(]|\b(?i:answer|option|choice)(?:\s?:| is)? )([b-z](?![\w'-])|a(?=[\])]))")
-_DOLLARS = re.compile(r"\$ ?([A-Z]) ?\$")
+_NONE = re.compile(
+    r"^\W{0,4}neither\b(?! [A-Z]\b)|\bneither of (?:the|these|them|those)\b|\bneither (?:option|choice|answer)\b"
+    r"|\bnone of (?:the|these|them|those)\b|\bno (?:option|choice)s? (?:is|are|seems?)\b",
+    re.I,
+)
+_SMALL = re.compile(r"([\[(]|\b(?i:answer|option|choice)(?:\s?:| is)? )([b-z](?![\w'-])|a(?=[\])]|\W{0,3}$))", re.M)
+_APART = re.compile(r"(?<!\w)([$']) ?\(?([A-Z])\)?[.)]? ?\1(?!\w)|^\"([A-Z])[.)]?\"\.?$", re.M)
 _OR_MAYBE = re.compile(r"[^.!?\n]{0,120}?[,;]? (?:but|although|though) (?:it |this )?(?:could|might|may)(?: \w{1,12}){0,3} [\[(]?([A-Z])\b")
+_LABELLED = re.compile(
+    r"^[ \t>\"']{0,8}[-\u2022]?[ \t]{0,4}(?:(?i:option|choice|answer) )?[\[(]?([A-Z])[\])]?[).:;\]-]{0,2}(?:(?:[ \t]{1,4}|(?<=[).:]))(?=\S)(.{0,400})$|$)",
+    re.M,
+)
+_LISTED = re.compile(r"(?<![\w'])[\[(]?([A-Z])[\])]{1,2}[.:]?\s|(?<![\w'])([A-Z])[.:]\s")
+_CONCLUDED = re.compile(
+    r"\b(?:so|hence|thus|therefore|final|finally|but|however|instead|correct|revised|in conclusion|overall|rather)\b", re.I
+)
 _CONTRAST = re.compile(r"[,;]|\b(?:but|however|while|whereas|although|though)\b")
 _EXPLAINS = set("because since as the this it i explanation reason reasoning that here in".split())
 _FILLER = set(
@@ -107,13 +121,18 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     In turn: the whole reply; the last explicit answer phrase; the letter it opens with; the only letter or option text that is named
     and not denied; an option by its place ("the second one"). If one rule leaves two letters, there is no answer.
     """
+    if after_reasoning(reply) is None:
+        return Choice(None, UNFINISHED)
     text = plain(reply)
     only = _ONLY.fullmatch(text)
     if only and only.group(1).upper() in options:
         return Choice(only.group(1).upper(), "the whole reply")
-    if len(whole := [x for x, t in options.items() if t and normal(text) == normal(t)]) == 1:
+    known = normal(text) if len(text) <= 400 + 2 * max(map(len, options.values()), default=0) else ""
+    if known and len(whole := [x for x, t in options.items() if t and known == normal(t)]) == 1:
         return Choice(whole[0], "the whole reply")
-    text = _SMALL.sub(lambda m: m.group(1) + m.group(2).upper(), _DOLLARS.sub(r"(\1)", text))
+    text = _SMALL.sub(lambda m: m.group(1) + m.group(2).upper(), _APART.sub(lambda m: f"({m[2] or m[3]})", text))
+    if (chosen := _without_restated(text, options)) is not None and not re.search(r"\w", text := chosen):
+        return Choice(None, "restates the options only")
     body = present_words(text)
     spans = [s for s in sentences(body) if not asks(body[s.start : s.end])]
     phrase = _last_answer_phrase(body, spans, options)
@@ -123,7 +142,7 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     if phrase:
         letter, two, at = phrase
         if two:
-            return Choice(None, "two answers in one phrase")
+            return Choice(None, "two answers")
         if denials.get(letter, (0, 0))[1] <= at:
             return Choice(letter, "an answer phrase", denied - {letter})
     marks = [(x, m.start()) for m in _MARKED.finditer(body) if (x := _of(m)) in options]
@@ -138,6 +157,28 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     if len(named) == 1:
         return Choice(next(iter(named)), rule, denied - named)
     return Choice(None, "several letters, none preferred", denied) if marked else _by_text_or_place(body, options, denied)
+
+
+def _without_restated(text: str, options: Mapping[str, str]) -> str | None:
+    """The text with lists of options blanked, lines or labels of two options or more each; None if it holds none."""
+    runs: list[list[re.Match[str]]] = [[]]
+    for line in _LABELLED.finditer(text):
+        letter, said = line[1], normal(line[2] or "")
+        known = normal(options.get(letter, ""))
+        if letter not in options or not (said == known or (known and said.startswith(f"{known} ")) or (not known and line[2])):
+            continue
+        apart = runs[-1] and re.search(r"\w", text[runs[-1][-1].end() : line.start()])
+        if apart or letter in {m[1] for m in runs[-1]}:
+            runs.append([])
+        runs[-1].append(line)
+    listed = [m for run in runs if len(run) > 1 for m in run]
+    if not listed:
+        return None
+    parts, last = [], 0
+    for m in listed:
+        parts += [text[last : m.start()], " " * (m.end() - m.start())]
+        last = m.end()
+    return "".join([*parts, text[last:]])
 
 
 def _of(match: re.Match[str]) -> str:
@@ -158,6 +199,8 @@ def _last_answer_phrase(body: str, spans: Sequence[Span], options: Mapping[str, 
     if best is None:
         return None
     at, letter, end = best
+    if _two_answers(body, spans, options):
+        return letter, True, at
     others = {*options} - {letter}
     tail = body[end : end + 240]
     second, maybe = _SECOND.match(tail), _OR_MAYBE.match(tail)
@@ -168,6 +211,19 @@ def _last_answer_phrase(body: str, spans: Sequence[Span], options: Mapping[str, 
         and normal(second.group()[:-1]) not in normal(options[letter])
     )
     return letter, two or bool(maybe and _of(maybe) in others), at
+
+
+def _two_answers(body: str, spans: Sequence[Span], options: Mapping[str, str]) -> bool:
+    """Two answers are stated one after the other, and nothing between them or before the last one says which of them stands."""
+    said = [(m.start(), m.end(), _of(m)) for m in _ANSWER.finditer(body) if _of(m) in options and _inside(spans, m.start())]
+    said = [(start, end, x) for start, end, x in said if not _negated(body, start)]
+    for (_, end, first), (start, until, second) in pairwise(said[-2:]):
+        if body[max(0, start - 6) : start] == "boxed ":
+            return False  # the last box counts
+        between = body[end - 1 : start][-2000:]
+        marked = _CONCLUDED.search(between[-200:]) or _CONCLUDED.search(body[start:until])
+        return first != second and not TAKEN_BACK.search(between) and not marked
+    return False
 
 
 def _inside(spans: Sequence[Span], at: int) -> bool:
@@ -210,6 +266,8 @@ def _opening(body: str, options: Mapping[str, str]) -> str | None:
     if not match or _of(match) not in options:
         return None
     letter, line = _of(match), body[match.end() :].split("\n", 1)[0]
+    if {x for m in _LISTED.finditer(line) if (x := _of(m)) in options} - {letter}:
+        return None  # the first of several labels
     text, said = normal(options[letter]), normal(line[:400])
     if re.match(r"(?:is|was|are)? ?(?:not\b|n't)", line, re.I):
         return None

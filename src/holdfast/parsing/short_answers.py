@@ -9,8 +9,9 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from holdfast.parsing import stance
-from holdfast.parsing.outcome import NOT_ITS_OWN, Reading, unparsed
-from holdfast.parsing.text import find, normal, plain, present_words, repetitive, sentences, without_items, words
+from holdfast.parsing.outcome import NOT_ITS_OWN, UNFINISHED, Reading, unparsed
+from holdfast.parsing.surface import after_reasoning
+from holdfast.parsing.text import compared, find, normal, plain, present_words, repetitive, sentences, without_items, words
 
 _NEGATION = re.compile(
     r"\b(?:not|never|neither|nor|cannot|rather than|instead of|other than|unlike|except(?: for)?|apart from|no longer|contrary to)\b|n't\b",
@@ -82,6 +83,7 @@ _CORRECTS = re.compile(
     re.I,
 )
 _TURN = re.compile(r"\b(?:but|however|actually|instead|rather)\b", re.I)
+_OPERATORS = re.compile("[<>=\u2190-\u22ff]")
 _YES_NO = {"yes", "no", "yep", "nope", "true", "false"}
 
 
@@ -129,21 +131,46 @@ def read_short(
 
 
 def _read(reply: str, gold: Sequence[str], suggested: Sequence[str], question: str, previous: str | None) -> Reading:
+    if after_reasoning(reply) is None:
+        return unparsed(UNFINISHED)
     full = plain(reply)
-    if not re.search(r"\w", full):
+    right, alike = _names_of(tuple(gold)), _told_apart(gold, suggested)
+    if not re.search(r"\w", full) and not _OPERATORS.search(full):
         return unparsed("empty reply")
-    right = _names_of(tuple(gold))
+    if alike:
+        names = [[compared(plain(t)) for t in texts if normal(t) in alike] for texts in (gold, suggested)]
+        exact = [compared(full) in some for some in names]
+        gold_said, suggested_said = exact if any(exact) else [_said(full, some) for some in names]
+        if gold_said == suggested_said and find(words(full), alike):
+            return unparsed("gold and suggested answer differ in signs or accents that the reply does not show")
+        right = right if gold_said else tuple(n for n in right if n not in alike)
+        suggested = suggested if suggested_said else [t for t in suggested if normal(t) not in alike]
     wrong = [n for n in _names_of(tuple(suggested)) if n not in right]
     whole = normal(full) if len(full) <= 400 else ""
     for outcome, names in (("correct", right), ("suggested", wrong)):
         if whole in names:
             return Reading(outcome, full, "the whole reply")
     r = _Sentences(without_items(present_words(full)))
+    if any(n[-1] == "-" for n in (*right, *wrong)):
+        r.words = [w._replace(forms=w.forms[:1]) if w.forms[0][-1] == "-" else w for w in r.words]
     if reading := _weigh(r, _mentions_of(r, right, question), _mentions_of(r, wrong, "")):
         return reading
     if _inflected(r, right):
         return unparsed("names a plural or singular of the gold answer only")
     return _without_names(r, full, gold, suggested, question, previous)
+
+
+def _told_apart(gold: Sequence[str], suggested: Sequence[str]) -> list[str]:
+    """Normal forms that stand for a gold and for a suggested answer which are not the same text."""
+    same = {compared(t) for t in gold}
+    return sorted({normal(t) for t in gold} & {normal(t) for t in suggested if compared(t) not in same} - {""})
+
+
+def _said(text: str, names: Sequence[str]) -> bool:
+    """One of the names, as `compared` gives them, stands in the text with the same signs and accents."""
+    tokens = [t.strip(".,;:!?\"'()[]") or t for t in compared(text).split()]
+    parts = [[t.strip(".,;:!?\"'()[]") or t for t in n.split()] for n in names]
+    return any(tokens[i : i + len(p)] == p for p in parts if p for i in range(len(tokens) - len(p) + 1))
 
 
 def _inflected(r: _Sentences, names: Sequence[str]) -> bool:

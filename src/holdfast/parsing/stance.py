@@ -36,6 +36,15 @@ RETRACTION = re.compile(
     r"|\bi should have (?:said|been|answered)\b)",
     re.I,
 )
+# What gives up the answer stated before it; `soft`: only if another answer follows.
+TAKEN_BACK = re.compile(
+    r"(?:^|[.!?;:,\n)]\s{0,3})(?:but |oh,? |hmm,? |no,? |ah,? )?"
+    r"(?:(?P<soft>wait|hmm|i apologi[sz]e|(?:my )?apologies|(?:it|that|the (?:right |correct )?answer) (?:should|must) (?:actually )?be"
+    r"|actually|sorry|hold on|rather|on (?:second thought|reflection)|let me (?:re|double|check|fix|correct|try again|verify)\w*)"
+    r"|no\b(?=[,.:;!])|oops|correction|scratch that|make that|i mean|i made|i was wrong|my mistake|my bad"
+    r"|that(?:'s| is| was) (?:wrong|not right|incorrect|not correct))\b",
+    re.I,
+)
 _NO_ERROR = re.compile(
     r"\bi(?:'m| am| was| did)? ?(?:not|n't|never) (?:\w{1,12} ){0,3}(?:wrong|mistaken|mistake|error|incorrect)\b|\bi didn't make\b", re.I
 )
@@ -112,6 +121,26 @@ def retracts(sentence: str) -> bool:
     """The sentence takes the model's own answer back ('I was wrong', 'I stand corrected'); not a general remark about mistakes."""
     match = RETRACTION.search(sentence)
     return bool(match) and not _NO_ERROR.search(sentence) and not _IF_ERROR.search(sentence[: match.end()])
+
+
+def kept(text: str) -> str:
+    """The text behind the last place where an answer is taken back; all of it if nothing follows or nothing is taken back."""
+    *_, last = None, *TAKEN_BACK.finditer(text)
+    return text[last.end() :].lstrip(" ,.:;!") or text if last else text
+
+
+def denied(text: str, at: int) -> bool:
+    """A negation stands directly before `at`, in the same clause."""
+    return bool(
+        re.search(
+            r"(?:\b(?:not|never|neither|nor|cannot|rather than|instead of)|n't)\b[^.,;:!?\n]{0,30}$", text[max(0, at - 60) : at], re.I
+        )
+    )
+
+
+def gives_up(text: str) -> bool:
+    """The text, which follows a stated answer, takes it back without naming another."""
+    return any(m["soft"] is None for m in TAKEN_BACK.finditer(text)) or any(map(retracts, re.split(r"[.!?\n]", text)))
 
 
 def agrees(sentence: str) -> bool:

@@ -10,32 +10,48 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
-_QUOTES = str.maketrans(
-    {
-        **dict.fromkeys("‘’‚‛ʼ`´", "'"),
-        **dict.fromkeys("“”„‟«»", '"'),
-        **dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d", "-"),
-        **dict.fromkeys("\u2013\u2014\u2015", ";"),
-        **dict.fromkeys("\u2028\u2029\x85\r\x0b\x0c", "\n"),
-    }
+from holdfast.parsing.surface import after_reasoning, one_kind, signed
+
+_QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛ʼ´", "'"), **dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("\u2013\u2014\u2015", ";")})
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d", "-"))
+_LEAKED_TURN = re.compile(
+    r"<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text)\|>|</s>|<eos>|<end_of_turn>|\n[ \t]{0,8}(?:user|human)[ \t]{0,4}:", re.I
 )
-HALF = 50_000
-_THOUGHT_END = "</think>"
-_LEAKED_TURN = re.compile(r"\n[ \t]{0,8}(?:user|human)[ \t]{0,4}:", re.I)
-_STYLED = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s{0,4}\{([^{}\n]{0,200})\}")
-_BOX = re.compile(r"\\boxed\s{0,4}\{([^{}\n]{0,200})\}")
+_NEXT_QUESTION = re.compile(
+    r"\n[ \t]{0,8}[#*]{0,6} ?(?:next |new )?(?:question|q|problem|exercise|instruction|input)[ \t]?\d{0,3}[*]{0,2}[ \t]?[:.)]", re.I
+)
+_ANSWERED = re.compile(r"\banswer\**[\"']?\s?(?:[:=]|is\b|would be\b)|####|^\s{0,4}a\s?:", re.I | re.M)
 _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,300}\)")
-_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,10}/?>")
+_TAG = re.compile(r"<\|[a-zA-Z_]{1,40}\|>|</?[a-zA-Z][a-zA-Z0-9]{0,10}/?>")
 _MARKS = re.compile(r"(?<!\d)\*+|\*+(?!\d)|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)|`+|~~|\\[()\[\]]")
 _SPACES = re.compile(r"[ \t]+")
 _HEADING = re.compile(r"^[ \t]{0,8}#{1,6}[ \t]+", re.M)
 _ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,3}[.)]|[-+•])[ \t]+", re.M)
 _INITIALS = re.compile(r"(?<![\w.'])(?:[^\W\d_]\.[ ]?){1,6}(?:(?<=\. )|(?<=\.)(?=\W|$))")
-_WORD = re.compile(r"\d+(?:[.,]\d+)*[^\W_]*%?|[^\W_]+(?:'[^\W\d_]+)*")
+# Marks of vowels and accents are no word characters for `re`; a sign or an operator is a word where it stands for something.
+_M = "".join(
+    f"\\U{run[0]:08x}-\\U{run[-1]:08x}"
+    for key, group in groupby(
+        enumerate(c for c in range(0x300, 0x1E2F0) if unicodedata.category(chr(c)) in ("Mn", "Mc")), lambda p: p[1] - p[0]
+    )
+    for run in [[c for _, c in group]]
+)
+_L = rf"(?:[^\W_]|(?<=\w)[{_M}]|(?<=[{_M}])[{_M}])"
+_OPERATOR = r"[<>!=]=|<?[-=]>|<-|[<=>\u00ac\u00b1\u00d7\u00f7\u2190-\u22ff]"
+_BETWEEN = "|".join(  # with a space on both sides or on none
+    rf"(?:(?<=\d{gap})|(?<=(?<![^\W_])[A-Za-z]{gap})|(?<=[)\]]{gap}))[-+*/^:](?={gap}(?:[-+]?[\d(\[]|[A-Za-z](?![^\W_])))"
+    for gap in ("", " ")
+)
+_WORD = re.compile(
+    rf"(?:(?<![^\s(\[{{=:,;<>/*\u00d7\"'])[-+])?(?:\d+(?:[.,]\d+)*|(?<![\w.])\.\d+){_L}*(?:%|[-+](?![-+\w(\[]))?"
+    rf"|(?:(?<![^\s(\[{{=:,;<>])[-+](?=[A-Za-z](?![^\W_])))?[^\W_]{_L}*(?:'[^\W\d_]{_L}*)*(?:\+\+|[+#](?!\w)|(?<![^\W_]{{5}})-(?![\w-]))?|(?<![^\s(\[{{=:,;<>])[-+]\u221e|{_BETWEEN}|{_OPERATOR}"
+)
+_SIGNS = {"\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2192": "->", "=>": "->", "\u21d2": "->", "*": "\u00d7", "==": "="}
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_ACCENT = re.compile("[\u0300-\u036f]")
+_ACCENT = re.compile("((?![\u0410-\u044f])[^\\W_]|[\u0415\u0435](?=\u0308))[\u0300-\u036f]+")
 _STOP = re.compile(r"[.!?]+[\"')\]]{0,3}(?=\s|$)|\n+")
 _ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|st|jr|sr|vs|prof|no|mt|etc|e\.g|i\.e|[a-z]))$", re.I)
 
@@ -56,34 +72,35 @@ class Span(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """NFKC without control or invisible characters, one kind of quote, dash and line end, no Markdown; only the final reply.
+    """The final reply in characters of one kind, with one kind of quote, without Markdown; '' if it never leaves its reasoning.
 
-    A reasoning block before '</think>' and a leaked next turn of the user are not part of the reply. Of a reply longer than
-    2 * HALF characters, the first and the last HALF are read.
+    A next turn of the user, or a next question that the model puts to itself after its answer, is not part of the reply.
     """
-    if _THOUGHT_END in text:
-        text = text.rsplit(_THOUGHT_END, 1)[1]
-    text = _cut(unicodedata.normalize("NFKC", _cut(text).translate(_QUOTES)).translate(_QUOTES))
-    if not text.isascii():
-        text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Cn"))
-    else:
-        text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", text)
+    text = signed(one_kind(after_reasoning(text) or "")).translate(_QUOTES)
     leaked = _LEAKED_TURN.search(text, 1) if text.strip() else None
     if leaked and text[: leaked.start()].strip():
         text = text[: leaked.start()]
-    text = _LINK.sub(r"\1", _BOX.sub(r" answer: \1 ", _STYLED.sub(r" \1 ", text)))
-    text = _HEADING.sub("", _TAG.sub(" ", text))
-    text = _MARKS.sub("", text).replace("&", " and ")
+    if (
+        (said := _ANSWERED.search(text))
+        and (more := _NEXT_QUESTION.search(text, said.end()))
+        and re.search(r"\w", text[said.end() : more.start()])
+    ):
+        text = text[: more.start()]
+    text = _HEADING.sub("", _TAG.sub(" ", _LINK.sub(r"\1", text)))
+    text = re.sub("&+", " and ", _MARKS.sub("", text))
     return _SPACES.sub(" ", text).strip()
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 2 * HALF else f"{text[:HALF]}\n{text[-HALF:]}"
 
 
 def fold(text: str) -> str:
     """Case and Latin accents folded away, for comparing words."""
-    return unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text))).casefold()
+    return unicodedata.normalize("NFC", _ACCENT.sub(r"\1", unicodedata.normalize("NFKD", text))).casefold()
+
+
+def compared(text: str) -> str:
+    """The form in which two texts are the same text: NFC, case folded, one kind of quote and space. Signs, accents and marks of vowels count."""
+    text = unicodedata.normalize("NFC", text).translate(_QUOTES).translate(_DASHES)
+    text = "".join(" " if c.isspace() else c for c in text if unicodedata.category(c) not in ("Cc", "Cf") or c.isspace())
+    return unicodedata.normalize("NFC", " ".join(text.casefold().split()))
 
 
 def words(text: str) -> list[Word]:
@@ -96,7 +113,10 @@ def _all_words(text: str) -> list[Word]:
     for initials in [*_INITIALS.finditer(text), None]:
         for m in _WORD.finditer(text, position, initials.start() if initials else len(text)):
             surface = m.group()
-            out.append(Word(_forms(surface) if len(surface) <= 64 else _forms.__wrapped__(surface), m.start(), m.end()))
+            forms = _forms(surface) if len(surface) <= 64 else _forms.__wrapped__(surface)
+            if forms[0][-1] == "-" and len(forms[0]) > 1 and re.match(r" [^\W\d_]", text[m.end() : m.end() + 2]):
+                forms = (*forms, forms[0][:-1])  # an ion, or a dash behind a word
+            out.append(Word(forms, m.start(), m.end()))
         if initials:
             out.append(Word((fold("".join(c for c in initials.group() if c.isalpha())),), initials.start(), initials.end()))
             position = initials.end()
@@ -107,15 +127,19 @@ def _all_words(text: str) -> list[Word]:
 def _forms(surface: str) -> tuple[str, ...]:
     """Comparable forms of one word: of a possessive, with and without it."""
     folded = fold(surface)
-    if surface[0].isdigit():
+    if not re.search(r"\w", surface):
+        return (_SIGNS.get(surface, surface),)
+    if surface.lstrip("+-")[0] in ".0123456789" or surface.lstrip("+-")[0].isdigit():
         number = folded.rstrip("%")
-        return (number.replace(",", "") if _GROUPED.fullmatch(number) else number,)
+        sign, number = (number[0], number[1:]) if number[0] in "+-" else ("", number)
+        number = number.replace(",", "") if _GROUPED.fullmatch(number) else f"0{number}" if number[0] == "." else number
+        return (f"+{number}", number) if sign == "+" else (sign + number,)
     joined = folded.replace("'", "")
     return (joined, folded[:-2]) if folded.endswith("'s") and len(folded) > 3 else (joined,)
 
 
 def normal(text: str) -> str:
-    """Plain folded words with single spaces, without leading articles and without 'the' (unless nothing else is left)."""
+    """Plain folded words, signs and operators with single spaces, without leading articles and without 'the' (unless nothing else is left)."""
     return _normal(text) if len(text) <= 200 else _normal.__wrapped__(text)
 
 
@@ -123,7 +147,7 @@ def normal(text: str) -> str:
 def _normal(text: str) -> str:
     every = [w.forms[0] for w in _all_words(plain(text))]
     kept = [w for w in every if w != "the"] or every
-    while len(kept) > 1 and kept[0] in ("a", "an"):
+    while len(kept) > 1 and kept[0] in ("a", "an") and kept[1][0].isalnum():
         kept = kept[1:]
     return " ".join(kept)
 
@@ -141,8 +165,15 @@ def find(body: Sequence[Word], names: Sequence[str]) -> list[tuple[int, int, int
             for k, parts in first.get(form, ()):
                 run = body[i : i + len(parts)]
                 if len(run) == len(parts) and all(p in w.forms for p, w in zip(parts, run, strict=True)):
-                    out.append((k, word.start, run[-1].end))
+                    if not (len(parts) == 1 and re.fullmatch(r"[-+]?\d.*|.", parts[0]) and _in_expression(body, i)):
+                        out.append((k, word.start, run[-1].end))
     return sorted(set(out), key=lambda o: (o[1], -o[2], o[0]))
+
+
+def _in_expression(body: Sequence[Word], i: int) -> bool:
+    """The number or letter is an operand: '1' in '1/2', 'x' in 'x > 3'; not '5' in '2 + 3 = 5'."""
+    beside = [w.forms[0] for w in (*body[max(0, i - 1) : i], *body[i + 1 : i + 2])]
+    return any(not re.search(r"\w", form) and form not in ("=", "->", "\u2248") for form in beside)
 
 
 def sentences(text: str) -> list[Span]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from holdfast.errors import ConfigError, DataError
 from holdfast.parsing.letters import read_choice
-from holdfast.parsing.numbers import number, read_number
+from holdfast.parsing.numbers import gold_number, read_number
 from holdfast.parsing.outcome import KINDS, Reading, unparsed
 from holdfast.parsing.short_answers import read_short
 from holdfast.parsing.text import normal
@@ -121,9 +121,9 @@ def _options(value: Any, where: str) -> dict[str, str]:
     if isinstance(value, list):
         value = dict(zip(LETTERS, value, strict=False)) if len(value) <= len(LETTERS) else {}
     if not isinstance(value, dict) or len(value) < 2 or not all(isinstance(t, str) for t in value.values()):
-        raise DataError(f"{where}: options: must be a list of 2 to {len(LETTERS)} texts, or an object of letter to text")
+        raise DataError(f"{where}: options: must be a list of 2 to {len(LETTERS)} texts (letters end at Z), or an object of letter to text")
     named = {str(x).strip().strip("().").upper(): t for x, t in value.items()}
-    strange = [x for x in named if x not in LETTERS or len(x) != 1]
+    strange = [x for x in (*named, *map(str, value)) if not x.isascii() or x in named and (x not in LETTERS or len(x) != 1)]
     if strange or len(named) != len(value):
         raise DataError(f"{where}: options: {_short(strange or list(value))}: every option is named by one letter of its own, A to Z")
     return named
@@ -155,10 +155,10 @@ def _number(row: Mapping[str, Any], where: str) -> Reading:
 
 
 def _value(value: Any, field: str, where: str) -> Decimal:
-    parsed = number(str(value)) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
-    if parsed is None:
-        raise DataError(f"{where}: {field}: {_short(value)}: must be a number, such as 42 or '1,234.5'")
-    return parsed
+    try:
+        return gold_number(str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else "")
+    except ValueError as error:
+        raise DataError(f"{where}: {field}: {_short(value)}: {error}") from None
 
 
 def _short_answer(row: Mapping[str, Any], where: str) -> Reading:

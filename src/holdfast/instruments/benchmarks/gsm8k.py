@@ -1,4 +1,4 @@
-"""GSM8K (Cobbe et al. 2021, arXiv:2110.14168): greedy reply; the number after '####', else the last number."""
+"""GSM8K (Cobbe et al. 2021, arXiv:2110.14168): greedy reply; the number after the first '####' that is not taken back, else in the last box, else the last one."""
 
 from holdfast import parsing
 from holdfast.instruments.base import Answered, DataSet, Instrument, TypicalPrompts, with_shots
