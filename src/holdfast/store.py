@@ -22,6 +22,7 @@ from typing import Any
 
 from holdfast import locks
 from holdfast.errors import ConfigError, ResourceError
+from holdfast.escape import plain
 from holdfast.redact import redacted_tree
 
 MANIFEST = "manifest.json"
@@ -51,6 +52,8 @@ def file_digest(path: Path) -> str:
 
 def ensure_writable(folder: Path, label: str) -> None:
     """Create `folder` and try to write in it. Raises ConfigError, naming the setting and place `label`, if that fails."""
+    if plain(folder) != str(folder):
+        raise ConfigError(f"{label}: must be a path in UTF-8 without control characters; name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locks.draft(folder):

@@ -14,7 +14,7 @@ from holdfast.escape import plain
 from holdfast.redact import map_strings
 from holdfast.results import AuditEntry, StudyFindings
 from holdfast.run_files import checked, manifest_of
-from holdfast.store import read_json
+from holdfast.store import ensure_writable, read_json
 
 _AUDIT = TypeAdapter(list[AuditEntry])
 
@@ -59,7 +59,13 @@ def records_of(findings: Any, audit: Any, source: str, clean: bool = False) -> t
     try:
         if clean:
             findings, audit = map_strings(findings, plain), map_strings(audit, plain)
-        return StudyFindings.model_validate(findings), _AUDIT.validate_python(audit)
+        records, entries = StudyFindings.model_validate(findings), _AUDIT.validate_python(audit)
+        names = [a.name for a in records.adapters]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ConfigError(
+                f"{source}: two adapters are called {plain(twice[0])[:100]!r}; names must differ in what can be shown of them"
+            )
+        return records, entries
     except ValidationError as error:
         first = error.errors()[0]
         why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -80,6 +86,7 @@ def make_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"-o/--out: {folder}: cannot be made ({error.strerror}); name another folder") from None
+    ensure_writable(folder, f"-o/--out: {folder}")
     return folder
 
 
