@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,17 @@ def signed(text: str) -> str:
 def is_signed(text: str) -> bool | None:
     """Whether a text is as it was signed; None if it was not."""
     above, mark, found = text.rpartition(SIGNATURE)
-    return found.strip() == digest(above.encode()) if mark else None
+    return found == f"{digest(above.encode())}\n" if mark else None
+
+
+def is_changed_record(file: Path, text: str) -> bool:
+    """Whether a study file is a run's and no longer what the run wrote: by its last line, or, where that is lost, by the run's manifest."""
+    if (whole := is_signed(text)) is not None:
+        return not whole
+    with suppress(ConfigError):
+        manifest = manifest_of(file.parent)
+        return manifest is not None and manifest.files.get(file.name, "") not in ("", digest(text.encode()))
+    return False
 
 
 def with_digest(record: Mapping[str, Any]) -> dict[str, Any]:

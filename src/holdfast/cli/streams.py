@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+from typing import Any
 
 from holdfast.errors import ResourceError
 
@@ -17,7 +18,7 @@ class _Stream(io.FileIO):
         super().__init__(number, "w", closefd=False)
         self.number, self.lost = number, False
 
-    def write(self, data: bytes) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def write(self, data: Any, /) -> int:
         if self.lost:
             return len(data)
         try:
