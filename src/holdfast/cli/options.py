@@ -44,7 +44,7 @@ def out_folder(text: str) -> Path:
 def out_file(text: str) -> Path:
     """A file to write, as typed: a new one, or one that is replaced. Raises BadParameter."""
     path = out_folder(text)
-    if path.exists() and not path.is_file():
+    if str(path.absolute().parent) == "/dev" or (path.exists() and not path.is_file()):
         raise BadParameter(f"{path}: is a folder, a device or a pipe; name a file")
     return path
 
