@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -82,7 +83,16 @@ def _rounded(part: Any) -> Any:
 
 def _cleaned(spec: ChartSpec) -> ChartSpec:
     """A copy whose texts vl-convert can draw: it ends the process at a control character, and names are as long as they like."""
-    return map_strings(spec, short)
+    return map_strings(spec, _drawable)
+
+
+def _drawable(text: str) -> str:
+    line = short(text)
+    if line.isascii() or max(line) <= "\uffff":
+        return line
+    # Vega cuts labels between UTF-16 units: half a letter cannot be drawn. The font has none of these; a digest keeps names apart.
+    shown = "".join(c if c <= "\uffff" else "\u25a1" for c in line)
+    return f"{shown} {hashlib.sha256(line.encode()).hexdigest()[:4]}"
 
 
 def lay_out(chart: ChartSpec, columns: int) -> tuple[str, float]:
