@@ -33,7 +33,7 @@ def one_line(text: Any, most: int = 600) -> str:
 def short(text: Any, most: int = 120) -> str:
     """`plain`; a longer one is cut, and ends with a digest of the whole, so that two that differ stay two."""
     line = plain(text)
-    return line if len(line) <= most else f"{line[: most - 12]}...{hashlib.sha256(line.encode()).hexdigest()[:8]}"
+    return line if len(line) <= most else f"{line[: most - 11]}...{hashlib.sha256(line.encode()).hexdigest()[:8]}"
 
 
 def csv_cell(value: Any) -> str:
