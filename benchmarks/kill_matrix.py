@@ -206,7 +206,7 @@ class Place:
 
     def left(self) -> list[str]:
         """Drafts, locks, checkpoints: everything a finished run must not leave."""
-        return [str(p.relative_to(self.root)) for p in self.root.rglob(".*") if p.name != ".report"]
+        return [str(p.relative_to(self.root)) for p in self.root.rglob(".*")]
 
 
 def reach(stage: str, run: Run, place: Place, draw: random.Random) -> bool:

@@ -179,7 +179,7 @@ def main() -> int:
         print(json.dumps(found["store"]), flush=True)
         for stale in [*(folder / "cells").glob("results-*"), folder / "transcripts"]:
             shutil.rmtree(stale, ignore_errors=True)
-        for stale in ("findings.json", "audit.json", "trials.parquet", "transcripts.jsonl.gz", ".report", "report.html"):
+        for stale in ("findings.json", "audit.json", "trials.parquet", "transcripts.jsonl.gz", "manifest.json", "report.html"):
             (folder / stale).unlink(missing_ok=True)
         made, again = [str(folder / "study.yaml"), "-o", str(folder)], str(folder)
         for name, arguments, watched in (

@@ -1,13 +1,16 @@
 """A share of benchmarks/malformed.py: bad input of every kind through the command line is refused in one line, and good input is not."""
 
 import random
+import shutil
 import warnings
 
 import pytest
-from benchmarks import malformed
+from benchmarks import bit_flips, malformed
 from benchmarks.malformed_cases import common, rows, studies, transcripts
 
-EACH = {"study": 60, "settings": 45, "rows": 60, "transcripts": 50, "checkpoints": 12, "adapters": 8, "folders": 45}
+from holdfast import store
+
+EACH = {"study": 60, "settings": 45, "rows": 60, "transcripts": 50, "checkpoints": 12, "adapters": 8, "folders": 45, "sealed": 60}
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +61,50 @@ def test_what_ends_otherwise_is_seen():
     assert (
         malformed.Result(0, [], 0.0).wrong(taken) is None and malformed.Result(0, [], 0.0, number="5, not 50").wrong(taken) == "5, not 50"
     )
+
+
+def flipped(given, tmp_path, places, seed, commands):
+    _, _, run = given
+    (tmp_path / "small.yaml").write_text(common.SMALL)
+    return bit_flips.flips(shutil.copytree(run, tmp_path / "run"), tmp_path, places, seed, commands)
+
+
+def test_no_flipped_bit_is_read_without_a_word(given, tmp_path):
+    found = flipped(given, tmp_path, 40, 1, ("analyze", "compare", "Findings"))
+    assert sum(found.values()) > 80 and not [key for key in found if key[2] == "SILENT"]
+    assert sum(n for (_, _, became), n in found.items() if became == "named") >= 6
+
+
+@pytest.mark.slow
+def test_a_run_names_or_heals_every_flipped_bit(given, tmp_path):
+    found = flipped(given, tmp_path, 20, 2, ("run", "audit", "report"))
+    assert not [key for key in found if key[2] == "SILENT"]
+    assert {became for _, command, became in found if command == "run"} <= {"named", "healed"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1, 4, 9])
+def test_a_run_that_is_killed_between_two_writes_can_be_resumed_from_its_own_study(given, tmp_path, monkeypatch, number):
+    _, _, run = given
+    out = shutil.copytree(run, tmp_path / "run")
+    whole = bit_flips.files_of(out)
+    for name in whole:
+        if not name.startswith("cells/") and name != "timing.json":
+            (out / name).write_bytes(b"of an earlier form of the study")
+    (tmp_path / "small.yaml").write_text(common.SMALL)
+    replace, writes = store.replace_file, []
+
+    def killed(path, write):
+        writes.append(path)
+        if len(writes) > number:
+            raise SystemExit(137)
+        replace(path, write)
+
+    with monkeypatch.context() as context:
+        context.setattr(store, "replace_file", killed)
+        assert bit_flips.call("run", out, tmp_path / "small.yaml", out).code == 137
+    own = out / "study.yaml" if number else tmp_path / "small.yaml"  # the study is what is written first
+    ended = bit_flips.call("run", out, own, out)
+    assert ended.code == 0, ended.said
+    assert {n: d for n, d in ended.files.items() if n != "manifest.json"} == {n: d for n, d in whole.items() if n != "manifest.json"}
+    assert bit_flips.call("analyze", out, own, out).said == ""

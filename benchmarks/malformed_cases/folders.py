@@ -1,4 +1,7 @@
-"""A finished run, damaged, for `report`, `tables`, `figures`, `analyze`, `audit` and `collect`."""
+"""A finished run, damaged, for `report`, `tables`, `figures`, `compare`, `analyze`, `audit` and `collect`.
+
+Without its manifest, so that what is read has to be seen to be damaged; files beneath a manifest are those of `sealed.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def folders(run: Path) -> Iterator[Case]:
     def case(command: str, name: str, change: Callable[[Path], None], must: bool = True) -> Case:
         def make(folder: Path) -> list[str]:
             copy = folder / "copy"
-            shutil.copytree(run, copy, ignore=shutil.ignore_patterns("cells", "adapters"))
+            shutil.copytree(run, copy, ignore=shutil.ignore_patterns("cells", "adapters", "manifest.json"))
             change(copy)
             return [command, str(copy)]
 

@@ -16,6 +16,7 @@ from holdfast.findings import Findings
 from holdfast.processes import silence_libraries
 from holdfast.progress import say, work
 from holdfast.results import AuditEntry
+from holdfast.run_files import checked
 from holdfast.store import read_json
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
 
         outcome = load_study(source.removeprefix("published:")).analyze()
         return Findings(outcome.findings, audit=outcome.audit)
-    folder, trials = None, source
+    folder, trials, read = None, source, []
     if isinstance(source, pa.Table):
         if study is None:
             raise ConfigError("analyze: study: a table does not say which study it belongs to; name the study")
@@ -170,10 +171,11 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
         file = Path(source) / "trials.parquet" if Path(source).is_dir() else Path(source)
         if not file.is_file():
             raise ConfigError(f"analyze: {file}: no such table; name a run folder, a trials .parquet or published:NAME")
-        folder, trials = file.parent, Trials(file)
+        folder, trials, read = file.parent, file, [file.name, "audit.json", *(["study.yaml"] if study is None else [])]
         study = study if study is not None else str(folder / "study.yaml")
-    facts, entries = study_facts(_study(study)), _audit_of_run(folder)
-    findings = analyze_trials(complete(trials), facts, entries)
+    with checked(folder, *read, of_run=folder == Path(source)) if folder is not None else nullcontext():
+        facts, entries = study_facts(_study(study)), _audit_of_run(folder)
+        findings = analyze_trials(complete(Trials.of(trials)), facts, entries)
     return Findings(findings, audit=entries, folder=folder)
 
 

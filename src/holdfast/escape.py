@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]"
 )
-# Also direction marks (UAX 9), the line and paragraph separators, and halves of a surrogate pair, which UTF-8 cannot encode.
-_MARKS_AND_HALVES = "\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+# Also direction marks (UAX 9), the line and paragraph separators, halves of a surrogate pair, which UTF-8 cannot encode, and the two
+# noncharacters that XML (an SVG) cannot hold.
+_MARKS_AND_HALVES = "\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff"
 _UNSAFE = re.compile(f"[\x00-\x1f\u2028\u2029{_MARKS_AND_HALVES}]")
 _UNSAFE_IN_CELL = re.compile(f"[\x00-\x08\x0b-\x1f{_MARKS_AND_HALVES}]")
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|#])")
@@ -26,6 +28,12 @@ def one_line(text: Any, most: int = 600) -> str:
     """`plain`, with white space collapsed, at most `most` characters."""
     line = " ".join(plain(text).split())
     return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def short(text: Any, most: int = 120) -> str:
+    """`plain`; a longer one is cut, and ends with a digest of the whole, so that two that differ stay two."""
+    line = plain(text)
+    return line if len(line) <= most else f"{line[: most - 11]}...{hashlib.sha256(line.encode()).hexdigest()[:8]}"
 
 
 def csv_cell(value: Any) -> str:

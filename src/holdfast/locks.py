@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import platform
-import re
 import shutil
 import time
 import uuid
@@ -17,7 +17,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-HOST = re.sub(r"[^A-Za-z0-9_.]", "_", platform.node()) or "host"
+
+def _machine() -> str:
+    """A token for this machine, the same in all its processes, from which its name cannot be read."""
+    secret = hex(uuid.getnode())
+    for place in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):  # random numbers of the installation, or of this start
+        with suppress(OSError, ValueError):
+            if found := Path(place).read_text(encoding="ascii").strip():
+                secret = found
+                break
+    return hashlib.sha256(f"holdfast {secret} {platform.node()}".encode()).hexdigest()[:12]
+
+
+HOST = _machine()
 PREFIX, LOCK = ".draft-", ".lock"
 FOREIGN_SECONDS = 7 * 86400  # another machine's lock may be invisible here; its drafts count as dead after a week
 _UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
@@ -57,6 +69,18 @@ def sweep(folder: Path) -> None:
             _remove(lock)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process at a time in `folder`, where locks are supported; nothing is written for it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _create_locked(lock: Path) -> int:

@@ -11,13 +11,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from holdfast import locks
 from holdfast.backends import open_backend
 from holdfast.backends.identity import environment
 from holdfast.backends.keys import study_keys
 from holdfast.backends.protocol import Backend, ModelCells
 from holdfast.config import Study, resolved
-from holdfast.errors import DataError, IncompleteError
+from holdfast.config.same import difference
+from holdfast.errors import ConfigError, DataError, IncompleteError
 from holdfast.execution import joined, local_executor, ray_executor
 from holdfast.execution.jobs import Job, Progress, Say, Work
 from holdfast.execution.plan import Plan, Shard, make_plan
@@ -25,11 +28,14 @@ from holdfast.facts import study_facts
 from holdfast.processes import peak_memory
 from holdfast.redact import redacted_tree
 from holdfast.results import AuditEntry, StudyFindings
-from holdfast.store import Store, canonical, copy_atomic, digest, file_digest, write_atomic
+from holdfast.run_files import RunManifest, is_signed, is_unchanged, manifest_of, seal, signed, with_digest, without_digest
+from holdfast.store import Store, canonical, copy_atomic, digest, file_digest, read_json, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
 ANALYSIS_CODE = 8
 ShowProgress = Callable[[Plan], AbstractContextManager[Progress]]
+RESULTS = ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json")
+OTHERS = ("study.yaml", "plan.json", "environment.json", "timing.json", "report.html", "report.md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +50,34 @@ class Outcome:
     failures: list[str]
 
 
-def _store(out: Path, say: Say) -> Store:
+def check_folder(study: Study, out: Path, say: Say = lambda _: None) -> None:
+    """Raises ConfigError if `out` belongs to another study, or holds somebody's files under the names of a run's."""
+    file = out / "study.yaml"
+    text = file.read_bytes().decode("utf-8", "replace") if file.is_file() else ""
+    if is_signed(text) is None and not (out / "cells").exists():
+        if foreign := [name for name in (*RESULTS, *OTHERS) if (out / name).exists()]:
+            raise ConfigError(f"-o/--out: {out}: holds {foreign[0]}, which is no run's; name another folder, nothing there is replaced")
+    elif is_signed(text) is False:
+        say(f"{file}: is no longer what the run wrote; it is written again")
+        return
+    try:
+        there = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return
+    if found := difference(there, yaml.safe_load(resolved(study))):
+        raise ConfigError(f"-o/--out: {out}: belongs to another study, {there.get('name')!r} ({found}); name another folder for this one")
+
+
+def _claim(study: Study, out: Path, say: Say) -> None:
+    """The folder belongs to the study that first writes its settings there."""
+    with locks.alone(out):
+        check_folder(study, out, say)
+        write_atomic(out / "study.yaml", signed(resolved(study)).encode())
+
+
+def _store(study: Study, out: Path, say: Say) -> Store:
     """The run's cells, after removing what dead processes left anywhere in its folder."""
+    check_folder(study, out)
     store = Store(out / "cells", say)
     store.sweep()
     for folder in (out, *out.glob("*/"), *out.glob("adapters/*/")):
@@ -56,7 +88,7 @@ def _store(out: Path, say: Say) -> Store:
 
 def _prepare(study: Study, out: Path, say: Say, shard: Shard | None = None) -> tuple[Backend, Plan]:
     """What could not be measured is refused here, before an hour of training."""
-    backend = open_backend(study, _store(out, say))
+    backend = open_backend(study, _store(study, out, say))
     backend.check()
     if study.overlap == "refuse":
         for domain, instrument, count, text in backend.materials.check_overlap():
@@ -66,7 +98,7 @@ def _prepare(study: Study, out: Path, say: Say, shard: Shard | None = None) -> t
             )
     backend.prepare()
     plan = make_plan(backend, shard)
-    write_atomic(out / "study.yaml", resolved(study).encode())
+    _claim(study, out, say)
     write_atomic(out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode())
     say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
     if plan.jobs:
@@ -97,12 +129,12 @@ def run_shard(study: Study, out: Path, shard: Shard, *, say: Say, progress: Show
 
 def collect(study: Study, out: Path, *, say: Say) -> Outcome:
     """Conclude from cells that shards have made, as `run` would have. Raises IncompleteError, naming the models, if some are missing."""
-    backend = open_backend(study, _store(out, say))
+    backend = open_backend(study, _store(study, out, say))
     plan = make_plan(backend)
     if plan.jobs:
         names = ", ".join(j.name for j in plan.jobs)
         raise IncompleteError(f"{out}: cells of {names} are missing; run their shards again, or the study without --cells")
-    write_atomic(out / "study.yaml", resolved(study).encode())
+    _claim(study, out, say)
     return conclude(backend, out, plan, [], say)
 
 
@@ -121,7 +153,7 @@ def run(study: Study, out: Path, *, say: Say, progress: ShowProgress) -> Outcome
     if work.seconds:
         timing = {"process_seconds": work.seconds, "nominal_flops": work.flops}
         timing |= backend.utilization(sum(work.seconds.values()), work.flops, work.threads)
-        _write_json(out / "timing.json", timing)
+        _write_json(out / "timing.json", with_digest(timing))
     # Workers have ended when the results are concluded: the peak is that of the cells (a sum, an upper bound) or of the conclusion.
     in_cells = sum(work.peak_bytes.values()) + peak_memory()
     outcome = conclude(backend, out, plan, work.failures, say)
@@ -133,33 +165,29 @@ def run(study: Study, out: Path, *, say: Say, progress: ShowProgress) -> Outcome
         say("process seconds in cells: " + ", ".join(f"{name} {took:.0f}" for name, took in sorted(work.seconds.items())))
         if "fraction_of_peak" in timing:
             say(f"{timing['fraction_of_peak']:.0%} of this machine's matrix-multiply peak ({timing['peak_gflops']:.0f} GF/s per process)")
-        _write_json(out / "timing.json", {**timing, "stages_s": stages, "peak_memory_bytes": peak})
+        _write_json(out / "timing.json", with_digest({**timing, "stages_s": stages, "peak_memory_bytes": peak}))
     return outcome
 
 
 def conclude(backend: Backend, out: Path, plan: Plan, failures: list[str], say: Say) -> Outcome:
     """From cells to results; an unchanged set of cells gives the results that were concluded before."""
-    from holdfast.report import write_report
-
     models = finished_models(backend)
     results = _results(backend, models, len(failures), say)
-    for file in ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json"):
-        copy_atomic(results / file, out / file)
-    _copy_adapters(backend, out)
-    timing = out / "timing.json"
-    spent = json.loads(timing.read_text(encoding="utf-8")) if timing.is_file() else {}
-    about = redacted_tree({**environment(), **backend.summary(models, spent)})
+    about = redacted_tree({**environment(), **backend.summary(models, _spent(out / "timing.json", say))})
     for why in about.get("engine", {}).get("ordinary_calls", ()):
         say(f"asked by ordinary calls, not packed rows: {why}")
-    _write_json(out / "environment.json", about, sort_keys=False)
-    findings = StudyFindings.model_validate_json((out / "findings.json").read_bytes())
-    audit = [AuditEntry.model_validate(entry) for entry in json.loads((out / "audit.json").read_bytes())]
-    stamp = out / ".report"
-    wanted = digest({"results": results.name, "code": ANALYSIS_CODE})
-    if not ((out / "report.html").is_file() and stamp.is_file() and stamp.read_text() == wanted):
-        say("drawing the report")
-        write_report(out, findings, audit, about, out / "transcripts.jsonl.gz")
-        write_atomic(stamp, wanted.encode())
+    findings = StudyFindings.model_validate_json((results / "findings.json").read_bytes())
+    audit = [AuditEntry.model_validate(entry) for entry in read_json(results / "audit.json")]
+    with locks.alone(out):
+        files = backend.store.files(results)
+        for file in files:
+            copy_atomic(results / file, out / file)
+        files |= _copy_adapters(backend, out)
+        files["environment.json"] = _write_json(out / "environment.json", about, sort_keys=False)
+        files["study.yaml"] = digest(signed(resolved(backend.study)).encode())
+        if (out / "plan.json").is_file():
+            files["plan.json"] = file_digest(out / "plan.json")
+        _draw(out, findings, audit, about, files, digest({"results": results.name, "code": ANALYSIS_CODE}), say)
     return Outcome(
         findings=findings,
         audit=audit,
@@ -168,6 +196,38 @@ def conclude(backend: Backend, out: Path, plan: Plan, failures: list[str], say: 
         made=plan.num_cells - plan.num_reused - len(failures),
         failures=[*failures, *backend.missing_answers(models).values()],
     )
+
+
+def _draw(
+    out: Path, findings: StudyFindings, audit: list[AuditEntry], about: dict[str, Any], files: dict[str, str], drawn: str, say: Say
+) -> None:
+    """The report, unless the one that is there was drawn from the same results and is whole; then the manifest."""
+    from holdfast.report import is_drawn, write_report
+
+    try:
+        before = manifest_of(out) or RunManifest()
+    except ConfigError:
+        before = RunManifest()
+    known = {name: want for name, want in before.files.items() if is_drawn(name)}
+    if before.drawn == drawn and "report.html" in known:
+        damaged = [name for name, want in known.items() if not is_unchanged(out, name, want)]
+        if not damaged:
+            seal(out, {**files, **known}, drawn)
+            return
+        say(f"{out / damaged[0]}: missing or damaged; it is made again")
+    say("drawing the report")
+    write_report(out, findings, audit, about, out / "transcripts.jsonl.gz", files, drawn)
+
+
+def _spent(timing: Path, say: Say) -> dict[str, Any]:
+    """What the last session that made cells took; nothing if its record is damaged."""
+    try:
+        return without_digest(timing.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        say(f"{timing}: is no longer what the run wrote; its times are left out")
+        return {}
 
 
 def finished_models(backend: Backend) -> list[ModelCells]:
@@ -219,17 +279,23 @@ def _redacted(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
     return [AuditEntry.model_validate(redacted_tree(e.model_dump(mode="json", exclude_unset=True))) for e in entries]
 
 
-def _copy_adapters(backend: Backend, out: Path) -> None:
-    """adapters/<name>/: PEFT folders with their training record."""
+def _copy_adapters(backend: Backend, out: Path) -> dict[str, str]:
+    """adapters/<name>/: PEFT folders with their training record. Returns their digests."""
+    copied = {}
     for domain in backend.study.domains:
         for seed in range(backend.study.seeds):
             if place := backend.find_adapter(domain.name, seed):
-                target = out / "adapters" / f"{domain.name}-seed{seed}"
-                target.mkdir(parents=True, exist_ok=True)
-                for file in backend.store.files(place):
+                target = Path("adapters") / f"{domain.name}-seed{seed}"
+                (out / target).mkdir(parents=True, exist_ok=True)
+                for file, want in backend.store.files(place).items():
                     if file.startswith("adapter/") or file == "training.json":
-                        copy_atomic(place / file, target / Path(file).name)
+                        copy_atomic(place / file, out / target / Path(file).name)
+                        copied[(target / Path(file).name).as_posix()] = want
+    return copied
 
 
-def _write_json(path: Path, value: Any, sort_keys: bool = True) -> None:
-    write_atomic(path, (json.dumps(value, indent=1, sort_keys=sort_keys) + "\n").encode())
+def _write_json(path: Path, value: Any, sort_keys: bool = True) -> str:
+    """Returns the digest of what was written."""
+    data = (json.dumps(value, indent=1, sort_keys=sort_keys) + "\n").encode()
+    write_atomic(path, data)
+    return digest(data)

@@ -22,6 +22,7 @@ from typing import Any
 
 from holdfast import locks
 from holdfast.errors import ConfigError, ResourceError
+from holdfast.escape import plain
 from holdfast.redact import redacted_tree
 
 MANIFEST = "manifest.json"
@@ -51,6 +52,8 @@ def file_digest(path: Path) -> str:
 
 def ensure_writable(folder: Path, label: str) -> None:
     """Create `folder` and try to write in it. Raises ConfigError, naming the setting and place `label`, if that fails."""
+    if plain(folder) != str(folder):
+        raise ConfigError(f"{label}: must be a path in UTF-8 without control characters; name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locks.draft(folder):
@@ -113,7 +116,7 @@ class Store:
                 draft.mkdir()
                 yield draft
                 files = {p.relative_to(draft).as_posix(): file_digest(p) for p in sorted(draft.rglob("*")) if p.is_file()}
-                (draft / MANIFEST).write_text(canonical({"identity": redacted_tree(identity), "files": files}) + "\n", encoding="utf-8")
+                (draft / MANIFEST).write_bytes(manifest_text({"identity": redacted_tree(identity), "files": files}))
                 self._commit(draft, self.folder / name)
         except Exception as error:
             if why := no_room(error, self.folder):
@@ -152,10 +155,26 @@ class Store:
                 left.unlink(missing_ok=True)
 
 
+def manifest_text(about: Mapping[str, Any]) -> bytes:
+    """A manifest with the digest of all it says."""
+    plain = json.loads(canonical(dict(about)))
+    return (canonical({**plain, "sha256": digest(plain)}) + "\n").encode()
+
+
+def read_manifest(place: Path, sealed: bool = False) -> dict[str, Any]:
+    """What a manifest says. Raises ValueError if its digest does not match (or, `sealed`, is not there: cells of earlier versions have none)."""
+    data = (place / MANIFEST).read_bytes()
+    about = json.loads(data)
+    found = about.pop("sha256", None)
+    if (sealed or found is not None) and manifest_text(about) != data:
+        raise ValueError("its digest does not match")
+    return about
+
+
 def is_whole(place: Path) -> bool:
     """Whether the manifest can be read and each of its files is there with its digest. A file without read permission raises OSError: it is not damaged."""
     try:
-        files = json.loads((place / MANIFEST).read_bytes())["files"]
+        files = read_manifest(place)["files"]
         return bool(files) and all((place / file).is_file() and file_digest(place / file) == want for file, want in files.items())
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False

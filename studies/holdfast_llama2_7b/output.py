@@ -12,7 +12,7 @@ from holdfast.errors import ConfigError
 from holdfast.escape import csv_cell, plain
 from holdfast.report.page import write_report
 from holdfast.results import PublishedCorrelation, StudyFindings, canonical_json
-from holdfast.store import write_atomic
+from holdfast.store import digest, write_atomic
 from holdfast.studies import PublishedOutcome
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def write(outcome: PublishedOutcome, out: Path) -> Path:
         (out / "tables").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"-o/--out: {out} cannot be written ({error.strerror}); name another folder") from None
-    write_atomic(out / "findings.json", findings.to_json())
-    write_atomic(out / "audit.json", canonical_json(outcome.audit))
-    for name, rows in tables_of(findings).items():
-        write_atomic(out / "tables" / f"{name}.csv", _csv([HEADERS[name].split(), *rows]).encode())
+    files = {"findings.json": findings.to_json(), "audit.json": canonical_json(outcome.audit)}
+    files |= {f"tables/{name}.csv": _csv([HEADERS[name].split(), *rows]).encode() for name, rows in tables_of(findings).items()}
+    for name, data in files.items():
+        write_atomic(out / name, data)
     how = {"study": findings.study.name, "source": findings.study.source, "numbers compared": (findings.tables or {})["compared"]}
-    return write_report(out, findings, outcome.audit, how, None)
+    return write_report(out, findings, outcome.audit, how, None, {name: digest(data) for name, data in files.items()})
 
 
 def tables_of(f: StudyFindings) -> dict[str, list[list[Value]]]:

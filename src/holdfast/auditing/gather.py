@@ -23,6 +23,7 @@ from holdfast.facts import instrument_facts, study_facts
 from holdfast.progress import say
 from holdfast.records import DomainFacts, Example, InstrumentFacts, Item, StudyFacts
 from holdfast.results import StudyFindings
+from holdfast.run_files import checked, manifest_of
 from holdfast.sources import forms
 from holdfast.sources.fields import named_answers, own_prompt
 from holdfast.sources.forms.axes import replaces_prompts
@@ -48,7 +49,8 @@ def context_of(source: str, settings: Sequence[str] = ()) -> AuditContext:
         raise ConfigError(f"argument {settings[0]!r}: a table has no settings; name the study or the run folder to change one")
     if not path.is_file():
         raise ConfigError(f"audit: {path}: no such table")
-    return from_table(Trials(path))
+    with checked(path.parent, path.name, of_run=False):
+        return from_table(Trials(path))
 
 
 def context_of_study(study: Study) -> AuditContext:
@@ -60,12 +62,20 @@ def _of_run(folder: Path, settings: Sequence[str]) -> AuditContext:
     """A finished run: its own study and trials. If its rows can no longer be read, only the trials are audited."""
     if missing := [name for name in ("study.yaml", "trials.parquet") if not (folder / name).is_file()]:
         raise ConfigError(f"audit: {folder}: holds no {' and no '.join(missing)}; name the folder of a finished run")
+    files = sorted((folder / "adapters").glob("*-seed*/training.json"))
+    if (manifest := manifest_of(folder)) is not None:  # adapters of an earlier form of the study may lie there
+        files = [file for file in files if file.relative_to(folder).as_posix() in manifest.files]
+    with checked(folder, "study.yaml", "trials.parquet", "findings.json", *(f.relative_to(folder).as_posix() for f in files)):
+        return _context_of_run(folder, settings, files)
+
+
+def _context_of_run(folder: Path, settings: Sequence[str], files: Sequence[Path]) -> AuditContext:
     study = load_study(str(folder / "study.yaml"), list(settings))
     trials = complete(Trials(folder / "trials.parquet"))
     findings = _findings(folder / "findings.json")
     trainings = [
         {**record, "domain": file.parent.name.rpartition("-seed")[0], "seed": int(file.parent.name.rpartition("-seed")[2])}
-        for file in sorted((folder / "adapters").glob("*-seed*/training.json"))
+        for file in files
         if (record := _json_object(file)) and not record.get("identity")
     ]
     try:

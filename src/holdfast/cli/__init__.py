@@ -3,27 +3,35 @@
 import atexit
 import signal
 import sys
+from contextlib import suppress
 
-from holdfast.errors import Interrupted
+from holdfast.cli import streams
+from holdfast.errors import HoldfastError, Interrupted
 from holdfast.processes import raise_gc_threshold
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> None:
     """Entry point `holdfast`. Exit codes: 0 ok, 1 a claim refused (--strict), 2 bad input, 3 some cells failed or are missing, 130 interrupted."""
     raise_gc_threshold()
+    shown = streams.prepare()
     hook = sys.unraisablehook
     for number in SIGNALS:
-        signal.signal(number, _interrupt)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # under nohup a run outlives its terminal
+            signal.signal(number, _interrupt)
     sys.unraisablehook = lambda lost: _interrupt_again() if lost.exc_type is Interrupted else hook(lost)
     try:
+        if not shown:
+            _fail("standard output is closed, so no result could be shown; redirect it to a file or to /dev/null")
         _run()
     except (Interrupted, KeyboardInterrupt):
         _ignore_signals()
         print("holdfast: interrupted; finished cells are kept, run it again to resume", file=sys.stderr)
         sys.exit(130)
     finally:
+        with suppress(HoldfastError):  # it could not be written before
+            sys.stdout.flush()
         atexit.register(_ignore_signals)  # registered last, so called first: before the exit handlers of libraries
         sys.unraisablehook = hook
 
@@ -48,10 +56,12 @@ def _run() -> None:
     from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
     from holdfast.cli.app import app
-    from holdfast.errors import HoldfastError, IncompleteError
+    from holdfast.errors import IncompleteError
 
     try:
-        sys.exit(app(prog_name="holdfast", standalone_mode=False))
+        code = app(prog_name="holdfast", standalone_mode=False)
+        sys.stdout.flush()  # while there is still somebody to say that it cannot be written
+        sys.exit(code)
     except NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)

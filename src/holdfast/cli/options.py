@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from holdfast import progress
 from holdfast.errors import ConfigError
+from holdfast.escape import one_line, plain
 
 if TYPE_CHECKING:
     from holdfast.config import Study
@@ -32,11 +33,27 @@ def _set_offline(value: bool) -> bool:
     return value
 
 
+def out_folder(text: str) -> Path:
+    """A path to write under, as typed. Raises BadParameter."""
+    text = str(text)  # a default is a path
+    if not text.strip() or plain(text) != text:
+        raise BadParameter(f"{one_line(text)!r}: must be a path in UTF-8, not empty and without control characters; name another")
+    return Path(text)
+
+
+def out_file(text: str) -> Path:
+    """A file to write, as typed: a new one, or one that is replaced. Raises BadParameter."""
+    path = out_folder(text)
+    if str(path.absolute().parent) == "/dev" or (path.exists() and not path.is_file()):
+        raise BadParameter(f"{path}: is a folder, a device or a pipe; name a file")
+    return path
+
+
 Settings = Annotated[
     list[str] | None,
     Argument(metavar="[STUDY.yaml] [KEY=VALUE ...]", help="A study file or recipe, then settings.", autocompletion=_complete_recipes),
 ]
-Out = Annotated[Path | None, Option("--out", "-o", help="Run folder; default: runs/<study name>.")]
+Out = Annotated[Path | None, Option("--out", "-o", metavar="PATH", parser=out_folder, help="Run folder; default: runs/<study name>.")]
 Device = Annotated[str | None, Option(help="cpu, cuda, cuda:0 or mps.")]
 Dtype = Annotated[str | None, Option(help="float32, bfloat16 or float16.")]
 Limit = Annotated[int | None, Option(min=1, help="At most this many items per instrument.")]

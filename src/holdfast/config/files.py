@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from holdfast.config.part import names_of_files, near, offer
 from holdfast.errors import ConfigError
+from holdfast.run_files import is_changed_record
 
 Settings = dict[str, Any]  # of a study file: plain YAML
 
@@ -51,6 +52,11 @@ def _read_yaml(path: str) -> Settings:
             text = file.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise ConfigError(f"study {path}: not UTF-8 text; name a YAML file") from None
+        if is_changed_record(file, text):
+            raise ConfigError(
+                f"study {path}: is no longer what a run wrote (its last line holds the digest); run your own study file, "
+                "or copy this one elsewhere and delete its last line"
+            )
     elif file.parent.name in ("recipes", "") and file.stem in recipe_names():
         text = recipe_text(file.stem)
     else:

@@ -116,7 +116,7 @@ def _drain(events: Any, progress: Progress, say: Say, stop: threading.Event) -> 
 
 def _start(study_json: str, folder: str, threads: int, events: Any, parent: int) -> None:
     global _worker, _start_error, _events
-    for notice in (signal.SIGINT, signal.SIGTERM):
+    for notice in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(notice, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, _leave)
     exit_with_parent(parent)

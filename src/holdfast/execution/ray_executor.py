@@ -6,6 +6,7 @@ Only jobs and counts go through Ray; cells go through the folder. The job of a l
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ class Actor:
         folder, deadline = Path(cells_folder), time.monotonic() + _VISIBLE / 4
         while not (folder / beacon).is_file():
             if time.monotonic() > deadline:
-                raise ConfigError(f"-o/--out: {folder} on {HOST} is not the driver's folder; name one that all machines share")
+                raise ConfigError(f"-o/--out: {folder} on {platform.node()} is not the driver's folder; name one that all machines share")
             time.sleep(0.2)
         Store(folder).sweep()  # what a lost worker left on this machine
         self._worker = Worker(Study.model_validate_json(study_json), folder, threads, lambda text: self._messages.append((text,)))
@@ -241,14 +242,15 @@ class _Run:
 
 @contextmanager
 def _deferred_signals() -> Iterator[Callable[[], None]]:
-    """Record SIGTERM and SIGINT until the value is called, which raises Interrupted if one arrived: no Ray call is left half done.
+    """Record SIGTERM, SIGINT and SIGHUP until the value is called, which raises Interrupted if one arrived: no Ray call is left half done.
 
     Each call also takes the signals back from Ray, whose own handlers leave actors behind.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    before = {notice: signal.getsignal(notice) for notice in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {notice: signal.getsignal(notice) for notice in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    before = {notice: handler for notice, handler in handlers.items() if handler is not signal.SIG_IGN}
     arrived: list[int] = []
 
     def check_signals() -> None:

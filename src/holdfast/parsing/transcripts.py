@@ -20,6 +20,7 @@ from holdfast.parsing.outcome import KINDS, Reading, unparsed
 from holdfast.parsing.short_answers import read_short
 from holdfast.parsing.text import normal
 from holdfast.store import replace_file
+from holdfast.unzip import lines, unzipped
 
 OWN_FIELDS = ("id", "outcome", "answer", "reason")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]")
@@ -40,9 +41,9 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, Row]]:
     line = 0
     with path.open("rb") as raw:
         zipped = raw.peek(2)[:2] == b"\x1f\x8b"
-        source = gzip.GzipFile(fileobj=raw) if zipped else raw
+        source = unzipped(raw, path.stat().st_size, path.name) if zipped else raw
         try:
-            for line, content in enumerate(source, 1):  # noqa: B007  (named in the error below)
+            for line, content in enumerate(lines(source, path.name), 1):  # noqa: B007  (named in the error below)
                 if content.strip():
                     yield line, _parsed(content, f"{path.name}:{line}")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:

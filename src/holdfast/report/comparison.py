@@ -27,6 +27,7 @@ from holdfast.report.render import lay_out
 from holdfast.report.templates import templates
 from holdfast.report.terminal import plain_lines
 from holdfast.results import StudyFindings, canonical_json
+from holdfast.run_files import checked
 
 NUMBERS = ("estimate", "lower", "upper", "p_holm", "n", "num_seeds", "coverage", "verdict", "negligible")
 
@@ -103,10 +104,11 @@ def _settings(folder: Path | None) -> dict[str, str]:
     file = folder / "study.yaml" if folder is not None else None
     if file is None or not file.is_file():
         return {}
-    try:
-        tree = load_study(str(file), []).model_dump(mode="json")
-    except HoldfastError:
-        return {}
+    with checked(file.parent, file.name):
+        try:
+            tree = load_study(str(file), []).model_dump(mode="json")
+        except HoldfastError:
+            return {}
     return {name: plain(value) for name, value in _flat(tree, "") if name != "name"}
 
 

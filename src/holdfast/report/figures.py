@@ -13,9 +13,10 @@ import vl_convert
 
 from holdfast.escape import one_line
 from holdfast.report import page, render
-from holdfast.report.finished import trainings
+from holdfast.report.finished import Training, training_files, trainings
 from holdfast.report.numbers import effects_of, identified
 from holdfast.results import StudyFindings
+from holdfast.run_files import checked
 from holdfast.store import write_atomic
 
 if TYPE_CHECKING:
@@ -108,9 +109,15 @@ def _face(weight: int) -> str:
 def charts_of(findings: StudyFindings, folder: Path | None, names: Iterable[str] | None = None) -> dict[str, Chart]:
     """The report's charts. `folder`: a run's, for its transcripts and trainings; `names`: the pictures that are wanted, else all."""
     wanted = set(PICTURES if names is None else names)
-    records = trainings(folder) if folder is not None and "curves" in wanted else []
-    file = folder / "transcripts.jsonl.gz" if folder is not None and "confidence" in wanted else None
-    rows = _confidence(file) if file is not None and file.is_file() else []
+    records: list[Training] = []
+    rows: list[Datum] = []
+    if folder is not None:
+        files = [f for f in training_files(folder) if "curves" in wanted]
+        file = folder / "transcripts.jsonl.gz"
+        asked = [file] if "confidence" in wanted and file.is_file() else []
+        with checked(folder, *(f.relative_to(folder).as_posix() for f in (*files, *asked))):
+            records = trainings(folder) if files else []
+            rows = _confidence(file) if asked else []
     charts = page.pictures(findings, records, rows)
     return {name: chart for name, chart in charts.items() if name in wanted and render.rows(chart)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,8 @@ from holdfast.errors import ConfigError
 from holdfast.escape import plain
 from holdfast.redact import map_strings
 from holdfast.results import AuditEntry, StudyFindings
-from holdfast.store import read_json
+from holdfast.run_files import checked, manifest_of
+from holdfast.store import ensure_writable, read_json
 
 _AUDIT = TypeAdapter(list[AuditEntry])
 
@@ -46,9 +47,10 @@ class Training(NamedTuple):
 def read_folder(source: str | Path, audit_required: bool = False) -> Finished:
     """A finished run, its texts made plain. Raises ConfigError where findings (or a required audit) are missing or damaged."""
     folder = Path(source)
-    findings = read_json(folder / "findings.json")
-    audit = read_json(folder / "audit.json") if audit_required or (folder / "audit.json").is_file() else []
-    records, entries = records_of(findings, audit, str(source), clean=True)
+    with checked(folder, "findings.json", "audit.json"):
+        findings = read_json(folder / "findings.json")
+        audit = read_json(folder / "audit.json") if audit_required or (folder / "audit.json").is_file() else []
+        records, entries = records_of(findings, audit, str(source), clean=True)
     return Finished(str(source), records, entries, folder, folder)
 
 
@@ -57,7 +59,13 @@ def records_of(findings: Any, audit: Any, source: str, clean: bool = False) -> t
     try:
         if clean:
             findings, audit = map_strings(findings, plain), map_strings(audit, plain)
-        return StudyFindings.model_validate(findings), _AUDIT.validate_python(audit)
+        records, entries = StudyFindings.model_validate(findings), _AUDIT.validate_python(audit)
+        names = [a.name for a in records.adapters]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ConfigError(
+                f"{source}: two adapters are called {plain(twice[0])[:100]!r}; names must differ in what can be shown of them"
+            )
+        return records, entries
     except ValidationError as error:
         first = error.errors()[0]
         why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -78,13 +86,22 @@ def make_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"-o/--out: {folder}: cannot be made ({error.strerror}); name another folder") from None
+    ensure_writable(folder, f"-o/--out: {folder}")
     return folder
 
 
-def trainings(folder: Path) -> list[Training]:
-    """Every trained adapter under `folder/adapters`, by name; identity adapters are left out. Raises ConfigError for a damaged record."""
+def training_files(folder: Path, files: Collection[str] | None = None) -> list[Path]:
+    """Records of the adapters under `folder/adapters`, by name. `files`: of the run; None: as its manifest says, else all that are there."""
+    if files is None and (manifest := manifest_of(folder)) is not None:
+        files = manifest.files
+    found = sorted((folder / "adapters").glob("*-seed*/training.json"))
+    return [file for file in found if files is None or file.relative_to(folder).as_posix() in files]
+
+
+def trainings(folder: Path, files: Collection[str] | None = None) -> list[Training]:
+    """Every trained adapter of the run, by name; identity adapters are left out. Raises ConfigError for a damaged record."""
     adapter, found = TypeAdapter(Training), []
-    for file in sorted((folder / "adapters").glob("*-seed*/training.json")):
+    for file in training_files(folder, files):
         record = read_json(file)
         domain, _, seed = file.parent.name.rpartition("-seed")
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ from holdfast.report.finished import Training, training_rows, trainings
 from holdfast.report.numbers import effects_of, identified, interval, points, share, value
 from holdfast.report.templates import templates
 from holdfast.results import AuditEntry, Finding, StudyFindings
-from holdfast.store import write_atomic
+from holdfast.run_files import manifest_of, seal
+from holdfast.store import digest, write_atomic
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -25,26 +26,46 @@ SCRIPTS = ("vendor-charts.js", "vendor-list.js", "data.js", "viewer.js", "page.j
 LIST_SCRIPTS = SCRIPTS[1:]
 
 
+def is_drawn(name: str) -> bool:
+    """Whether a file of a run, named from its folder, is part of the report."""
+    return name in ("report.html", "report.md") or name.startswith(("tables/", "figures/", "transcripts/"))
+
+
 def write_report(
-    out: Path, findings: StudyFindings, audit: Sequence[AuditEntry], environment: Mapping[str, Any], transcripts: Path | None
+    out: Path,
+    findings: StudyFindings,
+    audit: Sequence[AuditEntry],
+    environment: Mapping[str, Any],
+    transcripts: Path | None,
+    files: Mapping[str, str] | None = None,
+    drawn: str = "",
 ) -> Path:
-    """Write report.html, report.md and tables under `out`; returns the page's path. The page makes no network requests.
+    """Write report.html, report.md and tables under `out`, then the manifest; returns the page's path. The page makes no network requests.
 
     Above `library.IN_PAGE` trials, pages with every adapter's transcripts are written under `out/transcripts` as well.
+    `files`: digests of the run's other files; None: those of its manifest, if it has one. `drawn`: digest of the results.
     """
     from holdfast.report import blocks, render
     from holdfast.report.table_contents import as_csv, tables_of
 
-    records = trainings(out)
+    if files is None and (before := manifest_of(out)) is not None:
+        files, drawn = {name: want for name, want in before.files.items() if not is_drawn(name)}, before.drawn
+    records = trainings(out, files)
+    written: dict[str, str] = {}
+
+    def put(name: str, text: str) -> None:
+        write_atomic(out / name, text.encode())
+        written[name] = digest(text.encode())
+
     distinct = list({(e.check, e.claim): e for e in audit}.values())  # a refusal has one entry per cell it forbids
     env = templates()
     env.globals.update(
         points=points, share=share, value=value, zip=zip, asset=blocks.asset, policy=blocks.policy, style=blocks.asset("style.css"),
         links=lambda paths: _anchors(findings, paths), evidence_href=lambda pointer: _evidence_href(findings, pointer),
     )  # fmt: skip
-    library = _library(out, findings, transcripts, env)
-    drawn = pictures(findings, records, library.confidence)
-    data = {name: rows for name, chart in drawn.items() if (rows := render.rows(chart))}
+    library = _library(out, findings, transcripts, env, put)
+    drawings = pictures(findings, records, library.confidence)
+    data = {name: rows for name, chart in drawings.items() if (rows := render.rows(chart))}
     study_file = out / "study.yaml"
     page = env.get_template("template.html").render(
         f=findings,
@@ -53,7 +74,7 @@ def write_report(
         benchmarks=list(findings.base.benchmarks),
         axes=list(findings.base.axes),
         charts={name: {"columns": list(dict.fromkeys(c for row in rows for c in row)), "rows": rows} for name, rows in data.items()},
-        chart_block=blocks.block({"charts": {name: render.vega(chart) for name, chart in drawn.items()}, "links": library.links()}),
+        chart_block=blocks.block({"charts": {name: render.vega(chart) for name, chart in drawings.items()}, "links": library.links()}),
         trainings=training_rows(records),
         library=library,
         href=library.href,
@@ -64,14 +85,16 @@ def write_report(
         version=version("holdfast"),
         scripts=SCRIPTS,
     )
-    write_atomic(out / "report.html", page.encode())
-    write_atomic(out / "report.md", _markdown(findings, distinct).encode())
+    put("report.html", page)
+    put("report.md", _markdown(findings, distinct))
     (out / "tables").mkdir(exist_ok=True)
     for table in (t for t in tables_of(findings, audit) if t.name in ("gains", "shifts")):
-        write_atomic(out / "tables" / f"{table.name}.csv", as_csv(table).encode())
+        put(f"tables/{table.name}.csv", as_csv(table))
     (out / "figures").mkdir(exist_ok=True)
-    if "tradeoff" in drawn:
-        write_atomic(out / "figures" / "tradeoff.svg", render.svg(drawn["tradeoff"]).encode())
+    if "tradeoff" in drawings:
+        put("figures/tradeoff.svg", render.svg(drawings["tradeoff"]))
+    if files is not None:
+        seal(out, {**files, **written}, drawn)
     return out / "report.html"
 
 
@@ -111,7 +134,7 @@ def _columns(findings: StudyFindings) -> list[tuple[str, str]]:
     return [("gains", n) for n in findings.base.benchmarks] + [("shifts", n) for n in findings.base.axes]
 
 
-def _library(out: Path, findings: StudyFindings, transcripts: Path | None, env: Environment) -> Library:
+def _library(out: Path, findings: StudyFindings, transcripts: Path | None, env: Environment, put: Callable[[str, str], None]) -> Library:
     """The transcripts, and pages of them where the run is large; pages of an earlier report that are no longer written are removed."""
     import pyarrow.parquet as pq
 
@@ -125,7 +148,7 @@ def _library(out: Path, findings: StudyFindings, transcripts: Path | None, env: 
         page = env.get_template("transcripts.html").render(
             block=block, adapter=adapter, file=file, files=files, study=findings.study.name, scripts=LIST_SCRIPTS
         )
-        write_atomic(folder / file, page.encode())
+        put(f"{library.FOLDER}/{file}", page)
         written.add(file)
 
     num_trials = pq.read_metadata(table).num_rows if table.is_file() else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import hashlib
 import json
 import math
 import re
@@ -11,6 +11,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import vl_convert
+
+from holdfast.escape import short
+from holdfast.redact import map_strings
 
 if TYPE_CHECKING:
     from holdfast.report.charts import Chart, Datum
@@ -35,12 +38,12 @@ def svg(chart: Any) -> str:
         .configure_axis(labelColor=INK, titleColor=INK, gridColor="#e8e8e8")
         .configure_view(stroke="#d0d0d0")
     )
-    return vl_convert.vegalite_to_svg(styled.to_dict(validate=False), vl_version=VEGA_LITE)
+    return vl_convert.vegalite_to_svg(_cleaned(styled.to_dict(validate=False)), vl_version=VEGA_LITE)
 
 
 def vega(chart: Chart) -> ChartSpec:
     """Compiled for the page's Vega runtime: without colours of ink, paper and grid (the page's theme sets them); hover shows a mark's numbers."""
-    spec = _rounded(chart.to_dict())  # the only place where a chart's form is validated
+    spec = _cleaned(_rounded(chart.to_dict()))  # the only place where a chart's form is validated
     spec.setdefault("config", {}).update({"mark": {"tooltip": {"content": "data"}}, "view": {"stroke": None}, "background": None})
     spec["config"].pop("axis", None)
     return vl_convert.vegalite_to_vega(spec, vl_version=VEGA_LITE)
@@ -48,7 +51,7 @@ def vega(chart: Chart) -> ChartSpec:
 
 def rows(chart: Chart) -> list[Datum]:
     """Every distinct row of data a chart shows, in order."""
-    found = data_rows(_rounded(chart.to_dict(validate=False)))
+    found = data_rows(_cleaned(_rounded(chart.to_dict(validate=False))))
     return list({tuple(sorted((k, str(v)) for k, v in row.items())): row for row in found if row}.values())
 
 
@@ -78,10 +81,24 @@ def _rounded(part: Any) -> Any:
     return round(part, 3) if isinstance(part, float) else part
 
 
+def _cleaned(spec: ChartSpec) -> ChartSpec:
+    """A copy whose texts vl-convert can draw: it ends the process at a control character, and names are as long as they like."""
+    return map_strings(spec, _drawable)
+
+
+def _drawable(text: str) -> str:
+    line = short(text)
+    if line.isascii() or max(line) <= "\uffff":
+        return line
+    # Vega cuts labels between UTF-16 units: half a letter cannot be drawn. The font has none of these; a digest keeps names apart.
+    shown = "".join(c if c <= "\uffff" else "\u25a1" for c in line)
+    return f"{shown} {hashlib.sha256(line.encode()).hexdigest()[:4]}"
+
+
 def lay_out(chart: ChartSpec, columns: int) -> tuple[str, float]:
     """A Vega-Lite chart as SVG exactly as wide as `columns` columns, its text as text in `FONT`; and its height in points."""
     width = WIDTH[columns]
-    spec = _styled(copy.deepcopy(chart), width)
+    spec = _styled(_cleaned(chart), width)
     panels = _panels(spec)
     kind, many = _kind(panels[0]), _count(spec)
     narrowest, most = (SMALL, CROWD) if kind == "open" and many > CROWD else (NARROWEST[kind], MOST[kind])

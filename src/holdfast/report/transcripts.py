@@ -5,7 +5,6 @@ The file is read in order, model by model, and is never held in memory as a whol
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import re
@@ -19,6 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.json as pj
+
+from holdfast.unzip import checked_line, unzipped
 
 pc: Any = pyarrow.compute  # most of its functions are made when it is imported; type stubs lack them
 
@@ -112,7 +113,8 @@ def models(path: Path, prompts: Prompts) -> Iterator[Model]:
 def _tables(path: Path, prompts: Prompts) -> Iterator[pa.Table]:
     """Chunks of whole lines as tables of `_SCHEMA`."""
     left = b""
-    with gzip.open(path, "rb") as stream:
+    with path.open("rb") as packed:
+        stream = unzipped(packed, path.stat().st_size, path.name)
         while True:
             try:
                 block = stream.read(_CHUNK)
@@ -120,6 +122,7 @@ def _tables(path: Path, prompts: Prompts) -> Iterator[pa.Table]:
                 prompts.unreadable += 1
                 block = b""
             end = block.rfind(b"\n") + 1
+            checked_line(left, path.name)
             lines, left = (left + block[:end], block[end:]) if end else (b"", left + block) if block else (left, b"")
             if lines.strip():
                 yield _table(lines, prompts)

@@ -1,7 +1,6 @@
 """Rows of a local file (jsonl, json, csv, parquet; plain or gzipped) or a hub data set, in the hub's field names."""
 
 import csv
-import gzip
 import io
 import json
 import random
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from holdfast import instruments
 from holdfast.errors import ConfigError, DataError
 from holdfast.instruments import DataSet
+from holdfast.unzip import unzipped
 
 Row = dict[str, Any]
 
@@ -127,7 +127,7 @@ def read_file(file: Path) -> list[Row]:
             raise DataError(f"{file.name}: not a parquet file: {' '.join(str(error).split())[:120]}") from None
     raw = file.read_bytes()
     try:
-        text = (gzip.decompress(raw) if file.suffix == ".gz" else raw).decode("utf-8-sig")
+        text = (unzipped(io.BytesIO(raw), len(raw), file.name).read() if file.suffix == ".gz" else raw).decode("utf-8-sig")
     except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(f"{file.name}: truncated or not UTF-8 text ({type(error).__name__}); copy the file again") from None
     kind = file.name.removesuffix(".gz").rsplit(".", 1)[1]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from holdfast.cli.options import Json, Strict
+from holdfast.cli.options import Json, Strict, out_folder
 from holdfast.cli.text import exit_if_refused, print_findings
 from holdfast.errors import ConfigError
 
@@ -17,7 +17,10 @@ def analyze(
     source: Annotated[str, Argument(help="A run folder, a trials table (.parquet), rescored replies (.jsonl) or published:NAME.")],
     settings: Annotated[list[str] | None, Argument(metavar="[data.root=DIR]", help="Published studies: folder with the rows.")] = None,
     study: Annotated[str | None, Option(help="Study the table belongs to; default: the run's own study.yaml.")] = None,
-    out: Annotated[Path | None, Option("--out", "-o", help="Published studies: report folder; default: runs/published-<name>.")] = None,
+    out: Annotated[
+        Path | None,
+        Option("--out", "-o", metavar="PATH", parser=out_folder, help="Published studies: report folder; default: runs/published-<name>."),
+    ] = None,
     data_root: Annotated[str | None, Option("--data-root", help="The same as data.root=DIR.")] = None,
     as_json: Json = False,
     strict: Strict = False,

@@ -3,7 +3,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from holdfast.cli.options import Json
+from holdfast.cli.options import Json, out_file
 from holdfast.errors import ConfigError
 
 EXAMPLE = "compare runs/first runs/second"
@@ -14,7 +14,11 @@ def compare(
     out: Annotated[
         list[Path] | None,
         Option(
-            "--out", "-o", help="File for the comparison (.md, .csv, .html, .json, .txt) or its picture (.svg, .pdf, .png); repeatable."
+            "--out",
+            "-o",
+            metavar="PATH",
+            parser=out_file,
+            help="File for the comparison (.md, .csv, .html, .json, .txt) or its picture (.svg, .pdf, .png); repeatable.",
         ),
     ] = None,
     as_json: Json = False,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from holdfast.cli.options import Json, Quiet
+from holdfast.cli.options import Json, Quiet, out_file
 
 EXAMPLE = "init ./my-checkpoint ./rows -o first.yaml"
 
@@ -12,7 +12,9 @@ EXAMPLE = "init ./my-checkpoint ./rows -o first.yaml"
 def init(
     model: Annotated[str, Argument(help="A checkpoint folder, or a hub id org/name[@revision].")],
     data: Annotated[Path | None, Argument(metavar="[FOLDER]", help="Folder with rows; without it the hub's data sets are named.")] = None,
-    out: Annotated[Path, Option("--out", "-o", help="Study file; its JSON Schema is written next to it.")] = Path("study.yaml"),
+    out: Annotated[
+        Path, Option("--out", "-o", metavar="PATH", parser=out_file, help="Study file; its JSON Schema is written next to it.")
+    ] = Path("study.yaml"),
     force: Annotated[bool, Option("--force", help="Overwrite an existing study.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from holdfast.cli.options import Json, Quiet
+from holdfast.cli.options import Json, Quiet, out_file
 from holdfast.cli.text import agreement_line, verdict_lines
 
 EXAMPLE = "judge rows.jsonl --kind feedback --base-url http://127.0.0.1:8000/v1 --model NAME"
@@ -21,7 +21,9 @@ def judge(
     base_url: Annotated[str, Option(help="OpenAI-compatible server, for example http://127.0.0.1:8000/v1.")],
     model: Annotated[str, Option(help="Model name on the server.")],
     labels: Annotated[Path | None, Option(help="Labelled rows: fields or id, and label; without them no verdict is given.")] = None,
-    out: Annotated[Path | None, Option("--out", "-o", help="File for the verdicts, one JSON row each.")] = None,
+    out: Annotated[
+        Path | None, Option("--out", "-o", metavar="PATH", parser=out_file, help="File for the verdicts, one JSON row each.")
+    ] = None,
     cache: Annotated[Path, Option(help="Folder that keeps every reply; nothing is asked twice.")] = Path("runs/judge"),
     api_key_env: Annotated[str | None, Option(help="Name of the environment variable with the key (not the key).")] = None,
     concurrency: Annotated[int, Option(help="Maximum number of requests in flight.")] = 8,

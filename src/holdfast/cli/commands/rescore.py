@@ -3,12 +3,17 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from holdfast.cli.options import out_file
+
 EXAMPLE = "rescore replies.jsonl --keep model"
 
 
 def rescore(
     source: Annotated[Path, Argument(metavar="FILE.jsonl", help="Rows {id?, kind, response, gold, suggested?, options?, aliases?}.")],
-    out: Annotated[Path | None, Option("--out", "-o", help="File for one JSON line per row, all or nothing; .gz compresses.")] = None,
+    out: Annotated[
+        Path | None,
+        Option("--out", "-o", metavar="PATH", parser=out_file, help="File for one JSON line per row, all or nothing; .gz compresses."),
+    ] = None,
     keep: Annotated[str | None, Option(help="Input fields to copy, such as model,condition; the table is grouped by them.")] = None,
     as_json: Annotated[bool, Option("--json", help="Print one JSON line per row instead of a table (with -o: the table as JSON).")] = False,
 ) -> None:

@@ -3,10 +3,16 @@ from typing import Annotated
 
 from typer import Option
 
+from holdfast.cli.options import out_file
+
 EXAMPLE = "schema -o study.schema.json"
 
 
-def schema(out: Annotated[Path | None, Option("--out", "-o", help="Write the schema to this file instead of printing it.")] = None) -> None:
+def schema(
+    out: Annotated[
+        Path | None, Option("--out", "-o", metavar="PATH", parser=out_file, help="Write the schema to this file instead of printing it.")
+    ] = None,
+) -> None:
     """JSON Schema of the study file, for editors.
 
     An editor with YAML support uses it if the file's first line is `# yaml-language-server: $schema=study.schema.json`.

@@ -3,7 +3,7 @@ from typing import Annotated
 
 from typer import Option
 
-from holdfast.cli.options import Finished, checked_formats
+from holdfast.cli.options import Finished, checked_formats, out_folder
 
 EXAMPLE = "tables runs/embedded --format latex"
 
@@ -12,7 +12,9 @@ def tables(
     source: Finished,
     formats: Annotated[list[str] | None, Option("--format", "-f", help="latex, markdown or csv; repeatable. Default: latex.")] = None,
     columns: Annotated[list[int] | None, Option(min=1, max=2, help="LaTeX for 1 or 2 columns. Default: both.")] = None,
-    out: Annotated[Path | None, Option("--out", "-o", help="Folder for the tables. Default: OUT/tables.")] = None,
+    out: Annotated[
+        Path | None, Option("--out", "-o", metavar="PATH", parser=out_folder, help="Folder for the tables. Default: OUT/tables.")
+    ] = None,
 ) -> None:
     """Tables of a run, for a paper: LaTeX, Markdown or CSV.
 
