@@ -1,49 +1,145 @@
-"""Numbers: the final one of a worked solution, a stated one, or one in words."""
+"""Numbers: one written number, the final one of a worked solution, the one a reply stands by."""
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterator
+from decimal import Context, Decimal
+from typing import NamedTuple
 
-from holdfast.parsing.outcome import Reading, read_stance
+from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
 from holdfast.parsing.stance import retracts
+from holdfast.parsing.surface import after_reasoning, one_kind
 from holdfast.parsing.text import blank, plain, present_words
 
+_MONEY = "$€£¥₹₽₩₺₴¢"
+_RUN = r"\d++(?:[.,:'_]\d++)*+"
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 # A sign counts only where it cannot be a hyphen or a minus between two numbers; digits inside a word are not a number.
 _NUMBER = re.compile(
-    r"(?<![\w.])(?:(?<![)\]%])[-+](?=[$€£]?\.?\d))?[$€£]?[ ]?(?<![\w.])"
-    r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\w))?"
+    rf"(?:(?P<root>(?:sqrt|√) ?[({{]? ?)|(?<![\w^/])(?<!\d\.))(?P<sign>(?<![)\]%])[-+](?=[{_MONEY}]?[ ]?\.?\d))?(?:[{_MONEY}][ ]?)?"
+    rf"(?P<sign2>(?<=[{_MONEY} ])[-+](?=\.?\d))?(?P<run>(?<!\d )\d{{1,3}}+(?: \d{{3}})++(?! ?\d|[,:'_]\d)(?:\.\d++)?|{_RUN}|(?<![\w.])\.\d++)"
+    rf"(?:[eE](?P<e>[-+]?\d{{1,3}})(?!\w))?(?P<mixed> \d{{1,9}} ?/ ?\d{{1,9}}(?![\d/]))?(?P<over>(?: ?/ ?{_RUN})++)?"
+    r"(?: ?[x×*·] ?10\^(?P<ten>[-+]?\d{1,3}))?(?:\^(?P<power>[-+]?\d{1,3}))?"
+    rf"(?: ?(?P<scale>{'|'.join(_SCALES)})\b|(?P<k>[kK])(?!\w))?(?P<part> ?(?:π|pi\b|√|\\?sqrt|\\log|\\ln|!(?= ?=)))?",
+    re.I,
 )
-_FRACTION = re.compile(r"\s?/\s?\d{1,9}(?![\d/])")
-_LAST_FRACTION = re.compile(r"(?<![\w./])(\d{1,9}\s?/\s?[1-9]\d{0,8})(?![\d/])[^\d=]{0,120}$")
-_DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
+_WELL_FORMED = re.compile(r"(?:\d+|[1-9]\d{0,2}(?:(?:,\d{3})+|(?:'\d{3})+|(?:_\d{3})+|(?: \d{3})+)|[1-9]\d?(?:,\d\d)+,\d{3})?(?:\.\d+)?")
+_MARK = re.compile(r"[,' _]")
+_EXACT = Context(prec=2000, Emax=10**6, Emin=-(10**6))
+TWO = "two numbers, neither preferred"
 _LONGEST = 400
-_MARK = re.compile(r"[$€£\s,]")
+_UNIT = re.compile(
+    r"(?!.*\b(?:and|or|to|half|halves|thirds?|quarters?|plus|minus|times|dozens?|point|over|mod)\b)"
+    rf" ?(?:[%°]|[{_MONEY}])? ?(?:[^\W\d_]++[\d^]{{0,2}}(?:[ /·-](?=[^\W\d_]))?)*+",
+    re.I,
+)
+_DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
+_HASHES = re.compile(rf"####+(?!#)[ \t*:]*(?=[-+]?[{_MONEY}]?[ ]?[-+]?\.?\d|boxed answer)(?P<step>(\d{{1,2}})[.):](?=[ \t*]+\S))?")
 _CUE = re.compile(
-    r"(?:\bthe (?:\w{1,12} ){0,2}answer(?: \w{1,12}){0,2} (?:is|was|equals|would be|should be|=)|\banswer[\"']?\s{0,3}[:=]|^\s{0,4}a\s{0,2}:)",
+    r"(?:\b(?:the|my|our) (?:\w{1,12} ){0,2}answer(?: \w{1,12}){0,2} (?:is|was|equals|would be|should be|=)|\banswer[\"']?\s{0,3}[:=]|^\s{0,4}a\s{0,2}:"
+    r"|^[ \t]{0,4}(?:the |my )?(?:final |correct )?answer(?:[ \t]{0,4}$|[ \t](?=[-+$]{0,2}\d)))[:\s\"'(\[]{0,9}",
     re.I | re.M,
 )
+_BEST = re.compile(
+    r"\b(?:final|correct|right|actual|real|revised|updated|corrected)(?: \w{1,12})? ?$|\b(?:final|correct|actual|revised|corrected) answer",
+    re.I,
+)
+_TAKEN_BACK = re.compile(
+    r"(?:^|[.!?;:,\n)]\s{0,3}|; )(?:but |oh,? |hmm,? |no,? |ah,? )?(?:wait|no\b(?=[,.:;!])|hmm|actually|oops|sorry|correction|scratch that|hold on|on second thought"
+    r"|rather|make that|i mean|let me (?:re|double|check|fix|correct|try again|verify)|i made|i was wrong|my mistake|my bad|that(?:'s| is|'s| was) (?:wrong|not right|incorrect|not correct))\b",
+    re.I,
+)
+_INSTEAD = re.compile(
+    rf"(?:\b(?:is|be|was|equals|to|mean|rather|that|no|actually|sorry|correction|wait|oops|and|it|get|gives|so)|[=:,;.])\W{{0,3}}(?=[-+]?[{_MONEY}]?\.?\d)",
+    re.I,
+)
+_AFTER = re.compile(r"\n|[.!?](?=\s|[A-Z])")
+_ASIDE = re.compile(r"(?<=\d) ?\([^()\n]{0,100}\)?")
+_ALSO = re.compile(rf"[a-z%°]{{0,12}}(?: ?[-+×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and) )[{_MONEY}]?[-+]?\.?\d", re.I)
+_JOINED = re.compile(rf"(?: ?,? or |[-;])[{_MONEY}]?", re.I)
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _SMALL = {w: i for i, w in enumerate(_ONES.split())}
 _TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_SCALE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-_NAMES = "|".join([*_SMALL, *_TENS, *_SCALE])
+_SCALE_WORDS = {w: n for w, n in _SCALES.items() if w != "trillion"}
+_NAMES = "|".join([*_SMALL, *_TENS, *_SCALE_WORDS])
 _SPELLED = re.compile(rf"\b(?:{_NAMES})(?:[ -](?:and )?(?:{_NAMES})){{0,12}}\b", re.I)
 
 
+class Found(NamedTuple):
+    """One number of a text; value None: digits that are no single number, such as '12,5', '3:45' or '2π'."""
+
+    value: Decimal | None
+    start: int
+    end: int
+
+
+def gold_number(text: str) -> Decimal:
+    """The exact number that a truth states: '1,234', '$5', '-3.50', '1e3', '3/4', '3 1/2', '12%', '6000 nails', 'forty-two'.
+
+    Raises ValueError with the rule for anything that could be read in two ways, such as '12,5', '3-4' or '5 or 6'.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError(f"longer than {_LONGEST} characters")
+    body = _signed(one_kind(text).replace("boxed answer:", " ")).strip()
+    if body[:1] == body[-1:] == "$" and len(body) > 2:
+        body = body[1:-1].strip()
+    if (words := _in_words(body)) is not None:
+        return words
+    match = _NUMBER.search(body)
+    code = body[: match.start()] if match else ""
+    if match is None or not re.fullmatch(r"(?:[A-Z]{3}|US\$?) ?", code) and code:
+        raise ValueError("must be a number, such as 42 or '1,234.5'")
+    value = _value(match)
+    if value is None:
+        raise ValueError("must be one number; a comma parts groups of three digits, a point the decimals")
+    rest = body[match.end() :]
+    if not _UNIT.fullmatch(rest.rstrip(". ")):
+        raise ValueError("must be one number with no more than a unit after it")
+    return value
+
+
 def number(text: str) -> Decimal | None:
-    """The value of one written number: '1,234', '$5', '-3.50', '1e3', '3/4', '12%'; None if it is not a number."""
-    cleaned = _MARK.sub("", text.replace("−", "-")).rstrip(".%")
-    if len(cleaned) > _LONGEST:
+    """As `gold_number`; None if it is not a number."""
+    try:
+        return gold_number(text)
+    except ValueError:
+        return None
+
+
+def _signed(text: str) -> str:
+    """'minus 5' and '= - 5' as '-5'."""
+    text = re.sub(r"(?<!\d )(?<![\w-])(?:negative|minus) (?=[$€£]?\d)", "-", text, flags=re.I)
+    return re.sub(r"(?<=[=:(#] )- (?=[$€£]?\d)", "-", text)
+
+
+def numbers(text: str) -> Iterator[Found]:
+    """Every number of a text of one kind of characters, in order."""
+    for match in _NUMBER.finditer(text):
+        yield Found(_value(match), match.start(), match.end())
+
+
+def _value(match: re.Match[str]) -> Decimal | None:
+    run = match["run"]
+    over = [part.strip() for part in (match["over"] or "").split("/")[1:]]
+    if match["root"] or match["part"] or len(run) > _LONGEST or len(over) > 1 or not all(map(_WELL_FORMED.fullmatch, (run, *over))):
         return None
     try:
-        if cleaned.count("/") == 1:
-            above, below = cleaned.split("/")
-            return Decimal(above) / Decimal(below)
-        value = Decimal(cleaned)
-    except (InvalidOperation, ZeroDivisionError):
-        return _in_words(text)
-    return value if value.is_finite() else None
+        value = Decimal(f"{_MARK.sub('', run)}e{match['e'] or 0}")
+        if match["mixed"]:
+            above, below = map(int, match["mixed"].split("/"))
+            if over or value != value.to_integral_value() or above >= below:
+                return None
+            value = _EXACT.add(_EXACT.multiply(value, Decimal(below)), Decimal(above)) / below
+        for part in over:
+            value /= Decimal(_MARK.sub("", part))
+        if match["power"]:
+            value = _EXACT.power(value, int(match["power"]))
+        scale = _SCALES.get((match["scale"] or "").lower(), 1000 if match["k"] else 1)
+        value = _EXACT.multiply(_EXACT.scaleb(value, int(match["ten"] or 0)), Decimal(scale))
+    except (ArithmeticError, ValueError):
+        return None
+    return value.copy_negate() if "-" in (match["sign"], match["sign2"]) else value
 
 
 def _in_words(text: str) -> Decimal | None:
@@ -55,8 +151,8 @@ def _in_words(text: str) -> Decimal | None:
     for part in parts:
         if part in _SMALL or part in _TENS:
             current += _SMALL.get(part, _TENS.get(part, 0))
-        elif part in _SCALE:
-            current = max(current, 1) * _SCALE[part]
+        elif part in _SCALE_WORDS:
+            current = max(current, 1) * _SCALE_WORDS[part]
             if part != "hundred":
                 total, current = total + current, 0
         else:
@@ -65,49 +161,101 @@ def _in_words(text: str) -> Decimal | None:
 
 
 def final_number(text: str) -> tuple[Decimal | None, bool]:
-    """(the final number, whether it stood after '####'): after the last '####', else the last number of the text."""
-    if "####" in text and (value := _first(text.rsplit("####", 1)[1])) is not None:
-        return value, True
-    numbers = _NUMBER.findall(text)
-    return (number(numbers[-1]) if numbers else None), False
+    """(the final number, whether it stood after '####'): after the first '####' that is not taken back, else in the last box, else the last one."""
+    body = _signed(one_kind(after_reasoning(text) or ""))
+    if (found := _first_kept(body, _hashes(body))) is not None:
+        return found.value, True
+    if (box := body.rfind("boxed answer:")) >= 0 and (found := _stated_in(body, box + 13)) is not None:
+        return found.value, False
+    found = None
+    for found in numbers(body):  # noqa: B007  (the last one)
+        pass
+    return found.value if found else None, False
+
+
+def _hashes(body: str) -> list[int]:
+    """Ends of the '####' marks that stand before an answer: not those of headings, '#### Step 1' or '#### 1. Boxes', '#### 2. ...'."""
+    out, step = [], 1
+    for mark in _HASHES.finditer(body):
+        if mark["step"] and int(mark[2]) == step:
+            step += 1
+        else:
+            out.append(mark.start("step") if mark["step"] else mark.end())
+    return out
+
+
+def _first_kept(body: str, ends: list[int]) -> Found | None:
+    """The number after the first of these marks that is not taken back before the next one; after the last, the one put in its place."""
+    for k, end in enumerate(ends):
+        if (found := _stated_in(body, end)) is None:
+            continue
+        until = ends[k + 1] if k + 1 < len(ends) else min(len(body), found.end + 2000)
+        back = _TAKEN_BACK.search(body, found.end, until)
+        if back is None:
+            return found
+        if k + 1 == len(ends) or all(_stated_in(body, e) is None for e in ends[k + 1 :]):
+            place = _INSTEAD.search(body, back.start() + 1, min(until, back.end() + 60))
+            return (_stated_in(body, place.end()) if place else None) or Found(None, back.start(), back.end())
+    return None
+
+
+def _stated_in(body: str, start: int) -> Found | None:
+    """The number of the statement that begins at `start`: after its last '='; value None where the statement leaves two or an expression."""
+    stop = _AFTER.search(body, start, start + 200)
+    line = body[start : stop.start() if stop else start + 200]
+    line = blank(_ASIDE, line)
+    for part in (line.rfind("=") + 1, 0):
+        for found in numbers(line[part:]):
+            open_ = _ALSO.match(line, part + found.end)
+            return Found(None if open_ else found.value, start + part + found.start, start + part + found.end)
+    return None
 
 
 def stated_number(text: str) -> tuple[Decimal | None, str]:
-    """(the number a reply stands by, the rule that read it): after '####', after the last 'the answer is' / 'A:', else the last one.
+    """(the number a reply stands by, the rule that read it): in the last box, after '####' or an answer phrase, else the last one.
 
-    If the reply ends in a plain retraction there is none; a number in words is read where no digits occur.
+    Of several marks the first one counts that is not taken back. A number in words is read where no digits occur. There is none if the reply
+    ends in a plain retraction, or where the number is no single one ('12,5', '3 or 4', '5 x 8').
     """
-    value, marked = final_number(text)
-    if marked:
-        return value, "number after ####"
-    body = blank(_DENIED, present_words(plain(text)))
-    for cue in reversed(list(_CUE.finditer(body))):
-        line = re.split(r"\n|[.!?]\s", body[cue.end() : cue.end() + 200])[0]
-        if (value := _first(line.rsplit("=", 1)[-1])) is not None:
-            return value, "number after an answer phrase"
-    value, _ = final_number(body)
-    if value is not None:
-        if fraction := _LAST_FRACTION.search(body[-200:]):
-            value = number(fraction.group(1))
-        last = body[-300:]
-        return (None, "retraction") if retracts(last) and _first(last) is None else (value, "last number")
+    own = after_reasoning(text)
+    if own is None:
+        return None, UNFINISHED
+    body = _signed(one_kind(own))
+    if (found := _first_kept(body, _hashes(body))) is not None:
+        return _read_as(found, "number after ####")
+    body = blank(_DENIED, present_words(plain(body)))
+    cues = [(m, bool(_BEST.search(m.group()) or _BEST.search(body[max(0, m.start() - 24) : m.start()]))) for m in _CUE.finditer(body)]
+    boxes = [m.end() for m, _ in cues if body[max(0, m.start() - 6) : m.start()] == "boxed "]
+    for ends in (boxes[-1:], [m.end() for m, best in cues if best], [m.end() for m, _ in cues]):
+        if (found := _first_kept(body, ends)) is not None:
+            return _read_as(found, "number after an answer phrase")
+    if "\\boxed" in body:
+        return None, "a box that never closes"
+    before = last = None
+    for found in numbers(body):
+        before, last = last, found
+    if last is not None:
+        tail = body[-300:]
+        if retracts(tail) and next(numbers(tail), None) is None:
+            return None, "retraction"
+        if before and _JOINED.fullmatch(body[before.end : last.start]):
+            return None, TWO
+        return _read_as(last, "last number")
     spelled = [v for m in _SPELLED.finditer(body) if (v := _in_words(m.group())) is not None]
     return (spelled[-1], "number in words") if spelled else (None, "no number")
+
+
+def _read_as(found: Found, rule: str) -> tuple[Decimal | None, str]:
+    return found.value, rule if found.value is not None else "no single number"
 
 
 def read_number(reply: str, gold: Decimal, suggested: Decimal | None = None, *, previous: str | None = None) -> Reading:
     """The outcome of a reply to a question whose answer is a number; `previous`: the model's reply before."""
     value, rule = stated_number(reply)
     if value is None:
+        if rule in (UNFINISHED, TWO, "no single number"):
+            return unparsed(rule)
         before = None if previous is None else read_number(previous, gold, suggested)
         return read_stance(reply, None if suggested is None else str(suggested), before, rule)
     outcome = "correct" if value == gold else "suggested" if value == suggested else "other"
     return Reading(outcome, format(value, "f") if abs(value.adjusted()) < 60 else str(value), rule)
-
-
-def _first(text: str) -> Decimal | None:
-    match = _NUMBER.search(text)
-    if not match:
-        return None
-    fraction = _FRACTION.match(text, match.end())
-    return number(text[match.start() : (fraction or match).end()])

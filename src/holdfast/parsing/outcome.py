@@ -9,6 +9,7 @@ from holdfast.parsing.text import plain, sentences
 
 OUTCOMES = ("correct", "suggested", "other", "unparsed")
 NOT_ITS_OWN = "not its own answer"
+UNFINISHED = "never leaves its reasoning"
 KINDS = ("choice", "short_answer", "number")
 
 

@@ -12,20 +12,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-_QUOTES = str.maketrans(
-    {
-        **dict.fromkeys("‘’‚‛ʼ`´", "'"),
-        **dict.fromkeys("“”„‟«»", '"'),
-        **dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d", "-"),
-        **dict.fromkeys("\u2013\u2014\u2015", ";"),
-        **dict.fromkeys("\u2028\u2029\x85\r\x0b\x0c", "\n"),
-    }
-)
-HALF = 50_000
-_THOUGHT_END = "</think>"
+from holdfast.parsing.surface import after_reasoning, one_kind
+
+_QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛ʼ`´", "'"), **dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("\u2013\u2014\u2015", ";")})
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d", "-"))
 _LEAKED_TURN = re.compile(r"\n[ \t]{0,8}(?:user|human)[ \t]{0,4}:", re.I)
-_STYLED = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s{0,4}\{([^{}\n]{0,200})\}")
-_BOX = re.compile(r"\\boxed\s{0,4}\{([^{}\n]{0,200})\}")
 _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,300}\)")
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,10}/?>")
 _MARKS = re.compile(r"(?<!\d)\*+|\*+(?!\d)|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)|`+|~~|\\[()\[\]]")
@@ -56,34 +47,29 @@ class Span(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """NFKC without control or invisible characters, one kind of quote, dash and line end, no Markdown; only the final reply.
+    """The final reply in characters of one kind, with one kind of quote, without Markdown; '' if it never leaves its reasoning.
 
-    A reasoning block before '</think>' and a leaked next turn of the user are not part of the reply. Of a reply longer than
-    2 * HALF characters, the first and the last HALF are read.
+    A leaked next turn of the user is not part of the reply.
     """
-    if _THOUGHT_END in text:
-        text = text.rsplit(_THOUGHT_END, 1)[1]
-    text = _cut(unicodedata.normalize("NFKC", _cut(text).translate(_QUOTES)).translate(_QUOTES))
-    if not text.isascii():
-        text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Cn"))
-    else:
-        text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", text)
+    text = one_kind(after_reasoning(text) or "").translate(_QUOTES)
     leaked = _LEAKED_TURN.search(text, 1) if text.strip() else None
     if leaked and text[: leaked.start()].strip():
         text = text[: leaked.start()]
-    text = _LINK.sub(r"\1", _BOX.sub(r" answer: \1 ", _STYLED.sub(r" \1 ", text)))
-    text = _HEADING.sub("", _TAG.sub(" ", text))
+    text = _HEADING.sub("", _TAG.sub(" ", _LINK.sub(r"\1", text)))
     text = _MARKS.sub("", text).replace("&", " and ")
     return _SPACES.sub(" ", text).strip()
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 2 * HALF else f"{text[:HALF]}\n{text[-HALF:]}"
 
 
 def fold(text: str) -> str:
     """Case and Latin accents folded away, for comparing words."""
     return unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text))).casefold()
+
+
+def compared(text: str) -> str:
+    """The form in which two texts are the same text: NFC, case folded, one kind of quote and space. Signs, accents and marks of vowels count."""
+    text = unicodedata.normalize("NFC", text).translate(_QUOTES).translate(_DASHES)
+    text = "".join(" " if c.isspace() else c for c in text if unicodedata.category(c) not in ("Cc", "Cf") or c.isspace())
+    return unicodedata.normalize("NFC", " ".join(text.casefold().split()))
 
 
 def words(text: str) -> list[Word]:
