@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from holdfast.config import yaml12
 from holdfast.config.part import names_of_files, near, offer
 from holdfast.errors import ConfigError
 
@@ -24,12 +25,16 @@ def recipe_names() -> list[str]:
 def read_settings(path: str, overrides: Sequence[str] = ()) -> Settings:
     """Settings of a YAML file or a shipped recipe, with `key.sub=value` on top. Raises ConfigError."""
     tree = _read_yaml(path)
+    given: dict[str, str] = {}
     for setting in overrides:
         key, eq, text = setting.partition("=")
         if not eq or not key:
             raise ConfigError(f"setting {setting!r}: must be key=value, for example train.r=32")
+        if twice := next((k for k in given if f"{k}.".startswith(f"{key}.") or f"{key}.".startswith(f"{k}.")), None):
+            raise ConfigError(f"setting {key}: {text[:60]!r}: {twice}={given[twice][:60]} is given too; give one of them")
+        given[key] = text
         try:
-            value = yaml.safe_load(text)
+            value = yaml12.read(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigError(f"setting {key}: {text[:60]!r} is not a YAML value ({error.__class__.__name__})") from None
         _set(tree, key.split("."), value, key)
@@ -56,7 +61,7 @@ def _read_yaml(path: str) -> Settings:
     else:
         raise ConfigError(f"study {path!r}: no such file; shipped recipes: {', '.join(recipe_names())}")
     try:
-        tree = yaml.safe_load(text)
+        tree = yaml12.read(text)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"study {path}: not YAML: {' '.join(str(error).split())}") from None
     except RecursionError:

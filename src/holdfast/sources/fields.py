@@ -17,7 +17,7 @@ _MARK = re.compile(
     r"(?<!\d)[.,:]|[.,:](?!\d)|,(?=\d{3}(?!\d))|[?;\"`\u2018-\u201f\xab\xbb\xbf\xa1\u2026]|'(?!\()|(?<=[^\W\d_]{2})!(?=\s|$)|(?<=[^\W\d_]{2})-(?=[^\W\d_]{2})"
 )
 _DASH = re.compile(r"[\u2013\u2014](?!\s?\d)")
-_MINUS = dict.fromkeys((0x2212, 0x2013, 0x2014), "-")
+_MINUS = str.maketrans("\u2212\u2013\u2014", "---")
 _SPACE = re.compile(r"\s+(?!\w)|(?<!\w)\s+")
 
 
