@@ -36,7 +36,7 @@ def read_settings(path: str, overrides: Sequence[str] = ()) -> Settings:
         try:
             value = yaml12.read(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise ConfigError(f"setting {key}: {text[:60]!r} is not a YAML value ({error.__class__.__name__})") from None
+            raise ConfigError(f"setting {key}: {text[:60]!r} is not a YAML value ({_said(error)})") from None
         _set(tree, key.split("."), value, key)
     return tree
 
@@ -63,12 +63,20 @@ def _read_yaml(path: str) -> Settings:
     try:
         tree = yaml12.read(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"study {path}: not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"study {path}: not YAML of a study: {_said(error)}") from None
     except RecursionError:
         raise ConfigError(f"study {path}: nested too deeply; a study has a few levels") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"study {path}: holds {type(tree).__name__}, must be a mapping of settings")
     return tree
+
+
+def _said(error: Exception) -> str:
+    """What is wrong and in which line, without the text that stands there."""
+    mark = getattr(error, "problem_mark", None)
+    parts = [p for name in ("context", "problem") if (p := getattr(error, name, None))]
+    said = " ".join((", ".join(parts) or str(error)).split())[:160] or type(error).__name__
+    return said if mark is None else f"line {mark.line + 1}, {said}"
 
 
 def _set(tree: Any, keys: list[str], value: Any, whole: str) -> None:

@@ -14,21 +14,20 @@ from yaml.constructor import ConstructorError
 MOST_NODES = 100_000  # once aliases are unfolded
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_NULL, _BOOL = re.compile(r"~|null|Null|NULL|"), re.compile(r"true|True|TRUE|false|False|FALSE")
 _CORE = (
-    ("null", re.compile(r"~|null|Null|NULL|"), ["~", "n", "N", ""]),
-    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")),
+    ("null", _NULL, ["~", "n", "N", ""]),
+    ("bool", _BOOL, list("tTfF")),
     ("int", _INT, list("-+0123456789")),
     ("float", _FLOAT, list("-+.0123456789")),
     ("merge", re.compile("<<"), ["<"]),
 )
-
-
 _LINE_END = re.compile("[\r\x85\u2028\u2029]")
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers = {}  # noqa: RUF012
-    yaml_constructors = {None: yaml.SafeLoader.construct_undefined}  # noqa: RUF012
+    yaml_implicit_resolvers = {}
+    yaml_constructors = {None: yaml.SafeLoader.construct_undefined}
 
     def get_single_node(self) -> yaml.Node | None:
         if (node := super().get_single_node()) is not None:
@@ -70,10 +69,10 @@ class _Loader(yaml.SafeLoader):
         return value
 
     def _truth(self, node: Any) -> bool:
-        return self._of(node, _CORE[1][1]).lower() == "true"
+        return self._of(node, _BOOL).lower() == "true"
 
     def _nothing(self, node: Any) -> None:
-        self._of(node, _CORE[0][1])
+        self._of(node, _NULL)
 
     def _of(self, node: Any, form: re.Pattern[str]) -> str:
         text = str(self.construct_scalar(node))

@@ -63,6 +63,8 @@ def read_rows(data: str, split: str | None, root: str | None, shuffle_seed: int 
     if name in hub_sets() and root is None:
         rows = _from_hub(hub_sets()[name], revision or None, wanted.name or "test")
     else:
+        if wanted.name and name not in hub_sets():
+            raise ConfigError(f"split: {split!r}: {data} is a file, which has no splits by name; leave the name out, a slice is [:600]")
         file = _find(name, wanted.name, root)
         folder = Path(root or ".").resolve()
         if not allow_outside and not file.resolve().is_relative_to(folder):
