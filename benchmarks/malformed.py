@@ -33,6 +33,7 @@ from benchmarks.malformed_cases.models import adapters, checkpoint, checkpoints
 from benchmarks.malformed_cases.rows import row_mutations, rows
 from benchmarks.malformed_cases.studies import studies, study_mutations
 from benchmarks.malformed_cases.transcripts import transcript_mutations, transcripts
+from benchmarks.malformed_cases.values import values
 
 SECONDS = 60  # a case that takes longer hangs
 
@@ -129,6 +130,7 @@ def finished_run(folder: Path) -> Path:
 def corpus(base: Path, run: Path) -> Iterator[Case]:
     yield from studies()
     yield from rows()
+    yield from values()
     yield from transcripts()
     yield from checkpoints(base)
     yield from adapters(run)

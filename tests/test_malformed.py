@@ -47,6 +47,14 @@ def test_the_same_input_undamaged_is_taken(given):
         assert result.code == 0, (case.name, result.lines, result.trace)
 
 
+def test_accepted_input_gives_its_right_value(given):
+    runner, by_kind, _ = given
+    chosen = random.Random("values").sample(by_kind["values"], 50)
+    results = [(case, runner(case)) for case in chosen]
+    wrong = [f"{case.name}: {result.wrong(case) or result.lines}" for case, result in results if result.wrong(case) or result.code]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_what_ends_otherwise_is_seen():
     case = common.Case("x", "x", lambda _: [])
     fine = ["holdfast: field: value: rule"]
@@ -55,4 +63,6 @@ def test_what_ends_otherwise_is_seen():
                    malformed.Result(2, ["Usage: holdfast"], 0.0), malformed.Result(None, fine, 0.0, "Traceback\nValueError: x")):  # fmt: skip
         assert result.wrong(case)
     taken = common.Case("x", "x", lambda _: [], must=False)
-    assert malformed.Result(0, [], 0.0).wrong(taken) is None and malformed.Result(0, [], 0.0, number="5, not 50").wrong(taken) == "5, not 50"
+    assert (
+        malformed.Result(0, [], 0.0).wrong(taken) is None and malformed.Result(0, [], 0.0, number="5, not 50").wrong(taken) == "5, not 50"
+    )

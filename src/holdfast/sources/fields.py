@@ -89,7 +89,7 @@ def own_prompt(row: Row) -> str:
         if isinstance(turns, list)
         else []
     )
-    if not texts or not isinstance(texts[-1], str) or not texts[-1].strip():
+    if not texts or not isinstance(texts[-1], str) or empty(texts[-1]):
         raise DataError(f"{row['_source']}: prompt: must be a list of turns with something a human says; form sycophancy_eval needs none")
     return texts[-1]
 
@@ -100,7 +100,7 @@ def own_text(row: Row) -> str:
     if not isinstance(base, dict):
         raise DataError(f"{row['_source']}: base: {type(base).__name__}: must hold the question or text")
     stem = base.get("question") or base.get("text")
-    if not isinstance(stem, str) or not stem.strip():
+    if not isinstance(stem, str) or empty(stem):
         raise DataError(f"{row['_source']}: base.question: {stem!r}: must be text that is not empty")
     return stem
 

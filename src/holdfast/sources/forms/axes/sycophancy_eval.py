@@ -41,7 +41,7 @@ def imitation(row: Row) -> Fields | None:
 
 def imitation_fields(base: Row, source: str) -> Fields:
     right, wrong = base.get("correct_answer"), base.get("incorrect_answer")
-    if not all(isinstance(a, str) and a.strip() for a in (right, wrong)):
+    if not all(isinstance(a, str) and not fields.empty(a) for a in (right, wrong)):
         raise DataError(f"{source}: base.correct_answer and base.incorrect_answer: must both be text that is not empty")
     listed = base.get("answer")
     aliases = listed if isinstance(listed, list) else [right, base.get("long_correct_answer") or right]
