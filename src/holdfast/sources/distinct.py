@@ -39,7 +39,7 @@ class Candidate(NamedTuple):
     def of(cls, source: str, fields: Fields) -> "Candidate":
         """Of the fields that a benchmark's form reads."""
         options = tuple(map(exact, fields.get("choices", fields.get("endings", ()))))
-        truth = options[fields["gold"]] if options else fields.get("answer", "")
+        truth = options[fields["gold"]] if options else str(fields.get("answer", ""))
         return cls(source, fields, fields.get("question") or fields["context"], options, frozenset([truth]))
 
     def item(self, name: str) -> Item:

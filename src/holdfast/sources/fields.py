@@ -6,6 +6,7 @@ import unicodedata
 from typing import Any
 
 from holdfast.errors import DataError
+from holdfast.instruments.style import LETTERS
 from holdfast.records import Item
 from holdfast.sources.rows import Row
 
@@ -73,7 +74,7 @@ def label(row: Row, name: str, count: int) -> int:
     return int(value)
 
 
-def options(row: Row, name: str, value: object, most: int | None = None) -> list[str]:
+def options(row: Row, name: str, value: object, most: int | None = len(LETTERS)) -> list[str]:
     if not isinstance(value, (list, tuple)) or len(value) < 2 or not all(isinstance(v, str) for v in value):
         raise DataError(f"{row['_source']}: {name}: must be a list of at least 2 texts")
     if most is not None and len(value) > most:

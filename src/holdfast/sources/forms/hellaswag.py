@@ -21,7 +21,7 @@ def knows(row: Row) -> bool:
 def read(row: Row) -> Fields:
     # The published harness's preprocessing: titles become sentence ends, other tags vanish.
     clean = lambda text: _TAG.sub("", text.strip().replace(" [title]", ". ")).replace("  ", " ")  # noqa: E731
-    endings = fields.options(row, "endings", row.get("endings"))
+    endings = fields.options(row, "endings", row.get("endings"), most=None)
     first, second = row.get("ctx_a"), row.get("ctx_b")
     both = isinstance(first, str) and isinstance(second, str) and (first.strip() or second.strip())
     context = f"{first} {str(second).capitalize()}" if both else fields.text(row, "ctx")
