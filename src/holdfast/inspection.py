@@ -64,8 +64,8 @@ def probe(study: Study, adapters: list[Path]) -> dict[str, Effects]:
     from holdfast.models.adapters import adapted
     from holdfast.models.checkpoint import load_base, pick_device
 
-    materials, cache = _read(study), {}
     base = load_base(study.model, pick_device(study.execution.device))
+    materials, cache = _read(study), {}
 
     def ask(network: Any) -> Effects:
         return _effects(materials, LocalEngine(network, base.chat, study.execution.tokens_per_batch, cache=cache))

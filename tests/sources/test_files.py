@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import ConfigError, DataError
-from holdfast.sources import read_rows
+from holdfast.sources import items_from_rows, read_rows
 from holdfast.sources.rows import read_file
 from holdfast.sources.survey import survey
 
@@ -45,6 +45,12 @@ def test_a_row_of_csv_is_named_by_the_line_it_begins_in(tmp_path, name, suffix):
     rows = read_file(put(tmp_path, f"rows{suffix}", text))
     assert [r["_source"] for r in rows] == [f"rows{suffix}:{n}" for n in lines]
     assert [r["answer"].split("\n")[-1] for r in rows] == ["#### 5", "no"] and {*rows[0]} == {"question", "answer", "_source"}
+
+
+def test_the_line_is_that_of_the_file_in_what_a_reader_refuses(tmp_path):
+    rows = read_file(put(tmp_path, "rows.csv", WHERE["lines in a field"][0]))
+    with pytest.raises(DataError, match=r"^rows.csv:6: answer: holds no '#### number'"):
+        items_from_rows("gsm8k", rows)
 
 
 @given(
