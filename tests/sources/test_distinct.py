@@ -89,7 +89,7 @@ def test_a_repeated_row_is_asked_once_and_told(kind):
     notes = RowNotes()
     rows = rows_of(kind, ["What is it?", "What else?", "What is it?", "What is it?"], (1, 0, 1, 1))
     assert [i.item_id for i in items(kind, rows, notes)] == [f"{kind}-00000", f"{kind}-00001"]
-    assert notes.lines(kind) == [f"{kind}: 2 rows repeat an earlier one and are asked once (first: rows.jsonl:3 is rows.jsonl:1 again)"]
+    assert notes.lines(kind) == [f"{kind}: rows that repeat an earlier one, asked once: 2 (first: rows.jsonl:3 is rows.jsonl:1 again)"]
 
 
 @pytest.mark.parametrize("kind", ["mmlu", "gsm8k", "hellaswag", "truthfulqa", "doubt", "imitation"])
@@ -99,7 +99,7 @@ def test_a_question_with_two_truths_is_refused_or_left_out_and_told(kind):
         items(kind, rows)
     notes = RowNotes()
     (kept,) = items(kind, rows, notes)
-    assert kept.source_keys == ("what else",) and "1 questions have no one answer" in notes.lines(kind)[0]
+    assert kept.source_keys == ("what else",) and "questions without one answer, not asked: 1" in notes.lines(kind)[0]
 
 
 def test_two_truths_are_seen_through_another_order_of_the_options():
@@ -150,8 +150,8 @@ def test_a_study_says_what_it_leaves_out_and_the_audit_repeats_it(tmp_path):
     chosen = study(tmp_path, rows)
     materials = Materials(chosen)
     assert [line.split(" (")[0] for line in materials.remarks()] == [
-        "mmlu: 1 rows repeat an earlier one and are asked once",
-        "mmlu: 1 questions have no one answer and are not asked",
+        "mmlu: rows that repeat an earlier one, asked once: 1",
+        "mmlu: questions without one answer, not asked: 1",
     ]
     warned, fine = check(from_materials(chosen, materials))
     assert warned.level == "warn" and "rows.jsonl:3: asks what rows.jsonl:1 asks" in warned.claim

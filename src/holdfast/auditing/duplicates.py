@@ -33,7 +33,7 @@ def check(context: AuditContext) -> list[AuditEntry]:
         left_out = {k: v[:20] for k, v in (("repeats", notes.repeats), ("unclear", notes.unclear), ("unusable", notes.unusable)) if v}
         evidence = {"items": len(items), "texts": texts, "clusters": clusters, **({"rows": rows} if rows else {}), **left_out}
         if notes.unclear:
-            claim = f"{len(notes.unclear)} questions of {name} have no one answer in its rows and are not asked: {notes.unclear[0]}"
+            claim = f"questions of {name} without one answer, not asked: {len(notes.unclear)} (first: {notes.unclear[0]})"
             out.append(entry("duplicates", "warn", claim, evidence))
         if texts < LEAST * len(items):
             claim = f"{len(items)} items of {name} hold {texts} texts: its effective n is at most {texts}, not {len(items)}"

@@ -19,11 +19,11 @@ class RowNotes:
 
     def lines(self, kind: str) -> list[str]:
         told = (
-            (self.repeats, "rows repeat an earlier one and are asked once"),
-            (self.unclear, "questions have no one answer and are not asked"),
-            (self.unusable, "rows make no item"),
+            (self.repeats, "rows that repeat an earlier one, asked once"),
+            (self.unclear, "questions without one answer, not asked"),
+            (self.unusable, "rows that make no item"),
         )
-        return [f"{kind}: {len(which)} {what} (first: {which[0]})" for which, what in told if which]
+        return [f"{kind}: {what}: {len(which)} (first: {which[0]})" for which, what in told if which]
 
 
 class Candidate(NamedTuple):

@@ -286,7 +286,7 @@ def _row(value: Any, source: str) -> Row:
     except RecursionError:
         raise DataError(f"{source}: nested too deeply; a row has a few levels") from None
     if half:
-        raise DataError(f"{source}: {half[:60]}: holds half of a surrogate pair, which is no character; correct the row")
+        raise DataError(f"{source}: {half[:60]}: must be valid Unicode; it holds half of a surrogate pair")
     return {**value, "_source": source}
 
 
