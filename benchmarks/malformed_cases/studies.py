@@ -246,7 +246,8 @@ def _taken(field: str, value: Any) -> Any:
     if isinstance(value, bool) or value is None or value in ("", "~"):
         return value if field == "execution.compile" and isinstance(value, bool) else KeyError
     if field == "execution.compile":
-        return {"no": False, "yes": True, "on": True, "off": False, "y": True, "N": False, 0: False}.get(value, KeyError)
+        words = {"no": False, "yes": True, "on": True, "off": False, "y": True, "n": False, "true": True, "0": False}
+        return words.get(str(value).lower(), KeyError)
     number = float(value) if not isinstance(value, str) or re.fullmatch("[0-9]+|1e1", value) else 0.0
     whole = number == int(number) and value != "1e1"
     return number if number > 0 and (field == "train.lora_alpha" or whole) else KeyError

@@ -264,7 +264,7 @@ def outside() -> Iterator[Case]:
                 text += f"data: {{allow_outside: {str(allowed).lower()}}}\n"
                 return ["audit", str(put(folder / "s.yaml", text)), f"data.root={folder / 'data'}", "--offline"]
 
-            wanted = allowed and ("rows.jsonl" in data or data == "ABSOLUTE") and "~" not in data and "@" not in data
+            wanted = allowed and (data in ("ABSOLUTE", "link.jsonl") or "rows.jsonl" in data) and "~" not in data and "@" not in data
             yield Case("values" if wanted else "rows", f"outside: {data}, allowed: {allowed}", make, not wanted)
 
 
