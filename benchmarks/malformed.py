@@ -35,6 +35,7 @@ from benchmarks.malformed_cases.rows import row_mutations, rows
 from benchmarks.malformed_cases.sealed import sealed
 from benchmarks.malformed_cases.studies import studies, study_mutations
 from benchmarks.malformed_cases.transcripts import transcript_mutations, transcripts
+from benchmarks.malformed_cases.values import values
 
 SECONDS = 60  # a case that takes longer hangs
 
@@ -131,6 +132,7 @@ def finished_run(folder: Path) -> Path:
 def corpus(base: Path, run: Path) -> Iterator[Case]:
     yield from studies()
     yield from rows()
+    yield from values()
     yield from transcripts()
     yield from replies()
     yield from long_replies()

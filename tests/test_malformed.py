@@ -50,6 +50,14 @@ def test_the_same_input_undamaged_is_taken(given):
         assert result.code == 0, (case.name, result.lines, result.trace)
 
 
+def test_accepted_input_gives_its_right_value(given):
+    runner, by_kind, _ = given
+    chosen = random.Random("values").sample(by_kind["values"], 50)
+    results = [(case, runner(case)) for case in chosen]
+    wrong = [f"{case.name}: {result.wrong(case) or result.lines}" for case, result in results if result.wrong(case) or result.code]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_what_ends_otherwise_is_seen():
     case = common.Case("x", "x", lambda _: [])
     fine = ["holdfast: field: value: rule"]

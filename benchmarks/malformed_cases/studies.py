@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from benchmarks.malformed_cases.common import BYTES, SMALL, Case, noise, put
 
@@ -219,6 +226,95 @@ def studies() -> Iterator[Case]:
         ["a", "b"],
     ):
         yield Case("settings", f"plan {options}", lambda f, o=options: ["plan", str(put(f / "s.yaml", SMALL)), "--offline", *o])
+    yield from yaml_meanings()
+
+
+# Scalars and what they are in YAML 1.2; those that a reader of YAML 1.1 takes for something else among them.
+SCALARS: dict[str, Any] = {
+    "010": 10, "+7": 7, "0o10": 8, "0x1F": 31, "1e1": 10.0, "5.": 5.0, "7.0": 7.0, "2.5": 2.5, ".5": 0.5, "-3": -3, "0": 0, "~": None, "null": None, "": None,
+    "true": True, "FALSE": False, "no": "no", "yes": "yes", "on": "on", "off": "off", "y": "y", "N": "N", "1:10": "1:10", "190:20:30": "190:20:30",
+    "0b11": "0b11", "0o8": "0o8", "0x_1": "0x_1", "2001-01-01": "2001-01-01", "12:30:45": "12:30:45", "=": "=", "tRUE": "tRUE", "'010'": "010", '"no"': "no",
+    "'~'": "~", "!!str 010": "010", "!!int '7'": 7, "!!float 3": 3.0, "1.2.3": "1.2.3", "+.nan": "+.nan", "'1e1'": "1e1", "'0o10'": "0o10",
+}  # fmt: skip
+TAGS = ("!!binary YQ==", "!!timestamp 2001-01-01", "!!set {a}", "!!omap [a: 1]", "!!pairs [a: 1]", "!own x", "!!python/name:os.system x", "!!python/tuple [1]",
+        "!!int x", "!!float x", "!!bool maybe", "!!null x", "!!seq {a: 1}", "!!map [a]", "*nowhere", "&a [*a]", "{<<: 3}", "{a: 1, a: 2}", "{a: {b: 1, 'b': 1}}",
+        "{~: 1}", "{true: 1}", "{[a]: 1}", "[{b: 1, b: 1}]", "{1: a, '1': b}", "{1: a, 0x1: b}", ".inf", "-.inf", ".nan", "1e999", "[.inf]", "{a: .nan}")  # fmt: skip
+
+
+def _taken(field: str, value: Any) -> Any:
+    """The value that a setting takes of a scalar; KeyError where it takes none."""
+    if isinstance(value, bool) or value is None or value in ("", "~"):
+        return value if field == "execution.compile" and isinstance(value, bool) else KeyError
+    if field == "execution.compile":
+        words = {"no": False, "yes": True, "on": True, "off": False, "y": True, "n": False, "true": True, "0": False}
+        return words.get(str(value).lower(), KeyError)
+    number = float(value) if not isinstance(value, str) or re.fullmatch("[0-9]+|1e1", value) else 0.0
+    whole = number == int(number) and value != "1e1"
+    return number if number > 0 and (field == "train.lora_alpha" or whole) else KeyError
+
+
+def _read_as(field: str, wanted: Any) -> Callable[[Path, str], str | None]:
+    def right(folder: Path, _: str) -> str | None:
+        from holdfast.config import load_study
+
+        part: Any = load_study(str(folder / "s.yaml"), [])
+        for step in field.split("."):
+            part = getattr(part, step)
+        return None if part == wanted else f"{field} = {part!r}"
+
+    return right
+
+
+def yaml_meanings() -> Iterator[Case]:
+    """Every scalar in settings of every type; what does not belong into a study at every place of one; every key and setting twice."""
+    places = {
+        "seeds": ("seeds: 1", "seeds: {}"), "train.lora_alpha": ("lora_alpha: 4", "lora_alpha: {}"), "instruments.gsm8k.options.a": ("limit: 6", "options: {{a: {}}}, limit: 6"),
+        "execution.compile": ("device: cpu", "device: cpu, compile: {}"), "instruments.gsm8k.data": ("limit: 6", "data: {}, limit: 6"),
+        "stats.level": ("seeds: 1", "seeds: 1\nstats: {{level: {}}}"), "name": ("name: small", "name: {}"),
+    }  # fmt: skip
+    for field, (old, new) in places.items():
+        for text in TAGS:
+            yield study_case(f"{field}: {text}", SMALL.replace(old, new.format(text), 1))
+        for text, value in SCALARS.items() if field in ("seeds", "train.lora_alpha", "execution.compile") else ():
+            wanted, study = _taken(field, value), SMALL.replace(old, new.format(text), 1)
+            if field in (
+                "instruments.gsm8k.options.a",
+                "instruments.gsm8k.data",
+            ):  # no such option, no such file: the study itself is asked
+                continue
+            made = study_case(f"{field}: {text!r}", study, wanted is KeyError)
+            yield made if wanted is KeyError else dataclasses.replace(made, kind="values", right=_read_as(field, wanted))
+    lines = _whole().splitlines()
+    for i, text in enumerate(lines):
+        if re.match(r"[ -]*[a-z_]+: \S", text):
+            again = text.replace("- ", "  ", 1)
+            yield study_case(f"line {i} twice: {text.strip()}", "\n".join([*lines[: i + 1], again, *lines[i + 1 :]]) + "\n")
+    for name, value in _leaves(yaml.safe_load(_whole()), ""):
+        for again in (value, "1"):
+            given = [f"{name}={value}", f"{name}={again}"]
+            yield Case("settings", f"audit {given}", lambda f, g=given: ["audit", str(put(f / "s.yaml", SMALL)), *g, "--offline"])
+        for infinite in (".inf", ".nan"):
+            given = [f"{name}={infinite}"]
+            yield Case("settings", f"audit {given}", lambda f, g=given: ["audit", str(put(f / "s.yaml", SMALL)), *g, "--offline"])
+
+
+def _whole() -> str:
+    """SMALL with all defaults, a setting a line."""
+    from holdfast.config import Study, resolved
+
+    return resolved(Study.model_validate(yaml.safe_load(SMALL)))
+
+
+def _leaves(tree: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(tree, dict):
+        for name, part in tree.items():
+            yield from _leaves(part, f"{path}.{name}" if path else name)
+    elif isinstance(tree, list):
+        for part in tree:
+            if isinstance(part, dict) and (part.get("name") or "sources" not in path):
+                yield from _leaves(part, f"{path}.{part.get('name') or part.get('kind')}")
+    else:
+        yield path, json.dumps(tree)
 
 
 def study_mutations(draw: random.Random) -> Iterator[Case]:

@@ -17,6 +17,7 @@ from holdfast.endpoints.capabilities import examine
 from holdfast.endpoints.engine import EndpointEngine, Form
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.instruments.written import trials as trials_of
+from holdfast.progress import say
 from holdfast.records import Message, Prompt
 from holdfast.sources.materials import Materials
 
@@ -63,8 +64,8 @@ def probe(study: Study, adapters: list[Path]) -> dict[str, Effects]:
     from holdfast.models.adapters import adapted
     from holdfast.models.checkpoint import load_base, pick_device
 
-    materials, cache = Materials(study), {}
     base = load_base(study.model, pick_device(study.execution.device))
+    materials, cache = _read(study), {}
 
     def ask(network: Any) -> Effects:
         return _effects(materials, LocalEngine(network, base.chat, study.execution.tokens_per_batch, cache=cache))
@@ -78,7 +79,7 @@ def probe(study: Study, adapters: list[Path]) -> dict[str, Effects]:
 
 def probe_endpoint(study: Study, adapters: list[str], instruments: bool) -> tuple[dict[str, Any], dict[str, Effects]]:
     """(what the server can do, effects as `probe` gives them); nothing is kept. Without `instruments` nothing is measured."""
-    chat, materials, log = own_chat(study), Materials(study), ReplyLog(None)
+    chat, materials, log = own_chat(study), _read(study) if instruments else Materials(study), ReplyLog(None)
     with open_transport(study) as transport:
         can = examine(transport, study.model, chat, adapters)
         effects: dict[str, Effects] = {}
@@ -89,6 +90,14 @@ def probe_endpoint(study: Study, adapters: list[str], instruments: bool) -> tupl
             measured = _effects(materials, EndpointEngine(asker, name, can, chat))
             effects["base" if name == can.base else name] = measured | {"missing answers": asker.counts["missing answers"]}
     return dataclasses.asdict(can), effects
+
+
+def _read(study: Study) -> Materials:
+    """Every instrument's items, made before anything is asked."""
+    materials = Materials(study)
+    for remark in materials.remarks():
+        say(remark)
+    return materials
 
 
 def _effects(materials: Materials, engine: Any) -> Effects:

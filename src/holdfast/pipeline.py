@@ -90,6 +90,8 @@ def _prepare(study: Study, out: Path, say: Say, shard: Shard | None = None) -> t
     """What could not be measured is refused here, before an hour of training."""
     backend = open_backend(study, _store(study, out, say))
     backend.check()
+    for remark in backend.materials.remarks():
+        say(remark)
     if study.overlap == "refuse":
         for domain, instrument, count, text in backend.materials.check_overlap():
             raise DataError(

@@ -14,6 +14,7 @@ from holdfast.analysis.findings import TrialPanels
 from holdfast.analysis.trials import Trials, distinct
 from holdfast.records import Example, Item, Prompt, StudyFacts
 from holdfast.results import AuditEntry, AuditLevel, StudyFindings
+from holdfast.sources.distinct import RowNotes
 from holdfast.stats.crossed import Interval, crossed
 
 
@@ -66,7 +67,8 @@ class AuditContext:
     """Facts of the study, its trials, its items, the source keys of each domain's training rows, its training settings,
     and the number of training rows left out because they are evaluation items; then what an audit of rows needs.
 
-    `prompts[instrument]`: first-stage prompts of every item. `num_rows`: rows an instrument's items were made of. `row_prompts`:
+    `prompts[instrument]`: first-stage prompts of every item. `row_notes`: what became
+    of an instrument's rows that make no item of their own. `num_rows`: rows an instrument's items were made of. `row_prompts`:
     prompts that rows of an axis came with and that its items replace. `tokenizer_probe`: real examples, encoded (`template.probe`).
     `recorded`: measurements a run kept for the audit, such as `batch_invariance`. `trainings`: training records of a run.
     """
@@ -77,6 +79,7 @@ class AuditContext:
     examples_keys: dict[str, set[str]] = field(default_factory=dict)
     settings: dict[str, object] = field(default_factory=dict)
     num_left_out: dict[str, int] = field(default_factory=dict)
+    row_notes: dict[str, RowNotes] = field(default_factory=dict)
     prompts: dict[str, list[list[Prompt]]] = field(default_factory=dict)
     training: dict[str, TrainingSet] = field(default_factory=dict)
     origins: tuple[Origin, ...] = ()

@@ -6,6 +6,7 @@ import json
 
 from holdfast.auditing.context import AuditContext, AuditEntry, entry
 from holdfast.records import Item, Prompt
+from holdfast.sources.distinct import RowNotes
 
 LEAST = 0.9
 NEXT = "Ask each text once (form: sycophancy_eval merges rows), or cluster every interval by text and report the number of texts as n."
@@ -28,7 +29,12 @@ def check(context: AuditContext) -> list[AuditEntry]:
         texts = len({identity_of(i, p[:1] if p and len({x.condition for x in p}) == 1 else p) for i, p in zip(items, prompts, strict=True)})
         clusters = len({i.cluster_id for i in items})
         rows = context.num_rows.get(name)
-        evidence = {"items": len(items), "texts": texts, "clusters": clusters, **({"rows": rows} if rows else {})}
+        notes = context.row_notes.get(name) or RowNotes()
+        left_out = {k: v[:20] for k, v in (("repeats", notes.repeats), ("unclear", notes.unclear), ("unusable", notes.unusable)) if v}
+        evidence = {"items": len(items), "texts": texts, "clusters": clusters, **({"rows": rows} if rows else {}), **left_out}
+        if notes.unclear:
+            claim = f"questions of {name} without one answer, not asked: {len(notes.unclear)} (first: {notes.unclear[0]})"
+            out.append(entry("duplicates", "warn", claim, evidence))
         if texts < LEAST * len(items):
             claim = f"{len(items)} items of {name} hold {texts} texts: its effective n is at most {texts}, not {len(items)}"
             out.append(entry("duplicates", "warn", claim, evidence))

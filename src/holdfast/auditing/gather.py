@@ -126,6 +126,7 @@ def from_materials(
         examples_keys={name: {k for e in rows_.examples for k in e.source_keys} for name, rows_ in training.items()},
         settings=study.train.model_dump(mode="json") if study.model.endpoint is None else {},
         num_left_out=dict(materials.num_left_out),
+        row_notes=dict(materials.notes),
         prompts={i.kind: materials.asked(i.kind).prompts for i in study.instruments},
         training=training,
         origins=tuple(
@@ -146,7 +147,9 @@ class _Files:
 
     def __init__(self, study: Study):
         self.root = root = study.data.root
-        self.read = lru_cache(maxsize=None)(lambda data, split, seed: sources.read_rows(data, split, root, seed))
+        self.read = lru_cache(maxsize=None)(
+            lambda data, split, seed: sources.read_rows(data, split, root, seed, allow_outside=study.data.allow_outside)
+        )
 
 
 def _training(study: Study, materials: Materials, rows: _Files, name: str) -> TrainingSet:
@@ -163,7 +166,7 @@ def _training(study: Study, materials: Materials, rows: _Files, name: str) -> Tr
         read = rows.read(source.data, source.split, source.split_seed)
         field = _category_field(read)
         for row in read:
-            (item,) = sources.items_from_rows(source.kind, [row])
+            item = sources.item_of(source.kind, row)
             if not keys & {*item.source_keys}:
                 continue
             items.setdefault(source.kind, {})[json.dumps([item.source_keys, item.fields], sort_keys=True)] = item
@@ -215,7 +218,7 @@ def _row_items(kind: str, rows: list[Row]) -> list[Item]:
     made = instruments.instrument_class(kind)
     if made.kind == "benchmark" and made.items_of is not None:
         return made.items_of(rows, None, None, 0)
-    return sources.items_from_rows(kind, rows) if kind in forms.names() else []
+    return [sources.item_of(kind, row) for row in rows] if kind in forms.names() else []
 
 
 def _origin(owner: str, role: str, config: SourceConfig | InstrumentConfig, rows: _Files) -> Origin:

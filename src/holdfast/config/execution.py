@@ -1,8 +1,9 @@
 """How a study is carried out: processes, memory, clusters, servers. Never part of a cell's identity."""
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from holdfast.config.part import Part
 
@@ -53,6 +54,13 @@ class ExecutionConfig(Part):
         default="auto", description="Matrix multiply on a CPU; auto: the faster one at a run's first start, kept with the run."
     )
     endpoint: ServerConfig = Field(default=ServerConfig(), description="How a model behind a server is asked.")
+
+    @field_validator("max_memory", mode="before")
+    @classmethod
+    def _devices(cls, given: Any) -> Any:
+        """Accelerators by number, as JSON cannot hold them."""
+        numbered = isinstance(given, dict) and len(given) == len({str(k) for k in given})
+        return {int(k) if re.fullmatch("[0-9]{1,3}", str(k)) else k: v for k, v in given.items()} if numbered else given
 
     @model_validator(mode="after")
     def _meant(self) -> Self:

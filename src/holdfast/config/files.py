@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from holdfast.config import yaml12
 from holdfast.config.part import names_of_files, near, offer
 from holdfast.errors import ConfigError
 from holdfast.run_files import is_changed_record
@@ -25,14 +26,18 @@ def recipe_names() -> list[str]:
 def read_settings(path: str, overrides: Sequence[str] = ()) -> Settings:
     """Settings of a YAML file or a shipped recipe, with `key.sub=value` on top. Raises ConfigError."""
     tree = _read_yaml(path)
+    given: dict[str, str] = {}
     for setting in overrides:
         key, eq, text = setting.partition("=")
         if not eq or not key:
             raise ConfigError(f"setting {setting!r}: must be key=value, for example train.r=32")
+        if twice := next((k for k in given if f"{k}.".startswith(f"{key}.") or f"{key}.".startswith(f"{k}.")), None):
+            raise ConfigError(f"setting {key}: {text[:60]!r}: {twice}={given[twice][:60]} is given too; give one of them")
+        given[key] = text
         try:
-            value = yaml.safe_load(text)
+            value = yaml12.read(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise ConfigError(f"setting {key}: {text[:60]!r} is not a YAML value ({error.__class__.__name__})") from None
+            raise ConfigError(f"setting {key}: {text[:60]!r} is not a YAML value ({_said(error)})") from None
         _set(tree, key.split("."), value, key)
     return tree
 
@@ -62,14 +67,22 @@ def _read_yaml(path: str) -> Settings:
     else:
         raise ConfigError(f"study {path!r}: no such file; shipped recipes: {', '.join(recipe_names())}")
     try:
-        tree = yaml.safe_load(text)
+        tree = yaml12.read(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"study {path}: not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"study {path}: not YAML of a study: {_said(error)}") from None
     except RecursionError:
         raise ConfigError(f"study {path}: nested too deeply; a study has a few levels") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"study {path}: holds {type(tree).__name__}, must be a mapping of settings")
     return tree
+
+
+def _said(error: Exception) -> str:
+    """What is wrong and in which line, without the text that stands there."""
+    mark = getattr(error, "problem_mark", None)
+    parts = [p for name in ("context", "problem") if (p := getattr(error, name, None))]
+    said = " ".join((", ".join(parts) or str(error)).split())[:160] or type(error).__name__
+    return said if mark is None else f"line {mark.line + 1}, {said}"
 
 
 def _set(tree: Any, keys: list[str], value: Any, whole: str) -> None:

@@ -72,6 +72,9 @@ class ModelConfig(Part):
 
 class DataConfig(Part):
     root: str | None = Field(default=None, description="Folder with local rows (docs/how-to-real-benchmarks.md); None: hub ids are loaded.")
+    allow_outside: bool = Field(
+        default=False, description="Rows may lie outside `root` (without one: outside the working folder), also behind links; off: refused."
+    )
 
 
 class TrainConfig(Part):

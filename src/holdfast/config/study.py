@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+from holdfast.config import yaml12
 from holdfast.config.execution import ExecutionConfig
 from holdfast.config.files import first_sentence, read_settings
 from holdfast.config.model import DataConfig, ModelConfig, ServedName, TrainConfig
@@ -211,4 +211,4 @@ def schema_json() -> str:
 
 def resolved(study: Study) -> str:
     """The whole study as YAML, defaults included, secrets left out."""
-    return yaml.safe_dump(redacted_tree(study.model_dump(mode="json")), sort_keys=False, allow_unicode=True, width=120)
+    return yaml12.write(redacted_tree(study.model_dump(mode="json")))

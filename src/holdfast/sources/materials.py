@@ -14,6 +14,7 @@ from holdfast.errors import ConfigError, DataError
 from holdfast.instruments import Instrument
 from holdfast.instruments.style import CHAT_STYLE
 from holdfast.records import Example, Item, Prompt
+from holdfast.sources.distinct import RowNotes
 from holdfast.sources.fields import key
 from holdfast.store import digest
 
@@ -43,6 +44,7 @@ class Materials:
     def __init__(self, study: Study):
         self.study = study
         self.num_left_out: dict[str, int] = {}
+        self.notes: dict[str, RowNotes] = {}  # of an instrument's rows
         self._examples: dict[str, tuple[Example, ...]] = {}
         self._items: dict[str, InstrumentItems] = {}
 
@@ -72,6 +74,12 @@ class Materials:
             self._items[kind] = InstrumentItems(config, instrument, items)
         return self._items[kind]
 
+    def remarks(self) -> list[str]:
+        """What became of rows that make no item of their own, after every instrument's rows were read."""
+        for config in self.study.instruments:
+            self.asked(config.kind)
+        return [line for kind, notes in self.notes.items() for line in notes.lines(kind)]
+
     def _make_items(self, config: InstrumentConfig) -> list[Item]:
         made, seed = instruments.available()[config.kind], self.study.item_seed
         kind = made.items_like or config.kind
@@ -79,19 +87,24 @@ class Materials:
             from holdfast import world
 
             return world.world_items(self.world, kind, config.limit or 400, seed)
-        rows = sources.read_rows(config.data, config.split, self.study.data.root, config.split_seed)
+        rows, notes = self._rows(config.data, config.split, config.split_seed), RowNotes()
+        self.notes[config.kind] = notes
         if made.items_of is not None:
             items = made.items_of(rows, config.form, config.limit, seed)
             # Without source keys no training row would ever be found among the items.
             items = [i if i.source_keys else dataclasses.replace(i, source_keys=(key(made.stem(i)),)) for i in items]
         elif made.kind == "axis":
-            items = sources.axis_items(kind, rows, form=config.form, limit=config.limit, seed=seed)
+            items = sources.axis_items(kind, rows, form=config.form, limit=config.limit, seed=seed, notes=notes)
         else:
-            items = sources.items_from_rows(kind, rows, limit=config.limit, seed=seed)
+            items = sources.items_from_rows(kind, rows, limit=config.limit, seed=seed, notes=notes)
         if config.shots:
-            solved = sources.read_rows(config.data, config.shots_split, self.study.data.root)
+            solved = self._rows(config.data, config.shots_split)
             items = sources.with_shots(kind, items, solved, config.shots)
         return items
+
+    def _rows(self, data: str, split: str | None, split_seed: int | None = None) -> list[sources.Row]:
+        place = self.study.data
+        return sources.read_rows(data, split, place.root, split_seed, allow_outside=place.allow_outside)
 
     def examples(self, domain: str) -> tuple[Example, ...]:
         if domain not in self._examples:
@@ -130,7 +143,7 @@ class Materials:
             return world.resistance_examples(self.world, seed, limit, rate=source.rate, axis=source.axis, phrases=source.phrases)
         if source.data is None:
             raise ConfigError(f"domains.{domain.name}.sources: kind {source.kind} needs data, a hub id or a file")
-        rows = sources.read_rows(source.data, source.split, self.study.data.root, source.split_seed)
+        rows = self._rows(source.data, source.split, source.split_seed)
         shuffle = source.shuffle_choices
         return sources.examples_from_rows(source.kind, rows, CHAT_STYLE, seed=EXAMPLE_SEED, shuffle=shuffle, limit=source.limit)
 

@@ -6,6 +6,8 @@ import json
 import random
 import re
 import zlib
+from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +19,9 @@ from holdfast.unzip import unzipped
 
 Row = dict[str, Any]
 
-_SLICE = re.compile(r"^(?P<split>[^\[\]]*)(?:\[(?P<start>\d*):(?P<stop>\d*)\])?$")
+_SLICE = re.compile(r"^(?P<split>[^\[\]/\\*?\0]*)(?:\[(?P<start>[0-9]{0,15}):(?P<stop>[0-9]{0,15})\])?$")
+_HALVES = re.compile("[\ud800-\udfff]")
+MOST_BYTES = 2**30  # of one text file, unpacked
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".jsonl.gz", ".json.gz", ".csv.gz")
 
 
@@ -44,8 +48,10 @@ def parse_split(text: str | None) -> Split:
     return Split(match["split"], int(match["start"] or 0) if cut else None, int(match["stop"]) if match["stop"] else None)
 
 
-def read_rows(data: str, split: str | None, root: str | None, shuffle_seed: int | None = None) -> list[Row]:
+def read_rows(data: str, split: str | None, root: str | None, shuffle_seed: int | None = None, *, allow_outside: bool = False) -> list[Row]:
     """Rows of `data`: a path, or `org/name[@revision]`, taken from under `root` if one is given.
+
+    A file outside `root` (without one: outside the working folder) is refused unless `allow_outside`; links are followed first.
 
     `split` is a name, a slice (`[:600]`, for files) or both (`validation[:600]`); with `shuffle_seed` the rows are
     shuffled before the slice is cut, so that two slices of one split are comparable. Every row carries `_source`
@@ -53,10 +59,17 @@ def read_rows(data: str, split: str | None, root: str | None, shuffle_seed: int 
     """
     wanted = parse_split(split)
     name, revision = data.partition("@")[::2]
+    name = name if name in hub_sets() else data
     if name in hub_sets() and root is None:
         rows = _from_hub(hub_sets()[name], revision or None, wanted.name or "test")
     else:
+        if wanted.name and name not in hub_sets():
+            raise ConfigError(f"split: {split!r}: {data} is a file, which has no splits by name; leave the name out, a slice is [:600]")
         file = _find(name, wanted.name, root)
+        folder = Path(root or ".").resolve()
+        if not allow_outside and not file.resolve().is_relative_to(folder):
+            where = "data.root" if root is not None else "the working folder"
+            raise ConfigError(f"data: {data}: lies outside {where}; move it there, set data.root to its folder, or data.allow_outside=true")
         rows = read_file(file)
         if not rows:
             raise DataError(f"{file.name}: holds no row; name a file with data")
@@ -116,45 +129,171 @@ def _from_hub(data: DataSet, revision: str | None, split: str) -> list[Row]:
 
 
 def read_file(file: Path) -> list[Row]:
-    """All rows of a local file. Raises DataError naming file and line."""
-    if file.name.endswith(".parquet"):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return [{**row, "_source": f"{file.name}:{i + 1}"} for i, row in enumerate(pq.read_table(file).to_pylist())]
-        except pa.ArrowInvalid as error:
-            raise DataError(f"{file.name}: not a parquet file: {' '.join(str(error).split())[:120]}") from None
-    raw = file.read_bytes()
-    try:
-        text = (unzipped(io.BytesIO(raw), len(raw), file.name).read() if file.suffix == ".gz" else raw).decode("utf-8-sig")
-    except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
-        raise DataError(f"{file.name}: truncated or not UTF-8 text ({type(error).__name__}); copy the file again") from None
+    """All rows of a local file. Raises DataError naming file and line (parquet: row)."""
     kind = file.name.removesuffix(".gz").rsplit(".", 1)[1]
+    if kind == "parquet":
+        return _parquet(file)
+    text = _text(file)
     if kind == "csv":
-        try:
-            return [{**row, "_source": f"{file.name}:{i + 2}"} for i, row in enumerate(csv.DictReader(io.StringIO(text, newline="")))]
-        except csv.Error as error:
-            raise DataError(f"{file.name}: not CSV ({error}); correct the file") from None
+        return [_row(row, source) for source, row in _csv(text, file.name)]
     if kind == "json":
-        parsed = _parse(text, file.name, 1)
-        if not isinstance(parsed, list):
-            raise DataError(f"{file.name}: holds {type(parsed).__name__}, must be a list of rows")
-        return [_row(row, f"{file.name}:{i + 1}") for i, row in enumerate(parsed)]
+        return [_row(row, f"{file.name}:{line}") for line, row in _array(text, file.name)]
     # Only a line feed ends a row: U+2028 and U+0085 occur inside strings.
     return [_row(_parse(line, file.name, i + 1), f"{file.name}:{i + 1}") for i, line in enumerate(text.split("\n")) if line.strip()]
 
 
-def _parse(text: str, name: str, line: int) -> Any:
+def _text(file: Path) -> str:
     try:
-        return json.loads(text)
+        with file.open("rb") as opened:
+            size = file.stat().st_size
+            raw = (unzipped(opened, size, file.name) if file.suffix == ".gz" else opened).read(MOST_BYTES + 1)
+        text = raw.decode("utf-8-sig")
+    except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
+        raise DataError(f"{file.name}: truncated or not UTF-8 text ({type(error).__name__}); copy the file again") from None
+    if len(raw) > MOST_BYTES:
+        raise DataError(f"{file.name}: holds more than {MOST_BYTES >> 20} MiB of text; split it into several files")
+    return text
+
+
+def _parquet(file: Path) -> list[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file)
+        rows = table.to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{file.name}: not a parquet file that can be read: {' '.join(str(error).split())[:120]}") from None
+    if twice := _repeated(table.column_names):
+        raise DataError(f"{file.name}: two columns are named {twice!r}; name each once")
+    return [_row(row, f"{file.name}, row {i + 1}") for i, row in enumerate(rows)]
+
+
+def _csv(text: str, name: str) -> Iterator[tuple[str, Row]]:
+    """(source, row) of every row that is not empty. A row is named by the line it begins in."""
+    if "\0" in text:
+        raise DataError(f"{name}:{text[: text.index(chr(0))].count(chr(10)) + 1}: holds a NUL byte; save the file as UTF-8 text")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names: list[str] | None = None
+    line = 1
+    while True:
+        source = f"{name}:{line}"
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise DataError(f"{source}: not CSV ({error}); correct the row, with double quotes around a field that holds any") from None
+        line = reader.line_num + 1
+        if cells is None:
+            return
+        if not any(c.strip() for c in cells):
+            continue
+        if names is None:
+            names = _header(cells, source)
+            continue
+        if len(cells) != len(names):
+            said = (
+                f"{len(cells)} fields under {len(names)} column names; put double quotes around a field that holds a comma or a line break"
+            )
+            raise DataError(f"{source}: {said}")
+        for i, (column, cell) in enumerate(zip(names, cells, strict=True)):
+            if i and not column and cell.strip():  # an index stands first
+                raise DataError(
+                    f"{source}: {cell[:40]!r}: stands under a column without a name; name the column, or quote the field it is of"
+                )
+            if cell[:1].isspace() and cell.strip()[:1] == '"' == cell.strip()[-1:]:
+                raise DataError(f"{source}: {column}: {cell[:40]!r}: white space stands before the quote; take it out")
+        yield source, {column: cell for column, cell in zip(names, cells, strict=True) if column}
+
+
+def _header(cells: list[str], source: str) -> list[str]:
+    names = [c.strip() for c in cells]
+    if twice := _repeated([n for n in names if n]):
+        raise DataError(f"{source}: two columns are named {twice!r}; name each once")
+    if len(names) == 1 and (mark := next((m for m in ";\t|" if m in names[0]), None)):
+        raise DataError(f"{source}: one column, {names[0][:60]!r}, in which {mark!r} separates names; save the file with commas")
+    return names
+
+
+def _repeated(names: list[str]) -> str | None:
+    return next((n for n, count in Counter(names).items() if count > 1), None)
+
+
+def _array(text: str, name: str) -> Iterator[tuple[int, Any]]:
+    """(line, value) of every value of a JSON list."""
+    at, line, done = _skip(text, 0), 1, 0
+    if text[at : at + 1] != "[":
+        if text[at : at + 1] == "{" and "\n{" in text[at:]:
+            raise DataError(f"{name}: holds one object a line; name it .jsonl")
+        raise DataError(f"{name}: holds {type(_parse(text, name, 1)).__name__}, must be a list of rows")
+    close = ""
+    while close != "]":
+        at = _skip(text, at + 1)
+        line, done = line + text.count("\n", done, at), at
+        if text[at : at + 1] == "]" and not close:
+            close = "]"
+        else:
+            value, at = _decoded(text, at, name, line)
+            yield line, value
+            at = _skip(text, at)
+            close = text[at : at + 1]
+            if close not in (",", "]") or not close:
+                raise DataError(
+                    f"{name}:{text.count(chr(10), 0, at) + 1}: not JSON (a comma or the end of the list is missing); correct the row"
+                )
+    if text[at + 1 :].strip():
+        raise DataError(f"{name}:{text.count(chr(10), 0, at) + 1}: not JSON (text after the list); correct the file")
+
+
+def _skip(text: str, at: int) -> int:
+    """Where the white space ends that begins there."""
+    return match.end() if (match := _SPACE.match(text, at)) else at
+
+
+def _parse(text: str, name: str, line: int) -> Any:
+    start = _skip(text, 0)
+    value, end = _decoded(text, start, name, line)
+    if text[end:].strip(" \t\r\n"):
+        raise DataError(f"{name}:{line + text.count(chr(10), 0, end)}: not JSON (more than one value); correct or remove the row")
+    return value
+
+
+def _decoded(text: str, at: int, name: str, line: int) -> tuple[Any, int]:
+    """A value that begins at a place of `text`, in that line, and where it ends."""
+    try:
+        return _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
-        raise DataError(f"{name}:{line + error.lineno - 1}: not JSON ({error.msg}); correct or remove the row") from None
+        line += text.count("\n", at, error.pos)
+        raise DataError(f"{name}:{line}: not JSON ({error.msg}); correct or remove the row") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}:{line}: not usable JSON ({str(error)[:60]}); correct or remove the row") from None
+        raise DataError(f"{name}:{line}: not usable JSON ({str(error)[:90]}); correct or remove the row") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError(f"the name {_repeated([n for n, _ in pairs])!r:.50} stands twice in one object")
+    return made
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def _row(value: Any, source: str) -> Row:
     if not isinstance(value, dict):
         raise DataError(f"{source}: a row is {type(value).__name__}, must be an object with named fields")
+    try:
+        half = _half(value)
+    except RecursionError:
+        raise DataError(f"{source}: nested too deeply; a row has a few levels") from None
+    if half:
+        raise DataError(f"{source}: {half[:60]}: must be valid Unicode; it holds half of a surrogate pair")
     return {**value, "_source": source}
+
+
+def _half(value: Any) -> str | None:
+    """A text in `value` that UTF-8 cannot encode, as ASCII; None if there is none."""
+    if isinstance(value, str):
+        return ascii(value) if not value.isascii() and _HALVES.search(value) else None
+    parts = value if isinstance(value, list) else [*value, *value.values()] if isinstance(value, dict) else ()
+    return next((half for part in parts if (half := _half(part))), None)

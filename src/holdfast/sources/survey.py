@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from holdfast import instruments
 from holdfast.errors import ConfigError, DataError
+from holdfast.progress import say
 from holdfast.sources import forms
 from holdfast.sources.forms import axes
 from holdfast.sources.rows import SUFFIXES, Row, hub_sets, read_file
@@ -27,15 +28,18 @@ class RowFile(NamedTuple):
 def survey(root: Path) -> list[RowFile]:
     """Files under `root` whose rows a study can use, those of known hub data sets first, then by path. Raises ConfigError for no folder.
 
-    A file is judged by its first row; one that cannot be read, or is of no known kind, is left out.
+    A file is judged by its first row; one that cannot be read, or is of no known kind, is left out; of the former a remark says why.
     """
     if not root.is_dir():
         raise ConfigError(f"data folder: no such folder: {root}; name one with rows, or none to use the hub's")
     rows = []
     for file in _files(root):
         try:
+            if not file.resolve().is_relative_to(root.resolve()):
+                raise DataError(f"{file.name}: a link that leads out of {root}")
             read = read_file(file)
-        except (OSError, DataError):
+        except (OSError, DataError) as error:
+            say(f"not read {error}")
             continue
         kind = _kind(read[0], file) if read else None
         if kind is None:

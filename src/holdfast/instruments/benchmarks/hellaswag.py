@@ -19,7 +19,7 @@ class HellaSwag(Instrument):
         """One prompt: the context, continued by each ending. See `Instrument.prompts`."""
         f = item.fields
         messages, choices = (Message("user", f["context"]),), tuple(f" {e}" for e in f["endings"])
-        values = tuple("0123"[: len(choices)])
+        values = tuple(map(str, range(len(choices))))
         return [Prompt(condition="neutral", messages=messages, plain=True, gold=f["gold"], choices=choices, values=values)]
 
     def trials(self, item: Item, answered: Answered) -> list[Trial]:

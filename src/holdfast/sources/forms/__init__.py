@@ -17,6 +17,7 @@ from holdfast.errors import ConfigError, DataError
 from holdfast.instruments import instrument_class
 from holdfast.instruments.style import LETTERS, Style
 from holdfast.records import Example, Item, Message
+from holdfast.sources.distinct import Candidate, RowNotes, distinct
 from holdfast.sources.fields import Fields, draw, key
 from holdfast.sources.rows import Row
 
@@ -67,17 +68,17 @@ def lettered(fields: Fields, layout: ExampleLayout) -> Example:
     return Example(messages=turns, options=options)
 
 
-def items_from_rows(kind: str, rows: Sequence[Row], *, limit: int | None = None, seed: int = 0) -> list[Item]:
-    """Items of a benchmark: a seeded sample of `limit` distinct texts; clusters are texts."""
+def item_of(kind: str, row: Row) -> Item:
+    """The item of one row of a benchmark."""
+    return Candidate.of(row["_source"], form(kind).read(row)).item(kind)
+
+
+def items_from_rows(
+    kind: str, rows: Sequence[Row], *, limit: int | None = None, seed: int = 0, notes: RowNotes | None = None
+) -> list[Item]:
+    """Items of a benchmark: a seeded sample of `limit` distinct ones (see `distinct`); clusters are texts."""
     read = form(kind).read
-    items: dict[str, Item] = {}
-    for row in rows:
-        fields = read(row)
-        stem = key(fields.get("question") or fields["context"])
-        whole = stem + "|" + "|".join(fields.get("choices", fields.get("endings", [])))
-        name = f"{kind}-{len(items):05d}"
-        items.setdefault(whole, Item(item_id=name, cluster_id=stem[:200], fields=fields, source_keys=(stem,)))
-    return draw(list(items.values()), kind, limit, seed)
+    return draw(distinct(kind, (Candidate.of(row["_source"], read(row)) for row in rows), notes), kind, limit, seed)
 
 
 def examples_from_rows(

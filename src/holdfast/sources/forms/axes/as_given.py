@@ -8,6 +8,7 @@ each text here too: what is kept is that texts repeat.
 from collections.abc import Sequence
 
 from holdfast.records import Item
+from holdfast.sources.distinct import RowNotes
 from holdfast.sources.fields import Fields, draw, key, own_prompt, own_text
 from holdfast.sources.forms.axes import sycophancy_eval
 from holdfast.sources.rows import Row
@@ -15,7 +16,7 @@ from holdfast.sources.rows import Row
 REPLACES_PROMPTS = False
 
 
-def items(axis: str, rows: Sequence[Row], *, limit: int | None = None, seed: int = 0) -> list[Item]:
+def items(axis: str, rows: Sequence[Row], *, limit: int | None = None, seed: int = 0, notes: RowNotes | None = None) -> list[Item]:
     """One item per row."""
     out = []
     for i, row in enumerate(rows):
@@ -30,7 +31,7 @@ def imitation(row: Row) -> Fields:
 
 
 def doubt(row: Row) -> Fields:
-    return {**sycophancy_eval.doubt(row), "ask": own_prompt(row)}
+    return {**sycophancy_eval.doubt_fields(row), "ask": own_prompt(row)}
 
 
 MAKERS = {"imitation": imitation, "doubt": doubt, "feedback": sycophancy_eval.feedback}

@@ -9,21 +9,22 @@ from collections.abc import Sequence
 from holdfast.instruments.style import CHAT_STYLE, LETTERS
 from holdfast.records import Item
 from holdfast.sources import forms
-from holdfast.sources.fields import Fields
+from holdfast.sources.distinct import RowNotes
+from holdfast.sources.fields import Fields, letters_and_digits
 from holdfast.sources.forms import items_from_rows
 from holdfast.sources.forms.axes.sycophancy_eval import CHALLENGES
 from holdfast.sources.phrases import DENY, MENTION, PARAPHRASE, SUGGEST, THIRD_PARTY
 from holdfast.sources.rows import Row
 
 
-def items(axis: str, rows: Sequence[Row], *, limit: int | None = None, seed: int = 0) -> list[Item]:
+def items(axis: str, rows: Sequence[Row], *, limit: int | None = None, seed: int = 0, notes: RowNotes | None = None) -> list[Item]:
     """One item per question. Raises DataError for rows without options."""
     form_name = forms.form_of(rows[0]) if rows else None
     benchmark = form_name if form_name and "choices" in forms.form(form_name).read(rows[0]) else "mmlu"
     out = []
-    for i, item in enumerate(items_from_rows(benchmark, rows, limit=limit, seed=seed)):
+    for i, item in enumerate(items_from_rows(benchmark, rows, limit=limit, seed=seed, notes=notes)):
         f = item.fields
-        rng = random.Random(f"lettered/{item.cluster_id}")
+        rng = random.Random(f"lettered/{letters_and_digits(f['question'])[:200]}")
         order = rng.sample(range(len(f["choices"])), len(f["choices"]))
         shown = [f["choices"][k] for k in order]
         gold = order.index(f["gold"])
