@@ -117,7 +117,7 @@ def require_sound_loss(losses: Sequence[float], config: TrainConfig, vocabulary:
 
 def require_change(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
     """Raises ModelError if every matrix B is zero, or a matrix is not finite."""
-    weights = list(weights)
+    weights = [(name, p) for name, p in weights if "lora_" in name]
     if wrong := [name for name, p in weights if not bool(p.isfinite().all())]:
         raise ModelError(
             f"train.learning_rate: the training diverged: {wrong[0]} holds NaN or infinite numbers after the last step; lower it"
