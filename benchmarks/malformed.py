@@ -32,6 +32,7 @@ from benchmarks.malformed_cases.folders import folders
 from benchmarks.malformed_cases.models import adapters, checkpoint, checkpoints
 from benchmarks.malformed_cases.rows import row_mutations, rows
 from benchmarks.malformed_cases.studies import studies, study_mutations
+from benchmarks.malformed_cases.templates import templates
 from benchmarks.malformed_cases.transcripts import transcript_mutations, transcripts
 
 SECONDS = 60  # a case that takes longer hangs
@@ -131,6 +132,7 @@ def corpus(base: Path, run: Path) -> Iterator[Case]:
     yield from rows()
     yield from transcripts()
     yield from checkpoints(base)
+    yield from templates(base)
     yield from adapters(run)
     yield from folders(run)
 

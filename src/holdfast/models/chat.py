@@ -185,6 +185,8 @@ class ChatFormat:
                 if not (lost := _lost(user, self._render(user, True, in_parts))):
                     return in_parts
                 error = error or _leaves_out(lost)
+            except template.Endless:
+                raise
             except ModelError as refused:
                 error = error or refused
         assert error is not None

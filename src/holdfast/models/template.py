@@ -22,7 +22,11 @@ from holdfast.errors import ModelError
 DATE = "2024-07-26"  # what strftime_now tells every template: the date that Llama 3's own falls back to
 SECONDS, GROWTH = 5.0, 1 << 30  # of one rendering
 MOST_NUMBER, MOST_TEXT = 10**6, 1 << 24  # a number given to a filter or function; characters of a text
-_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")
+_ADDRESS = re.compile(r"\S+ at 0x[0-9a-f]{6,}>")
+
+
+class Endless(ModelError):
+    """A template that takes too long or too much."""
 
 
 class _Ended(BaseException):  # no handler of a library may stop it
@@ -127,7 +131,7 @@ def render(source: str, messages: Sequence[Mapping[str, Any]], add_generation_pr
                 size += len(piece)
                 _bounded(size, "writes")
     except _Ended:
-        raise ModelError(f"model.chat_template: is not done after {SECONDS:.0f} s, or takes more than 1 GiB; mend its loops") from None
+        raise Endless(f"model.chat_template: is not done after {SECONDS:.0f} s, or takes more than 1 GiB; mend its loops") from None
     except Exception as error:
         roles = [m.get("role") for m in messages]
         raise ModelError(f"model.chat_template: refused a conversation of roles {roles}: {' '.join(str(error).split())[:300]}") from None
