@@ -271,7 +271,7 @@ def settings(base: Path) -> Iterator[Case]:
             yield _doctor(
                 base, f"config.{field} = {value!r}", _edited("config.json", lambda c, k=field, v=value: c.update({k: v})), not usable
             )
-    for field, value in (("auto_map", {"AutoConfig": "c.C", "AutoModelForCausalLM": "m.M"}), ("model_type", "bert"), ("model_type", "vit"), ("rope_parameters", 3),
+    for field, value in (("auto_map", {"AutoConfig": "c.C", "AutoModelForCausalLM": "m.M"}), ("model_type", "bert"), ("model_type", "gpt2"), ("rope_parameters", 3),
                          ("quantization_config", {"quant_method": "nosuch"}), ("architectures", 3), ("dtype", "nosuch"), ("rms_norm_eps", "x"), ("eos_token_id", "x")):  # fmt: skip
         # A class of its own is known for its model_type; an unknown way of quantizing quantizes nothing of plain weights.
         usable = field in ("auto_map", "architectures", "dtype", "quantization_config")

@@ -256,3 +256,25 @@ def test_a_model_whose_weights_are_fetched_is_checked_too(copied):
     model, files = LlamaForCausalLM(LlamaConfig.from_pretrained(copied)).to("meta"), [copied / "model.safetensors"]
     with pytest.raises(ModelError, match=f"NaN or infinite numbers in {UP}"):
         checkpoint._require_finite("there", model, files, "float32")
+
+
+def test_an_encoder_is_no_base(byte_checkpoint, tmp_path):
+    from transformers import BertConfig, BertForMaskedLM, BertLMHeadModel
+
+    torch.manual_seed(0)
+    sizes = {
+        "vocab_size": 262,
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "initializer_range": 0.2,
+    }
+    for name, made in (
+        ("encoder", BertForMaskedLM(BertConfig(**sizes))),
+        ("decoder", BertLMHeadModel(BertConfig(**sizes, is_decoder=True))),
+    ):
+        made.save_pretrained(tmp_path / name)
+        AutoTokenizer.from_pretrained(byte_checkpoint).save_pretrained(tmp_path / name)
+    assert "sees the tokens that it should predict; name a causal decoder" in refused(tmp_path / "encoder")
+    load_base(ModelConfig(name=str(tmp_path / "decoder")))

@@ -212,6 +212,7 @@ def load_base(
     _require_whole(where, model, found, files)
     placed = quantized.keep_packed_weights(model) if config.quantization else model if device_map else model.to(device)
     _require_finite(where, placed, files, config.dtype)
+    _require_causal(where, placed.eval())
     limits = limits_of(model)
     chat = ChatFormat(tokenizer, limits)
     chat.check()
@@ -272,6 +273,28 @@ def _require_finite(where: str, model: Any, files: list[Path], dtype: str) -> No
     if wrong:
         raise ModelError(
             f"model.name: {where!r}, read as {dtype}, holds NaN or infinite numbers in {_some(wrong)}; name a sound checkpoint, or a wider model.dtype"
+        )
+
+
+def _require_causal(where: str, model: Any) -> None:
+    """Raises ModelError if a token changes what is predicted before it: an encoder's log-probabilities are none of a continuation."""
+    import torch
+
+    from holdfast.models.placement import is_spread
+
+    if is_spread(model):
+        return
+    ids = torch.arange(8, device=model.device).repeat(2, 1) % (model.get_input_embeddings().weight.shape[0] - 1)
+    ids[1, -1] += 1
+    try:
+        with torch.inference_mode():
+            first, second = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+    except Exception:  # a model that cannot be called so is asked otherwise, or refused there
+        return
+    gap, size = (first - second).abs().max(), (first - first.mean(-1, keepdim=True)).abs().max()
+    if gap > (1e-5 if model.dtype == torch.float32 else 0.05) * size:
+        raise ModelError(
+            f"model.name: {where!r}, read as {type(model).__name__}, sees the tokens that it should predict; name a causal decoder"
         )
 
 
