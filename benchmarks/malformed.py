@@ -34,6 +34,7 @@ from benchmarks.malformed_cases.replies import long_replies, replies
 from benchmarks.malformed_cases.rows import row_mutations, rows
 from benchmarks.malformed_cases.sealed import sealed
 from benchmarks.malformed_cases.studies import studies, study_mutations
+from benchmarks.malformed_cases.templates import templates
 from benchmarks.malformed_cases.transcripts import transcript_mutations, transcripts
 from benchmarks.malformed_cases.values import values
 
@@ -137,6 +138,7 @@ def corpus(base: Path, run: Path) -> Iterator[Case]:
     yield from replies()
     yield from long_replies()
     yield from checkpoints(base)
+    yield from templates(base)
     yield from adapters(run)
     yield from folders(run)
     yield from sealed(run)

@@ -10,7 +10,17 @@ from benchmarks.malformed_cases import common, rows, studies, transcripts
 
 from holdfast import store
 
-EACH = {"study": 60, "settings": 45, "rows": 60, "transcripts": 50, "checkpoints": 12, "adapters": 8, "folders": 45, "sealed": 60}
+EACH = {
+    "study": 60,
+    "settings": 45,
+    "rows": 60,
+    "transcripts": 50,
+    "checkpoints": 12,
+    "templates": 30,
+    "adapters": 8,
+    "folders": 45,
+    "sealed": 60,
+}
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def doctor(model: str, device: str | None) -> tuple[list[str], bool]:
     from holdfast.engine.invariance import difference
     from holdfast.engine.local import LocalEngine
     from holdfast.models.checkpoint import load_base, pick_device
+    from holdfast.models.survey import survey
 
     facts = environment()
     lines = [f"python {facts['python']} on {facts['machine']}, {facts['cores']} cores"]
@@ -41,9 +43,11 @@ def doctor(model: str, device: str | None) -> tuple[list[str], bool]:
     base = load_base(ModelConfig(name=model), place)
     words, bos = sorted(w for w in base.chat.tokenizer.get_vocab() if w.isalpha()), base.chat.tokenizer.bos_token_id
     templated = base.chat.text([Message("user", next((w for w in words if len(w) > 2), "words"))])
-    count = base.chat.encode([templated])[0].count(bos) if bos is not None else None
-    one_bos = count in (None, 1)
-    lines.append("one BOS: " + ("this tokenizer has none" if count is None else "ok" if one_bos else f"NOT ok, a prompt has {count}"))
+    ids = base.chat.encode([templated])[0]
+    count = len([*takewhile(lambda token: token == bos, ids)])  # in front: a BOS may also be what opens every turn
+    one_bos = bos is None or count == 1 or (count == 0 and not base.chat.adds_bos)
+    what = "this tokenizer has none" if bos is None else "ok" if one_bos else f"NOT ok, a prompt has {count}"
+    lines.append("one BOS: " + what + ("" if bos is None or count else ", its prompts begin with none"))
     engine = LocalEngine(base.model, base.chat)
     lines.append("packed rows: " + (engine.fit.why_not or "ok"))
     words = words[:40] or [*"abcdefgh"]
@@ -51,6 +55,7 @@ def doctor(model: str, device: str | None) -> tuple[list[str], bool]:
         Prompt(condition="neutral", messages=(Message("user", " ".join(words[:k])),), choices=(f" {words[k]}", f" {words[0]}"))
         for k in range(1, len(words), 3)
     ]
+    lines += survey(base.chat, prompts)
     gap = difference(engine, prompts)["largest_difference"]
     invariant = gap is not None and gap < INVARIANT
     size = "unknown" if gap is None else f"{gap:.1e} nats per token"
@@ -63,9 +68,14 @@ def probe(study: Study, adapters: list[Path]) -> dict[str, Effects]:
     from holdfast.engine.local import LocalEngine
     from holdfast.models.adapters import adapted
     from holdfast.models.checkpoint import load_base, pick_device
+    from holdfast.models.survey import survey
 
     base = load_base(study.model, pick_device(study.execution.device))
     materials, cache = _read(study), {}
+
+    prompts = [p for i in study.instruments for mine in materials.asked(i.kind).prompts for p in mine]
+    for remark in survey(base.chat, prompts):
+        say(remark)
 
     def ask(network: Any) -> Effects:
         return _effects(materials, LocalEngine(network, base.chat, study.execution.tokens_per_batch, cache=cache))

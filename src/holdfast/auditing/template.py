@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from holdfast.auditing.context import AuditContext, AuditEntry, entry
+from holdfast.models.chat import ChatFormat
 from holdfast.records import Example
 
 NEXT = "Set train.chat_template=true train.train_eos=true train.completion_only_loss=true, and train again."
@@ -39,10 +41,8 @@ def probe(
     """
     wrong, ids = [], list(ids)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    template = str(getattr(tokenizer, "chat_template", None) or "")
-    uses_bos = tokenizer("a")["input_ids"][:1] == [bos] or "bos_token" in template
-    # A tokenizer whose BOS is its EOS closes turns with it: it has more than one by design.
-    if bos is not None and uses_bos and bos != eos and (count := ids.count(bos)) != 1:
+    # Only those in front count: a BOS may also open every turn, or, where it is the EOS, close it.
+    if ChatFormat(tokenizer).adds_bos and bos != eos and (count := len([*takewhile(lambda token: token == bos, ids)])) != 1:
         wrong.append(f"{count} BOS tokens instead of one")
     if train_eos and not cut and not example.plain and eos is not None and ids[-1] != eos:
         wrong.append("the last trained token is not EOS")

@@ -128,7 +128,7 @@ class Adapters:
             if device.type == "cuda":
                 torch.cuda.empty_cache()
             threads = max(1, torch.get_num_threads() // settings.fsdp)
-            return partial(sharded.train, self.study.model, processes=settings.fsdp, device=device.type, threads=threads,
+            return partial(sharded.train, base.config, processes=settings.fsdp, device=device.type, threads=threads,
                            checkpointing=settings.gradient_checkpointing)  # fmt: skip
         from holdfast.training import lora
         from holdfast.training.snapshot import Snapshots

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from holdfast.backends.identity import JsonObject, library_versions
-from holdfast.config import Study
+from holdfast.config import ModelConfig, Study
 from holdfast.engine import kernels
 from holdfast.models import checkpoint, quantized
 from holdfast.models.chat import ChatFormat
+from holdfast.models.template import DATE
 from holdfast.store import Store, canonical
 
 if TYPE_CHECKING:
@@ -25,13 +26,23 @@ class LocalBase:
     """The base that a study names. `encoded` keeps the token ids of training rows for the next adapter."""
 
     def __init__(self, study: Study):
-        self.config, self.execution = study.model, study.execution
+        self._config, self.execution = study.model, study.execution
         self._loaded: checkpoint.Base | None = None
 
     @cached_property
+    def config(self) -> ModelConfig:
+        """The model; of a hub id the commit that this process found, so that what it loads is what its cells are named by."""
+        return checkpoint.pinned(self._config)
+
+    @cached_property
     def identity(self) -> dict[str, str]:
-        """What the base computes with, as part of every identity: files or revision, number format."""
-        return {"base": checkpoint.digest(self.config), "dtype": self.config.dtype, **quantized.identity(self.config.quantization)}
+        """What the base computes with, as part of every identity: files or commit, number format, the date that a template is told."""
+        return {
+            "base": checkpoint.digest(self.config),
+            "dtype": self.config.dtype,
+            "template_date": DATE,
+            **quantized.identity(self.config.quantization),
+        }
 
     @property
     def model(self) -> nn.Module:

@@ -28,6 +28,7 @@ from holdfast.endpoints.transport import Transport
 from holdfast.errors import ConfigError, ModelError
 from holdfast.models import checkpoint
 from holdfast.models.chat import ChatFormat
+from holdfast.models.template import DATE
 from holdfast.records import Prompt, Response
 from holdfast.sources.materials import Materials
 from holdfast.store import Store, canonical, file_digest, write_atomic
@@ -154,6 +155,7 @@ class EndpointBackend(Backend):
             "route": "text" if self._templated else "chat",
             "token_ids": can.token_ids,
             "tokenizer": checkpoint.digest(at_hand) if at_hand is not None else None,
+            **({"template_date": DATE} if at_hand is not None else {}),
             "template": file_digest(Path(at_hand.chat_template)) if at_hand is not None and at_hand.chat_template else None,
         }
 

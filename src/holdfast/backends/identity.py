@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from holdfast.config import TrainConfig
+from holdfast.models.template import DATE
 from holdfast.sources.materials import InstrumentItems
 
 # Raised when a change of code changes the numbers of a cell of that kind.
@@ -34,6 +35,7 @@ def environment() -> JsonObject:
         "system": platform.system(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
+        "template_date": DATE,  # what a chat template that prints the date is told
         "libraries": {**library_versions(), **{n: version(n) for n in ("numpy", "scipy", "pyarrow", "holdfast")}},
     }
 

@@ -19,6 +19,7 @@ from holdfast.config import Study
 from holdfast.engine.local import LocalEngine
 from holdfast.models import checkpoint
 from holdfast.models.chat import ChatFormat
+from holdfast.models.survey import survey
 from holdfast.records import Prompt
 from holdfast.sources.materials import InstrumentItems
 from holdfast.store import Store, canonical
@@ -56,9 +57,14 @@ class LocalBackend(Backend):
         )  # fmt: skip
 
     def check(self) -> None:
-        checkpoint.load_tokenizer(self.study.model)
+        checkpoint.load_tokenizer(self.base.config)
 
     def before_jobs(self, threads: int) -> None:
+        chat, study, materials = ChatFormat(self.base.chat.tokenizer, checkpoint.load_limits(self.base.config)), self.study, self.materials
+        prompts = [p for i in study.instruments for mine in materials.asked(i.kind).prompts for p in mine]
+        examples = [e for d in study.domains if not d.identity for e in materials.examples(d.name)]
+        for remark in survey(chat, prompts, examples, study.train.max_length):
+            self.store.warn(remark)
         self.kernels.measure(threads)
 
     def chat(self) -> ChatFormat:
@@ -189,7 +195,7 @@ class LocalBackend(Backend):
             **({"ordinary_calls": sorted(ordinary)} if ordinary else {}),
             **{name: timing[name] for name in ("process_seconds", "peak_gflops", "fraction_of_peak") if name in timing},
         }
-        return {"engine": engine}
+        return {"base": self.base.identity, "engine": engine}
 
 
 def _read(path: Path) -> JsonObject:

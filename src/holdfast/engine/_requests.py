@@ -67,10 +67,12 @@ class Encoder:
 
     def _to_generate(self, prompts: Sequence[Prompt]) -> list[GenerateRequest]:
         contexts = self.chat.encode([self.chat.prompt_text(p) for p in prompts])
-        return [
+        requests = [
             GenerateRequest(tuple(ids), p.max_new_tokens, tuple(self.chat.next_turn(p, say) for say in p.branches), p.max_new_tokens)
             for p, ids in zip(prompts, contexts, strict=True)
         ]
+        self.chat.require_positions(max((r.size for r in requests), default=0), "a prompt with its replies")
+        return requests
 
     def packs(self, requests: Sequence[ScoreRequest], key: Any, within: Bounds) -> Iterable[scoring.Pack]:
         """The packs of a named list are kept while they take little memory."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -99,8 +101,28 @@ def train(
     return record
 
 
+def require_sound_loss(losses: Sequence[float], config: TrainConfig, vocabulary: int, max_steps: int) -> None:
+    """Raises ModelError if the last step's loss is no number, or ten times that of guessing; at the end, if the last tenth of the steps is
+    far above the first step and near guessing, or exactly at guessing: then nothing is left of the model.
+    """
+    guess, tail = math.log(max(2, vocabulary)), losses[-max(1, max_steps // 10) :]
+    ended = len(losses) == max_steps and math.isfinite(losses[-1])
+    last = statistics.median(tail) if ended else losses[-1]
+    most = max(1.5 * losses[0], 0.6 * guess) if ended else 10 * max(losses[0], guess)
+    if not last <= most or (ended and all(abs(loss - guess) < 1e-5 for loss in tail)):
+        raise ModelError(
+            f"train.learning_rate: {config.learning_rate:g}: the training diverged: the loss went from {losses[0]:.2f} to {last:.3g} nats a token "
+            f"at step {len(losses)} of {max_steps}; lower it"
+        )
+
+
 def require_change(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-    """Raises ModelError if every matrix B is zero."""
+    """Raises ModelError if every matrix B is zero, or a matrix is not finite."""
+    weights = [(name, p) for name, p in weights if "lora_" in name]
+    if wrong := [name for name, p in weights if not bool(p.isfinite().all())]:
+        raise ModelError(
+            f"train.learning_rate: the training diverged: {wrong[0]} holds NaN or infinite numbers after the last step; lower it"
+        )
     if not any(bool(p.abs().max() > 0) for name, p in weights if "lora_B" in name):
         raise ModelError(
             "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
@@ -142,7 +164,7 @@ def _loop(
         within = replace(within, pass_tokens=min(within.pass_tokens, done.pass_tokens))
         progress(done.step)
     model.train()
-    share = not draws_numbers(model)
+    share, vocabulary = not draws_numbers(model), packed.causal_lm(model).config.get_text_config().vocab_size
     prune = fit.prune and not checkpointing  # a recomputed layer must be the same again
     fused = nullcontext() if placement.is_spread(model) else adapter.fuse_lora(model, kernel)
     with fused, kernels.using(model, kernel), forwards.fuse_norms(model), recomputing(model, checkpointing, use_packed):
@@ -179,6 +201,7 @@ def _loop(
             done.step, done.pass_tokens = step + 1, within.pass_tokens
             done.loss.append(loss)
             done.rates.append(rate)
+            require_sound_loss(done.loss, config, vocabulary, max_steps)
             done.tokens += sum(len(e.ids) for e in batch)
             done.computed += computed
             done.loss_tokens += total

@@ -15,7 +15,7 @@ from torch import nn
 from holdfast.config import TrainConfig
 from holdfast.errors import ConfigError
 from holdfast.training.batches import Encoded, examples_per_step, learning_rate_factor, step_order
-from holdfast.training.lora import Training, require_change, save, with_adapter
+from holdfast.training.lora import Training, require_change, require_sound_loss, save, with_adapter
 
 
 def train(
@@ -103,6 +103,8 @@ def train(
         trainer = InOrder(model=model, args=arguments, train_dataset=data, **own)
         trainer.train()
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
+    if losses := [float(e["loss"]) for e in log]:
+        require_sound_loss(losses, config, model.get_input_embeddings().weight.shape[0], len(losses))
     require_change(model.named_parameters())
     save(model, out)
     tokens = sum(len(e.ids) for e in mine)

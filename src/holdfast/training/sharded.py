@@ -150,7 +150,8 @@ def _train(accelerator: Any, job: _Job, events: Any) -> Training:
     from holdfast.models.checkpoint import load_base
 
     rank, count, config = accelerator.process_index, accelerator.num_processes, job.config
-    model = lora.with_adapter(load_base(job.model).model, config, job.seed)
+    base = load_base(job.model)
+    model, vocabulary = lora.with_adapter(base.model, config, job.seed), base.chat.limits.rows if base.chat.limits else 0
     weights = [p for p in model.parameters() if p.requires_grad]
     trainable = sum(p.numel() for p in weights)
     optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -177,6 +178,7 @@ def _train(accelerator: Any, job: _Job, events: Any) -> Training:
             optimizer.step()
             optimizer.zero_grad()
             losses.append(float(accelerator.reduce(sum_of_mine, "sum")))
+            lora.require_sound_loss(losses, config, vocabulary, job.max_steps)
             rates.append(rate)
             tokens += sum(len(e.ids) for e in batch)
             loss_tokens += total
