@@ -31,6 +31,7 @@ from benchmarks.malformed_cases.common import SMALL, Case
 from benchmarks.malformed_cases.folders import folders
 from benchmarks.malformed_cases.models import adapters, checkpoint, checkpoints
 from benchmarks.malformed_cases.rows import row_mutations, rows
+from benchmarks.malformed_cases.servers import servers
 from benchmarks.malformed_cases.studies import studies, study_mutations
 from benchmarks.malformed_cases.transcripts import transcript_mutations, transcripts
 
@@ -133,6 +134,7 @@ def corpus(base: Path, run: Path) -> Iterator[Case]:
     yield from checkpoints(base)
     yield from adapters(run)
     yield from folders(run)
+    yield from servers()
 
 
 def mutations(seed: int, count: int) -> Iterator[Case]:
