@@ -7,7 +7,8 @@ import pytest
 from benchmarks import malformed
 from benchmarks.malformed_cases import common, rows, studies, transcripts
 
-EACH = {"study": 60, "settings": 45, "rows": 60, "transcripts": 50, "checkpoints": 12, "adapters": 8, "folders": 45}
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+EACH = {"study": 60, "settings": 45, "rows": 60, "transcripts": 50, "checkpoints": 12, "adapters": 8, "folders": 45, "servers": 60}
 
 
 @pytest.fixture(scope="module")

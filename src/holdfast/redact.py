@@ -32,7 +32,8 @@ _HEADER = re.compile(
     r"|((?i:\b(?:api[_-]?key|token|password|secret))\s*[=:]\s*)[^\s&,;\"'<>]{6,}"
 )
 _ESCAPED = re.compile(
-    r"%(?:25)*([0-9A-Fa-f]{2})|\\u00([0-9A-Fa-f]{2})|\\x([0-9A-Fa-f]{2})|&#x0{0,4}([0-9A-Fa-f]{2});|&#0{0,4}([0-9]{2,3});|\x1b\[[0-9;]*[A-Za-z]"
+    r"%(?:25)*([0-9A-Fa-f]{2})|(?<!\\)\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|[nrtbf])"
+    r"|&#x0{0,4}([0-9A-Fa-f]{1,4});|&#0{0,4}([0-9]{1,5});|\x1b\[[0-9;]*[A-Za-z]"
 )
 _OTHERS = re.compile(r"[^A-Za-z0-9]+")
 _given: set[str] = set()
@@ -201,9 +202,14 @@ def _unescaped(text: str) -> str:
     """Without escapes of addresses (also doubled), JSON and HTML, and without a terminal's colours."""
     if not any(sign in text for sign in ("%", "\\", "&#", "\x1b")):
         return text
-    return _ESCAPED.sub(_character, text)
+    for _ in range(3):  # one in another
+        text, before = _ESCAPED.sub(_character, text), text
+        if text == before:
+            break
+    return text
 
 
 def _character(escaped: re.Match[str]) -> str:
     hexadecimal = escaped[1] or escaped[2] or escaped[3] or escaped[4]
-    return chr(int(hexadecimal, 16)) if hexadecimal else chr(int(escaped[5])) if escaped[5] else ""
+    code = int(hexadecimal, 16) if hexadecimal else int(escaped[5]) if escaped[5] else 32
+    return chr(code) if code < 128 else "?"

@@ -126,7 +126,8 @@ class EndpointBackend(Backend):
         return can
 
     def _remark(self, transport: Transport) -> None:
-        for asked, said in transport.other_names.items():
+        while transport.other_names:
+            asked, said = transport.other_names.popitem()
             self.store.warn(f"the server's replies for {asked!r} name their model {said!r}; see that it is the one meant")
 
     @property
@@ -195,6 +196,7 @@ class EndpointBackend(Backend):
             with self.cells.making(key, kind) as draft:
                 write_trials(draft, key.name, asked, answered)
                 (draft / RECORD).write_text(canonical(record) + "\n", encoding="utf-8")
+        self._remark(self.transport)
         return self.cells.of(key) or []
 
     # --- what is known of them ------------------------------------------------------------------------------------------
