@@ -13,9 +13,7 @@ class ServerConfig(Part):
     """How an OpenAI-compatible server is asked; never part of the identity of what it says."""
 
     api_key_env: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",
-        description="Environment variable that holds the key; None: no key is sent. Which key may go where: how-to-endpoint.md.",
+        default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$", description="Environment variable that holds the key; None: no key is sent."
     )
     timeout_seconds: Seconds = Field(default=60.0, description="One request, from the first byte sent to the last byte read.")
     attempts: PositiveInt = Field(default=5, le=100, description="Requests for one reply, the first included.")
