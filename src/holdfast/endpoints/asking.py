@@ -14,6 +14,8 @@ from holdfast.endpoints.transport import NOT_ASKED, Failure, JsonObject, Transpo
 from holdfast.errors import ModelError, ResourceError
 from holdfast.store import digest
 
+READING = 2  # raised when a reply is read in another way: kept ones are asked for again
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -34,7 +36,9 @@ class Asker:
 
     def key(self, request: Request, repeat: str = "") -> str:
         """The name of a reply: no key, time limit or number of attempts is part of it."""
-        return digest({"source": self.source, "route": request.route, "body": request.body, "read": request.what, "repeat": repeat})
+        return digest(
+            {"source": self.source, "route": request.route, "body": request.body, "read": [READING, request.what], "repeat": repeat}
+        )
 
     def ask_all(
         self, requests: Sequence[Request], done: Callable[[int], None] = lambda _: None, repeat: str = ""

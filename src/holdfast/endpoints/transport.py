@@ -241,15 +241,6 @@ def _once(pairs: list[tuple[str, Any]]) -> JsonObject:
     return found
 
 
-def _is_no_json(error: Exception) -> bool:
-    return isinstance(error, ValueError | RecursionError)
-
-
-def _lacking(error: Exception) -> str:
-    """A field that is not there or of another type."""
-    return f"no field {error}" if isinstance(error, KeyError) else "a field is missing or of another type"
-
-
 async def _closed(stream: Any) -> None:
     """Close a connection, and wait until its pool can see that: the socket goes some turns of the loop later."""
     await stream.aclose()
