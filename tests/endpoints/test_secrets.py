@@ -59,7 +59,7 @@ def telling(server, monkeypatch):
             choice["finish_reason"] = "stop"
             if "message" in choice:
                 choice["message"] = {"role": "assistant", "content": f"{form} {choice['message']['content']}", "reasoning_content": form}
-            elif not body.get("echo"):
+            elif body is not None and not body.get("echo"):
                 choice["text"] = f"{choice['text']} you sent {form}"
         line = "".join(c if c.isascii() and c.isprintable() else " " for c in form)
         handler._json({**reply, "id": form, form: form}, 200, {"Set-Cookie": f"key={line}", "X-Echo": f"Bearer {line}"})

@@ -218,13 +218,11 @@ class Transport:
                     raise BadReply("it holds the key in pieces")
             return read(found)
         except _UNREADABLE as error:
-            why = (
-                str(error)
-                if isinstance(error, BadReply)
-                else f"{len(raw)} bytes of {kind} that are no JSON"
-                if _is_no_json(error)
-                else _lacking(error)
-            )
+            why = str(error) if isinstance(error, BadReply) else "a field is missing or of another type"
+            if isinstance(error, ValueError | RecursionError) and not isinstance(error, BadReply):
+                why = f"{len(raw)} bytes of {kind} that are no JSON"
+            elif isinstance(error, KeyError):
+                why = f"no field {error}"
             untrue = "untrue" if isinstance(error, Untrue) else "malformed"
             return Failure(kind=untrue, message=self.clean(f"not the reply that was asked for: {why}"))
 
