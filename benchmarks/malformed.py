@@ -33,6 +33,7 @@ from benchmarks.malformed_cases.models import adapters, checkpoint, checkpoints
 from benchmarks.malformed_cases.replies import long_replies, replies
 from benchmarks.malformed_cases.rows import row_mutations, rows
 from benchmarks.malformed_cases.sealed import sealed
+from benchmarks.malformed_cases.servers import servers
 from benchmarks.malformed_cases.studies import studies, study_mutations
 from benchmarks.malformed_cases.templates import templates
 from benchmarks.malformed_cases.transcripts import transcript_mutations, transcripts
@@ -142,6 +143,7 @@ def corpus(base: Path, run: Path) -> Iterator[Case]:
     yield from adapters(run)
     yield from folders(run)
     yield from sealed(run)
+    yield from servers()
 
 
 def mutations(seed: int, count: int) -> Iterator[Case]:

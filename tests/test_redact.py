@@ -1,5 +1,6 @@
 """No secret reaches a file of a run or a line of the terminal; what is data stays as it is."""
 
+import base64
 import gzip
 import json
 import os
@@ -7,13 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.redact import HIDDEN, redacted, redacted_tree, secrets
+from holdfast.redact import HIDDEN, hidden, redacted, redacted_tree, secrets, tells
 from holdfast.world import base_path
 
 # Put together here, so that no file of the repository looks as if it held one.
@@ -27,6 +31,8 @@ ENVIRONMENT = {"HF_TOKEN": HF, "OPENAI_API_KEY": OPENAI, "STORE_PASSWORD": PASSW
     (f"s3://{SIGNATURE}@bucket/rows.jsonl", f"s3://{HIDDEN}@bucket/rows.jsonl"),
     (f"https://host/rows.jsonl?X-Amz-Signature={SIGNATURE}&a=1 is gone", f"https://host/rows.jsonl?{HIDDEN} is gone"),
     (f"/data/{HF}/base", f"/data/{HIDDEN}/base"),
+    ("http://ann:p@ss/w0rd@host:3128/x and https://host:8000/@a", f"http://{HIDDEN}@host:3128/x and https://host:8000/@a"),
+    (f"https://host/a#{SIGNATURE}", f"https://host/a?{HIDDEN}"), ("Basic YW5uOnNlc2FtZQ==", f"Basic {HIDDEN}"),
     (f"Authorization: Bearer {SIGNATURE}", f"Authorization: Bearer {HIDDEN}"),
     (f"api_key={SIGNATURE}, next", f"api_key={HIDDEN}, next"),
     (f"the password is {PASSWORD}.", f"the password is {HIDDEN}."),
@@ -37,7 +43,8 @@ def test_every_form_of_a_secret_is_replaced(text, want):
 
 @pytest.mark.parametrize("text", [
     "meta-llama/Llama-2-7b-chat-hf@main", "world:0", "/data/rows.jsonl", "https://huggingface.co/org/name: accept the licence", "validation[:600]",
-    "train.learning_rate=0.0002", "tokens: 4096", "a token is a piece of text", "user@host", "sk-learn", "what is 2 + 2 ? the answer is 4",
+    "train.learning_rate=0.0002", "tokens: 4096", "a token is a piece of text", "user@host", "sk-learn", "basic mathematics", "the bearer understands",
+    "what is 2 + 2 ? the answer is 4",
 ])  # fmt: skip
 def test_what_is_no_secret_stays(text):
     assert (
@@ -57,8 +64,120 @@ def test_only_variables_named_like_secrets_count():
         "X_APIKEY",
         "PGPASSWORD2",
     ]
-    environ = {name: f"value-{i}-of-it" for i, name in enumerate(names)} | {"HOME": "/home/ann-1", "MONKEYS": "value-9-of-it"}
-    assert {*secrets(environ)} == {f"value-{i}-of-it" for i in range(7)}
+    names += [
+        "OPENAI_API_KEY_2",
+        "GITHUB_PAT",
+        "NPM_AUTH",
+        "MYSQL_PWD",
+        "SSHPASS",
+        "DEPLOY_PASS",
+        "GCP_CREDENTIALS",
+        "api_key",
+        "PROXY_PASSWD",
+        "KEY",
+    ]
+    environ = {name: f"value-{i}-of-it" for i, name in enumerate(names)}
+    others = ["PWD", "OLDPWD", "HOME", "PATH", "SHELL", "USER", "LOGNAME", "KEYBOARD", "MONKEY", "TURKEY", "TOKENIZERS_PARALLELISM", "SSH_AUTH_SOCK", "XAUTHORITY",
+              "OPENAI_KEY_FILE", "TOKEN_PATH", "PASSAGE", "COMPASS", "AUTHOR", "PATTERN", "GIT_ASKPASS", "KEYS_ALLOWED", "SECRET_SANTA"]  # fmt: skip
+    assert {*secrets(environ | {name: f"not-a-secret-{name}-1" for name in others})} == set(environ.values())
+
+
+@pytest.mark.parametrize(("name", "value", "found"), [
+    ("DATABASE_URL", f"postgresql://app:{PASSWORD}@db:5432/x", {PASSWORD, f"app:{PASSWORD}", }), 
+    ("X", "mysql+pymysql://u:p%40ssw0rd-1@h/d", {"p%40ssw0rd-1", "p@ssw0rd-1", "u:p%40ssw0rd-1"}),
+    ("HTTPS_PROXY", "http://ann:pa/ss-word1@proxy:3128", {"pa/ss-word1", "ann:pa/ss-word1"}), ("HF_ENDPOINT", "https://token-of-1234@hub", {"token-of-1234"}),
+    ("DSN", "Server=db;User=ann;Password=hunter2hunter2;", {"hunter2hunter2"}), ("PIP_INDEX_URL", "https://pypi.org/simple", set()), ("GIT", "ssh://git@github.com/a/b", set()),
+    ("A_KEY", "short", set()), ("A_KEY", "true", set()), ("A_KEY", "learning", set()), ("A_KEY", "Assistant", set()), ("A_KEY", "12345678", set()), ("A_KEY", "0.00025000", set()),
+    ("A_KEY", "xxxxxxxxxxxx", set()), ("A_KEY", "correcthorsebatterystaple", {"correcthorsebatterystaple"}), ("A_KEY", "lettersOnlyMixed", {"lettersOnlyMixed"}),
+    ("A_KEY", "1234567890123456", {"1234567890123456"}), ("API_KEYS", "first-key-0001,second-key-0002", {"first-key-0001", "second-key-0002", "first-key-0001,second-key-0002"}),
+    ("X_AUTH", "Bearer abcd-efgh-1234", {"Bearer abcd-efgh-1234", "abcd-efgh-1234"}), ("SSH_KEY", "/dev/null", set()), ("A_KEY", "/nowhere/wJalrXUtn", {"/nowhere/wJalrXUtn"}),
+])  # fmt: skip
+def test_the_set_of_secrets_is_exact(name, value, found):
+    assert {*secrets({name: value})} == found
+
+
+def test_the_saved_token_of_the_hub_is_a_secret(tmp_path):
+    (tmp_path / ".cache" / "huggingface").mkdir(parents=True)
+    (tmp_path / ".cache" / "huggingface" / "token").write_text("hub-token-0001\n")
+    (tmp_path / "token").write_text("other-token-0002")
+    assert secrets({"HOME": str(tmp_path)}) == ("hub-token-0001",) and secrets({"HF_HOME": str(tmp_path)}) == ("other-token-0002",)
+    assert secrets({"HF_TOKEN_PATH": str(tmp_path / "token")}) == ("other-token-0002",) and secrets({"HOME": "/nowhere"}) == ()
+
+
+def test_a_run_below_the_folder_one_stands_in_keeps_its_paths():
+    """A study whose paths were taken for a password could not be run from its own study.yaml."""
+    here = {"PWD": "/work/project-1/data", "OLDPWD": "/work/project-1", "HOME": "/home/ann-12345", "PATH": "/usr/local/bin:/usr/bin"}
+    assert redacted("/work/project-1/data/rows.jsonl /home/ann-12345/base", here) == "/work/project-1/data/rows.jsonl /home/ann-12345/base"
+
+
+@given(
+    st.sampled_from(PLANTED[:2]), st.text(alphabet=" \n\t.,-_:;/\u200b|", max_size=3), st.booleans(), st.booleans(), st.text(), st.text()
+)
+def test_a_secret_is_found_whatever_stands_between_its_letters(secret, between, capitals, backwards, before, after):
+    written = between.join(secret[:: -1 if backwards else 1])
+    text = hidden(f"{before} {written.upper() if capitals else written} {after}", ENVIRONMENT)
+    assert HIDDEN in text and not tells(text, ENVIRONMENT)
+
+
+@given(
+    st.sampled_from(PLANTED[:3]),
+    st.integers(0, 5),
+    st.sampled_from(["base64", "urlsafe", "hex", "percent", "json", "html", "json in json", "percent in percent"]),
+)
+def test_a_secret_is_found_in_every_encoding_and_at_every_offset(secret, offset, how):
+    data = b"\x80" * offset + secret.encode() + b"\xff" * offset
+    written = {
+        "base64": lambda: base64.b64encode(data).decode(), "urlsafe": lambda: base64.urlsafe_b64encode(data).decode().rstrip("="), "hex": data.hex,
+        "percent": lambda: "".join(f"%{b:02x}" for b in data), "json": lambda: "".join(f"\\u{b:04x}" for b in data), "html": lambda: "".join(f"&#{ord(c)};" for c in secret),
+        "json in json": lambda: json.dumps("".join(f"\\u{b:04x}" for b in data)), "percent in percent": lambda: quote("".join(f"%{b:02X}" for b in data)),
+    }[how]()  # fmt: skip
+    assert tells(written, ENVIRONMENT) and not tells(hidden(written, ENVIRONMENT), ENVIRONMENT)
+
+
+WORDS = (
+    Path(__file__).with_name("conftest.py").read_text().split() + (Path(__file__).parents[1] / "docs" / "metrics.md").read_text().split()
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=60).map(" ".join))
+def test_ordinary_text_stays_as_it_is(text):
+    assert (
+        hidden(
+            text, ENVIRONMENT | {"A_KEY": "learning", "B_TOKEN": "assistant", "C_PASS": "0.05", "D_SECRET": "none", "E_KEY": "hypothesis"}
+        )
+        == text
+    )
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "s",
+        " ",
+        "\\",
+        "\\n",
+        "%25",
+        "&#",
+        "\x1b[",
+        "://",
+        "http://",
+        "@",
+        ":",
+        "eyJ-",
+        "eyJ",
+        "basic ",
+        "bearer",
+        "sk-",
+        "s k ",
+        "token=",
+        "hf_",
+        "*",
+    ],
+)
+def test_no_text_takes_more_than_linear_time(piece):
+    start = time.process_time()
+    redacted(piece * (1_000_000 // len(piece)), ENVIRONMENT)
+    assert time.process_time() - start < 10
 
 
 @given(

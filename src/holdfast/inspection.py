@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.analysis import raw_effects
-from holdfast.backends.endpoint import check_forms, open_transport, own_chat
+from holdfast.backends.endpoint import announce, check_forms, open_transport, own_chat
 from holdfast.backends.identity import environment
 from holdfast.backends.trials import ask_items
 from holdfast.config import ModelConfig, Study
@@ -89,6 +89,8 @@ def probe(study: Study, adapters: list[Path]) -> dict[str, Effects]:
 
 def probe_endpoint(study: Study, adapters: list[str], instruments: bool) -> tuple[dict[str, Any], dict[str, Effects]]:
     """(what the server can do, effects as `probe` gives them); nothing is kept. Without `instruments` nothing is measured."""
+    if instruments or study.execution.endpoint.api_key_env:
+        announce(study)
     chat, materials, log = own_chat(study), _read(study) if instruments else Materials(study), ReplyLog(None)
     with open_transport(study) as transport:
         can = examine(transport, study.model, chat, adapters)

@@ -1,49 +1,74 @@
-"""Secrets are kept out of what is written and printed: the one place that knows what a secret looks like.
+"""Secrets are kept out of what is written and printed: the one place that knows what a secret is, and how it may be spelled.
 
-Settings, identities, environment and messages pass through here. Rows, prompts and replies do not: they are data and stay unchanged.
+`hidden` takes out the values of known secrets: every reply of a server passes through it. `redacted` also takes out what has the form of a
+secret: settings, identities, environment and messages pass through it. Rows and prompts pass through neither: they are data.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
-HIDDEN = "[redacted]"
-_NAMES = re.compile(
-    r"(?:^|_)(?:TOKEN|(?:API_?|ACCESS_?|PRIVATE_?|SECRET_?|AUTH_?)?KEY|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?)(?:_ID)?$",
-    re.IGNORECASE,
-)
-# user:password@ of any scheme; the query and fragment of a web address; the forms of well-known tokens; an Authorization header.
-_USER = re.compile(r"(?<=://)[^/\s@?#\"'<>]+@")
-_QUERY = re.compile(r"(\b(?:https?|wss?)://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
+HIDDEN = "***"
+_LAST_WORDS = {"KEY", "KEYS", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "PAT", "AUTH", "CREDENTIAL", "CREDENTIALS", "COOKIE"}  # fmt: skip
+_FUSED = ("APIKEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "SSHPASS")  # PGPASSWORD, XAPIKEY
+_SHORTEST = 8  # characters of a secret; servers without a key are often given "x" or "EMPTY"
+_ASSIGNED = re.compile(r"(?i)\b(?:password|passwd|pwd)\s*=\s*([^\s;&\"']+)")
+_AFTER_SCHEME = re.compile(r"(?<=://)[^\s\"'<>]+")
 _TOKENS = re.compile(
-    r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}|\bsk-[A-Za-z0-9_-]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
-    r"|\bA(?:KI|SI)A[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"
+    r"\b(?:(?:hf|api_org)_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
+    r"|A(?:KI|SI)A[A-Z0-9]{16}\b|AIza[A-Za-z0-9_-]{30,}|xox[abprs]-[A-Za-z0-9-]{10,}"
+    r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)"
 )
+# "basic" and "bearer" are words too: what follows is a secret if it has a digit, a sign of base64 or a capital after a small letter.
 _HEADER = re.compile(
-    r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9+/._~-]{8,}=*|(\b(?:api[_-]?key|token|password|secret)\s*[=:]\s*)[^\s&,;\"'<>]{6,}"
+    r"\b((?i:bearer|basic)\s+)(?=[A-Za-z._~-]*(?:[0-9+/=]|[a-z][A-Z]))[A-Za-z0-9+/._~-]{8,}=*"
+    r"|((?i:\b(?:api[_-]?key|token|password|secret))\s*[=:]\s*)[^\s&,;\"'<>]{6,}"
 )
+_ESCAPED = re.compile(
+    r"%(?:25)*([0-9A-Fa-f]{2})|(?<!\\)\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|[nrtbf])"
+    r"|&#x0{0,4}([0-9A-Fa-f]{1,4});|&#0{0,4}([0-9]{1,5});|\x1b\[[0-9;]*[A-Za-z]"
+)
+_OTHERS = re.compile(r"[^A-Za-z0-9]+")
+_given: set[str] = set()
+
+
+def remember(secret: str) -> None:
+    """Hide this value too, whatever the variable it comes from is called: a key that is about to be sent."""
+    if len(secret) >= _SHORTEST:
+        _given.add(secret)
 
 
 def secrets(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Values of environment variables named like secrets, longest first. Plain words and short values could be anything and are left out."""
-    values = {v.strip() for k, v in (os.environ if environ is None else environ).items() if _NAMES.search(k)}
-    return tuple(sorted((v for v in values if len(v) >= 8 and not v.isalpha()), key=lambda v: (-len(v), v)))
+    """Known secrets, longest first: values of variables named like one, passwords in any variable's address, the hub's saved token."""
+    return _spellings(environ).plain
+
+
+def hidden(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """`text` with every known secret replaced by ***: as it is, spaced or broken up, in any case, reversed, in base64 or hex, or escaped."""
+    return _spellings(environ).hide(text)
+
+
+def tells(text: str, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a known secret stands in `text`, in any spelling that `hidden` knows. Time is linear in the text."""
+    return _spellings(environ).found(text)
 
 
 def redacted(text: str, environ: Mapping[str, str] | None = None) -> str:
-    """`text` with every secret in it replaced by [redacted]."""
-    for secret in secrets(environ):
-        text = text.replace(secret, HIDDEN)
-    text = _QUERY.sub(rf"\1?{HIDDEN}", _USER.sub(f"{HIDDEN}@", text))
-    return _HEADER.sub(lambda m: (m[1] or m[2]) + HIDDEN, _TOKENS.sub(HIDDEN, text))
+    """`hidden`, and without users, passwords and queries of addresses, tokens of well-known forms, and what authorisation headers hold."""
+    return _redacted(text, _spellings(environ))
 
 
 def redacted_tree(value: Any, environ: Mapping[str, str] | None = None) -> Any:
     """A JSON value with every text in it, keys included, redacted."""
-    return map_strings(value, lambda text: redacted(text, environ))
+    known = _spellings(environ)
+    return map_strings(value, lambda text: _redacted(text, known))
 
 
 def map_strings(value: Any, function: Callable[[str], str]) -> Any:
@@ -53,3 +78,138 @@ def map_strings(value: Any, function: Callable[[str], str]) -> Any:
     if isinstance(value, Mapping):
         return {map_strings(k, function): map_strings(v, function) for k, v in value.items()}
     return [map_strings(v, function) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _redacted(text: str, known: _Spellings) -> str:
+    text = _AFTER_SCHEME.sub(lambda m: _address(m[0]), known.hide(text))
+    return _HEADER.sub(lambda m: (m[1] or m[2]) + HIDDEN, _TOKENS.sub(HIDDEN, text))
+
+
+def _address(rest: str) -> str:
+    """What follows a scheme, without user, password, query and fragment."""
+    user = _user(rest)
+    rest = rest if user is None else HIDDEN + rest[len(user) :]
+    end = min((i for i in (rest.find("?"), rest.find("#")) if i >= 0), default=-1)
+    return rest if end < 0 else f"{rest[:end]}?{HIDDEN}"
+
+
+def _user(rest: str) -> str | None:
+    """user:password of what follows a scheme, also where the password holds a character that should have been escaped."""
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, _ = authority.rpartition("@")
+    host_alone = not at and (":" not in authority or "[" in authority or authority.rpartition(":")[2].isdigit())
+    if "@" not in rest or host_alone:
+        return None
+    return user if at and ":" not in user else rest.rpartition("@")[0]
+
+
+def _names_secret(variable: str) -> bool:
+    """By its last word, numbers left out: OPENAI_API_KEY_2, GITHUB_PAT, PGPASSWORD; not PWD, MONKEY, KEY_FILE or SSH_AUTH_SOCK."""
+    words = [w for word in variable.upper().split("_") if (w := word.strip("0123456789"))]
+    if words[-2:] == ["KEY", "ID"]:
+        words.pop()
+    return bool(words) and words != ["PWD"] and (words[-1] in _LAST_WORDS or words[-1].endswith(_FUSED))
+
+
+def _is_secret(value: str) -> bool:
+    """Whether a value is not what ordinary text may hold: from 8 characters; below 16 neither a plain word nor a number; no repeated filler."""
+    if len(value) < _SHORTEST or len(set(value)) < 4:
+        return False
+    word = value.isalpha() and value in (value.lower(), value.upper(), value.capitalize())
+    return len(value) >= 16 or not (word or re.fullmatch(r"[0-9.,:eE+-]+", value))
+
+
+def _values(environ: Mapping[str, str]) -> set[str]:
+    found: set[str] = set()
+    for name, value in environ.items():
+        value = value.strip()
+        if _names_secret(name) and not _is_path(value):
+            parts = [] if "://" in value else re.split(r"[\s,;:]+", value)  # several keys; the scheme of a header
+            found |= {value, *(p for p in parts if len(p) >= 12 and re.search("[0-9]", p) and re.search("[A-Za-z]", p))}
+        for match in _AFTER_SCHEME.finditer(value):
+            user = _user(match[0]) or ""
+            name, _, password = user.partition(":")
+            found |= {user, password, unquote(password)} if password else {name}
+        found |= {match[1] for match in _ASSIGNED.finditer(value)}
+    return {v for v in (*found, _saved_token(environ)) if _is_secret(v)}
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith(("/", "~/", "./", "../")) and os.path.exists(os.path.expanduser(value))
+
+
+def _saved_token(environ: Mapping[str, str]) -> str:
+    """What `hf auth login` keeps."""
+    cache = environ.get("XDG_CACHE_HOME") or (os.path.join(environ["HOME"], ".cache") if "HOME" in environ else "")
+    home = environ.get("HF_HOME") or (os.path.join(cache, "huggingface") if cache else "")
+    try:
+        with open(environ.get("HF_TOKEN_PATH") or os.path.join(home, "token"), encoding="utf-8") as file:
+            return file.read(4096).strip() if home or "HF_TOKEN_PATH" in environ else ""
+    except (OSError, ValueError):
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spellings:
+    """`plain`: the secrets. `flat`: what is left of each spelling without case and all but letters and digits, and the pattern that finds it."""
+
+    plain: tuple[str, ...]
+    flat: tuple[tuple[str, re.Pattern[str]], ...]
+
+    def found(self, text: str) -> bool:
+        if any(secret in text for secret in self.plain):
+            return True
+        return any(form in flat for flat in map(_flat, dict.fromkeys((text, _unescaped(text)))) for form, _ in self.flat)
+
+    def hide(self, text: str) -> str:
+        for secret in self.plain:
+            text = text.replace(secret, HIDDEN)
+        for view in (text, _unescaped(text)):
+            flat = _flat(view)
+            if patterns := [pattern for form, pattern in self.flat if form in flat]:
+                text = view
+                for pattern in patterns:
+                    text = pattern.sub(HIDDEN, text)
+        return text
+
+
+def _spellings(environ: Mapping[str, str] | None) -> _Spellings:
+    return _of(frozenset(os.environ.items()), frozenset(_given)) if environ is None else _of(frozenset(environ.items()), frozenset())
+
+
+@lru_cache(maxsize=8)
+def _of(environ: frozenset[tuple[str, str]], given: frozenset[str]) -> _Spellings:
+    plain = sorted(_values(dict(environ)) | given, key=lambda v: (-len(v), v))
+    forms = dict.fromkeys(form for secret in plain for form in _forms(secret))
+    return _Spellings(tuple(plain), tuple((form, re.compile("[^A-Za-z0-9]*+".join(form), re.IGNORECASE)) for form in forms))
+
+
+def _forms(secret: str) -> list[str]:
+    """Spellings without case and signs. One that ordinary words could be is left out: from 10 letters and digits, or from 16 of one kind."""
+    data, flat = secret.encode("utf-8", "replace"), _flat(secret)
+    sure = len(flat) >= 16 or (len(flat) >= 10 and not flat.isalpha() and not flat.isdigit())
+    # What base64 makes of it at each place modulo 3, without the characters that it shares with what stands before and after.
+    shifted = [(k, base64.b64encode(b"\0" * k + data).decode().rstrip("=")) for k in range(3)]
+    coded = [text[(0, 2, 3)[k] : len(text) - ((k + len(data)) % 3 > 0)] for k, text in shifted]
+    return [f for f in (*([flat, flat[::-1]] if sure else []), *map(_flat, coded), data.hex()) if len(f) >= _SHORTEST]
+
+
+def _flat(text: str) -> str:
+    return _OTHERS.sub("", text).lower()
+
+
+def _unescaped(text: str) -> str:
+    """Without escapes of addresses (also doubled), JSON and HTML, and without a terminal's colours."""
+    if not any(sign in text for sign in ("%", "\\", "&#", "\x1b")):
+        return text
+    for _ in range(3):  # one in another
+        text, before = _ESCAPED.sub(_character, text), text
+        if text == before:
+            break
+    return text
+
+
+def _character(escaped: re.Match[str]) -> str:
+    hexadecimal = escaped[1] or escaped[2] or escaped[3] or escaped[4]
+    code = int(hexadecimal, 16) if hexadecimal else int(escaped[5]) if escaped[5] else 32
+    return chr(code) if code < 128 else "?"

@@ -1,7 +1,9 @@
 """What a server can do is found by asking it, and not believed where its own numbers disagree."""
 
+import math
+
 import pytest
-from server import Abilities
+from server import Abilities, Handler
 
 from holdfast.backends.endpoint import open_transport, own_chat
 from holdfast.endpoints.capabilities import examine
@@ -76,7 +78,97 @@ def test_a_busy_server_is_not_taken_for_one_that_cannot(server, study, fault):
         look(study(asking={"attempts": 2, "timeout_seconds": 0.3}))
 
 
-@pytest.mark.parametrize("fault", ["nan", "positive", "empty", "truncated", "deep"])
+@pytest.mark.parametrize("fault", ["nan", "empty", "truncated", "deep"])
 def test_what_is_malformed_is_not_believed(server, study, fault):
     server.fault = lambda number, route, body: fault if body and body.get("echo") else None
     assert look(study(asking={"attempts": 1})).scoring == "prompt_logprobs"
+
+
+def scored(change):
+    """A server whose log-probabilities pass through `change(value)`, in all forms."""
+
+    def fault(handler, route, body):
+        reply = handler._true(route, body)
+        for choice in reply.get("choices", ()):
+            given = choice.get("logprobs") or {}
+            if "tokens" in given:
+                given["token_logprobs"] = [v if v is None else change(v) for v in given["token_logprobs"]]
+                given["top_logprobs"] = [t and {k: change(v) for k, v in t.items()} for t in given["top_logprobs"]]
+            for entry in given.get("content", ()):
+                entry["logprob"] = change(entry["logprob"])
+                entry["top_logprobs"] = [{**e, "logprob": change(e["logprob"])} for e in entry["top_logprobs"]]
+            choice["prompt_logprobs"] = [
+                e and {k: {"logprob": change(v["logprob"])} for k, v in e.items()} for e in choice.get("prompt_logprobs", ())
+            ]
+        handler._json(reply)
+
+    return fault
+
+
+LIES = {"above 0": lambda v: -v + 0.01, "all 0": lambda v: 0.0, "all -0.01": lambda v: -0.01, "infinite": lambda v: math.inf}
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("can", [
+    Abilities(), Abilities(echo=False), Abilities(echo=False, prompt_logprobs=False), Abilities(completions=False), Abilities(token_ids=False),
+])  # fmt: skip
+def test_numbers_that_cannot_be_refuse_the_server_in_every_form_of_asking(server, study, monkeypatch, can, lie):
+    server.can = can
+    monkeypatch.setattr(Handler, "_lie", scored(LIES[lie]), raising=False)
+    server.fault = lambda number, route, body: "lie" if body else None
+    named = "world:0" if can.completions else None
+    with pytest.raises(ModelError, match="cannot be believed: not the reply that was asked for: .*model.scoring=generated") as caught:
+        look(study(tokenizer=named, asking={"attempts": 1}))
+    assert "\n" not in str(caught.value)
+    assert look(study(tokenizer=named, scoring="generated", asking={"attempts": 1})).scoring == "generated"
+
+
+def test_alternatives_that_are_the_same_for_two_prompts_are_somebody_elses(server, study, monkeypatch):
+    server.can = Abilities(completions=False)
+    canned = {"choices": [{"message": {"content": "a"}, "logprobs": {"content": [
+        {"token": "a", "logprob": -0.5, "top_logprobs": [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -1.5}]}]}}]}  # fmt: skip
+    monkeypatch.setattr(Handler, "_canned", lambda handler, route, body: handler._json(canned), raising=False)
+    server.fault = lambda number, route, body: "canned" if body and body.get("logprobs") else None
+    with pytest.raises(ModelError, match="top_logprobs: the same for two prompts"):
+        look(study(tokenizer=None, asking={"attempts": 1}))
+
+
+def test_an_echo_that_does_not_spell_the_prompt_is_not_believed(server, study, monkeypatch):
+    def other(handler, route, body):
+        reply = handler._true(route, body)
+        given = reply["choices"][0].get("logprobs", {})
+        given["tokens"] = [given["tokens"][0], *(" x" for _ in given["tokens"][1:])]
+        handler._json(reply)
+
+    monkeypatch.setattr(Handler, "_other", other, raising=False)
+    server.fault = lambda number, route, body: "other" if body and body.get("echo") else None
+    found = look(study(asking={"attempts": 1}))
+    assert found.scoring == "prompt_logprobs" and any("do not spell the prompt" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("can", [Abilities(), Abilities(completions=False)])
+def test_a_reply_of_another_model_of_the_study_is_refused_and_of_an_unknown_one_said(server, study, monkeypatch, can):
+    """A server that falls back to its base would give every adapter the base's numbers."""
+    server.can, name = can, {}
+
+    def renamed(handler, route, body):
+        handler._json({**handler._true(route, body), "model": name[body["model"]]})
+
+    monkeypatch.setattr(Handler, "_renamed", renamed, raising=False)
+    server.fault = lambda number, route, body: "renamed" if body else None
+    asked = study(tokenizer="world:0" if can.completions else None, asking={"attempts": 1})
+    name |= {"base": "base", "twin": "base"}
+    with pytest.raises(ModelError, match="model: 'base', where 'twin' was asked"):
+        look(asked, ["twin"])
+    name |= {"base": "base-2026-01-01", "twin": "/models/twin.gguf"}
+    assert look(asked, ["twin"]).notes[-2:] == (
+        "replies of 'base' name their model 'base-2026-01-01'",
+        "replies of 'twin' name their model '/models/twin.gguf'",
+    )
+
+
+def test_a_chat_alone_can_be_asked_for_the_next_token(server, study):
+    server.can = Abilities(completions=False)
+    assert look(study(tokenizer=None, scoring="next_token")).chat_scoring == "next_token"
+    with pytest.raises(ConfigError, match="it can: next_token, generated"):
+        look(study(tokenizer=None, scoring="echo"))

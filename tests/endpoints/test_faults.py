@@ -8,14 +8,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from server import PASSING, random_faults
+from server import PASSING, Handler, random_faults
 
 from holdfast.backends.endpoint import open_transport, own_chat
 from holdfast.config import ServerConfig
 from holdfast.endpoints import protocol
 from holdfast.endpoints.asking import Asker, Request
 from holdfast.endpoints.capabilities import Capabilities, examine
-from holdfast.endpoints.engine import EndpointEngine
+from holdfast.endpoints.engine import EndpointEngine, most_certain
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.endpoints.transport import Failure, Transport
 from holdfast.errors import ModelError, ResourceError
@@ -68,7 +68,7 @@ def test_every_passing_fault_at_size_loses_nothing_and_counts_nothing_twice(serv
 
 
 @pytest.mark.parametrize(("fault", "attempts"), [
-    *((f, 3) for f in PASSING), ("hang", 3), ("drip", 3), ("huge", 1), ((400, "no"), 1), ((422, "no"), 1), ((302, "there", {"Location": "http://x/"}), 1),
+    *((f, 3) for f in PASSING if f != "positive"), ("hang", 3), ("drip", 3), ("huge", 1), ((400, "no"), 1), ((422, "no"), 1), ((302, "there", {"Location": "http://x/"}), 1),
 ])  # fmt: skip
 def test_a_fault_that_stays_is_a_missing_answer_and_is_asked_again_later(server, tmp_path, fault, attempts):
     asked = requests(3)
@@ -85,6 +85,66 @@ def test_a_fault_that_stays_is_a_missing_answer_and_is_asked_again_later(server,
     with transport(server) as wire:
         mended = Asker(wire, ReplyLog(tmp_path), "here")
         assert not isinstance(mended.ask_all(asked)[1], Failure) and mended.counts == {"kept": 2, "asked": 1}
+
+
+def test_a_log_probability_above_0_that_stays_ends_the_run_in_one_line(server, tmp_path):
+    """Once may be noise on the line; at every attempt it is what the server says."""
+    asked = requests(30)
+    broken = name(asked[7].body)
+    server.fault = lambda number, route, body: "positive" if name(body) == broken else None
+    with (
+        transport(server, attempts=3) as wire,
+        pytest.raises(ModelError, match=r"token_logprobs\[0\]: 3.0: a log-probability is at most 0") as caught,
+    ):
+        Asker(wire, ReplyLog(tmp_path), "here").ask_all(asked)
+    assert "\n" not in str(caught.value) and sum(name(b) == broken for *_, b in server.arrived) == 3
+
+
+def test_answers_that_are_surer_together_than_certain_refuse_the_server(server, study, monkeypatch):
+    """Each number could be; that all four endings have 0.9 cannot."""
+
+    def sure(handler, route, body):
+        reply = handler._true(route, body)
+        given = reply["choices"][0]["logprobs"]
+        given["token_logprobs"] = [None, *(-0.001 * i for i in range(1, len(given["tokens"])))]
+        handler._json({**reply, "choices": [{**reply["choices"][0], "logprobs": {**given, "top_logprobs": None}}]})
+
+    monkeypatch.setattr(Handler, "_sure", sure, raising=False)
+    prompts = [p for mine in Materials(study()).asked("mmlu").prompts for p in mine]
+    can = Capabilities(base="base", models=("base",), completions=True, token_ids=True, echo=True, scoring="echo")
+    server.fault = lambda number, route, body: "sure"
+    with (
+        open_transport(study()) as wire,
+        pytest.raises(ModelError, match="answers to one prompt have probabilities that sum to .*, more than 1"),
+    ):
+        EndpointEngine(Asker(wire, ReplyLog(None), "x"), "base", can, own_chat(study())).answer(prompts)
+
+
+@pytest.mark.parametrize(("choices", "logliks", "total"), [
+    ((" A", " B"), (-0.5, -1.0), 0.9744), ((" 1", " 10"), (-0.1, -0.2), 0.9048), (("a", "a"), (-0.1, -0.1), 0.9048), (("x", "xy", "z"), (-1.0, -1.1, -0.5), 0.9744),
+])  # fmt: skip
+def test_only_answers_that_exclude_each_other_are_summed(choices, logliks, total):
+    assert most_certain(choices, logliks) == pytest.approx(total, abs=1e-4)
+
+
+def test_a_body_is_bounded_by_what_was_asked(server, monkeypatch):
+    monkeypatch.setattr("holdfast.endpoints.transport._LEAST_BYTES", 1000)
+    server.fault = lambda number, route, body: "huge"
+    with transport(server, attempts=3) as wire:
+        found = wire.post("/completions", {"model": "base", "prompt": "a"}, lambda r: r)
+    assert found.message == f"a body of more than {1000 + 1024 * 32} bytes" and len(server.arrived) == 1
+
+
+def test_a_redirect_is_not_followed_and_takes_no_key_along(server, monkeypatch):
+    monkeypatch.setenv("SERVER_KEY", KEY)
+    for status in (301, 302, 303, 307, 308):
+        server.fault = lambda number, route, body, status=status: (
+            (status, "there", {"Location": f"{server.url}/elsewhere?key={KEY}"}) if "elsewhere" not in route else None
+        )
+        with transport(server, api_key_env="SERVER_KEY") as wire:
+            found = wire.post("/completions", {"model": "base", "prompt": "a"}, lambda r: r)
+        assert f"HTTP {status}: redirects are not followed" in found.message and KEY not in found.message and not found.passing
+    assert len(server.arrived) == 5
 
 
 def test_a_second_reply_on_a_connection_is_nobodys(server):
@@ -187,7 +247,7 @@ def test_an_answer_that_failed_is_no_number(server, study):
             return EndpointEngine(Asker(wire, ReplyLog(None), "x"), "base", can, chat).answer(prompts)
 
     true = ask()
-    server.fault = random_faults(0.2, 1)
+    server.fault = random_faults(0.2, 1, tuple(f for f in PASSING if f != "positive"))
     found = ask()
     failed = [f for f in found if f.failed]
     assert 0.2 * len(found) < len(failed) < 0.9 * len(found)

@@ -44,7 +44,7 @@ def refused(*arguments):
     """The one line with which the command ends, in this process: it gets no further than its checks."""
     err = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(err), pytest.raises(SystemExit) as end:
-        patch.setattr(sys, "argv", ["holdfast", *map(str, arguments)])
+        patch.setattr(sys, "argv", ["holdfast", *map(str, arguments), "--quiet"])
         cli.main()
     assert end.value.code == 2
     return err.getvalue()

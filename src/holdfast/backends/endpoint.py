@@ -20,6 +20,7 @@ from holdfast.backends.keys import ModelKey, study_keys
 from holdfast.backends.protocol import Backend, ModelCells
 from holdfast.backends.trials import Tick, ask_items, write_trials
 from holdfast.config import Study
+from holdfast.config.address import api_key, check_key, is_loopback
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import Capabilities, examine
 from holdfast.endpoints.engine import EndpointEngine, Form
@@ -29,7 +30,9 @@ from holdfast.errors import ConfigError, ModelError
 from holdfast.models import checkpoint
 from holdfast.models.chat import ChatFormat
 from holdfast.models.template import DATE
+from holdfast.progress import say
 from holdfast.records import Prompt, Response
+from holdfast.redact import redacted
 from holdfast.sources.materials import Materials
 from holdfast.store import Store, canonical, file_digest, write_atomic
 
@@ -49,6 +52,15 @@ def open_transport(study: Study) -> Transport:
             )
 
     return Transport(url, study.execution.endpoint, refused=refused, max_bytes=MAX_BYTES)
+
+
+def announce(study: Study) -> None:
+    """Says what goes where before it does. Raises ConfigError for a key that may not go there."""
+    url, server = str(study.model.endpoint), study.execution.endpoint
+    api_key(server.api_key_env)
+    check_key(url, server.api_key_env)
+    key = f" and the key in ${server.api_key_env}" if server.api_key_env else ""
+    say(f"sending prompts of {len(study.instruments)} instruments{key} to {redacted(url)}", always=bool(key) or not is_loopback(url))
 
 
 def own_chat(study: Study) -> ChatFormat | None:
@@ -86,7 +98,9 @@ class EndpointBackend(Backend):
 
     @cached_property
     def transport(self) -> Transport:
-        return open_transport(self.study)
+        transport = open_transport(self.study)
+        transport.models = frozenset((self.can.base, *(name for d in self.study.domains for name in d.served)))
+        return transport
 
     @cached_property
     def _chat(self) -> ChatFormat | None:
@@ -106,8 +120,16 @@ class EndpointBackend(Backend):
         return self._can
 
     def _examine(self) -> Capabilities:
+        announce(self.study)
         with open_transport(self.study) as transport:
-            return examine(transport, self.study.model, self.chat(), [name for d in self.study.domains for name in d.served])
+            can = examine(transport, self.study.model, self.chat(), [name for d in self.study.domains for name in d.served])
+            self._remark(transport)
+        return can
+
+    def _remark(self, transport: Transport) -> None:
+        while transport.other_names:
+            asked, said = transport.other_names.popitem()
+            self.store.warn(f"the server's replies for {asked!r} name their model {said!r}; see that it is the one meant")
 
     @property
     def form(self) -> Form:
@@ -176,6 +198,7 @@ class EndpointBackend(Backend):
             with self.cells.making(key, kind) as draft:
                 write_trials(draft, key.name, asked, answered)
                 (draft / RECORD).write_text(canonical(record) + "\n", encoding="utf-8")
+        self._remark(self.transport)
         return self.cells.of(key) or []
 
     # --- what is known of them ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from holdfast.config import yaml12
+from holdfast.config.address import confirm
 from holdfast.config.execution import ExecutionConfig
 from holdfast.config.files import first_sentence, read_settings
 from holdfast.config.model import DataConfig, ModelConfig, ServedName, TrainConfig
@@ -186,9 +187,11 @@ class Study(Part):
         Raises ConfigError naming the field, its value, the rule and the fix.
         """
         try:
-            return cls.model_validate(read_settings(path or "embedded", settings))
+            study = cls.model_validate(read_settings(path or "embedded", settings))
         except ValidationError as error:
             raise ConfigError(first_sentence(error, cls)) from None
+        confirm(settings)
+        return study
 
     def domain(self, name: str) -> DomainConfig:
         return next(d for d in self.domains if d.name == name)

@@ -11,8 +11,10 @@ from typing import Any
 
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.endpoints.transport import NOT_ASKED, Failure, JsonObject, Transport
-from holdfast.errors import ResourceError
+from holdfast.errors import ModelError, ResourceError
 from holdfast.store import digest
+
+READING = 2  # raised when a reply is read in another way: kept ones are asked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,17 @@ class Asker:
 
     def key(self, request: Request, repeat: str = "") -> str:
         """The name of a reply: no key, time limit or number of attempts is part of it."""
-        return digest({"source": self.source, "route": request.route, "body": request.body, "read": request.what, "repeat": repeat})
+        return digest(
+            {"source": self.source, "route": request.route, "body": request.body, "read": [READING, request.what], "repeat": repeat}
+        )
 
     def ask_all(
         self, requests: Sequence[Request], done: Callable[[int], None] = lambda _: None, repeat: str = ""
     ) -> list[JsonObject | Failure]:
         """A reply or failure to each, in order; `done(i)` is called as they arrive. `repeat`: asked for anew under this name.
 
-        Raises ResourceError when the server has stopped answering, unless `persistent`; what was read is kept.
+        Raises ResourceError when the server has stopped answering, unless `persistent`, and ModelError where every attempt at a request was
+        answered with what cannot be true; what was read is kept.
         """
         keys = [self.key(request, repeat) for request in requests]
         places: dict[str, list[int]] = {}
@@ -80,6 +85,8 @@ class Asker:
                     ended, running = wait(running, return_when=FIRST_COMPLETED)
                     for future in ended:
                         key, reply = future.result()
+                        if isinstance(reply, Failure) and reply.kind == "untrue":
+                            raise ModelError(untrue(self.transport.base_url, reply.message))
                         if not self.persistent and (reply is NOT_ASKED or self.transport.gave_up):
                             reason = f"; the last: {reply.message}" if isinstance(reply, Failure) and reply is not NOT_ASKED else ""
                             raise ResourceError(
@@ -93,3 +100,7 @@ class Asker:
                 self.transport.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
+
+
+def untrue(url: str, what: str) -> str:
+    return f"model.name: the server at {url} cannot be believed: {what}; repair it, or read written replies only (model.scoring=generated)"

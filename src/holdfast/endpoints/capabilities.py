@@ -10,7 +10,8 @@ from typing import Any
 
 from holdfast.config import ModelConfig
 from holdfast.endpoints import protocol
-from holdfast.endpoints.transport import Failure, JsonObject, Transport
+from holdfast.endpoints.asking import untrue
+from holdfast.endpoints.transport import Failure, JsonObject, Transport, Untrue
 from holdfast.errors import ConfigError, ModelError
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Message
@@ -60,7 +61,9 @@ class Capabilities:
 
 
 def examine(transport: Transport, model: ModelConfig, chat: ChatFormat | None, named: Sequence[str] = ()) -> Capabilities:
-    """`named`: adapters it must serve. Raises ModelError if it does not answer or serve them, ConfigError for a setting it cannot meet."""
+    """`named`: adapters it must serve. Raises ModelError if it does not answer or serve them, or gives log-probabilities that cannot be;
+    ConfigError for a setting it cannot meet.
+    """
     return _Examination(transport, model, chat).run(named)
 
 
@@ -75,19 +78,25 @@ class _Examination:
         self.base = self._base(models)
         for name in (self.base, *named):
             check_served(name, models)
+        self.transport.models = frozenset((self.base, *named))
         text, ids = self._context()
         completions, token_ids, text_bos = self._completions(text, ids)
-        self.send_ids = token_ids
+        self.send_ids, self.completions = token_ids, completions
         self.text = text if text_bos or self.format is None else without_bos(text, self.format)
         hello = self._post(protocol.CHAT, protocol.chat(self.base, [Message("user", "Hello")], 1), protocol.read_written)
         chat = not isinstance(hello, Failure)
         if not completions and not chat:
             assert isinstance(hello, Failure)
-            raise ModelError(f"model.name: the server at {self.transport.base_url} answers neither completions nor chat: {hello.message}")
+            said = f"answers neither completions nor chat: {self.notes.pop()}; no chat: {hello.message}"
+            raise ModelError(f"model.name: the server at {self.transport.base_url} {said}")
+        for name in dict.fromkeys(named):
+            self._answers(name, completions)
         echo = completions and self._agrees("echo")
         prompt_logprobs = completions and token_ids and not echo and self._agrees("prompt_logprobs")
         top = self._top(False) if completions else 0
         chat_top = self._top(True) if chat else 0
+        for asked, said in self.transport.other_names.items():
+            self.notes.append(f"replies of {asked!r} name their model {said!r}")
         can = {"echo": echo, "prompt_logprobs": prompt_logprobs, "next_token": top > 0, "generated": True}
         return Capabilities(
             base=self.base, models=tuple(models) if models is not None else None, completions=completions, chat=chat, token_ids=token_ids,
@@ -103,14 +112,26 @@ class _Examination:
             raise ModelError(
                 f"model.name: the server at {self.transport.base_url} failed while it was asked what it can do: {found.message}; run again"
             )
+        if isinstance(found, Failure) and found.kind == "untrue" and self.model.scoring != "generated":
+            raise ModelError(untrue(self.transport.base_url, found.message))
         return found
+
+    def _answers(self, name: str, completions: bool) -> None:
+        """Raises ModelError for an adapter that does not answer, or that another model answers for."""
+        text = protocol.completion(name, self._prompt(self.text), 1)
+        chat = protocol.chat(name, [Message("user", "Hello")], 1)
+        found = self._post(*((protocol.COMPLETIONS, text) if completions else (protocol.CHAT, chat)), protocol.read_written)
+        if isinstance(found, Failure):
+            raise ModelError(f"model.name: {name!r} at {self.transport.base_url} does not answer: {found.message}")
 
     def _pick(self, can: dict[str, bool], route: str) -> str:
         wanted = self.model.scoring
-        if wanted == "auto" or (route == "chat" and self.format is not None):
+        if wanted == "auto" or (route == "chat" and self.format is not None and self.completions):
             return next(name for name in SCORINGS if can.get(name))
         if not can.get(wanted):
-            if route == "chat":  # the setting is about plain texts; whether any are asked is checked later
+            if (
+                (route == "chat") == self.completions
+            ):  # nothing is asked by this route, or the setting is about plain texts; whether any are asked is checked later
                 return "generated"
             ok = ", ".join(name for name in SCORINGS if can.get(name))
             raise ConfigError(f"model.scoring: {wanted!r}: the server at {self.transport.base_url} cannot; it can: {ok}")
@@ -205,6 +226,9 @@ class _Examination:
             self.notes.append(f"no prompt log-probabilities by {way}: {found.message}")
             return False
         value = math.fsum(found["logprobs"] if self.send_ids else protocol.cut_at_one_place([found["tokens"]], [text])[0])
+        if way == "echo" and not self.echoes:
+            self.notes.append("echo: not believed, the tokens that are echoed do not spell the prompt")
+            return False
         if abs(value - made["logprob"]) > AGREE:
             self.notes.append(
                 f"{way}: not believed, a token's log-probability is {value:.3f} in a prompt and {made['logprob']:.3f} when generated"
@@ -216,7 +240,7 @@ class _Examination:
         """What `read` makes of an echoed prompt; notes whether it is the one that was sent."""
 
         def reading(found: Any) -> JsonObject:
-            self.echoes = protocol.bare("".join(protocol.prompt_part(found)[0])) in said_by(prompt, self.format)
+            self.echoes = protocol.spells(protocol.prompt_part(found)[0], said_by(prompt, self.format))
             return read(found)
 
         return self._post(protocol.COMPLETIONS, protocol.completion(self.base, prompt, 1, logprobs=1, echo=True), reading)
@@ -227,12 +251,25 @@ class _Examination:
     def _top(self, chat: bool) -> int:
         """How many alternatives of the next token it gives of those asked for."""
         for count in (TOP, FEWER):
-            if chat:
-                body = protocol.chat(self.base, [Message("user", "Hello")], 1, logprobs=True, top_logprobs=count)
+            seen: list[list[Any]] = []
+
+            def reading(found: Any, seen: list[list[Any]] = seen) -> JsonObject:
+                read = protocol.read_next(found)
+                if read["next"] in seen:
+                    raise Untrue("top_logprobs: the same for two prompts")
+                return read
+
+            for say in ("Hello", "What is the capital of France?"):
+                if chat:
+                    body = protocol.chat(self.base, [Message("user", say)], 1, logprobs=True, top_logprobs=count)
+                else:
+                    text = self.text if not seen else f"{self.text} {self.words[0]}"
+                    body = protocol.completion(self.base, self._prompt(text), 1, logprobs=count)
+                found = self._post(protocol.CHAT if chat else protocol.COMPLETIONS, body, reading)
+                if isinstance(found, Failure) or len(found["next"]) < 2:
+                    break
+                seen.append(found["next"])
             else:
-                body = protocol.completion(self.base, self._prompt(self.text), 1, logprobs=count)
-            found = self._post(protocol.CHAT if chat else protocol.COMPLETIONS, body, protocol.read_next)
-            if not isinstance(found, Failure) and len(found["next"]) > 1:
                 return count
         return 0
 
@@ -243,7 +280,7 @@ def _first_token(found: Any) -> JsonObject:
     given = found["choices"][0]["logprobs"]
     if len(given["token_logprobs"]) != 1:
         return {"text": "", "logprob": 0.0}
-    return {"text": written["text"], "logprob": protocol.logprob(given["token_logprobs"][0])}
+    return {"text": written["text"], "logprob": protocol.logprob(given["token_logprobs"][0], "logprobs.token_logprobs[0]")}
 
 
 def without_bos(text: str, chat: ChatFormat | None) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from holdfast.endpoints import protocol
-from holdfast.endpoints.asking import Asker, Request
+from holdfast.endpoints.asking import Asker, Request, untrue
 from holdfast.endpoints.capabilities import Capabilities, said_by, with_bos, without_bos
 from holdfast.endpoints.transport import BadReply, Failure, JsonObject
+from holdfast.errors import ModelError
 from holdfast.instruments.written import read_choice
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Message, Prompt, Response
@@ -156,6 +157,9 @@ class EndpointEngine(Form):
         else:
             values = [k["logprobs"] for k in kept]
         sums, counts = tuple(math.fsum(v) for v in values), tuple(map(len, values))
+        if (total := most_certain(prompt.choices, sums)) > protocol.SURE:
+            what = f"{len(sums)} answers to one prompt have probabilities that sum to {total:.3g}, more than 1 (its replies are kept: use another folder)"
+            raise ModelError(untrue(self.asker.transport.base_url, what))
         return Response(logliks=sums, num_tokens=counts, num_prompt_tokens=max(0, prompt_tokens - counts[0]))
 
     def _failed(self, prompt: Prompt, way: str, said: str) -> Response:
@@ -183,6 +187,15 @@ def counted(reply: JsonObject, prompt: protocol.Prompt) -> JsonObject:
     if isinstance(prompt, list) and reply["num_prompt"] not in (None, len(prompt)):
         raise BadReply("it counts other tokens than were sent")
     return reply
+
+
+def most_certain(choices: Sequence[str], logliks: Sequence[float]) -> float:
+    """What the probabilities of those answers sum to of which no two can both be: none that another one begins."""
+    return math.fsum(
+        math.exp(value)
+        for i, (choice, value) in enumerate(zip(choices, logliks, strict=True))
+        if not any(choice.startswith(other) and (choice != other or j < i) for j, other in enumerate(choices) if j != i)
+    )
 
 
 def one_hot(chosen: int | None, count: int) -> tuple[float, ...]:

@@ -13,7 +13,6 @@ import uuid
 from pathlib import Path
 
 from holdfast.endpoints.transport import JsonObject
-from holdfast.locks import HOST
 from holdfast.store import canonical, digest, ensure_writable
 
 
@@ -37,7 +36,7 @@ class ReplyLog:
 
     def _new_file(self) -> Path:
         assert self.folder is not None
-        return self.folder / f"{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+        return self.folder / f"{uuid.uuid4().hex}.jsonl"
 
     def _index(self, file: Path) -> None:
         at = 0

@@ -13,28 +13,32 @@ import json
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx2
 
 from holdfast.config import ServerConfig
-from holdfast.config.address import api_key
+from holdfast.config.address import api_key, is_loopback
+from holdfast.escape import one_line, plain
+from holdfast.redact import hidden, map_strings, redacted, tells
 
 T = TypeVar("T")
 Read = Callable[[Any], T]
 JsonObject = dict[str, Any]  # as it is sent, received and kept
 PASSING = {408, 409, 425, 429}
-_SECRET_FROM = 8  # servers without a key are often given "x" or "EMPTY"; hiding that would garble every message
+_LEAST_BYTES, _BYTES_EACH = 1 << 22, 1 << 10  # of a reply: 4 MiB, and 1 KiB for every byte that was sent (an echoed token takes up to 1 KB)
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """No reply. `kind`: http, timeout, connection, malformed or not_asked; `passing`: another attempt may succeed. `message` never holds the key."""
+    """No reply. `kind`: http, timeout, connection, malformed, untrue (numbers that cannot be, another model) or not_asked; `passing`: another
+    attempt may succeed. `message` never holds the key.
+    """
 
     kind: str
     message: str
@@ -61,6 +65,8 @@ class Transport:
     ):
         self.base_url, self.server, self.max_bytes = base_url, server, max_bytes
         self._refused, self._key = refused, api_key(server.api_key_env)
+        self.models: frozenset[str] = frozenset()  # all that are asked here: a reply that names another of them is refused
+        self.other_names: dict[str, str] = {}  # model asked -> what its replies call themselves, where that is none of these
         self._stopped, self._lock = threading.Event(), threading.Lock()
         self._open_from, self._failed_in_a_row, self.gave_up = 0.0, 0, False
         self._loop = asyncio.new_event_loop()
@@ -76,7 +82,8 @@ class Transport:
             timeout=self.server.timeout_seconds,
             limits=httpx2.Limits(max_connections=self.server.concurrency),
             follow_redirects=False,
-            trust_env=urlsplit(self.base_url).hostname not in ("localhost", "127.0.0.1", "::1"),
+            trust_env=not is_loopback(self.base_url),
+            verify=self.base_url.startswith("https:"),  # certificates are loaded only where they are checked
         )
 
     def __enter__(self) -> Transport:
@@ -114,7 +121,16 @@ class Transport:
         Statuses 408, 409, 425, 429 and 5xx, timeouts, broken connections, and bodies that are not JSON or that `read` raises on
         (ValueError, LookupError, TypeError, AttributeError) are tried again; other statuses are not. Raises what `refused` raises.
         """
-        return self._ask("POST", route, json.dumps(body).encode(), read)
+        return self._ask("POST", route, json.dumps(body).encode(), lambda found: read(self._of_model(found, body.get("model"))))
+
+    def _of_model(self, found: Any, asked: str | None) -> Any:
+        """A reply, unless it says that another model of the study has given it."""
+        said = found.get("model") if isinstance(found, dict) else None
+        if isinstance(said, str) and said != asked and asked is not None:
+            if said in self.models:
+                raise Untrue(f"model: {said[:100]!r}, where {asked!r} was asked: another model's reply")
+            self.other_names.setdefault(asked, said[:100])
+        return found
 
     def _ask(self, method: str, route: str, content: bytes | None, read: Read[T]) -> T | Failure:
         failure, attempts = NOT_ASKED, self.server.attempts
@@ -158,7 +174,10 @@ class Transport:
             self.stop()
             return NOT_ASKED, None
         if status != 200 and not isinstance(found, Failure):
-            message = self.clean(f"HTTP {status}: {found.decode('utf-8', 'replace')}")
+            what = f"HTTP {status}: "
+            if "Location" in headers:
+                what += f"redirects are not followed, name the address itself (Location: {headers['Location']}) "
+            message = self.clean(what + found.decode("utf-8", "replace"))
             self._refused(status, message)
             passing = status in PASSING or status >= 500
             return Failure(kind="http", message=message, passing=passing, status=status), seconds(headers.get("Retry-After"))
@@ -176,33 +195,48 @@ class Transport:
             self._client.stream(method, self.base_url + route, content=content) as response,
         ):
             status, headers, raw = response.status_code, response.headers, bytearray()
+            most = min(self.max_bytes, _LEAST_BYTES + _BYTES_EACH * len(content or b""))
             if (encoding := headers.get("Content-Encoding", "identity")) != "identity":
-                message = self.clean(f"a body encoded as {encoding}, which was not asked for")
+                message = self.clean(f"Content-Encoding: a body encoded as {encoding}, which was not asked for")
                 return status, headers, Failure(kind="malformed", message=message, passing=False)
             async for chunk in response.stream:  # pyright: ignore[reportGeneralTypeIssues]
                 raw += chunk
-                if len(raw) > self.max_bytes:
-                    return status, headers, Failure(kind="malformed", message=f"a body of more than {self.max_bytes} bytes", passing=False)
-            found = bytes(raw) if status != 200 else self._read(bytes(raw), read)
+                if len(raw) > most:
+                    return status, headers, Failure(kind="malformed", message=f"a body of more than {most} bytes", passing=False)
+            found = bytes(raw) if status != 200 else self._read(bytes(raw), headers.get("Content-Type", "no type"), read)
             if isinstance(found, Failure):
                 await _closed(response.extensions["network_stream"])
             return status, headers, found
 
-    def _read(self, raw: bytes, read: Read[T]) -> T | Failure:
+    def _read(self, raw: bytes, kind: str, read: Read[T]) -> T | Failure:
         try:
-            return read(json.loads(raw))
+            text = raw.decode("utf-8-sig")
+            found = json.loads(text, object_pairs_hook=_once)
+            if tells(text):
+                found = map_strings(found, hidden)
+                if tells(json.dumps(found, ensure_ascii=False)):
+                    raise BadReply("it holds the key in pieces")
+            return read(found)
         except _UNREADABLE as error:
-            said = f": {error}" if isinstance(error, BadReply) else ""
-            return Failure(kind="malformed", message=self.clean(f"not the reply that was asked for ({type(error).__name__}){said}"))
-
-    def hide(self, text: str) -> str:
-        """`text` without the key."""
-        return text.replace(self._key, "***") if self._key and len(self._key) >= _SECRET_FROM else text
+            why = str(error) if isinstance(error, BadReply) else "a field is missing or of another type"
+            if isinstance(error, ValueError | RecursionError) and not isinstance(error, BadReply):
+                why = f"{len(raw)} bytes of {kind} that are no JSON"
+            elif isinstance(error, KeyError):
+                why = f"no field {error}"
+            untrue = "untrue" if isinstance(error, Untrue) else "malformed"
+            return Failure(kind=untrue, message=self.clean(f"not the reply that was asked for: {why}"))
 
     def clean(self, text: str) -> str:
-        """One printable line of at most 200 characters, without the key."""
-        line = " ".join(self.hide(text).split())
-        return "".join(c if c.isprintable() else "?" for c in line)[:200]
+        """One printable line of at most 200 characters, without any secret."""
+        return one_line(redacted(plain(text)), 200)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> JsonObject:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise BadReply(f"{twice[:60]!r} stands twice in one object")
+    return found
 
 
 async def _closed(stream: Any) -> None:
@@ -213,7 +247,11 @@ async def _closed(stream: Any) -> None:
 
 
 class BadReply(ValueError):
-    """JSON that is not the reply that was asked for; the message holds nothing that the server wrote."""
+    """JSON that is not the reply that was asked for: the field, its value, the rule."""
+
+
+class Untrue(BadReply):
+    """Numbers that cannot be, or another model's: from a server that says so again and again nothing is believed."""
 
 
 def seconds(retry_after: str | None) -> float | None:

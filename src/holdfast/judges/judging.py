@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from holdfast.config.address import api_key
+from holdfast.config.address import api_key, check_key
 from holdfast.endpoints import protocol
 from holdfast.endpoints.asking import Asker, Request
 from holdfast.endpoints.replies import ReplyLog
@@ -18,7 +18,7 @@ from holdfast.judges.agreement import Agreement, Answer, Judgement, flip_rate, m
 from holdfast.judges.prompts import Question, questions, verdict_of
 from holdfast.judges.rows import judged_items, labelled_items
 from holdfast.judges.settings import LABELS, JudgeSettings, Kind, parse_kind
-from holdfast.progress import work
+from holdfast.progress import say, work
 from holdfast.records import Item, Message
 from holdfast.stats.decide import manski
 from holdfast.store import canonical, write_atomic
@@ -54,15 +54,10 @@ def open_transport(settings: JudgeSettings) -> Transport:
     return Transport(settings.base_url, settings, refused=refused)
 
 
-def request_of(question: Question, settings: JudgeSettings, hide: Callable[[str], str] = lambda text: text) -> Request:
+def request_of(question: Question, settings: JudgeSettings) -> Request:
     """A reply depends on model, prompt, order and sampling: no endpoint, key or time is part of the name under which it is kept."""
     body = protocol.chat(settings.model, [Message("user", question.prompt)], settings.max_tokens, seed=settings.seed)
-
-    def read(found: protocol.JsonObject) -> protocol.JsonObject:
-        reply = protocol.read_written(found)
-        return {**reply, "text": hide(reply["text"])}
-
-    return Request(protocol.CHAT, body, ["judge", question.order], read)
+    return Request(protocol.CHAT, body, ["judge", question.order], protocol.read_written)
 
 
 def judge(
@@ -89,8 +84,10 @@ def judge(
         flat = [question for group in by_item for question in group]
         with open_transport(settings) as transport:
             asker = Asker(transport, log, "judge", persistent=True)
-            requests = [request_of(question, settings, transport.hide) for question in flat]
+            requests = [request_of(question, settings) for question in flat]
             replies = asker.ask_all(requests, lambda _: advance(1, settings.model))
+            for said in transport.other_names.values():
+                say(f"the judge's replies name their model {said!r}, where {settings.model!r} was asked")
         asked, total = asked + asker.counts["asked"] + asker.counts["failed"], total + len(flat)
         answers = iter([_answer(question, reply) for question, reply in zip(flat, replies, strict=True)])
         return [_combine(item, tuple(next(answers) for _ in group)) for item, group in zip(some, by_item, strict=True)]
@@ -183,7 +180,9 @@ def judge_file(
     that cannot be written, DataError for a row or label that cannot be read, ModelError if the server refuses the key or the model.
     """
     chosen = parse_kind(kind)
-    api_key(settings.api_key_env)
+    if api_key(settings.api_key_env):
+        check_key(settings.base_url, settings.api_key_env, "--api-key-env", confirmed=True)
+        say(f"sending {file.name} and the key in ${settings.api_key_env} to {settings.base_url}", always=True)
     items = judged_items(chosen, file)
     labelled, truth = labelled_items(chosen, labels, items) if labels else ([], {})
     if out is not None:
