@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import typing
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -26,15 +27,16 @@ _CARRIED = frozenset(
 _VIRTUAL = frozenset(("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE", "ADAPTION_PROMPT"))
 # Fields that make a LoRA layer look at other tokens, change the base or draw at random, where they are set.
 _NOT_CARRIED = {
-    "alora_invocation_tokens": "an activated LoRA acts after its invocation tokens only, where prompts share no start; ask its base, or",
-    "layer_replication": "it repeats layers of the base;",
-    "arrow_config": "it chooses among adapters by token;",
-    "monteclora_config": "it draws its weights;",
-    "kasa_config": "it changes the base's weights;",
-    "velora_config": "it changes how its layers compute;",
-    "use_bdlora": "it splits layers over devices;",
-    "use_qalora": "it needs a base of GPTQ;",
-    "megatron_config": "it needs Megatron;",
+    "alora_invocation_tokens": "an activated LoRA acts only after its invocation tokens, which holdfast does not carry and no merge can; "
+    "serve the model, name it endpoint:URL",
+    "layer_replication": f"it repeats layers of the base; {MERGE_FIRST}",
+    "arrow_config": f"it chooses among adapters at every token, which holdfast does not carry; {MERGE_FIRST}",
+    "monteclora_config": f"it draws its weights at random; {MERGE_FIRST}",
+    "kasa_config": f"it changes the base's weights; {MERGE_FIRST}",
+    "velora_config": f"holdfast does not carry this kind; {MERGE_FIRST}",
+    "use_bdlora": f"holdfast does not carry layers split over devices; {MERGE_FIRST}",
+    "use_qalora": f"holdfast carries no base quantised by GPTQ; {MERGE_FIRST}",
+    "megatron_config": f"holdfast carries no layers of Megatron; {MERGE_FIRST}",
 }
 _HARMLESS_INIT = (True, False, None, "gaussian", "eva", "orthogonal")  # the others take something from the base's weights
 _NEEDED = {"LORA": ("r", "lora_alpha"), "LOHA": ("r", "alpha"), "LOKR": ("r", "alpha"), "VERA": ("r",), "ADALORA": ("lora_alpha",)}
@@ -138,7 +140,7 @@ def _config(place: Path) -> Any:
             if value and field != "runtime_config":
                 raise refuse(field, "this PEFT does not know the field and would ignore it; install the PEFT that wrote it, or remove the field if it changes nothing")  # fmt: skip
         elif field in _NOT_CARRIED and value not in (None, False):
-            raise refuse(field, f"{_NOT_CARRIED[field]} {MERGE_FIRST}")
+            raise refuse(field, _NOT_CARRIED[field])
         elif field == "init_lora_weights" and value not in _HARMLESS_INIT:
             raise refuse(field, "this start changes the base; save it as plain LoRA (save_pretrained's path_initial_model_for_weight_conversion)")  # fmt: skip
         elif not _is(value, hints[field], field):
@@ -154,7 +156,9 @@ def _config(place: Path) -> Any:
             if isinstance(value, bool) or not isinstance(value, int if field[0] == "r" else (int, float)) or not value >= least:
                 raise refuse(field, "must give a number for each module" if field[0] == "a" else "must give a rank above 0 for each module")
     try:
-        return known[kind](**{name: value for name, value in given.items() if name in known_fields})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return known[kind](**{name: value for name, value in given.items() if name in known_fields})
     except Exception as error:
         raise ModelError(f"adapter: {place / CONFIG}: {one_line(error)}") from None
 

@@ -43,11 +43,13 @@ def fingerprint(model: nn.Module) -> tuple[int, ...]:
 def adapted(
     base: nn.Module, folder: str | Path, scale: float = 1.0, merge: bool | None = None, say: Callable[[str], object] = lambda _: None
 ) -> Iterator[nn.Module]:
-    """The adapted model, its update times `scale`. `merge`: plain LoRA only; None: if that is cheaper for a base of this size.
+    """The adapted model, its update times `scale`. `merge`: where that is exact; None: if it is cheaper for a base of this size, too.
 
     `say` is told what is odd about an adapter that is sound.
     Raises ModelError if the adapter does not fit, or if the base is not bit for bit what it was when the block ends.
     """
+    from peft.tuners.lora import LoraLayer
+
     files = adapter_files.read(folder)
     if scale != 1.0 and not files.plain:
         raise ModelError(
@@ -55,16 +57,15 @@ def adapted(
         )
     for note in files.notes(str(getattr(base, "name_or_path", ""))):
         say(note)
-    small = sum(p.numel() for p in base.parameters()) < _MERGE_BELOW and next(base.parameters()).dtype.itemsize == 4
-    can_copy = not placement.is_spread(base) and not is_quantized(base)
-    merge = (small if merge is None else merge) and can_copy and files.plain
+    exact = files.plain and not placement.is_spread(base) and not is_quantized(base) and next(base.parameters()).dtype.itemsize >= 4
+    merge = exact and (sum(p.numel() for p in base.parameters()) < _MERGE_BELOW if merge is None else merge)
     before = fingerprint(base)
     held = copy.deepcopy(base) if merge else base
     with nullcontext() if merge else _as_it_was(base):
         model = _attach(held, files)
         for module in model.modules() if scale != 1.0 else ():
-            if hasattr(module, "scale_layer"):
-                module.scale_layer(scale)
+            if isinstance(module, LoraLayer):
+                cast(Any, module).scale_layer(scale)
         yield (model.merge_and_unload() if merge and _mergeable(model) else model).eval()
     if fingerprint(base) != before:
         raise ModelError(f"adapter: {folder}: the base's weights changed while it was attached; the measurement is not of this base")
