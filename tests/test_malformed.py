@@ -55,4 +55,6 @@ def test_what_ends_otherwise_is_seen():
                    malformed.Result(2, ["Usage: holdfast"], 0.0), malformed.Result(None, fine, 0.0, "Traceback\nValueError: x")):  # fmt: skip
         assert result.wrong(case)
     taken = common.Case("x", "x", lambda _: [], must=False)
-    assert malformed.Result(0, [], 0.0).wrong(taken) is None and malformed.Result(0, [], 0.0, number="5, not 50").wrong(taken) == "5, not 50"
+    assert (
+        malformed.Result(0, [], 0.0).wrong(taken) is None and malformed.Result(0, [], 0.0, number="5, not 50").wrong(taken) == "5, not 50"
+    )

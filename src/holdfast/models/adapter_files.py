@@ -86,19 +86,17 @@ def few(names: Iterable[str], most: int = 3) -> str:
     return ", ".join(name[:120] for name in names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def refuse_names(folder: Path, config: Any, file: Iterable[str], expected: Iterable[str]) -> ModelError:
+def refuse_names(folder: Path, file: Iterable[str], expected: Iterable[str]) -> ModelError:
     """For names of a file that are not those of the adapter's layers on this base: the first few, and what is likely wrong with them."""
     found, wanted = set(file), set(expected)
     strange, missing = found - wanted, wanted - found
-    count = f"{len(strange)} of {len(found)} tensors of {WEIGHTS} belong to no layer of this base ({few(strange)})" if strange else ""
-    lacking = f"{len(missing)} tensors that the layers of {CONFIG} need are not in {WEIGHTS} ({few(missing)})" if missing else ""
+    said = [f"{len(strange)} of {len(found)} tensors belong to no layer of this base ({few(strange, 2)})"] if strange else []
     if fix := _prefix(strange, missing):
         advice = f"{fix} every name"
-    elif config.peft_type == "LORA" and any("embed" in n or "lm_head" in n for n in strange):
-        advice = "the adapter belongs to another base or to one with more tokens; name the base it was trained on as model.name"
     else:
-        advice = "name the base it was trained on as model.name, or save the adapter again with PEFT"
-    return ModelError(f"adapter: {folder}: {'; '.join(filter(None, (count, lacking)))}: {advice}")
+        said += [f"{len(missing)} tensors are missing ({few(missing, 2)})"] if missing else []
+        advice = f"take the {CONFIG} it was saved with, or name the base it was trained on as model.name"
+    return ModelError(f"adapter: {folder}: {'; '.join(said)}: {advice}")
 
 
 def _prefix(strange: set[str], missing: set[str]) -> str | None:

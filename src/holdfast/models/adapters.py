@@ -106,10 +106,10 @@ def _attach(base: nn.Module, files: AdapterFiles) -> Any:
                 f"here; {fix} name the base it was trained on as model.name"
             ) from None
         if isinstance(error, KeyError) and expected:
-            raise adapter_files.refuse_names(files.folder, config, files.tensors, expected) from None
+            raise adapter_files.refuse_names(files.folder, files.tensors, expected) from None
         raise ModelError(f"adapter: {files.folder} does not fit this base: {adapter_files.one_line(error)}") from None
     if strange or lacking:
-        raise adapter_files.refuse_names(files.folder, config, files.tensors, expected)
+        raise adapter_files.refuse_names(files.folder, files.tensors, expected)
     return model
 
 
@@ -156,7 +156,7 @@ def _mergeable(model: Any) -> bool:
     from transformers.pytorch_utils import Conv1D
 
     uses = Counter(p.data_ptr() for _, p in model.named_parameters(remove_duplicate=False))
-    layers = [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
+    layers: list[Any] = [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
     return all(
         type(m) is Linear
         and type(m.base_layer) in (nn.Linear, Conv1D)
