@@ -7,7 +7,7 @@ import pytest
 from benchmarks import malformed
 from benchmarks.malformed_cases import common, rows, studies, transcripts
 
-EACH = {"study": 60, "settings": 45, "rows": 60, "transcripts": 50, "checkpoints": 12, "adapters": 8, "folders": 45}
+EACH = {"study": 60, "settings": 45, "rows": 60, "transcripts": 50, "checkpoints": 12, "adapters": 8, "adapter folders": 30, "folders": 45}
 
 
 @pytest.fixture(scope="module")
