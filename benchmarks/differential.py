@@ -4,7 +4,8 @@
 
 A draw is written as a checkpoint folder and an adapter folder, and read back by both sides. Plain: the chat template by
 `apply_chat_template`, prompt and choice tokenized as one text, one forward of PEFT's model a choice, `generate` for the reply.
-Prints the largest difference of a choice's log-probability (nats a token) and of how many drawn kinds; exits with 1 if any is above 1e-4 or a text differs.
+Prints how often each kind was drawn and the largest difference of a choice's log-probability (nats a token); exits with 1 if one is above 1e-4
+or a text differs.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ def prompts(draw: Draw) -> list[Any]:
     return out
 
 
-def plain_answers(base: Path, adapter: Path | None, asked: list[Any], merged: bool = False) -> list[Any]:
+def plain_answers(base: Path, adapter: Path | None, asked: list[Any]) -> list[Any]:
     """Log-probabilities of the choices, each with its number of tokens, or the text, without holdfast."""
     import peft
     import torch

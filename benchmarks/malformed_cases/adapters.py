@@ -19,7 +19,7 @@ domains: [{name: none, role: "null", identity: true}]
 instruments: [{kind: feedback, data: rows.jsonl, form: sycophancy_eval}]
 data: {root: .}
 """
-Change = Callable[[Path], None]
+Change = Callable[[Path], object]
 
 # A field with a value that no adapter of these tensors (LoRA of rank 4 on q_proj and v_proj) can have; how PEFT would take it is not asked.
 WRONG: dict[str, list[Any]] = {
@@ -57,14 +57,16 @@ WRONG: dict[str, list[Any]] = {
     "alora_invocation_string": ["<start>"],
     "use_lora_plus_plus": [True],
 }  # fmt: skip
-LACKING = ("peft_type", "r", "lora_alpha", "target_modules")
+LACKING = ("peft_type", "r", "lora_alpha")
 # A field with a value that PEFT reads; the numbers are PEFT's.
 READ: dict[str, list[Any]] = {
+    "use_dora": [KeyError, False], "lora_bias": [KeyError, False], "megatron_config": [KeyError, None], "loftq_config": [KeyError, {}],
     "lora_alpha": [1, 8, 16, 16.0, 0.5, 2.75], "use_rslora": [True, False], "lora_dropout": [0, 0.0, 0.1, 0.9], "inference_mode": [True, False],
     "base_model_name_or_path": [None, "", "other/base", "/nowhere/base"], "task_type": [None, "CAUSAL_LM"], "alpha_pattern": [{}, {"q_proj": 2}, {"nosuch": 3}, {"v_proj": 0.5}],
     "rank_pattern": [{}, {"q_proj": 4}, {"nosuch": 9}], "target_modules": [["q_proj", "v_proj"], ["v_proj", "q_proj"], ["self_attn.q_proj", "v_proj"], r".*\.(q|v)_proj"],
     "init_lora_weights": [True, False, "gaussian", "orthogonal"], "modules_to_save": [None, []], "bias": ["none", "all", "lora_only"], "layers_to_transform": [None, [0], 0],
-    "revision": [None, "main"], "peft_version": [None, "0.3.0", "99.0.0"], "auto_mapping": [None], "future_field": [None, False, [], {}, ""], "enable_lora": [None],
+    "revision": [None, "main", KeyError], "peft_version": [None, "0.3.0", "99.0.0"], "auto_mapping": [None, KeyError], "future_field": [None, False, [], {}, ""],
+    "enable_lora": [None],
     "merge_weights": [False], "exclude_modules": [None, [], ["k_proj"]], "fan_in_fan_out": [False], "megatron_core": ["megatron.core", None],
 }  # fmt: skip
 
@@ -84,7 +86,7 @@ def _adapter(base: Path) -> Path:
         for p in made.parameters():
             if p.requires_grad:
                 p.normal_(std=0.5)
-    made.save_pretrained(folder)
+    made.save_pretrained(str(folder))
     return folder
 
 

@@ -160,7 +160,7 @@ def _mergeable(model: Any) -> bool:
     return all(
         type(m) is Linear
         and type(m.base_layer) in (nn.Linear, Conv1D)
-        and not any(m.lora_bias.values())
+        and not any(cast(Any, m).lora_bias.values())
         and uses[m.base_layer.weight.data_ptr()] == 1
         for m in layers
     )
