@@ -157,10 +157,5 @@ def _mergeable(model: Any) -> bool:
 
     uses = Counter(p.data_ptr() for _, p in model.named_parameters(remove_duplicate=False))
     layers: list[Any] = [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
-    return all(
-        type(m) is Linear
-        and type(m.base_layer) in (nn.Linear, Conv1D)
-        and not any(cast(Any, m).lora_bias.values())
-        and uses[m.base_layer.weight.data_ptr()] == 1
-        for m in layers
-    )
+    plain = all(type(m) is Linear and type(m.base_layer) in (nn.Linear, Conv1D) for m in layers)
+    return plain and all(uses[m.base_layer.weight.data_ptr()] == 1 and not any(m.lora_bias.values()) for m in layers)
