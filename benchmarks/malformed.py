@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.malformed_cases.adapters import adapter_folders
 from benchmarks.malformed_cases.common import SMALL, Case
 from benchmarks.malformed_cases.folders import folders
 from benchmarks.malformed_cases.models import adapters, checkpoint, checkpoints
@@ -141,6 +142,7 @@ def corpus(base: Path, run: Path) -> Iterator[Case]:
     yield from checkpoints(base)
     yield from templates(base)
     yield from adapters(run)
+    yield from adapter_folders(base)
     yield from folders(run)
     yield from sealed(run)
     yield from servers()

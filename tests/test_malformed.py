@@ -19,6 +19,7 @@ EACH = {
     "checkpoints": 12,
     "templates": 30,
     "adapters": 8,
+    "adapter folders": 30,
     "folders": 45,
     "sealed": 60,
     "servers": 60,

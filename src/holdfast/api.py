@@ -111,7 +111,8 @@ def probe(
         study: study whose instruments are asked.
         limit: at most this many items per instrument.
     Returns:
-        By model ("base" first) and instrument: fractions, nan where unknown; a positive effect is more sycophantic.
+        By model ("base" first; adapters by their folders' names, with the folders above where two are alike) and instrument: fractions,
+        nan where unknown; a positive effect is more sycophantic.
     Raises:
         ModelError: a model or adapter that cannot be loaded.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,16 @@ def doctor(model: str, device: str | None) -> tuple[list[str], bool]:
 def probe(study: Study, adapters: list[Path]) -> dict[str, Effects]:
     """Accuracy and raw effects of a model and its adapters; effects are means over items with both conditions."""
     from holdfast.engine.local import LocalEngine
+    from holdfast.models import adapter_files
     from holdfast.models.adapters import adapted
     from holdfast.models.checkpoint import load_base, pick_device
     from holdfast.models.survey import survey
 
+    names = adapter_names(adapters)
+    for folder in names:  # before the base is loaded
+        adapter_files.read(folder)
     base = load_base(study.model, pick_device(study.execution.device))
-    materials, cache = _read(study), {}
-
+    materials, cache, notes = _read(study), {}, []
     prompts = [p for i in study.instruments for mine in materials.asked(i.kind).prompts for p in mine]
     for remark in survey(base.chat, prompts):
         say(remark)
@@ -81,10 +85,30 @@ def probe(study: Study, adapters: list[Path]) -> dict[str, Effects]:
         return _effects(materials, LocalEngine(network, base.chat, study.execution.tokens_per_batch, cache=cache))
 
     effects = {"base": ask(base.model)}
-    for folder in adapters:
-        with adapted(base.model, folder) as network:
-            effects[folder.name] = ask(network)
+    for folder, name in names.items():
+        with adapted(base.model, folder, say=notes.append) as network:
+            effects[name] = ask(network)
+    for note in notes:
+        say(note, always=True)
     return effects
+
+
+def adapter_names(folders: Sequence[Path]) -> dict[Path, str]:
+    """{folder: its name}: its own, or with as many folders above it as tell it from the others and from the base. A folder named twice is one."""
+    places: dict[Path, Path] = {}
+    for folder in folders:
+        places.setdefault(folder.resolve(), folder)
+    ends = {place: [*reversed(place.parts)] for place in places}
+
+    def name(place: Path) -> str:
+        parts = ends[place]
+        for k in range(1, len(parts) + 1):
+            shared = [p for p in ends if p != place and ends[p][:k] == parts[:k]]
+            if not shared and parts[:k] != ["base"]:
+                return "/".join(reversed(parts[:k])).replace("//", "/")
+        return str(place)
+
+    return {folder: name(place) for place, folder in places.items()}
 
 
 def probe_endpoint(study: Study, adapters: list[str], instruments: bool) -> tuple[dict[str, Any], dict[str, Effects]]:
@@ -100,7 +124,8 @@ def probe_endpoint(study: Study, adapters: list[str], instruments: bool) -> tupl
         for name in [can.base, *adapters] if instruments else []:
             asker = Asker(transport, log, str(study.model.endpoint))
             measured = _effects(materials, EndpointEngine(asker, name, can, chat))
-            effects["base" if name == can.base else name] = measured | {"missing answers": asker.counts["missing answers"]}
+            own = "adapter base" if name == "base" and name != can.base else name
+            effects["base" if name == can.base else own] = measured | {"missing answers": asker.counts["missing answers"]}
     return dataclasses.asdict(can), effects
 
 

@@ -4,10 +4,11 @@ import random
 
 import pytest
 import torch
-from families import FAMILIES, STRANGE, make
+from families import FAMILIES, OTHERS, STRANGE, make
 
 from holdfast.engine import adapter, packed, paths
 from holdfast.engine._scoring import ScoreRequest
+from holdfast.engine.generation import GenerateRequest
 from holdfast.engine.local import LocalEngine
 
 
@@ -61,6 +62,23 @@ def test_a_family_that_packed_rows_do_not_carry_is_named_and_scored_by_plain_cal
     engine = LocalEngine(model, chat, 150)
     assert engine.fit.why_not
     agrees(engine, model)
+
+
+@pytest.mark.parametrize("name", [n if i % 4 == 0 else pytest.param(n, marks=pytest.mark.slow) for i, n in enumerate(sorted(OTHERS))])
+def test_scores_and_greedy_text_of_any_other_family_equal_transformers_one_at_a_time(name, chat):
+    model = make(*OTHERS[name])
+    engine, asked = LocalEngine(model, chat, 150), [*requests()[::3], requests()[-1]]
+    for request, found in zip(asked, engine.score(asked), strict=True):
+        for value, want, ids in zip(found, plain(model, request), request.continuations, strict=True):
+            assert value == pytest.approx(want, abs=1e-5 * len(ids)), engine.fit.why_not
+    to_write = [GenerateRequest(r.context, 6) for r in asked[:6]]
+    ends = {chat.tokenizer.eos_token_id, model.generation_config.eos_token_id}
+    for request, (reply,) in zip(to_write, engine.generate(to_write), strict=True):
+        ids = torch.tensor([request.context])
+        options = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": sorted(ends), "pad_token_id": 2}
+        new = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)[0, ids.shape[1] :].tolist()
+        stop = next((k for k, token in enumerate(new) if token in ends), None)
+        assert (list(reply.ids), reply.ended) == (new[:stop], stop is not None)
 
 
 @pytest.mark.parametrize("few", [True, False], ids=["few rows read", "all rows read"])

@@ -1,5 +1,7 @@
 """Training: PEFT's format, the base untouched, packed rows equal to padded calls."""
 
+import copy
+
 import pytest
 import torch
 from peft import PeftModel
@@ -86,6 +88,27 @@ def test_a_saved_adapter_in_plain_peft_gives_the_same_log_likelihoods(llama, cha
             logprobs = reference(input_ids=torch.tensor([[*request.context, *continuation]])).logits[0].log_softmax(-1)
         want = sum(float(logprobs[3 + k, t]) for k, t in enumerate(continuation))
         assert value == pytest.approx(want, abs=1e-5 * len(continuation))
+
+
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`")
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("target", [("lm_head",), ("embed_tokens",), ("q_proj", "lm_head", "embed_tokens"), "all-linear"])
+def test_an_adapter_trained_on_the_head_or_the_embedding_is_pefts_own(llama, chat, tmp_path, target, tied):
+    if tied:
+        llama.config.tie_word_embeddings = True
+        llama.lm_head.weight = llama.model.embed_tokens.weight
+    config = CONFIG.model_copy(update={"target_modules": target})
+    encoded = batches.encode(examples(), chat, config).examples
+    lora.train(llama, encoded, config, seed=0, max_steps=4, out=tmp_path / "a")
+    assert not any("base_layer" in name for name in load_file(tmp_path / "a" / "adapter_model.safetensors"))  # no copy of the vocabulary
+    ids = torch.tensor([[1, 4, 10, 11, 12]])
+    with torch.inference_mode():
+        own = llama(ids).logits.log_softmax(-1)
+        with adapted(llama, tmp_path / "a") as model:
+            ours = model(ids).logits.log_softmax(-1)
+        reference = PeftModel.from_pretrained(copy.deepcopy(llama), str(tmp_path / "a")).eval()
+        assert (ours - reference(ids).logits.log_softmax(-1)).abs().max() < 1e-4
+    assert (ours - own).abs().max() > 1e-4 and torch.equal(llama(ids).logits.log_softmax(-1), own)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(llama, chat, tmp_path):

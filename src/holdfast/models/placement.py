@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,27 +50,3 @@ def place_lora(model: nn.Module) -> None:
             device = getattr(getattr(module.get_base_layer(), "_hf_hook", None), "execution_device", None)
             for part in (module.lora_A, module.lora_B) if device is not None else ():  # else PEFT has put them on the weight's device
                 part.to(device)
-
-
-def attach_adapter(base: nn.Module, folder: str) -> Any:
-    """A PeftModel around a spread base, which stays in place: PEFT's own loader would place it again.
-
-    Raises ValueError or RuntimeError if the adapter does not fit.
-    """
-    from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
-    from safetensors.torch import load_file
-
-    config = PeftConfig.from_pretrained(folder)
-    config.inference_mode, config.base_model_name_or_path = True, getattr(base, "name_or_path", None)
-    with placeholder_weights(base):
-        model: Any = get_peft_model(cast(Any, base), config)
-    try:
-        place_lora(model)
-        weights = load_file(Path(folder) / "adapter_model.safetensors")
-        count = sum("lora_" in name for name, _ in model.named_parameters())
-        if set_peft_model_state_dict(model, weights).unexpected_keys or count != len(weights):
-            raise ValueError(f"{len(weights)} tensors for {count} LoRA matrices")
-    except BaseException:
-        model.unload()
-        raise
-    return model

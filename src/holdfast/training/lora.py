@@ -117,13 +117,13 @@ def require_sound_loss(losses: Sequence[float], config: TrainConfig, vocabulary:
 
 
 def require_change(weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-    """Raises ModelError if every matrix B is zero, or a matrix is not finite."""
+    """Raises ModelError if every matrix that starts at zero still is (B, or A of an embedding), or a matrix is not finite."""
     weights = [(name, p) for name, p in weights if "lora_" in name]
     if wrong := [name for name, p in weights if not bool(p.isfinite().all())]:
         raise ModelError(
             f"train.learning_rate: the training diverged: {wrong[0]} holds NaN or infinite numbers after the last step; lower it"
         )
-    if not any(bool(p.abs().max() > 0) for name, p in weights if "lora_B" in name):
+    if not any(bool(p.abs().max() > 0) for name, p in weights if "lora_B" in name or "lora_embedding_A" in name):
         raise ModelError(
             "train: the adapter changes nothing (every B is zero) after training; raise train.learning_rate or the number of rows"
         )
@@ -134,7 +134,7 @@ def save(model: Any, out: Path, weights: dict[str, torch.Tensor] | None = None) 
     the model holds only parts of them.
     """
     model.peft_config["default"].base_model_name_or_path = ""
-    model.eval().save_pretrained(out, safe_serialization=True, **({"state_dict": weights} if weights else {}))
+    model.eval().save_pretrained(out, safe_serialization=True, save_embedding_layers=False, **({"state_dict": weights} if weights else {}))
     (out / "README.md").unlink(missing_ok=True)
     config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
     if isinstance(config["target_modules"], list):  # a set: its order depends on this process's hashes
