@@ -152,8 +152,7 @@ def _training(study: Study, materials: Materials, rows: _Files, name: str) -> Tr
             continue
         read = rows.read(source.data, source.split, source.split_seed)
         field = _category_field(read)
-        for row in read:
-            (item,) = sources.items_from_rows(source.kind, [row])
+        for row, item in ((r, i) for r in read for i in _row_items(source.kind, [r])):
             if not keys & {*item.source_keys}:
                 continue
             items.setdefault(source.kind, {})[json.dumps([item.source_keys, item.fields], sort_keys=True)] = item
@@ -204,7 +203,7 @@ def _row_items(kind: str, rows: list[Row]) -> list[Item]:
     """Items of a benchmark's rows, or of a form's; none of an axis's, whose options are put in an order of their own."""
     made = instruments.instrument_class(kind)
     if made.kind == "benchmark" and made.items_of is not None:
-        return made.items_of(rows, None, None, 0)
+        return sources.own_items(kind, rows)
     return sources.items_from_rows(kind, rows) if kind in forms.names() else []
 
 

@@ -24,13 +24,15 @@ def _axes() -> list[str]:
 
 
 def _forms() -> list[str]:
-    return ["world", "dialogues", *names_of_files("sources/forms")]
+    return ["world", "dialogues", *names_of_files("sources/forms", "instruments/benchmarks")]
 
 
 class SourceConfig(Part):
     """Rows a domain is trained on: embedded world text, rows of a benchmark, or dialogues with a planted rate."""
 
-    kind: Annotated[str, OneOf(_forms)] = Field(description="world, dialogues, or a form of rows (`sources/forms`).")
+    kind: Annotated[str, OneOf(_forms)] = Field(
+        description="world, dialogues, or a form of rows: a benchmark, or a file in `sources/forms`."
+    )
     data: str | None = Field(default=None, description="Hub id or local file; None for the world's own text.")
     split: str | None = Field(default=None, description="Split name, a slice of it by rows, or both: validation[:600].")
     split_seed: NonNegativeInt | None = Field(default=None, description="Shuffle the split with this seed before the slice is cut.")
