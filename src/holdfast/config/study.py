@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from holdfast.config.execution import ExecutionConfig
-from holdfast.config.files import first_sentence, read_settings
+from holdfast.config.files import first_sentence, read_settings, with_settings
 from holdfast.config.model import DataConfig, ModelConfig, ServedName, TrainConfig
 from holdfast.config.part import OneOf, Part, names_of_files, offer
 from holdfast.errors import ConfigError
@@ -191,6 +191,13 @@ class Study(Part):
             return cls.model_validate(read_settings(path or "embedded", settings))
         except ValidationError as error:
             raise ConfigError(first_sentence(error, cls)) from None
+
+    def changed(self, *settings: str) -> Self:
+        """The same study with `key.sub=value` settings on top. Raises ConfigError."""
+        try:
+            return type(self).model_validate(with_settings(self.model_dump(mode="json"), settings)) if settings else self
+        except ValidationError as error:
+            raise ConfigError(first_sentence(error, type(self))) from None
 
     def domain(self, name: str) -> DomainConfig:
         return next(d for d in self.domains if d.name == name)
