@@ -122,7 +122,11 @@ def from_materials(
             [_origin(d.name, "train", s, rows) for d in study.domains for s in d.sources if s.data]
             + [_origin(i.kind, "ask", i, rows) for i in study.instruments if i.data]
         ),
-        num_rows={i.kind: len(rows.read(i.data, i.split, i.split_seed)) for i in study.instruments if i.data},
+        num_rows={  # where all of them were taken: fewer items than the limit were made
+            i.kind: len(rows.read(i.data, i.split, i.split_seed))
+            for i in study.instruments
+            if i.data and (i.limit is None or len(materials.asked(i.kind).items) < i.limit)
+        },
         row_prompts=_row_prompts(study, rows),
         tokenizer_probe=_probe(study, training, chat) if chat is not None else {},
         findings=findings,
