@@ -164,7 +164,10 @@ class Groups:
         return number[inverse]
 
     def keys(self) -> list[tuple[Any, ...]]:
-        """The values behind the numbers."""
+        """The values behind the numbers.
+
+        Returns: one tuple of the columns' values per number, in order.
+        """
         values = [list(codes.number) for codes in self.codes.values()]
         return [tuple(v[k] for v, k in zip(values, place, strict=True)) for place in self._number]
 

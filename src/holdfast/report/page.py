@@ -174,5 +174,7 @@ def _effect(e: Finding | None) -> str:
     if e is None:
         return "not measured"
     if identified(e):
-        return f"{points(e.estimate)} [{points(e.lower)}, {points(e.upper)}]{' over items only (one seed)' * (e.num_seeds == 1)} {e.verdict}"
+        return (
+            f"{points(e.estimate)} [{points(e.lower)}, {points(e.upper)}]{' over items only (one seed)' * (e.num_seeds == 1)} {e.verdict}"
+        )
     return (f"bounds [{points(e.bounds[0])}, {points(e.bounds[1])}]" if e.bounds else "unknown") + f" {e.verdict}"
