@@ -13,11 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 from holdfast.config import Study, recipe_names
 from holdfast.config.files import recipe_text
 from holdfast.errors import ConfigError, IncompleteError
+from holdfast.facts import study_facts
 from holdfast.findings import Findings
+from holdfast.parsing.transcripts import write_rescored
 from holdfast.processes import silence_libraries
 from holdfast.progress import say, work
 from holdfast.results import AuditEntry
 from holdfast.store import read_json
+from holdfast.studies import load_source, load_study
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -180,11 +183,8 @@ def analyze(
     from holdfast.analysis import analyze as analyze_trials
     from holdfast.analysis.trials import Trials
     from holdfast.auditing.gather import complete
-    from holdfast.facts import study_facts
 
     if isinstance(source, str) and source.startswith("published:"):
-        from holdfast.studies import load_study
-
         published = load_study(source.removeprefix("published:"))
         outcome = published.analyze(data_root)
         folder = published.write(outcome, Path(out)).parent if out is not None else None
@@ -241,8 +241,6 @@ def rescore(source: str | Path, out: str | Path, *, keep: Sequence[str] = ()) ->
         ConfigError: a file or field that does not exist.
         DataError: a row that cannot be read; `out` is not written.
     """
-    from holdfast.parsing.transcripts import write_rescored
-
     write_rescored(Path(source), Path(out), keep)
     return summarize(out)
 
@@ -276,7 +274,6 @@ def compare(sources: Sequence[str | Path]) -> Comparison:
         ConfigError: fewer than two studies, the same study twice, or nothing in common.
     """
     from holdfast.report.comparison import side_by_side
-    from holdfast.studies import load_source
 
     if len(sources) < 2:
         raise ConfigError(f"compare: {len(sources)} folder: at least two finished runs are compared; name another")

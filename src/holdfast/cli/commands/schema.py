@@ -3,6 +3,8 @@ from typing import Annotated
 
 from typer import Option
 
+from holdfast.store import write_atomic
+
 EXAMPLE = "schema -o study.schema.json"
 
 
@@ -12,7 +14,6 @@ def schema(out: Annotated[Path | None, Option("--out", "-o", help="Write the sch
     An editor with YAML support uses it if the file's first line is `# yaml-language-server: $schema=study.schema.json`.
     """
     from holdfast.config import schema_json
-    from holdfast.store import write_atomic
 
     if out is None:
         print(schema_json(), end="")
