@@ -276,7 +276,9 @@ def compare(sources: Sequence[str | Path]) -> Comparison:
     from holdfast.report.comparison import side_by_side
 
     if len(sources) < 2:
-        raise ConfigError(f"compare: {len(sources)} folder: at least two finished runs are compared; name another")
+        raise ConfigError(
+            f"compare: {len(sources)} folder{'s' * (len(sources) != 1)}: at least two finished runs are compared; name another"
+        )
     studies = [load_source(str(s)) for s in sources]
     for k, study in enumerate(studies):
         if twin := next((other for other in studies[:k] if other.findings == study.findings), None):

@@ -1,10 +1,10 @@
 """An interval over items only, of a study with one training seed, is labeled so wherever it is shown (docs/metrics.md, section 4, rule 2)."""
 
 import pytest
+from made_findings import ENTRIES, findings, record
 
 from holdfast.report import terminal
 from holdfast.report.page import notebook_table, write_report
-from tests.report.made_findings import ENTRIES, findings, record
 
 
 def made(num_seeds: int):

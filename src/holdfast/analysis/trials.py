@@ -40,7 +40,7 @@ class Trials:
             self.schema, self.num_rows = source.schema, source.num_rows
         twice = [name for name, count in Counter(self.schema.names).items() if count > 1]
         if twice:
-            raise DataError(f"table: column {twice[0]} is there more than once; keep one")
+            raise DataError(f"table: column {twice[0]} appears twice; keep one")
 
     @classmethod
     def of(cls, source: pa.Table | str | Path | Trials) -> Trials:
