@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.errors import ConfigError
 from holdfast.escape import markdown
 from holdfast.report.finished import Training, training_rows, trainings
 from holdfast.report.numbers import effects_of, identified, interval, points, share, value
@@ -145,6 +146,8 @@ def _anchors(findings: StudyFindings, paths: Sequence[str]) -> list[str]:
             anchors.append(part)
         elif rest[1] == "vs_format_only":
             anchors.append("format")
+        elif not rest[0].isdigit() or int(rest[0]) >= len(findings.adapters):
+            raise ConfigError(f"findings.json: recommendation cites {path}, which is not there; the run is damaged, run the study again")
         else:
             adapter = findings.adapters[int(rest[0])]
             anchors += [f"{adapter.name}-{name}" for name in (rest[2:] or effects_of(adapter, rest[1]))]
