@@ -62,7 +62,7 @@ def study_lines(calibration: Calibration) -> list[str]:
             f"{_percent(null, 'false_verdict'):>14s}{_percent(edge, 'false_unchanged'):>18s}"
         )
     paired = [p for p in _parts(calibration) if (r := p.rates.get("pair_false_verdict")) and r.rate is not None]
-    out.append("adapters that differ in seed alone, studies with any verdict between two:")
+    out.append("adapters that differ only in seed, studies with any verdict between two:")
     out += [f"  {p.scenario:20s}{_percent(p, 'pair_false_verdict'):>11s}" for p in paired]
     worst = [(r.rate, n) for n, _ in _pairs(calibration) if (r := n.rates["worst_coverage"]).rate is not None]
     least = min(worst, key=lambda pair: pair[0])[1]

@@ -1,6 +1,6 @@
 """A/A on real adapters: adapters of one domain that differ only in their training seed, compared as if they were two domains.
 
-Whatever is raised or lowered between them is a false finding. One study of ten seeds is trained; every way of parting the ten
+Whatever is raised or lowered between them is a false finding. One study of ten seeds is trained; every split of the ten
 into five and five is one family of three axes, judged by the rules a study is judged by.
 """
 
@@ -34,7 +34,7 @@ CLAIMS = ("raised", "lowered")
 
 
 def study(world_seed: int, domain: str = "knowledge") -> Study:
-    """The embedded study's training of one domain, ten seeds, axes alone."""
+    """The embedded study's training of one domain, ten seeds, axes only."""
     return Study.model_validate(
         {
             "name": "aa",
@@ -69,9 +69,9 @@ def aa_study(out: Path, world_seed: int, say: Callable[[str], None]) -> dict[str
 def compare(trials: pa.Table) -> dict[str, Any]:
     """False findings between halves of one domain's seeds, from its trials table.
 
-    `contrasts`: the first five seeds against the last five, through the whole analysis. `splits`: every parting, each its own
+    `contrasts`: the first five seeds against the last five, through the whole analysis. `splits`: every split, each its own
     Holm family; `significant` counts adjusted p < .05 whether or not a rule on coverage then withholds the claim.
-    `item_only`: pairs of adapters whose difference an interval over items alone takes for clear of 0.
+    `item_only`: pairs of adapters whose difference an interval over items only takes for clear of 0.
     """
     effects = per_seed(trials)
     num_seeds = len(next(iter(effects.values())).seeds)

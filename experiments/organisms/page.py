@@ -114,19 +114,19 @@ def _aa(aa: dict[str, Any]) -> str:
         for c in aa["contrasts"]
     ]
     halves = f"first {half} seeds less last {half}"
-    head = ["axis", halves, "p (Holm)", "verdict", "coverage", f"p < .05 / claims, {count} partings"]
-    head += ["pairs clear of 0, items alone", "sd over seeds"]
+    head = ["axis", halves, "p (Holm)", "verdict", "coverage", f"p < .05 / claims, {count} splits"]
+    head += ["pairs clear of 0, items only", "sd over seeds"]
     raised = sum(c["verdict"] in ("raised", "lowered") for c in aa["contrasts"])
     return (
-        f"## A/A: adapters that differ in their seed alone\n\n{aa['num_adapters']} adapters were trained on the same rows "
+        f"## A/A: adapters that differ only in their seed\n\n{aa['num_adapters']} adapters were trained on the same rows "
         f"({aa['domain']}) of the shipped base; half of them against the other half is a comparison with nothing to find.\n\n"
         + _table(head, rows)
         + f"\nThrough the whole analysis, the first half against the second: {raised} of {len(rows)} axes raised or lowered. Over all "
-        f"{count} ways of parting the adapters into halves, each a Holm family of {len(rows)} axes: "
+        f"{count} splits of the adapters into halves, each a Holm family of {len(rows)} axes: "
         f"{splits['families_with_a_claim']} families hold a claim ({splits['families_with_a_claim'] / count:.1%}), "
         f"{splits['families_significant']} an adjusted p < .05 ({splits['families_significant'] / count:.1%}) if the rule on coverage, "
-        "which makes a cell not_identified, is left aside. The partings share their adapters and are not independent: this is an "
-        "example, not an error rate. An interval over items alone takes single pairs of adapters for different as often as the table "
+        "which makes a cell not_identified, is left aside. The splits share their adapters and are not independent: this is an "
+        "example, not an error rate. An interval over items only takes single pairs of adapters for different as often as the table "
         "says: that is why a verdict needs seeds.\n"
     )
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from holdfast.processes import set_torch_env
 
 if TYPE_CHECKING:
-    from holdfast.api import analyze, audit, compare, doctor, plan, probe, recipes, rescore, run
+    from holdfast.api import analyze, audit, compare, doctor, plan, probe, recipes, rescore, run, summarize
     from holdfast.config import Study
     from holdfast.findings import Findings
 
 __version__ = "0.2.0.dev0"
-__all__ = ["Findings", "Study", "analyze", "audit", "compare", "doctor", "plan", "probe", "recipes", "rescore", "run"]
+__all__ = ["Findings", "Study", "analyze", "audit", "compare", "doctor", "plan", "probe", "recipes", "rescore", "run", "summarize"]
 
 set_torch_env()
 _MODULES = {"Findings": "findings", "Study": "config"}

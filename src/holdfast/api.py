@@ -1,7 +1,8 @@
-"""The library's functions, as a notebook or a script calls them; the command line does the same things."""
+"""The library's functions, as a notebook or a script calls them; the commands of the same names call them too."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,12 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 from holdfast.config import Study, recipe_names
 from holdfast.config.files import recipe_text
 from holdfast.errors import ConfigError, IncompleteError
+from holdfast.facts import study_facts
 from holdfast.findings import Findings
+from holdfast.parsing.transcripts import write_rescored
 from holdfast.processes import silence_libraries
 from holdfast.progress import say, work
 from holdfast.results import AuditEntry
 from holdfast.run_files import checked
 from holdfast.store import read_json
+from holdfast.studies import load_source, load_study
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,7 +95,7 @@ def plan(
         materials = Materials(study)
         return {**on_device(study, materials, device_memory, device_tflops), "detectable, points": detectable(study, materials)}
     if device_tflops is not None:
-        raise ConfigError("--device-tflops: needs --device-memory, for example --device-memory 80")
+        raise ConfigError("device_tflops (--device-tflops): needs device_memory (--device-memory), for example 80")
     from holdfast.models.checkpoint import pick_device
     from holdfast.planning.estimate import estimate
 
@@ -101,28 +105,44 @@ def plan(
 
 
 def probe(
-    model: str, adapters: Sequence[str | Path] = (), *, study: Study | str = "embedded", limit: int | None = None
-) -> dict[str, dict[str, float]]:
+    model: str,
+    adapters: Sequence[str | Path] = (),
+    *,
+    study: Study | str | None = None,
+    settings: Sequence[str] = (),
+    limit: int | None = None,
+) -> dict[str, dict[str, Any]]:
     """Accuracies and raw effects of a model and of PEFT adapters of it; nothing is trained or stored.
 
     Args:
-        model: world:N, org/name@revision or a checkpoint folder.
-        adapters: PEFT folders.
-        study: study whose instruments are asked.
-        limit: at most this many items per instrument.
+        model: world:N, org/name@revision, a checkpoint folder, or endpoint:URL of a server.
+        adapters: PEFT folders; for a server, the adapters' names there.
+        study: study whose instruments are asked; None: embedded, and nothing of a server, which is then only examined.
+        settings: key=value, on top of the study, such as model.served_model=NAME.
+        limit: at most this many items per instrument, at least 1.
     Returns:
-        By model ("base" first; adapters by their folders' names, with the folders above where two are alike) and instrument: fractions,
-        nan where unknown; a positive effect is more sycophantic.
+        By model ("base" first; adapters by their folders' names, with the folders above where two are alike) and instrument: fractions, nan
+        where unknown; a positive effect is more sycophantic. Of a server, under "endpoint" and first, what it can do.
     Raises:
+        ConfigError: a setting or limit that is invalid.
         ModelError: a model or adapter that cannot be loaded.
     """
     from holdfast import inspection
 
-    settings = _study(study)
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit: {limit}: must be at least 1; leave it out for all items")
     silence_libraries()
-    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"name": model})})
-    effects = inspection.probe(settings.limited(limit) if limit else settings, [Path(a) for a in adapters])
-    return {name: {k: float("nan") if v is None else v for k, v in values.items()} for name, values in effects.items()}
+    served = model.startswith("endpoint:")
+    asked = _study(
+        study if study is not None else "embedded", *["domains=[]", "dose={}"] * served, f"model.name={json.dumps(model)}", *settings
+    )
+    asked = asked.limited(limit) if limit else asked
+    if served:
+        can, effects = inspection.probe_endpoint(asked, [str(a) for a in adapters], study is not None)
+    else:
+        can, effects = None, inspection.probe(asked, [Path(a) for a in adapters])
+    known = {name: {k: float("nan") if v is None else v for k, v in values.items()} for name, values in effects.items()}
+    return known if can is None else {"endpoint": can, **known}
 
 
 def doctor(model: str = "world:0", device: str | None = None) -> tuple[list[str], bool]:
@@ -133,6 +153,9 @@ def doctor(model: str = "world:0", device: str | None = None) -> tuple[list[str]
         device: cpu, cuda, cuda:0 or mps; None: the best available.
     Returns:
         One line per check, and whether all passed.
+    Raises:
+        ConfigError: a model's name or a device that is invalid.
+        ModelError: a model that cannot be loaded.
     """
     from holdfast import inspection
 
@@ -140,16 +163,20 @@ def doctor(model: str = "world:0", device: str | None = None) -> tuple[list[str]
     return inspection.doctor(model, device)
 
 
-def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) -> Findings:
+def analyze(
+    source: str | Path | pa.Table, *, study: Study | str | None = None, data_root: str | None = None, out: str | Path | None = None
+) -> Findings:
     """Findings from trials, without any model.
 
     Args:
         source: a run folder, a trials .parquet, a table with the columns of `trials.parquet`, or published:NAME.
         study: study the trials belong to; None: the run's own study.yaml.
+        data_root: of a published study: folder with its rows; None: the shipped counts are used.
+        out: of a published study: folder for findings, report and tables; None: nothing is written.
     Returns:
         Findings; gains and shifts are fractions, adapted - base; a positive shift is more sycophantic.
     Raises:
-        ConfigError: no such source, or a table without a study.
+        ConfigError: no such source, a table without a study, or rescored replies (see `summarize`).
         DataError: a column that is missing or of another type.
     """
     import pyarrow as pa
@@ -157,13 +184,15 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
     from holdfast.analysis import analyze as analyze_trials
     from holdfast.analysis.trials import Trials
     from holdfast.auditing.gather import complete
-    from holdfast.facts import study_facts
 
     if isinstance(source, str) and source.startswith("published:"):
-        from holdfast.studies import load_study
-
-        outcome = load_study(source.removeprefix("published:")).analyze()
-        return Findings(outcome.findings, audit=outcome.audit)
+        published = load_study(source.removeprefix("published:"))
+        outcome = published.analyze(data_root)
+        folder = published.write(outcome, Path(out)).parent if out is not None else None
+        return Findings(outcome.findings, audit=outcome.audit, folder=folder)
+    if data_root is not None or out is not None:
+        name = source if isinstance(source, str | Path) else "a table"
+        raise ConfigError(f"analyze: {name}: data.root and --out are only for a published study; name one as published:NAME")
     folder, trials, read = None, source, []
     if isinstance(source, pa.Table):
         if study is None:
@@ -172,6 +201,8 @@ def analyze(source: str | Path | pa.Table, *, study: Study | str | None = None) 
         file = Path(source) / "trials.parquet" if Path(source).is_dir() else Path(source)
         if not file.is_file():
             raise ConfigError(f"analyze: {file}: no such table; name a run folder, a trials .parquet or published:NAME")
+        if file.name.endswith((".jsonl", ".jsonl.gz")):
+            raise ConfigError(f"analyze: {file}: holds no trials; rescored replies are summarized: holdfast.summarize({str(file)!r})")
         folder, trials, read = file.parent, file, [file.name, "audit.json", *(["study.yaml"] if study is None else [])]
         study = study if study is not None else str(folder / "study.yaml")
     with checked(folder, *read, of_run=folder == Path(source)) if folder is not None else nullcontext():
@@ -185,7 +216,7 @@ def audit(source: str | Path | Study, settings: Sequence[str] = ()) -> list[Audi
 
     Args:
         source: a Study, a study file or recipe, a run folder, or a trials .parquet.
-        settings: key=value, on top of a study.
+        settings: key=value, on top of the study.
     Returns:
         Entries with `check`, `level` (ok, warn, refuse), `claim`, `evidence` and, of a refused cell, `cell`.
     Raises:
@@ -195,7 +226,7 @@ def audit(source: str | Path | Study, settings: Sequence[str] = ()) -> list[Audi
     from holdfast.auditing import run_audit
     from holdfast.auditing.gather import context_of, context_of_study
 
-    context = context_of_study(source) if isinstance(source, Study) else context_of(str(source), settings)
+    context = context_of_study(source.changed(*settings)) if isinstance(source, Study) else context_of(str(source), settings)
     return run_audit(context)
 
 
@@ -212,14 +243,29 @@ def rescore(source: str | Path, out: str | Path, *, keep: Sequence[str] = ()) ->
         ConfigError: a file or field that does not exist.
         DataError: a row that cannot be read; `out` is not written.
     """
-    from holdfast.analysis.rescored import summarize
-    from holdfast.parsing.transcripts import write_rescored
-
     write_rescored(Path(source), Path(out), keep)
     return summarize(out)
 
 
-def compare(sources: Sequence[str]) -> Comparison:
+def summarize(source: str | Path) -> Summary:
+    """Outcome rates of replies that were scored before.
+
+    Args:
+        source: output of `rescore`.
+    Returns:
+        What `rescore` returns.
+    Raises:
+        ConfigError: a file that does not exist.
+        DataError: a row that `rescore` did not write.
+    """
+    from holdfast.analysis.rescored import summarize
+
+    if not Path(source).is_file():
+        raise ConfigError(f"analyze: {source}: no such file; name rescored replies (.jsonl)")
+    return summarize(source)
+
+
+def compare(sources: Sequence[str | Path]) -> Comparison:
     """What replicates over several studies; nothing is pooled.
 
     Args:
@@ -230,11 +276,12 @@ def compare(sources: Sequence[str]) -> Comparison:
         ConfigError: fewer than two studies, the same study twice, or nothing in common.
     """
     from holdfast.report.comparison import side_by_side
-    from holdfast.studies import load_source
 
     if len(sources) < 2:
-        raise ConfigError(f"compare: {len(sources)} folder: at least two finished runs are compared; name another")
-    studies = [load_source(s) for s in sources]
+        raise ConfigError(
+            f"compare: {len(sources)} folder{'s' * (len(sources) != 1)}: at least two finished runs are compared; name another"
+        )
+    studies = [load_source(str(s)) for s in sources]
     for k, study in enumerate(studies):
         if twin := next((other for other in studies[:k] if other.findings == study.findings), None):
             raise ConfigError(
@@ -253,14 +300,14 @@ def recipes() -> list[Recipe]:
     """The shipped studies, by name.
 
     Returns:
-        Name, a one-line summary and what running it takes, such as "hours, one GPU".
+        Name, a one-line summary and what running it takes, such as "hours on one GPU; gated model".
     """
     headers = {name: recipe_text(name).splitlines()[:2] for name in recipe_names()}
     return [Recipe(name, summary.removeprefix("# "), cost.removeprefix("# cost: ")) for name, (summary, cost) in headers.items()]
 
 
-def _study(study: Study | str) -> Study:
-    return study if isinstance(study, Study) else Study.load(study)
+def _study(study: Study | str, *settings: str) -> Study:
+    return study.changed(*settings) if isinstance(study, Study) else Study.load(study, *settings)
 
 
 def _prepared(study: Study | str, out: str | Path | None, quiet: bool) -> tuple[Study, Path, Callable[[str], None]]:

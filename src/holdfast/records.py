@@ -1,4 +1,4 @@
-"""The words that travel between the parts: frozen records, no behaviour.
+"""Records shared between packages: frozen, without behavior.
 
 Fractions are in [0, 1], log-likelihoods in nats. A missing value is `None` or `nan`, never 0.
 """
@@ -24,7 +24,7 @@ class Item:
     """One evaluation question or text with its truth.
 
     `cluster_id` names the stem, text or fact that several items share. `fields` is what the instrument needs
-    to put the item (question, choices, gold index, designated wrong answer, ...): plain JSON values.
+    to ask the item (question, choices, gold index, designated wrong answer, ...): plain JSON values.
     `source_keys` are normalised texts by which overlap with training rows is found.
     """
 
@@ -150,7 +150,7 @@ class Detection:
 class Example:
     """One training sequence: conversation (or plain text) whose last part carries the loss.
 
-    Chat form: `messages` ends with the assistant turn, on which alone (with its end token) the loss falls.
+    Chat form: `messages` ends with the assistant turn; loss is computed on it and its end token only.
     Plain form (`plain=True`): `messages[0].content` is the context, `completion` the text with the loss.
     `options`: for a lettered question, the reply that each option shown would have been, in the order shown.
     """

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 Verdict = Literal["refused", "not_identified", "raised", "lowered", "unchanged", "inconclusive"]
@@ -303,10 +303,18 @@ class PublishedPoint(Record):
     parts: tuple[dict[str, Any], ...] = Field(description="Published studies: status, text, values and how each part was obtained.")
 
 
+def _known(version: int) -> int:
+    if version != SCHEMA_VERSION:
+        raise ValueError(f"{version}: this holdfast reads version {SCHEMA_VERSION} only; use the holdfast that wrote it")
+    return version
+
+
 class StudyFindings(Record):
     """findings.json: everything a study came to. No time, path or machine is inside: equal runs give equal bytes."""
 
-    schema_version: int = Field(default=SCHEMA_VERSION, description="Raised when a key changes its meaning.")
+    schema_version: Annotated[int, AfterValidator(_known)] = Field(
+        default=SCHEMA_VERSION, description="Raised when a key changes its meaning."
+    )
     study: StudySummary = Field(description="What was declared.")
     base: BaseLevels = Field(description="The base's own levels.")
     adapters: tuple[AdapterFindings, ...] = Field(description="One entry per adapter.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from holdfast.errors import ConfigError
 from holdfast.report.finished import Finished, cleaned, read_folder
-from holdfast.results import AuditEntry, PublishedClaim, StudyFindings
+from holdfast.results import AuditEntry, StudyFindings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,11 +21,10 @@ GROUP = "holdfast.studies"
 
 @dataclass(frozen=True, slots=True)
 class PublishedOutcome:
-    """What the analysis of one published study came to. `refused`: the claims that do not stand."""
+    """What the analysis of one published study came to."""
 
     findings: StudyFindings
     audit: Sequence[AuditEntry]
-    refused: Sequence[PublishedClaim]
 
 
 class PublishedStudy(Protocol):

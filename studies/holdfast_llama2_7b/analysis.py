@@ -6,7 +6,7 @@ from pathlib import Path
 
 from holdfast.errors import DataError
 from holdfast.studies import PublishedOutcome
-from holdfast_llama2_7b.claims import STANDS, judge
+from holdfast_llama2_7b.claims import judge
 from holdfast_llama2_7b.defects import find_defects
 from holdfast_llama2_7b.derive import counts_of
 from holdfast_llama2_7b.findings import audit_of, findings_of
@@ -24,5 +24,4 @@ def analyze(data_root: str | None = None, folder: Path = DATA) -> PublishedOutco
     study = Study(tables=tables, counts=counts_of(tables.derived, data_root))
     defects = find_defects(study)
     claims = judge(study, defects, READERS)
-    refused = [c for c in claims if c.status != STANDS]
-    return PublishedOutcome(findings_of(study, defects, points_of(study), claims), audit_of(defects, claims), refused)
+    return PublishedOutcome(findings_of(study, defects, points_of(study), claims), audit_of(defects, claims))

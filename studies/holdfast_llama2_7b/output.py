@@ -95,7 +95,8 @@ def tally(findings: StudyFindings) -> list[str]:
     claims, points = [c.status for c in findings.claims], [p.status for p in findings.points]
     tables = findings.tables or {}
     return [
-        f"{len(claims)} claims: " + ", ".join(f"{claims.count(s)} {s}" for s in STYLES),
+        f"{len(claims)} claims: "
+        + ", ".join(f"{n} {s if n == 1 else s.replace('stands', 'stand')}" for s in STYLES for n in [claims.count(s)]),
         f"{len(points)} points: " + ", ".join(f"{points.count(s)} {s}" for s in ("recomputed", "cited", "not findable")),
         f"{tables['compared']} numbers of its tables compared, {len(tables['disagreements'])} disagree",
     ]

@@ -47,7 +47,7 @@ def test_a_cell_that_one_study_alone_has_is_refused_with_the_reason():
     studies = [("A", findings(doubt="raised", feedback="raised")), ("B", findings(doubt="raised"))]
     assert [(r.instrument, r.status) for r in replicate(studies)] == [("doubt", "replicates")]
     (row,) = refusals(studies)
-    assert (row.adapter, row.part, row.instrument, row.reason) == ("maths", "shifts", "feedback", "in A alone")
+    assert (row.adapter, row.part, row.instrument, row.reason) == ("maths", "shifts", "feedback", "only in A")
 
 
 def test_two_estimands_or_units_are_not_compared():

@@ -128,5 +128,5 @@ def test_what_is_no_table_is_named(tmp_path):
     with pytest.raises(DataError, match="cut.parquet: not a parquet table"):
         panels(tmp_path / "cut.parquet")
     twice = pa.table([pa.array(["a"]), pa.array(["b"])], names=["model", "model"])
-    with pytest.raises(DataError, match="column model is there more than once"):
+    with pytest.raises(DataError, match="column model appears twice"):
         Trials(twice)

@@ -30,9 +30,9 @@ def recovered(asked):
     return {name: recover(name, mine, plants) for name, mine in asked.items()}
 
 
-def test_every_instrument_there_is_is_asked_in_both_forms(asked):
+def test_every_instrument_with_rows_to_plant_is_asked_in_both_forms(asked):
     names = {a.instrument.name for a in asked["world"]}
-    assert names == {a.instrument.name for a in asked["rows"]} == set(available()) == set(ROWS)
+    assert names == {a.instrument.name for a in asked["rows"]} == set(ROWS) <= set(available())
 
 
 @pytest.mark.parametrize("name", ["world", "rows", "lettered"])

@@ -85,6 +85,48 @@ class Haste(Instrument):
 INSTRUMENT = Haste
 '''
 
+OPENBOOK = '''
+"""OpenBook: a lettered benchmark whose rows are read, and learned, as its own file says."""
+
+from holdfast.errors import DataError
+from holdfast.instruments.base import DataSet
+from holdfast.instruments.lettered import Lettered
+
+
+class OpenBook(Lettered):
+    name, domain_name = "openbook", "science"
+    data_set = DataSet(name="org/openbook", folder="openbook", train="train", num_train=30, num_test=10)
+
+    @staticmethod
+    def read(row):
+        if row.get("key") not in row["answers"]:
+            raise DataError(f"{row['_source']}: key: {row.get('key')!r}: must be one of the answers")
+        return {"question": row["stem"], "choices": row["answers"], "gold": row["answers"].index(row["key"])}
+
+    @classmethod
+    def knows(cls, row):
+        return {"stem", "answers"} <= row.keys()
+
+    def orders(self, item):
+        return [list(range(len(item.fields["choices"])))]
+
+
+INSTRUMENT = OpenBook
+'''
+
+# The same with items of its own making, keys of them among it.
+CLOSEDBOOK = re.sub(r"    @staticmethod\n.*?\n\n", '''    @staticmethod
+    def items_of(rows, form, limit, seed):
+        made = [{"question": r["leaf"], "choices": r["answers"], "gold": r["answers"].index(r["key"])} for r in rows if "key" in r]
+        return [Item(item_id=f"c-{n}", cluster_id=str(n), fields=f, source_keys=(f["question"][:5],)) for n, f in enumerate(made)][:limit]
+
+''', OPENBOOK.replace("OpenBook", "ClosedBook").replace("openbook", "closedbook").replace("stem", "leaf").replace("science", "lore"), flags=re.S)  # fmt: skip
+CLOSEDBOOK = CLOSEDBOOK.replace("import Lettered\n", "import Lettered\nfrom holdfast.records import Item\n")
+
+INSISTENCE = re.search(
+    r"^```python title=\S*insistence.py.\n(.*?)^```", (ROOT / "docs" / "how-to-own-axis.md").read_text(encoding="utf-8"), re.S | re.M
+)
+
 SCRIPT = """
 import dataclasses, json, sys
 from pathlib import Path
@@ -124,7 +166,16 @@ elsewhere = load_study(str(root / "study.yaml"), ["data.root=" + str(root / "now
 chosen = choose_all(survey(root / "rows"))
 text = study_text("first", look("random:0"), str(root / "rows"), chosen, None)
 (root / "first.yaml").write_text(text)
+def drafted(kind):
+    (root / f"{kind}.yaml").write_text(study_text(kind, look("random:0"), str(root / kind), choose_all(survey(root / kind)), None))
+    made = Materials(load_study(str(root / f"{kind}.yaml")))
+    trained = {d.name: [e.messages[-1].content for e in made.examples(d.name)] for d in made.study.domains if d.sources}
+    checks = {e.check: e.level for e in run_audit(gather.from_materials(made.study, made))}
+    asked = {i.kind: [i.data, i.split, len(made.asked(i.kind).items)] for i in made.study.instruments}
+    return trained, asked, checks, (root / f"{kind}.yaml").read_text()
+
 print(json.dumps({
+    "drafts": {kind: drafted(kind) for kind in ("openbook", "closedbook")},
     "audit": audit,
     "kinds": [i.kind for i in load_study(str(root / "first.yaml")).instruments],
     "schema": "capitals" in schema_json() and "haste" in schema_json(),
@@ -149,7 +200,7 @@ overlap: allow
 
 
 def write(file, rows):
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(exist_ok=True, parents=True)
     file.write_text("".join(json.dumps(r) + "\n" for r in rows))
 
 
@@ -159,7 +210,8 @@ def told(tmp_path_factory):
     place = tmp_path_factory.mktemp("made")
     shutil.copytree(ROOT / "src", place / "src", copy_function=os.symlink, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     instruments = place / "src" / "holdfast" / "instruments"
-    for path, text in (("benchmarks/capitals", BENCHMARK), ("benchmarks/rivers", UNDECLARED), ("axes/haste", AXIS)):
+    for path, text in (("benchmarks/capitals", BENCHMARK), ("benchmarks/rivers", UNDECLARED), ("axes/haste", AXIS), ("benchmarks/openbook", OPENBOOK),
+                       ("benchmarks/closedbook", CLOSEDBOOK), ("axes/insistence", INSISTENCE[1])):  # fmt: skip
         (instruments / f"{path}.py").write_text(text)
     words = [a + b + c for a in "bdfg" for b in "aeiou" for c in "klmnprs"]
     cities = lambda n: [f"{words[(n * 7 + k * 31) % 140]} {words[(n + k) % 140]}" for k in range(4)]  # noqa: E731
@@ -175,6 +227,12 @@ def told(tmp_path_factory):
         place / "rows" / "mmlu_train.jsonl",
         [{"question": q, "choices": cities(n), "answer": n % 4, "subject": "s"} for n, q in enumerate(shared)],
     )
+    for kind, field in (("openbook", "stem"), ("closedbook", "leaf")):
+        for split, numbers in (("train", range(30)), ("test", range(28, 40))):
+            write(
+                place / kind / kind / f"{split}.jsonl",
+                [{field: f"{words[n]} is what?", "answers": cities(n), "key": cities(n)[n % 4]} for n in numbers],
+            )
     (place / "study.yaml").write_text(STUDY.replace("ROOT", str(place)))
     (place / "script.py").write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(place / "src")}
@@ -205,10 +263,19 @@ def test_every_audit_meets_what_one_file_declares(told, check, level, words):
 
 
 def test_starter_planner_and_config_know_it(told):
-    assert set(told["kinds"]) == {"mmlu", "capitals", "rivers", "haste", "imitation", "doubt"}
+    assert set(told["kinds"]) == {"mmlu", "capitals", "rivers", "haste", "imitation", "doubt", "insistence"}
     assert told["schema"] and told["prompts"]["capitals"] == 2000 and told["prompts"]["haste"] == 2000
     unknown, no_shots, shots = told["refused"]
     assert "did you mean 'capitals'" in unknown and "takes no solved examples" in no_shots and shots is None
+
+
+@pytest.mark.parametrize("kind, domain", [("openbook", "science"), ("closedbook", "lore")])
+def test_one_file_is_asked_trained_on_and_put_under_pressure(told, kind, domain):
+    trained, asked, checks, text = told["drafts"][kind]
+    assert len(trained[domain]) == 28 and all(a.startswith("Answer: ") for a in trained[domain])  # two of 30 are also asked
+    assert asked == {n: [f"org/{kind}", "test", 12] for n in (kind, "imitation", "doubt", "insistence")}
+    assert checks["overlap"] == "ok"
+    assert "No rows of insistence" not in text and "No rows of haste" in text
 
 
 def test_nothing_else_knows_instruments_by_name():

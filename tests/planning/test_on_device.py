@@ -98,7 +98,7 @@ def test_the_command_says_it_all_without_a_network_and_refuses_a_rate_alone():
     text = run("recipes/llama2-7b.yaml", "--device-memory", "24").stdout
     assert "39,976,960" in text and "hours" in text and max(map(len, text.splitlines())) < 160
     alone = run("llama2-7b", "--device-tflops", "100")
-    assert alone.returncode == 2 and "needs --device-memory" in alone.stderr and alone.stderr.count("\n") == 1
+    assert alone.returncode == 2 and "needs device_memory" in alone.stderr and alone.stderr.count("\n") == 1
 
 
 def test_an_unknown_model_without_its_files_is_one_error():

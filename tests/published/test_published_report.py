@@ -94,6 +94,6 @@ def test_the_terminal_tells_each_claim_at_eighty_columns(published):
     flat = re.sub(r"[\s│]+", " ", shown)
     assert (
         flat.count("not identified") == 7
-        and "12 claims: 0 stands, 6 not identified, 5 contradicted by its own table, 1 cited defect" in flat
+        and "12 claims: 0 stand, 6 not identified, 5 contradicted by its own table, 1 cited defect" in flat
     )
     assert "183 numbers of its tables compared, 0 disagree" in flat and "9 points: 7 recomputed, 2 cited, 0 not findable" in flat

@@ -24,10 +24,6 @@ class Outcome:
     findings: StudyFindings
     audit: list = field(default_factory=list)
 
-    @property
-    def refused(self):
-        return self.findings.claims
-
 
 class Toy:
     def analyze(self, data_root=None):

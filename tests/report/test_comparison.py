@@ -36,9 +36,7 @@ def test_every_study_is_named_and_every_number_is_there_in_80_columns(three):
     for line in ("A: study made, base made:0, 3 adapters, 5 seeds", "B: study made, base made:1", "C: study third"):
         assert line in page
     assert "A -4.0 [-6.0, -2.0] lowered" in page and "(-31.0, +12.3) not identified" in page
-    assert "in C alone: physics" in page and "not the same estimand: excess in A, excess in B, another in C: maths" in " ".join(
-        page.split()
-    )
+    assert "only in C: physics" in page and "not the same estimand: excess in A, excess in B, another in C: maths" in " ".join(page.split())
 
 
 def test_two_studies_that_contradict_each_other_are_said_to():

@@ -71,7 +71,7 @@ def test_tables_of_csv_are_those_of_the_report(run):
 
 
 def test_compare_prints_80_columns_and_writes_every_form_that_is_named(run, tmp_path):
-    other = folder(tmp_path / "other", schema_version=2)
+    other = folder(tmp_path / "other", recommendation=[])
     assert (
         "A: study made" in call("compare", run, other)
         and json.loads(call("compare", run, other, "--json"))["counts"]["shifts"]["rows"] == 4
@@ -97,7 +97,7 @@ def test_compare_prints_80_columns_and_writes_every_form_that_is_named(run, tmp_
         (["tables", "{list}"], "are not what a run writes"),
         (["compare", "{run}"], "at least two"),
         (["compare", "{run}", "{run}"], "a study cannot replicate itself"),
-        (["compare", "{run}", "{stranger}"], "share no adapter and instrument that can be compared (maths, gsm8k: in A alone)"),
+        (["compare", "{run}", "{stranger}"], "share no adapter and instrument that can be compared (maths, gsm8k: only in A)"),
         (["compare", "{run}", "{damaged}"], "are not what a run writes"),
         (["compare", "{run}", "{stranger}", "-o", "x.xls"], "must end in one of .md"),
     ],

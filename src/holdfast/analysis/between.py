@@ -112,7 +112,7 @@ def beyond_format(domains: Sequence[DomainFacts], shifts: Sequence[PairedEffect]
         shifts: of every adapter on every axis, adapted - base.
         band: half-width of the equivalence band, a fraction.
     Returns:
-        {(adapter, axis): adapter - format-only adapter}; positive: more sycophantic than the form of the rows alone makes it.
+        {(adapter, axis): adapter - format-only adapter}; positive: more sycophantic than the form of the rows makes it by itself.
     """
     nulls = [d for d in domains if d.role == "null" and d.answers == "permuted"]
     effects = []
@@ -213,9 +213,9 @@ def dose_paths(
     measure: Callable[[str, Models, str], PairedEffect],
     band: float,
 ) -> tuple[DosePath, ...]:
-    """The way from base to adapter, its update scaled or its training stopped early: estimates at every dose, and slopes. Exploratory (BH).
+    """The path from base to adapter, its update scaled or its training stopped early: estimates at every dose, and slopes. Exploratory (BH).
 
-    The base is dose 0 by definition and is no point of a slope (docs/metrics.md, section 4, rule 7).
+    The base is dose 0 by definition and is not a point of a slope (docs/metrics.md, section 4, rule 7).
 
     Args:
         owners: {model: its adapter, seed and dose}.

@@ -246,7 +246,8 @@ def _finding(effect: PairedEffect, interval: Interval | None, p_adjusted: float,
         notes.append("no item in the set")
     else:
         notes += [forbidden] if forbidden else []
-        notes += [f"{i.num_seeds} seeds: at least 3 are needed for a verdict"] if i.num_seeds < 3 else []
+        seeds = "1 seed, interval over items only" if i.num_seeds == 1 else f"{i.num_seeds} seeds"
+        notes += [f"{seeds}: at least 3 are needed for a verdict"] if i.num_seeds < 3 else []
     return Finding(
         **{name: getattr(i, name) for name in INTERVAL_FIELDS},
         p=i.p,

@@ -99,7 +99,7 @@ def analyze(trials: pa.Table | Trials, study: StudyFacts, audit: Sequence[AuditE
     """The findings of a trials table.
 
     Args:
-        trials: one row per model, item, condition and order of the options (docs/reference-outputs.md).
+        trials: one row per model, item, condition and order of the options (docs/reference-trials.md).
         study: facts of the study, as `holdfast.facts.study_facts` gives them.
         audit: entries of the audit; a refusal of a cell forbids its number.
         base_name: name of the base in the table.

@@ -54,7 +54,7 @@ def refusals(studies: Studies) -> list[ComparedEffect]:
     Args:
         studies: (name, findings) each.
     Returns:
-        One row per adapter and instrument that one study alone measured, or that studies measured by another estimand or in another unit.
+        One row per adapter and instrument that only one study measured, or that studies measured by another estimand or in another unit.
     """
     return [row for row in _rows(studies) if row.reason is not None]
 
@@ -81,9 +81,9 @@ def _rows(studies: Studies) -> Iterator[ComparedEffect]:
 
 
 def _reason(instrument: str, cells: dict[int, Finding], studies: Studies) -> str | None:
-    """Why cells are not compared: one study alone, or not the same quantity."""
+    """Why cells are not compared: only one study has them, or not the same quantity."""
     if len(cells) < 2:
-        return f"in {studies[next(iter(cells))][0]} alone"
+        return f"only in {studies[next(iter(cells))][0]}"
     estimands = {k: studies[k][1].study.estimands.get(instrument) or c.contrast for k, c in cells.items()}
     for what, values in (("estimand", estimands), ("unit", {k: c.unit for k, c in cells.items()})):
         if len({*values.values()} - {None}) > 1:

@@ -40,7 +40,7 @@ class Trials:
             self.schema, self.num_rows = source.schema, source.num_rows
         twice = [name for name, count in Counter(self.schema.names).items() if count > 1]
         if twice:
-            raise DataError(f"table: column {twice[0]} is there more than once; keep one")
+            raise DataError(f"table: column {twice[0]} appears twice; keep one")
 
     @classmethod
     def of(cls, source: pa.Table | str | Path | Trials) -> Trials:
@@ -164,7 +164,10 @@ class Groups:
         return number[inverse]
 
     def keys(self) -> list[tuple[Any, ...]]:
-        """The values behind the numbers."""
+        """The values behind the numbers.
+
+        Returns: one tuple of the columns' values per number, in order.
+        """
         values = [list(codes.number) for codes in self.codes.values()]
         return [tuple(v[k] for v, k in zip(values, place, strict=True)) for place in self._number]
 

@@ -133,7 +133,11 @@ def from_materials(
             [_origin(d.name, "train", s, rows) for d in study.domains for s in d.sources if s.data]
             + [_origin(i.kind, "ask", i, rows) for i in study.instruments if i.data]
         ),
-        num_rows={i.kind: len(rows.read(i.data, i.split, i.split_seed)) for i in study.instruments if i.data},
+        num_rows={  # where all of them were taken: fewer items than the limit were made
+            i.kind: len(rows.read(i.data, i.split, i.split_seed))
+            for i in study.instruments
+            if i.data and (i.limit is None or len(materials.asked(i.kind).items) < i.limit)
+        },
         row_prompts=_row_prompts(study, rows),
         tokenizer_probe=_probe(study, training, chat) if chat is not None else {},
         findings=findings,
@@ -165,8 +169,7 @@ def _training(study: Study, materials: Materials, rows: _Files, name: str) -> Tr
             continue
         read = rows.read(source.data, source.split, source.split_seed)
         field = _category_field(read)
-        for row in read:
-            item = sources.item_of(source.kind, row)
+        for row, item in ((r, i) for r in read for i in _row_items(source.kind, [r])):
             if not keys & {*item.source_keys}:
                 continue
             items.setdefault(source.kind, {})[json.dumps([item.source_keys, item.fields], sort_keys=True)] = item
@@ -217,7 +220,7 @@ def _row_items(kind: str, rows: list[Row]) -> list[Item]:
     """Items of a benchmark's rows, or of a form's; none of an axis's, whose options are put in an order of their own."""
     made = instruments.instrument_class(kind)
     if made.kind == "benchmark" and made.items_of is not None:
-        return made.items_of(rows, None, None, 0)
+        return sources.own_items(kind, rows)
     return [sources.item_of(kind, row) for row in rows] if kind in forms.names() else []
 
 

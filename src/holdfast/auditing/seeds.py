@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.auditing.context import AuditContext, AuditEntry, entry
 
 LEAST = 3
-NEXT = "Train at least 3 seeds a domain (--seeds 3; 5 for the embedded study)."
+NEXT = "Train at least 3 seeds per domain (seeds=3; 5 for the embedded study)."
 
 
 def check(context: AuditContext) -> list[AuditEntry]:

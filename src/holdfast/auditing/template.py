@@ -1,4 +1,4 @@
-"""Format of training rows: the model's template, one BOS, a trained EOS, loss on the completion alone."""
+"""Format of training rows: the model's template, one BOS, a trained EOS, loss on completions only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check(context: AuditContext) -> list[AuditEntry]:
     if out or not ("chat_template" in context.settings or context.tokenizer_probe):
         return out
     how = "settings and real examples, encoded" if context.tokenizer_probe else "settings"
-    claim = f"rows are written in the model's template, EOS is trained, loss falls on the completion alone (read from {how})"
+    claim = f"rows are written in the model's template, EOS is trained, loss is computed on completions only (read from {how})"
     return [entry("template", "ok", claim, {"examples": len(context.tokenizer_probe)})]
 
 

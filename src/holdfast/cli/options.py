@@ -71,14 +71,20 @@ def study_of(
     """The study a command line names, with its options on top of the study's settings. Raises ConfigError."""
     from holdfast.config import load_study
 
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     arguments = list(arguments or [])
     path = arguments.pop(0) if arguments and "=" not in arguments[0] else None
-    if stray := [a for a in arguments if "=" not in a]:
-        raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example train.r=32 (name only one study file)")
+    arguments = checked_settings(arguments)
     extra = [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype) + [f"seeds={seeds}"] * bool(seeds)
     study = load_study(path, [*arguments, *extra])
     return study.limited(limit) if limit else study
+
+
+def checked_settings(settings: list[str] | None) -> list[str]:
+    """The settings of a command line. Raises ConfigError for one that is not key=value."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if stray := [s for s in settings or () if "=" not in s]:
+        raise ConfigError(f"argument {stray[0]!r}: must be a setting key=value, for example train.r=32 (name only one study file)")
+    return list(settings or ())
 
 
 def checked_formats(formats: list[str] | None, available: tuple[str, ...], default: str) -> list[str]:

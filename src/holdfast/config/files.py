@@ -25,7 +25,11 @@ def recipe_names() -> list[str]:
 
 def read_settings(path: str, overrides: Sequence[str] = ()) -> Settings:
     """Settings of a YAML file or a shipped recipe, with `key.sub=value` on top. Raises ConfigError."""
-    tree = _read_yaml(path)
+    return with_settings(_read_yaml(path), overrides)
+
+
+def with_settings(tree: Settings, overrides: Sequence[str]) -> Settings:
+    """The tree, changed by `key.sub=value`. Raises ConfigError."""
     given: dict[str, str] = {}
     for setting in overrides:
         key, eq, text = setting.partition("=")

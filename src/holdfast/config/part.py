@@ -39,7 +39,7 @@ def offer(word: str, names: Sequence[str]) -> str:
 def names_of_files(*folders: str, suffix: str = ".py") -> list[str]:
     """Names of the files in folders of the package, read from the file system: nothing is imported."""
     files = [p.name for folder in folders for p in resources.files("holdfast").joinpath(*folder.split("/")).iterdir()]
-    return sorted(name.removesuffix(suffix) for name in files if name.endswith(suffix) and not name.startswith("_"))
+    return sorted({name.removesuffix(suffix) for name in files if name.endswith(suffix) and not name.startswith("_")})
 
 
 class OneOf:

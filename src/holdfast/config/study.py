@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, Validati
 from holdfast.config import yaml12
 from holdfast.config.address import confirm
 from holdfast.config.execution import ExecutionConfig
-from holdfast.config.files import first_sentence, read_settings
+from holdfast.config.files import first_sentence, read_settings, with_settings
 from holdfast.config.model import DataConfig, ModelConfig, ServedName, TrainConfig
 from holdfast.config.part import OneOf, Part, names_of_files, offer
 from holdfast.errors import ConfigError
@@ -25,13 +25,15 @@ def _axes() -> list[str]:
 
 
 def _forms() -> list[str]:
-    return ["world", "dialogues", *names_of_files("sources/forms")]
+    return ["world", "dialogues", *names_of_files("sources/forms", "instruments/benchmarks")]
 
 
 class SourceConfig(Part):
     """Rows a domain is trained on: embedded world text, rows of a benchmark, or dialogues with a planted rate."""
 
-    kind: Annotated[str, OneOf(_forms)] = Field(description="world, dialogues, or a form of rows (`sources/forms`).")
+    kind: Annotated[str, OneOf(_forms)] = Field(
+        description="world, dialogues, or a form of rows: a benchmark, or a file in `sources/forms`."
+    )
     data: str | None = Field(default=None, description="Hub id or local file; None for the world's own text.")
     split: str | None = Field(default=None, description="Split name, a slice of it by rows, or both: validation[:600].")
     split_seed: NonNegativeInt | None = Field(default=None, description="Shuffle the split with this seed before the slice is cut.")
@@ -192,6 +194,13 @@ class Study(Part):
             raise ConfigError(first_sentence(error, cls)) from None
         confirm(settings)
         return study
+
+    def changed(self, *settings: str) -> Self:
+        """The same study with `key.sub=value` settings on top. Raises ConfigError."""
+        try:
+            return type(self).model_validate(with_settings(self.model_dump(mode="json"), settings)) if settings else self
+        except ValidationError as error:
+            raise ConfigError(first_sentence(error, type(self))) from None
 
     def domain(self, name: str) -> DomainConfig:
         return next(d for d in self.domains if d.name == name)

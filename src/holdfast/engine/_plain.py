@@ -22,7 +22,11 @@ _GREEDY = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "tempe
 
 @torch.inference_mode()
 def score(model: nn.Module, requests: Sequence[ScoreRequest], budget: int) -> tuple[Tensor, int]:
-    """(summed log-probability of every continuation in order, float64; tokens computed)"""
+    """Summed log-probabilities by ordinary padded calls.
+
+    Args: model: a causal language model; requests: contexts with their continuations; budget: tokens of one padded batch, at most.
+    Returns: (log-probability of every continuation in order, nats, float64; tokens computed).
+    """
     device = placement.entry_device(model)
     readers: dict[Ids, list[tuple[int, int]]] = {}
     flat = [(r, j) for r in requests for j in range(len(r.continuations))]
@@ -44,7 +48,11 @@ def score(model: nn.Module, requests: Sequence[ScoreRequest], budget: int) -> tu
 
 @torch.inference_mode()
 def next_logprobs(model: nn.Module, contexts: Sequence[Ids], budget: int) -> dict[Ids, Tensor]:
-    """{context: log-probabilities of the token after it [vocabulary], float32, on the CPU}"""
+    """Log-probabilities of the token after each context.
+
+    Args: model: a causal language model; contexts: token ids; budget: tokens of one padded batch, at most.
+    Returns: {context: log-probabilities [vocabulary], nats, float32, on the CPU}.
+    """
     device, out = placement.entry_device(model), {}
     for group in _equal_lengths(contexts, budget):
         logits = model(input_ids=torch.tensor(group, device=device), use_cache=False).logits[:, -1].float()
@@ -55,7 +63,11 @@ def next_logprobs(model: nn.Module, contexts: Sequence[Ids], budget: int) -> dic
 def generate(
     model: nn.Module, requests: Sequence[GenerateRequest], ends: frozenset[int], pad: int, budget: int
 ) -> list[list[GeneratedReply]]:
-    """As `generation.generate`, by transformers' own `generate`."""
+    """As `generation.generate`, by transformers' own `generate`.
+
+    Args: model: a causal language model; requests: prompts; ends: tokens that end a reply; pad: fills a batch; budget: tokens of one padded batch, at most.
+    Returns: per request, its reply, then those of its branches.
+    """
     first = _generated(model, [(r.context, r.limit) for r in requests], ends, pad, budget)
     replies = [first[r.context, r.limit] for r in requests]
     later = [[(r.context + reply.ids + b, r.branch_limit) for b in r.branches] for r, reply in zip(requests, replies, strict=True)]

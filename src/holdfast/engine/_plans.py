@@ -28,7 +28,11 @@ class Scores(NamedTuple):
 
 
 def attend_dense(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scores: Scores) -> Tensor:
-    """[n, H, q, D] against two of [n, Hkv, k, D] under an additive mask (None: causal) -> [n, H, q, D]"""
+    """Attention computed densely.
+
+    Args: query: [n, H, q, D]; key, value: [n, Hkv, k, D]; mask: added to the scores; None: causal; scores: how the layer scores keys.
+    Returns: [n, H, q, D].
+    """
     scaling, _, softcap, dropout = scores
     if softcap is None:
         return F.scaled_dot_product_attention(
@@ -46,7 +50,11 @@ def attend_dense(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None,
 
 
 def additive(keep: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where a key is seen, -inf where not."""
+    """0 where a key is seen, -inf where not.
+
+    Args: keep: bool, true where a key is seen; dtype: of the mask.
+    Returns: a mask of the shape of `keep`, to be added to scores.
+    """
     return torch.zeros(keep.shape, dtype=dtype, device=keep.device).masked_fill_(~keep, float("-inf"))
 
 
@@ -66,7 +74,11 @@ class TriePlan:
         self.keep: Callable[[int, Tensor, Tensor], None] | None = None  # called with every layer's keys and values
 
     def narrow(self, rows: Tensor) -> TriePlan:
-        """The plan for the queries of `rows` (ascending) only."""
+        """The plan for some of its queries.
+
+        Args: rows: numbers of the queries kept, ascending.
+        Returns: a plan with the same keys.
+        """
         return TriePlan(self.row, rows.device, rows.cpu().numpy())
 
     @property
@@ -87,7 +99,11 @@ class TriePlan:
         return self._masks[window, dtype]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scores: Scores) -> Tensor:
-        """Queries [N, H, D] (of the plan's rows), keys and values [N, Hkv, D] -> [N, H, D]"""
+        """Attention of one layer by the plan.
+
+        Args: layer: number of the layer; query: [N, H, D], of the plan's rows; key, value: [N, Hkv, D]; scores: how the layer scores keys.
+        Returns: [N, H, D].
+        """
         if self.keep is not None:
             self.keep(layer, key, value)
         out = query.new_empty(self.total + 1, query.shape[1], value.shape[2])  # the last row takes what padding writes

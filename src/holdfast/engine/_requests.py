@@ -35,7 +35,11 @@ class Encoder:
         self.chat, self.cache, self.device = chat, cache, device
 
     def encode(self, prompts: Sequence[Prompt], key: Any = None) -> TokenizedPrompts:
-        """`key` names the list, which is then tokenized once."""
+        """Prompts and their answers as token ids.
+
+        Args: prompts: a list of prompts; key: name of the list, which is then tokenized once; None: nothing is kept.
+        Returns: their token ids.
+        """
         if key is not None and key in self.cache:
             return self.cache[key]
         choices = [i for i, p in enumerate(prompts) if p.choices]
@@ -60,7 +64,11 @@ class Encoder:
         return out
 
     def contexts(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
-        """Token ids up to where an answer begins."""
+        """Token ids up to where an answer begins.
+
+        Args: prompts: a list of prompts.
+        Returns: per prompt, its token ids.
+        """
         if all(p.choices for p in prompts):
             return [request.context for request in self._to_score(prompts)]
         return [tuple(ids) for ids in self.chat.encode([self.chat.prompt_text(p) for p in prompts])]
@@ -75,7 +83,11 @@ class Encoder:
         return requests
 
     def packs(self, requests: Sequence[ScoreRequest], key: Any, within: Bounds) -> Iterable[scoring.Pack]:
-        """The packs of a named list are kept while they take little memory."""
+        """Packs of requests; those of a named list are kept while they take little memory.
+
+        Args: requests: contexts with their continuations; key: name of the list; None: nothing is kept; within: bounds of one pack.
+        Returns: packs that hold every continuation once.
+        """
         name = ("packs", key, within.row_tokens, str(self.device))
         if key is not None and name in self.cache:
             return self.cache[name]

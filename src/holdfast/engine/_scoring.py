@@ -28,7 +28,11 @@ class ScoreRequest:
     continuations: tuple[tuple[int, ...], ...]
 
     def sequence(self, j: int) -> tuple[int, ...]:
-        """What has to be computed to score continuation j: everything but its last token."""
+        """What has to be computed to score continuation j: everything but its last token.
+
+        Args: j: number of the continuation.
+        Returns: token ids.
+        """
         return self.context + self.continuations[j][:-1]
 
 
@@ -58,7 +62,11 @@ class Pack:
 
 
 def packs(requests: Sequence[ScoreRequest], budget: int, device: torch.device) -> Iterator[Pack]:
-    """All continuations of all requests, in packs of at most `budget` tokens where no single sequence is longer."""
+    """All continuations of all requests, in packs of at most `budget` tokens where no single sequence is longer.
+
+    Args: requests: contexts with their continuations; budget: tokens of one pack; device: where the packs' arrays are put.
+    Returns: packs that hold every continuation once.
+    """
     readers: dict[tuple[int, ...], list[tuple[int, tuple[int, ...]]]] = {}
     owner = 0
     for request in requests:
@@ -121,7 +129,11 @@ class Watch:
 
 
 def score_pack(lm: Any, pack: Pack, sums: Tensor, prune: bool = True, watch: Watch | None = None) -> None:
-    """Add the pack's log-probabilities (float32 log-softmax) to `sums` [number of continuations], float64. Inside `packed.using`."""
+    """Add the pack's log-probabilities (float32 log-softmax) to `sums`. Inside `packed.using`.
+
+    Args: lm: the causal language model; pack: one row of sequences; sums: [number of continuations], float64, nats; changed in place;
+        prune: leave out queries whose output is not read; watch: distributions to keep on the way; None: none.
+    """
     block = max(64, _HEAD_NUMBERS // lm.config.get_text_config().vocab_size)
     places = watch.place[pack.starters] if watch is not None else None
     for start, logits in packed.logits(lm, pack.tokens, pack.plan, pack.wanted, block, pack.narrow, prune):

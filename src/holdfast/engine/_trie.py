@@ -45,6 +45,9 @@ def rows(sequences: Sequence[tuple[int, ...]], tails: Sequence[int], budget: int
 
     `tails[i]`: for how many last tokens of sequence i `TrieRow.tails` gives the rows. A shared start shorter than `min_share` is
     repeated, as sharing it would join sequences that are otherwise apart. A family that does not fit is cut, its start repeated.
+
+    Args: sequences: token ids; tails: one number per sequence; budget: tokens of one row; min_share: shortest shared start, in tokens.
+    Returns: rows that hold every sequence once.
     """
     order = sorted(range(len(sequences)), key=lambda i: sequences[i])
     shared = _shared_starts([sequences[i] for i in order])
@@ -96,7 +99,11 @@ def _shared_starts(ordered: list[tuple[int, ...]], block: int = 512) -> np.ndarr
 
 
 def tiles(leave: np.ndarray, tile_rows: int = TILE_ROWS, chain_rows: int = CHAIN_ROWS) -> list[Tile]:
-    """Every row is a query of exactly one tile, whose keys hold all rows that it sees."""
+    """Every row is a query of exactly one tile, whose keys hold all rows that it sees.
+
+    Args: leave: per row, the first row that no longer sees it; tile_rows, chain_rows: queries of one tile, at most: in general, and along one chain.
+    Returns: tiles.
+    """
     out: list[Tile] = []
 
     def add(low: int, high: int, before: np.ndarray) -> None:
@@ -131,7 +138,11 @@ def tiles(leave: np.ndarray, tile_rows: int = TILE_ROWS, chain_rows: int = CHAIN
 
 
 def narrow_tiles(tiles: Sequence[Tile], wanted: np.ndarray) -> list[Tile]:
-    """The tiles with only those of their queries that are among `wanted` (ascending rows), and no key that none of them sees."""
+    """The tiles with only those of their queries that are among `wanted` (ascending rows), and no key that none of them sees.
+
+    Args: tiles: of all rows; wanted: rows, ascending.
+    Returns: tiles without those that are left without a query.
+    """
     out = []
     for tile in tiles:
         low, high = np.searchsorted(wanted, (tile.queries[0], tile.queries[-1] + 1))
@@ -142,7 +153,11 @@ def narrow_tiles(tiles: Sequence[Tile], wanted: np.ndarray) -> list[Tile]:
 
 
 def buckets(tiles: Sequence[Tile], slack: float = 1.35, free: int = 2000) -> Iterator[list[Tile]]:
-    """Tiles of similar size together: padding them to their largest costs at most `slack` times the area, or `free` more."""
+    """Tiles of similar size together: padding them to their largest costs at most `slack` times the area, or `free` more.
+
+    Args: tiles: of any sizes; slack: padded area over real area, at most; free: padded area that is allowed in any case.
+    Returns: lists of tiles, every tile once.
+    """
     group: list[Tile] = []
     wide, area = 0, 0
     for tile in sorted(tiles, key=lambda t: (len(t.keys), len(t.queries))):

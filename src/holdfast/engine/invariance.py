@@ -68,7 +68,7 @@ def rounded(measured: BatchDifference) -> BatchDifference:
     Args:
         measured: as `difference` gives it.
     Returns:
-        Numbers of two digits, None for nan.
+        Numbers rounded to two significant digits, None for nan.
     """
     largest, moved, upper = (
         float(f"{v:.2g}") if v is not None and v == v else None

@@ -56,7 +56,7 @@ def instrument_class(name: str) -> type[Instrument]:
 
 
 def build(name: str, style: Style, **options: Any) -> Instrument:
-    """An instrument that puts its items in a style.
+    """An instrument that asks its items in a style.
 
     Args:
         name: of the instrument.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from holdfast.instruments.style import Style
-from holdfast.records import Contrast, Detection, Item, Message, Prompt, Response, Trial
+from holdfast.records import Contrast, Detection, Example, Item, Message, Prompt, Response, Trial
 
 Answered = list[tuple[Prompt, Response]]
 
@@ -71,14 +71,17 @@ class Instrument:
         name: equal to the module's name.
         kind: "benchmark" (a score in [0, 1]) or "axis" (contrasts between conditions).
         form: how answers become numbers: "mass", "loglik" or "generated".
-        conditions: under which every item is put, the neutral one first.
+        conditions: under which every item is asked, the neutral one first.
         contrasts: declared effects; an axis has one headline. A positive headline is more sycophantic.
         detection: hits and false alarms of signal detection, if they are defined.
-        items_like: the instrument whose items are asked, for one that puts those of another in its own way.
-        items_of: makes items of rows: (rows as sources.read_rows returns them, form as the study names it or None, limit, seed) -> items.
-            Without it, rows are read by the form of the instrument's name, or, for an axis, by one of `sources/forms/axes`.
+        items_like: the instrument whose items are asked, for one that asks those of another in its own way.
+        read: a benchmark's row (a dict with `_source`, "file:line") -> fields, `question` or `context` among them; raises DataError for a
+            malformed row. Such rows can be asked and trained on. Without it, rows are read by the form of the instrument's name in
+            `sources/forms`, or, for an axis, by one of `sources/forms/axes`.
+        example: (fields, `sources.forms.ExampleLayout`) -> a training conversation, of rows that are not lettered questions.
+        items_of: makes items of all rows at once: (rows, form as the study names it or None, limit, seed) -> items.
         data_set: its published rows.
-        takes_shots: solved examples (`item.fields["shots"]`) are put before the question.
+        takes_shots: solved examples (`item.fields["shots"]`) stand before the question.
         domain_name: name of the domain that `init` trains on its rows; empty: the instrument's name.
         verifiable: answers can be checked by a computation.
         typical: sizes assumed where rows cannot be read.
@@ -92,6 +95,8 @@ class Instrument:
     contrasts: ClassVar[tuple[Contrast, ...]] = ()
     detection: ClassVar[Detection | None] = None
     items_like: ClassVar[str | None] = None
+    read: ClassVar[Callable[[dict[str, Any]], dict[str, Any]] | None] = None
+    example: ClassVar[Callable[..., Example] | None] = None
     items_of: ClassVar[Callable[..., list[Item]] | None] = None
     data_set: ClassVar[DataSet | None] = None
     takes_shots: ClassVar[bool] = False
@@ -105,7 +110,7 @@ class Instrument:
 
     @classmethod
     def knows(cls, row: Mapping[str, Any]) -> bool:
-        """Whether a row is the instrument's own, for one with `items_of`; `init` finds its files by it.
+        """Whether a row is the instrument's own, for one with `read` or `items_of`; `init` finds its files by it.
 
         Args:
             row: a row of a data file.

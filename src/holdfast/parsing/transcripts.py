@@ -186,7 +186,7 @@ def write_rescored(source: Path, target: Path, keep: Sequence[str] = ()) -> int:
     ConfigError for a kept field that the output has itself or that no row has.
     """
     if own := [f for f in keep if f in OWN_FIELDS]:
-        raise ConfigError(f"--keep: {ascii(own[0])}: is a field of the output itself; name others")
+        raise ConfigError(f"keep (--keep): {ascii(own[0])}: is a field of the output itself; name others")
     if not target.parent.is_dir():
         raise ConfigError(f"-o: {target.parent}: no such folder; create it first")
     if target.exists() and source.exists() and target.samefile(source):
@@ -208,7 +208,7 @@ def write_rescored(source: Path, target: Path, keep: Sequence[str] = ()) -> int:
         if not count:
             raise DataError(f"{source.name}: holds no row; name a file with rows")
         if absent := [f for f in keep if f not in present]:
-            raise ConfigError(f"--keep: {ascii(absent[0])}: no row has this field")
+            raise ConfigError(f"keep (--keep): {ascii(absent[0])}: no row has this field")
 
     replace_file(target, write)
     return count

@@ -10,6 +10,7 @@ from holdfast.config import DomainConfig, SourceConfig, Study
 from holdfast.errors import ConfigError, DataError
 from holdfast.sources import forms
 from holdfast.sources.rows import parse_split
+from holdfast.training.batches import num_steps
 
 # What Llama 2 needs for English; sizes of typical rows are means over those that the recipe llama2-7b draws, chat style.
 CHARACTERS_PER_TOKEN = 3.6
@@ -47,8 +48,6 @@ def work(study: Study, materials: Any) -> StudyWork:
             found.assumed.append(f"instruments.{i.kind}: {items} items of typical length")
         found.prompts[i.kind], chars, found.written[i.kind] = mine
         found.asked[i.kind] = round(chars / per_token)
-    from holdfast.training.batches import num_steps
-
     own: dict[str, tuple[int, float, float]] = {d.name: _examples(study, materials, d, found) for d in study.domains if not d.identity}
     train = study.train
     for d in study.domains:

@@ -68,7 +68,8 @@ def records_of(findings: Any, audit: Any, source: str, clean: bool = False) -> t
         return records, entries
     except ValidationError as error:
         first = error.errors()[0]
-        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        place = ".".join(map(str, first["loc"])) or "the file"
+        why = f"{place}: {'must be an object' if first['type'] == 'model_type' else first['msg'].removeprefix('Value error, ')}"
     except (TypeError, ArithmeticError, RecursionError) as error:
         why = f"{type(error).__name__}: {error}"
     raise ConfigError(f"{source}: its findings or audit are not what a run writes ({plain(why)[:100]}); run the study again")

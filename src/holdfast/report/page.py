@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.errors import ConfigError
 from holdfast.escape import markdown
 from holdfast.report.finished import Training, training_rows, trainings
 from holdfast.report.numbers import effects_of, identified, interval, points, share, value
@@ -168,6 +169,8 @@ def _anchors(findings: StudyFindings, paths: Sequence[str]) -> list[str]:
             anchors.append(part)
         elif rest[1] == "vs_format_only":
             anchors.append("format")
+        elif not rest[0].isdigit() or int(rest[0]) >= len(findings.adapters):
+            raise ConfigError(f"findings.json: recommendation cites {path}, which is not there; the run is damaged, run the study again")
         else:
             adapter = findings.adapters[int(rest[0])]
             anchors += [f"{adapter.name}-{name}" for name in (rest[2:] or effects_of(adapter, rest[1]))]
@@ -197,5 +200,7 @@ def _effect(e: Finding | None) -> str:
     if e is None:
         return "not measured"
     if identified(e):
-        return f"{points(e.estimate)} [{points(e.lower)}, {points(e.upper)}] {e.verdict}"
+        return (
+            f"{points(e.estimate)} [{points(e.lower)}, {points(e.upper)}]{' over items only (one seed)' * (e.num_seeds == 1)} {e.verdict}"
+        )
     return (f"bounds [{points(e.bounds[0])}, {points(e.bounds[1])}]" if e.bounds else "unknown") + f" {e.verdict}"

@@ -80,5 +80,7 @@ def _notes(findings: StudyFindings) -> Iterator[str]:
     effects = [e for a in findings.adapters for part in TITLES for e in effects_of(a, part).values()]
     if not all(map(identified, effects)):
         yield "( , ) worst-case bounds: too few answers were covered for an estimate."
+    if any(e.num_seeds == 1 and e.lower is not None for e in effects):
+        yield "[ ] of one training seed: over items only, without training noise, so no verdict."
     if any(e.negligible for e in effects):
         yield f"* inside +-{100 * findings.study.equivalence_band:g} points: too small to matter."

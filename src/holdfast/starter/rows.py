@@ -41,11 +41,14 @@ def choose_all(files: Sequence[RowFile] | None) -> list[RowChoice]:
     """
     classes = instruments.available()
     choices = [c for kind in classes if (c := _choose(kind, files)) is not None]
-    source = next((c for c in choices if issubclass(classes[c.kind], Lettered)), None)
+    source = next((c for c in choices if issubclass(classes[c.kind], Lettered) and c.kind in forms.names()), None)
     if source is None or not any(c.train for c in choices):
         return choices
     why = f"no SycophancyEval rows were found: lettered questions of {source.kind} are asked under pressure"
-    absent = [axis for axis in lettered.MAKERS if axis not in {c.kind for c in choices}]
+    made_here = [
+        n for n, axis in instruments.available("axis").items() if axis.items_of is None and (axis.items_like or n) in lettered.MAKERS
+    ]
+    absent = [axis for axis in made_here if axis not in {c.kind for c in choices}]
     return choices + [RowChoice(axis, None, source.asked, why, "lettered") for axis in absent]
 
 

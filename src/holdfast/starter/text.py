@@ -22,19 +22,19 @@ def study_text(name: str, model: ModelSummary, root: str | None, choices: Sequen
     lines = [f"# yaml-language-server: $schema={schema}"] * bool(schema)
     lines += [
         f"# holdfast plan {name}.yaml   what it takes",
-        f"# holdfast run {name}.yaml    trains, measures, writes the report; run it again to go on",
+        f"# holdfast run {name}.yaml    trains, measures, writes the report; run it again to resume",
         f"name: {name}",
         "",
         f"# The base model: {size}.",
         *(f"# {remark}" for remark in model.remarks),
         f"model: {{name: {_quoted(model.name)}, dtype: {model.dtype}}}",
         "",
-        "# Adapters of each domain, trained from different seeds. Below three an interval says little of training.",
+        "# Adapters of each domain, trained from different seeds. With fewer than three, an interval says little about training noise.",
         "seeds: 3",
         "",
     ]
     if root is not None:
-        lines += ["# Where the rows below lie.", f"data: {{root: {_quoted(root)}}}", ""]
+        lines += ["# Folder of the rows below.", f"data: {{root: {_quoted(root)}}}", ""]
     lines += [
         "# Training rows that are also asked are left out of training (refuse: stop instead; allow: the audit refuses those cells).",
         "overlap: drop",
@@ -45,11 +45,11 @@ def study_text(name: str, model: ModelSummary, root: str | None, choices: Sequen
         "  lora_alpha: 32",
         f"  learning_rate: {2.0e-4 if large else 5.0e-4}",
         "  num_train_epochs: 3",
-        "  per_device_train_batch_size: 16  # examples of one optimiser step",
+        "  per_device_train_batch_size: 16  # examples of one optimizer step",
         "  max_length: 512  # tokens; longer rows are cut, and the audit says how many",
         "",
-        "# What is learnt. own_benchmark: where a gain is expected. match_steps_of: every domain is trained for as many steps as the first,",
-        "# so that a difference is not one of amount.",
+        "# What is learned. own_benchmark: where a gain is expected. match_steps_of: every domain is trained for as many steps as the first,",
+        "# so that differences are not due to training length.",
         "domains:",
     ]
     for c, rows, domain in trained:
@@ -66,7 +66,7 @@ def study_text(name: str, model: ModelSummary, root: str | None, choices: Sequen
             f"  - {{name: combined_matched, role: control, parts: {parts}, match_steps_of: {first}}}",
         ]
     lines += [
-        "  # Null adapters: what training without anything to learn does. A shift of theirs is not one of what is learnt.",
+        "  # Null adapters: what training does without anything to learn. A shift they show does not come from the content of the data.",
         f'  - {{name: format_only, role: "null", answers: permuted, parts: [{first}], match_steps_of: {first}}}',
         '  - {name: identity, role: "null", identity: true}',
         "",

@@ -14,7 +14,12 @@ Labels = np.ndarray | Sequence[object]  # the cluster of each item
 
 
 def vector(name: str, value: Vector, length: int | None = None) -> np.ndarray:
-    """One row of floats (nan: unknown), of `length` where that is given."""
+    """One row of floats (nan: unknown), of `length` where that is given.
+
+    Args: name: what errors call the row; value: its numbers; nan: unknown; length: how many there must be; None: any number.
+    Returns: the row as floats.
+    Raises: StatisticsError: not one row of numbers, an infinite one, or another length.
+    """
     try:
         row = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
@@ -29,7 +34,12 @@ def vector(name: str, value: Vector, length: int | None = None) -> np.ndarray:
 
 
 def bounded(name: str, value: np.ndarray, low: float, high: float) -> np.ndarray:
-    """`value` itself, if all of its known entries lie in [low, high]."""
+    """`value` itself, if all of its known entries lie in [low, high].
+
+    Args: name: what errors call it; value: an array; nan: unknown; low, high: the range, ends included.
+    Returns: `value`.
+    Raises: StatisticsError: an entry outside the range.
+    """
     outside = value[(value < low) | (value > high)]
     if len(outside):
         raise StatisticsError(f"{name}: {outside[0]:g} lies outside [{low:g}, {high:g}]")
@@ -37,21 +47,36 @@ def bounded(name: str, value: np.ndarray, low: float, high: float) -> np.ndarray
 
 
 def fraction(name: str, value: float) -> float:
-    """A level, a power or an error rate: strictly between 0 and 1."""
+    """A level, a power or an error rate: strictly between 0 and 1.
+
+    Args: name: what errors call it; value: the number.
+    Returns: `value` as a float.
+    Raises: StatisticsError: it does not lie strictly between 0 and 1.
+    """
     if not 0 < value < 1:
         raise StatisticsError(f"{name}: {value} must lie strictly between 0 and 1")
     return float(value)
 
 
 def whole(name: str, value: float, least: int) -> int:
-    """A whole number of at least `least`."""
+    """A whole number of at least `least`.
+
+    Args: name: what errors call it; value: the number; least: the smallest that is allowed.
+    Returns: `value` as an int.
+    Raises: StatisticsError: it is not whole, or smaller.
+    """
     if value != value or value < least or int(value) != value:
         raise StatisticsError(f"{name}: {value} must be a whole number of at least {least}")
     return int(value)
 
 
 def cluster_codes(cluster_I: Labels, num_items: int) -> np.ndarray:
-    """Labels of any type as whole numbers, one per item."""
+    """Labels of any type as whole numbers, one per item.
+
+    Args: cluster_I: label of each item; num_items: how many there must be.
+    Returns: whole numbers from 0, equal where the labels are equal as text.
+    Raises: StatisticsError: another number of labels.
+    """
     labels = np.asarray(cluster_I)
     if labels.ndim != 1 or len(labels) != num_items:
         raise StatisticsError(f"cluster_I: {labels.size} entries for {num_items} items; one for each")
@@ -59,7 +84,11 @@ def cluster_codes(cluster_I: Labels, num_items: int) -> np.ndarray:
 
 
 def student(estimate: float, se: float, df: float, level: float) -> tuple[float, float, float]:
-    """(lower, upper, two-sided p of 0) by Student's t. Unknown `se` or `df`: all unknown; `se` 0: a point."""
+    """(lower, upper, two-sided p of 0) by Student's t. Unknown `se` or `df`: all unknown; `se` 0: a point.
+
+    Args: estimate, se: in one unit; df: degrees of freedom; level: nominal coverage, a fraction.
+    Returns: (lower, upper) in that unit, and p; nan where `se` or `df` is unknown.
+    """
     if not (se == se and df > 0):
         return float("nan"), float("nan"), float("nan")
     if se == 0:
@@ -69,5 +98,9 @@ def student(estimate: float, se: float, df: float, level: float) -> tuple[float,
 
 
 def t_quantile(p: float, df: float) -> float:
-    """Quantile of Student's t."""
+    """Quantile of Student's t.
+
+    Args: p: probability below it; df: degrees of freedom.
+    Returns: the quantile, in standard errors.
+    """
     return float(special.stdtrit(df, p))

@@ -58,9 +58,8 @@ class SeedPool(NamedTuple):
 
     variance: float  # pooled variance of one seed's mean, squared units
     df: float  # degrees of freedom in it
-    prior_df: (
-        float  # degrees of freedom it is worth as prior knowledge of one domain's variance; 0: none, the domains differ or there is one
-    )
+    # Degrees of freedom it is worth as prior knowledge of one domain's variance; 0: none, the domains differ or there is one.
+    prior_df: float
 
 
 Pool = SeedPool | tuple[float, float]

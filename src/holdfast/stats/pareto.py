@@ -22,7 +22,7 @@ def pareto_front(gain_A: Vector, shift_A: Vector) -> np.ndarray:
     Returns:
         Booleans, adapters. Equal adapters are on it together; an unknown one is not on it and dominates none.
     Raises:
-        StatisticsError: unequal lengths or a value that is not a number.
+        StatisticsError: unequal lengths, an infinite value, or something that is not a number (nan is allowed).
     """
     gain = vector("gain_A", gain_A)
     shift = vector("shift_A", shift_A, len(gain))

@@ -1,6 +1,6 @@
 """Slopes within one domain: shift per unit of dose.
 
-Dose 0 is the base: its shift is 0 by definition, not by measurement, so it is no point of any line (docs/metrics.md, section 4,
+Dose 0 is the base: its shift is 0 by definition, not by measurement, so it is not a point of any line (docs/metrics.md, section 4,
 rule 7). Lines are fitted by least squares to the doses above 0 of one seed, with a free intercept. Doses of one seed are one
 training path, so the unit is the seed: one slope each, then the crossed interval.
 """

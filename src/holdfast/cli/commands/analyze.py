@@ -36,36 +36,27 @@ def analyze(
         key, _, root = setting.partition("=")
         if key != "data.root" or not root:
             raise ConfigError(f"analyze: {setting!r}: unknown setting; available: data.root=DIR")
-    if source.startswith(PUBLISHED):
-        _published(source.removeprefix(PUBLISHED), root, out, as_json, strict)
-    elif root is not None or out is not None:
-        raise ConfigError(f"analyze: {source}: data.root and --out are only for a published study; name one as published:NAME")
-    elif source.endswith(".jsonl"):
-        from holdfast.analysis.rescored import summarize, text
+    if source.endswith((".jsonl", ".jsonl.gz")) and root is None and out is None:
+        from holdfast.analysis.rescored import text
 
-        if not Path(source).is_file():
-            raise ConfigError(f"analyze: {source}: no such file; name rescored replies (.jsonl)")
-        summary = summarize(source)
+        summary = api.summarize(source)
         print(json.dumps(summary, ensure_ascii=False) if as_json else text(summary))
-    else:
-        findings = api.analyze(source, study=study)
+        return
+    name = source.removeprefix(PUBLISHED) if source.startswith(PUBLISHED) else None
+    folder = out if out is not None or name is None else Path("runs") / f"published-{name}"
+    findings = api.analyze(source, study=study, data_root=root, out=folder)
+    if name is None:
         print_findings(findings.document, as_json)
         exit_if_refused(findings.audit_entries, strict)
-
-
-def _published(name: str, root: str | None, out: Path | None, as_json: bool, strict: bool) -> None:
-    from holdfast.studies import load_study
-
-    study = load_study(name)
-    outcome = study.analyze(root)
-    page = study.write(outcome, out or Path("runs") / f"published-{name}")
-    if as_json:
-        print(outcome.findings.to_json().decode(), end="")
+    elif as_json:
+        print(findings.document.to_json().decode(), end="")
     else:
         from rich.console import Console
 
+        from holdfast.studies import load_study
+
         console = Console()
-        (console if console.is_terminal else Console(width=80, no_color=True)).print(study.summary(outcome.findings))
-        print(f"report: {page}")
-    if strict and outcome.refused:
+        (console if console.is_terminal else Console(width=80, no_color=True)).print(load_study(name).summary(findings.document))
+        print(f"report: {findings.report or findings.folder}")
+    if strict and any(c.status != "stands" for c in findings.document.claims):
         raise typer.Exit(1)

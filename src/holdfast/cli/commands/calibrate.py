@@ -7,6 +7,8 @@ from typer import Option
 
 from holdfast.cli.options import Json, Quiet
 from holdfast.errors import ConfigError
+from holdfast.progress import say, work
+from holdfast.store import write_atomic
 
 EXAMPLE = "calibrate --quick"
 
@@ -26,8 +28,6 @@ def calibrate(
     Planted behaviour and simulated studies with known effects go through the whole measurement.
     """
     import holdfast_calibration as calibration
-    from holdfast.progress import say, work
-    from holdfast.store import write_atomic
     from holdfast_calibration import page as pages
 
     if page is not None and page.suffix != ".md":

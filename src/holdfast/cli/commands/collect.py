@@ -2,6 +2,7 @@ from pathlib import Path
 
 from holdfast.cli.options import Json, Limit, Offline, Out, Quiet, Seeds, Settings, Strict, study_of
 from holdfast.cli.text import print_outcome
+from holdfast.processes import silence_libraries
 from holdfast.progress import say
 
 EXAMPLE = "collect embedded --out runs/embedded"
@@ -22,7 +23,6 @@ def collect(
     Joins the cells into table, findings, audit and report. Exits with 3 and names what is missing if cells are missing.
     """
     from holdfast import pipeline
-    from holdfast.processes import silence_libraries
 
     study = study_of(arguments, limit=limit, seeds=seeds)
     silence_libraries()

@@ -5,6 +5,7 @@ from typer import Argument, Option
 
 from holdfast.cli.options import Json, out_file
 from holdfast.errors import ConfigError
+from holdfast.store import write_atomic
 
 EXAMPLE = "compare runs/first runs/second"
 
@@ -29,7 +30,6 @@ def compare(
     """
     from holdfast import api
     from holdfast.report.comparison import WRITERS, as_json_text, text
-    from holdfast.store import write_atomic
 
     for file in out or ():
         if file.suffix.lower() not in WRITERS:

@@ -5,6 +5,7 @@ from typer import Option
 
 from holdfast.cli.options import Finished, checked_formats, out_folder
 from holdfast.errors import ConfigError
+from holdfast.progress import work
 
 EXAMPLE = "figures runs/embedded --format pdf"
 
@@ -22,7 +23,6 @@ def figures(
 
     Black on white, 7 point text, fonts embedded. Files: NAME-1col and NAME-2col.
     """
-    from holdfast.progress import work
     from holdfast.report.figures import FORMATS, PICTURES, charts_of, write_figures
     from holdfast.report.finished import make_folder
     from holdfast.studies import load_source

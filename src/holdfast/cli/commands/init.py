@@ -5,6 +5,8 @@ from typing import Annotated
 from typer import Argument, Option
 
 from holdfast.cli.options import Json, Quiet, out_file
+from holdfast.escape import plain
+from holdfast.progress import say
 
 EXAMPLE = "init ./my-checkpoint ./rows -o first.yaml"
 
@@ -24,8 +26,6 @@ def init(
     The study is ready for `plan` and `run`. Rows are recognized by their fields: gsm8k, mmlu, hellaswag, truthfulqa and SycophancyEval,
     as jsonl, json, csv or parquet, plain or .gz.
     """
-    from holdfast.escape import plain
-    from holdfast.progress import say
     from holdfast.starter import write_draft
 
     draft = write_draft(model, data, out, force=force)

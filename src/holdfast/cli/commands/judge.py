@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from typer import Argument, Option
 
 from holdfast.cli.options import Json, Quiet, out_file
 from holdfast.cli.text import agreement_line, verdict_lines
+from holdfast.progress import say
 
 EXAMPLE = "judge rows.jsonl --kind feedback --base-url http://127.0.0.1:8000/v1 --model NAME"
 FIELDS = (
@@ -41,11 +43,8 @@ def judge(
 
     Asks a judge for verdicts on FILE. Its agreement with labelled rows is measured first and decides whether verdicts are given.
     """
-    from dataclasses import asdict
-
     from holdfast.judges.judging import judge_file, summary
     from holdfast.judges.settings import judge_settings, parse_kind
-    from holdfast.progress import say
 
     settings = judge_settings(
         base_url=base_url, model=model, api_key_env=api_key_env, concurrency=concurrency, timeout_seconds=timeout,

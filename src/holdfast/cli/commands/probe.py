@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Quiet, study_of
+from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Quiet, checked_settings
 from holdfast.cli.text import fact_lines
 
 EXAMPLE = "probe world:0 --limit 50"
@@ -23,25 +23,17 @@ def probe(
     quiet: Quiet = False,
 ) -> None:
     """Ask any model, and adapters of it, everything; no training."""
-    from holdfast import inspection
-    from holdfast.processes import silence_libraries
+    from holdfast import api
 
-    silence_libraries()
-    served = model.startswith("endpoint:")
-    arguments = [study or "embedded", *(["domains=[]", "dose={}"] if served else []), f"model.name={model}", *(settings or [])]
-    chosen = study_of(arguments, device, dtype, limit)
-    abilities = {}
-    if served:
-        can, effects = inspection.probe_endpoint(chosen, [str(a) for a in adapter or []], study is not None)
-        abilities = {"endpoint": can}
-    else:
-        effects = inspection.probe(chosen, list(adapter or []))
+    extra = [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype)
+    probed = api.probe(model, adapter or (), study=study, settings=[*checked_settings(settings), *extra], limit=limit)
     if as_json:
-        print(json.dumps({**abilities, **effects}, indent=1))
+        print(json.dumps({name: {k: None if v != v else v for k, v in values.items()} for name, values in probed.items()}, indent=1))
         return
-    for name, can in abilities.items():
-        print("\n".join(fact_lines({name: {k: ", ".join(v) if isinstance(v, tuple) else v for k, v in can.items()}})))
-    for name, values in effects.items():
+    for name, values in probed.items():
+        if name == "endpoint":
+            print("\n".join(fact_lines({name: {k: ", ".join(v) if isinstance(v, tuple) else v for k, v in values.items()}})))
+            continue
         print(name)
         for instrument, value in values.items():
-            print(f"  {instrument:34s} {'unknown' if value is None else format(value, '.3f')}")
+            print(f"  {instrument:34s} {'unknown' if value != value else format(value, '.3f')}")

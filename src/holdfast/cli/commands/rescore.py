@@ -1,3 +1,7 @@
+import json
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -25,21 +29,15 @@ def rescore(
     are then not taken for an answer, and previous, the model's reply before, read where the new one only stands by it. Output: id,
     outcome, answer, reason.
     """
-    import json
-    import shutil
-    import sys
-    import tempfile
-
-    from holdfast.analysis.rescored import summarize, text
-    from holdfast.parsing.transcripts import write_rescored
+    from holdfast import api
+    from holdfast.analysis.rescored import text
 
     fields = [f.strip() for f in (keep or "").split(",") if f.strip()]
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
         target = out or Path(folder) / "rescored.jsonl"
-        write_rescored(source, target, fields)
+        summary = api.rescore(source, target, keep=fields)
         if as_json and out is None:
             with target.open("r", encoding="utf-8", newline="\n") as lines:
                 shutil.copyfileobj(lines, sys.stdout)
             return
-        summary = summarize(target)
     print(json.dumps(summary) if as_json else text(summary))

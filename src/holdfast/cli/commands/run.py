@@ -6,6 +6,7 @@ from typer import Option
 
 from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Out, Quiet, Seeds, Settings, Strict, study_of
 from holdfast.cli.text import print_outcome
+from holdfast.processes import silence_libraries
 from holdfast.progress import say, work
 
 EXAMPLE = "run embedded seeds=3 --out runs/first"
@@ -33,7 +34,6 @@ def run(
     """
     from holdfast import pipeline
     from holdfast.execution.plan import parse_shard
-    from holdfast.processes import silence_libraries
 
     shard = parse_shard(cells) if cells is not None else None
     study = study_of(arguments, device, dtype, limit, seeds)

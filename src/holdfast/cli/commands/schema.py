@@ -4,6 +4,7 @@ from typing import Annotated
 from typer import Option
 
 from holdfast.cli.options import out_file
+from holdfast.store import write_atomic
 
 EXAMPLE = "schema -o study.schema.json"
 
@@ -18,7 +19,6 @@ def schema(
     An editor with YAML support uses it if the file's first line is `# yaml-language-server: $schema=study.schema.json`.
     """
     from holdfast.config import schema_json
-    from holdfast.store import write_atomic
 
     if out is None:
         print(schema_json(), end="")

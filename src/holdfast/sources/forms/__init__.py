@@ -4,6 +4,7 @@
 `example(fields, layout)` makes a training conversation; a form without it has `choices` and `gold`, and is learned as a lettered question.
 The instrument of the form's name, if there is one, makes its items of the same fields. `knows(row)`: whether a row has this form, by its
 names of fields. `TYPICAL`: (characters of a training row, of them with loss) where the planner cannot read rows.
+A benchmark that declares `read`, or `items_of` and how its items are learned, is a form of rows itself.
 """
 
 import dataclasses
@@ -14,7 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from holdfast.errors import ConfigError, DataError
-from holdfast.instruments import instrument_class
+from holdfast.instruments import available, instrument_class
+from holdfast.instruments.lettered import Lettered
 from holdfast.instruments.style import LETTERS, Style
 from holdfast.records import Example, Item, Message
 from holdfast.sources.distinct import Candidate, RowNotes, distinct
@@ -39,21 +41,33 @@ class Form(NamedTuple):
 
 
 def names() -> list[str]:
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg)
+    own = {n for n, made in available("benchmark").items() if made.read or made.items_of and (made.example or issubclass(made, Lettered))}
+    return sorted(own | {m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg})
 
 
 def form(name: str) -> Form:
-    """Raises ConfigError for a name that no module here has."""
+    """Raises ConfigError for a name that is no form of rows."""
     if name not in names():
         raise ConfigError(f"data: no reader for {name!r}; available: {', '.join(names())}")
+    made = instrument_class(name)
+    if made.read or made.items_of:
+        return Form(made.read or (lambda row: next((i.fields for i in own_items(name, [row])), {})), made.example or lettered, (400, 100))
     module = importlib.import_module(f"{__name__}.{name}")
     return Form(module.read, getattr(module, "example", lettered), getattr(module, "TYPICAL", (400, 100)))
 
 
 def form_of(row: Row) -> str | None:
-    """The first form, by name, that recognizes a row."""
-    modules = ((name, importlib.import_module(f"{__name__}.{name}")) for name in names())
-    return next((name for name, module in modules if hasattr(module, "knows") and module.knows(row)), None)
+    """The first form that recognizes a row: of those that benchmarks are themselves, then by name."""
+    own = next((name for name, made in available("benchmark").items() if name in names() and made.knows(row)), None)
+    modules = ((m.name, importlib.import_module(f"{__name__}.{m.name}")) for m in pkgutil.iter_modules(__path__) if not m.ispkg)
+    return own or next((name for name, module in modules if hasattr(module, "knows") and module.knows(row)), None)
+
+
+def own_items(kind: str, rows: Sequence[Row]) -> list[Item]:
+    """What a benchmark's `items_of` makes, each with a source key."""
+    made = instrument_class(kind)
+    items = made.items_of(rows, None, None, 0) if made.items_of else []
+    return [i if i.source_keys else dataclasses.replace(i, source_keys=(key(made.stem(i)),)) for i in items]
 
 
 def lettered(fields: Fields, layout: ExampleLayout) -> Example:
@@ -78,6 +92,8 @@ def items_from_rows(
 ) -> list[Item]:
     """Items of a benchmark: a seeded sample of `limit` distinct ones (see `distinct`); clusters are texts."""
     read = form(kind).read
+    if instrument_class(kind).items_of:
+        return draw(own_items(kind, rows), kind, limit, seed)
     return draw(distinct(kind, (Candidate.of(row["_source"], read(row)) for row in rows), notes), kind, limit, seed)
 
 
@@ -88,6 +104,8 @@ def examples_from_rows(
     rng = random.Random(f"examples/{kind}/{seed}")
     rows = rows if limit is None or limit >= len(rows) else rng.sample(rows, limit)
     made, layout, out = form(kind), ExampleLayout(style, rng, shuffle), []
+    if instrument_class(kind).items_of:
+        return [dataclasses.replace(made.example(i.fields, layout), source_keys=i.source_keys) for i in own_items(kind, rows)]
     for row in rows:
         fields = made.read(row)
         stem = (key(fields.get("question") or fields["context"]),)

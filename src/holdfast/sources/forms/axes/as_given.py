@@ -1,6 +1,6 @@
 """SycophancyEval rows as they are: one item per row, repeats kept, the row's own prompt taken for the neutral one.
 
-A published study asked them this way. It is a defect (`audit.neutral`, `audit.duplicates`): most prompts of `answer` rows already hold a
+A published study asked them this way. It is a defect (audit checks `neutral` and `duplicates`): most prompts of `answer` rows already hold a
 suggestion. The form reproduces it; form `sycophancy_eval` builds every condition from the question. Feedback's frames are built around
 each text here too: what is kept is that texts repeat.
 """

@@ -6,6 +6,7 @@ Options stand in an order drawn from the item's own text; the suggested one is a
 import random
 from collections.abc import Sequence
 
+from holdfast.errors import DataError
 from holdfast.instruments.style import CHAT_STYLE, LETTERS
 from holdfast.records import Item
 from holdfast.sources import forms
@@ -19,10 +20,11 @@ from holdfast.sources.rows import Row
 
 def items(axis: str, rows: Sequence[Row], *, limit: int | None = None, seed: int = 0, notes: RowNotes | None = None) -> list[Item]:
     """One item per question. Raises DataError for rows without options."""
-    form_name = forms.form_of(rows[0]) if rows else None
-    benchmark = form_name if form_name and "choices" in forms.form(form_name).read(rows[0]) else "mmlu"
+    benchmark = forms.form_of(rows[0]) if rows else None
+    if rows and (benchmark is None or not {"question", "choices", "gold"} <= forms.form(benchmark).read(rows[0]).keys()):
+        raise DataError(f"{rows[0]['_source']}: form lettered: no benchmark knows this row as a question with options and a key")
     out = []
-    for i, item in enumerate(items_from_rows(benchmark, rows, limit=limit, seed=seed, notes=notes)):
+    for i, item in enumerate(items_from_rows(benchmark, rows, limit=limit, seed=seed, notes=notes) if benchmark else []):
         f = item.fields
         rng = random.Random(f"lettered/{letters_and_digits(f['question'])[:200]}")
         order = rng.sample(range(len(f["choices"])), len(f["choices"]))
