@@ -20,10 +20,10 @@ _KEPT_REQUESTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class TokenizedPrompts:
-    """Requests and indices of the prompts with choices (`score`, `score_at`) and of the others (`generate`, `generate_at`)."""
+    """Requests and indices of the prompts with choices (`requests`, `requests_at`) and of the others (`generate`, `generate_at`)."""
 
-    score_at: list[int]
-    score: list[ScoreRequest]
+    requests_at: list[int]
+    requests: list[ScoreRequest]
     generate_at: list[int]
     generate: list[GenerateRequest]
 

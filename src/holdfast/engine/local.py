@@ -106,9 +106,9 @@ class LocalEngine:
         progress = progress or (lambda _: None)
         tokenized = self.encoder.encode(prompts, key)
         responses: dict[int, Response] = {}
-        place = {i: k for k, i in enumerate(tokenized.score_at)}
-        values = self.score(tokenized.score, progress, key, [place[i] for i in watch])
-        for i, request, logliks in zip(tokenized.score_at, tokenized.score, values, strict=True):
+        place = {i: k for k, i in enumerate(tokenized.requests_at)}
+        values = self.score(tokenized.requests, progress, key, [place[i] for i in watch])
+        for i, request, logliks in zip(tokenized.requests_at, tokenized.requests, values, strict=True):
             lengths = tuple(map(len, request.continuations))
             responses[i] = Response(logliks=logliks, num_tokens=lengths, num_prompt_tokens=len(request.context))
         replies = self.generate(tokenized.generate, progress)
@@ -124,7 +124,7 @@ class LocalEngine:
             prompts: the list.
             key: its name.
         """
-        requests = self.encoder.encode(prompts, key).score
+        requests = self.encoder.encode(prompts, key).requests
         if self.fit.why_not is None:
             for _ in self.encoder.packs(list(dict.fromkeys(requests)), key, self.bounds):
                 pass
