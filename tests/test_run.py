@@ -72,17 +72,25 @@ def test_what_was_asked_and_computed_is_counted_over_all_cells(finished):
     assert all(f"{t['computed']:,}" in page for t in engine["tokens"].values())
 
 
-def test_plan_predicts_the_peak_of_memory_within_15_per_cent(finished, tmp_path):
-    planned = json.loads(holdfast("plan", *SMALL, "--json", "-o", tmp_path / "out").stdout)["estimated peak memory, GiB"]
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    return lambda *more: json.loads(holdfast("plan", *SMALL, *more, "--json", "-o", tmp_path_factory.getbasetemp() / "unmade").stdout)
+
+
+@pytest.fixture(scope="module")
+def planned(plan):
+    return plan()["estimated peak memory, GiB"]
+
+
+def test_plan_predicts_the_peak_of_memory_within_15_per_cent(finished, planned, tmp_path_factory):
     assert planned == pytest.approx(json.loads((finished / "timing.json").read_text())["peak_memory_bytes"] / 2**30, rel=0.15)
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path_factory.getbasetemp() / "unmade").exists()
 
 
-def test_a_plan_for_a_cluster_needs_none_and_counts_its_workers(tmp_path):
-    plan = lambda *more: json.loads(holdfast("plan", *SMALL, *more, "--json", "-o", tmp_path / "out").stdout)  # noqa: E731
+def test_a_plan_for_a_cluster_needs_none_and_counts_its_workers(plan, planned):
     three = plan("execution.kind=ray", "execution.processes=3", "execution.cpus_per_worker=1")
     assert three["workers"].startswith("3, each as fast as 1 of this machine's cores") and "processes" not in three
-    assert three["estimated peak memory, GiB"] < plan("execution.processes=2")["estimated peak memory, GiB"]
+    assert three["estimated peak memory, GiB"] < planned
 
 
 def test_a_large_model_is_planned_from_parts_of_its_work(tmp_path):
