@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= embedded
+FAST := not slow and not training and not browser
 CODE := src studies experiments tests benchmarks docs
 
 .PHONY: run test test-fast test-endpoint check install install-dev clean docs dist organisms bench bench-quick
@@ -10,15 +11,15 @@ CODE := src studies experiments tests benchmarks docs
 run: $(VENV)/.installed
 	$(BIN)/holdfast run $(STUDY)
 
-# Everything but llama.cpp's server; about 20 minutes on two cores. Coverage is measured on the tests that are not slow: on the others it would cost minutes.
+# Everything but llama.cpp's server. Coverage is measured on the tests of test-fast: on the others it would cost minutes.
 test: $(VENV)/.installed-dev $(VENV)/.chromium check
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow" --cov --cov-report=
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "$(FAST)" --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not ($(FAST))"
 	@echo "coverage of src/holdfast and studies: $$($(BIN)/python -m coverage report --format=total) %"
 
 # No training, no browser: a few minutes; the goal is two on two idle cores.
 test-fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not training and not browser"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "$(FAST)"
 
 # llama.cpp's server, compiled from its sources (a C++ compiler and about 20 minutes of one core the first time), against our own numbers.
 test-endpoint: $(VENV)/.installed-endpoint

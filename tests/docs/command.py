@@ -28,7 +28,7 @@ def small(arguments: list[str]) -> list[str]:
         return [*arguments, "--picture", "forest", "--columns", "1"] if "published" not in arguments[1] else arguments
     if (
         not arguments
-        or arguments[0] not in ("run", "collect", "audit")
+        or arguments[0] not in ("run", "collect", "audit", "plan")
         or Path(arguments[-1]).is_dir()
         or arguments[-1].endswith(".parquet")
     ):
@@ -37,6 +37,8 @@ def small(arguments: list[str]) -> list[str]:
     named = next((a for a in rest if not a.startswith("-")), "embedded")
     settings = WORLD1 if "model.name=world:1" in rest else EMBEDDED if named == "embedded" else INSIST if named == "insist.yaml" else OTHER
     place = rest.index(named) + 1 if named in rest else 0
+    if command == "plan" and named != "embedded":
+        return arguments
     limit = ["--limit", "4" if named == "embedded" else "2"] if command != "audit" else []
     return [command, *rest[:place], *([] if named in rest else [named]), *settings, *rest[place:], *limit]
 
