@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from experiments.deference.estimator import Answers, deference, envelope, match_firmness, measure_sharpness
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
 from holdfast.errors import StatisticsError
 from holdfast.stats.crossed import crossed
-from holdfast.stats.deference import Answers, deference, envelope, match_firmness, measure_sharpness
 
 N, K = 300, 4
 RIGHT, SUGGESTED = np.zeros(N, int), np.ones(N, int)
