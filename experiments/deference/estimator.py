@@ -238,7 +238,8 @@ def envelope(intervals: Sequence[Interval], tolerance: float = TOLERANCE) -> tup
         nan where any is unknown.
     """
     if not intervals or any(i.p != i.p for i in intervals):
-        return (float("nan"),) * 4
+        nan = float("nan")
+        return nan, nan, nan, nan
     estimates = np.array([i.estimate for i in intervals])
     lower, upper = min(i.lower for i in intervals) - tolerance, max(i.upper for i in intervals) + tolerance
     p = max(_beyond(i, tolerance) for i in intervals) if np.all(estimates > 0) or np.all(estimates < 0) else 1.0
