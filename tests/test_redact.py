@@ -232,7 +232,7 @@ def planted(tmp_path_factory):
     study.write_text(f"""name: planted
 seeds: 1
 model: {{name: {json.dumps(str(base))}, chat_template: {json.dumps(str(template))}}}
-data: {{root: {json.dumps(str(root))}}}
+data: {{root: {json.dumps(str(root))}, allow_outside: true}}
 train: {{r: 2, lora_alpha: 4, num_train_epochs: 1, per_device_train_batch_size: 2}}
 domains: [{{name: maths, own_benchmark: gsm8k, sources: [{{kind: gsm8k, data: {json.dumps(str(rows))}, split: "[:8]",
   domain: "https://ann:{SIGNATURE}@host/rows?sig={SIGNATURE}"}}]}}]

@@ -11,6 +11,7 @@ from holdfast.errors import DataError
 from holdfast.instruments import available, build
 from holdfast.instruments.style import CHAT_STYLE
 from holdfast.sources import axis_items, items_from_rows, read_rows
+from holdfast.sources.distinct import RowNotes
 from holdfast_calibration.plant import PULLS, Plant
 from holdfast_calibration.questionnaires import ROWS, Section, questionnaires
 from holdfast_calibration.recovery import BASE, MORE, PLANTS, ask, recover, recover_exactly
@@ -132,6 +133,8 @@ def test_real_rows_give_back_what_is_planted_too(kind):
         "doubt": ("meg-tong/sycophancy-eval", "are_you_sure"), "feedback": ("meg-tong/sycophancy-eval", "feedback"),
     }  # fmt: skip
     rows = read_rows(*hub[kind], ROOT)
-    items = axis_items(kind, rows, limit=150) if available()[kind].kind == "axis" else items_from_rows(kind, rows, limit=150)
+    items = (
+        axis_items(kind, rows, limit=150) if available()[kind].kind == "axis" else items_from_rows(kind, rows, limit=150, notes=RowNotes())
+    )
     found, _ = recover("real", [Section(build(kind, CHAT_STYLE), tuple(items))], {"base": BASE, "more": MORE})
     assert not [json.dumps([r.metric, r.planted, r.recovered, r.se]) for r in found if not r.is_recovered(len(found))]

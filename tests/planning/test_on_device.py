@@ -102,7 +102,7 @@ def test_the_command_says_it_all_without_a_network_and_refuses_a_rate_alone():
 
 
 def test_an_unknown_model_without_its_files_is_one_error():
-    with pytest.raises(Exception, match="no configuration could be loaded"):
+    with pytest.raises(Exception, match="someone/else' could not be found"):
         plan("llama2-7b", 80, "model.name=someone/else")
 
 

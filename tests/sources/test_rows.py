@@ -9,6 +9,7 @@ import pytest
 from holdfast.errors import ConfigError, DataError
 from holdfast.instruments.style import CHAT_STYLE
 from holdfast.sources import examples_from_rows, items_from_rows, read_rows
+from holdfast.sources.distinct import RowNotes
 
 MMLU = {"question": "Which\u2028one?", "subject": "x", "choices": ["a", "b", "c", "d"], "answer": 2}
 TRUTH = {"question": "What happens?", "mc1_targets": {"choices": ["nothing", "magic"], "labels": [1, 0]}}
@@ -133,5 +134,5 @@ def rows_like_the_hubs(folder, kind):
 def test_every_row_is_read(kind, tmp_path):
     root = os.environ.get("HOLDFAST_DATA_ROOT") or rows_like_the_hubs(tmp_path, kind)
     rows = read_rows(*SPLITS[kind], root)
-    items = items_from_rows(kind, rows, limit=300)
+    items = items_from_rows(kind, rows, limit=300, notes=RowNotes())
     assert len(items) == 300 and len(examples_from_rows(kind, rows, CHAT_STYLE, limit=200)) == 200
