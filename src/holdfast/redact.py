@@ -16,8 +16,32 @@ from typing import Any
 from urllib.parse import unquote
 
 HIDDEN = "***"
-_LAST_WORDS = {"KEY", "KEYS", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "PAT", "AUTH", "CREDENTIAL", "CREDENTIALS", "COOKIE"}  # fmt: skip
-_FUSED = ("APIKEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "SSHPASS")  # PGPASSWORD, XAPIKEY
+_WORDS = {"KEY", "KEYS", "TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "PAT", "AUTH", "AUTHORIZATION", "OAUTH",
+          "JWT", "CREDENTIAL", "CREDENTIALS", "CREDS", "COOKIE", "BEARER", "DSN"}  # fmt: skip
+_FUSED = (
+    "APIKEY",
+    "ACCESSKEY",
+    "AIKEY",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "SSHPASS",
+)  # PGPASSWORD, XAPIKEY, OPENAIKEY
+_PLACES = {
+    "FILE",
+    "PATH",
+    "DIR",
+    "SOCK",
+    "HOST",
+    "PORT",
+    "USER",
+    "NAME",
+    "TYPE",
+    "LIMIT",
+}  # of a secret, or about one: KEY_FILE, SSH_AUTH_SOCK
+_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")  # AccessKey
 _SHORTEST = 8  # characters of a secret; servers without a key are often given "x" or "EMPTY"
 _ASSIGNED = re.compile(r"(?i)\b(?:password|passwd|pwd)\s*=\s*([^\s;&\"']+)")
 _AFTER_SCHEME = re.compile(r"(?<=://)[^\s\"'<>]+")
@@ -104,11 +128,11 @@ def _user(rest: str) -> str | None:
 
 
 def _names_secret(variable: str) -> bool:
-    """By its last word, numbers left out: OPENAI_API_KEY_2, GITHUB_PAT, PGPASSWORD; not PWD, MONKEY, KEY_FILE or SSH_AUTH_SOCK."""
-    words = [w for word in variable.upper().split("_") if (w := word.strip("0123456789"))]
-    if words[-2:] == ["KEY", "ID"]:
-        words.pop()
-    return bool(words) and words != ["PWD"] and (words[-1] in _LAST_WORDS or words[-1].endswith(_FUSED))
+    """By any of its words, numbers left out: OPENAI_API_KEY_2, AZURE_KEY_WEST, GITHUB_PAT, PGPASSWORD; not PWD, OLDPWD, MONKEY, KEY_FILE or SSH_AUTH_SOCK."""
+    words = [w for word in re.split(r"[_\W]+", _HUMPS.sub("_", variable).upper()) if (w := word.strip("0123456789"))]
+    if not words or words in (["PWD"], ["OLD", "PWD"]) or words[-1] in _PLACES:
+        return False
+    return any(word in _WORDS or word.endswith(_FUSED) for word in words)
 
 
 def _is_secret(value: str) -> bool:

@@ -35,9 +35,14 @@ _UNIT = re.compile(
     rf" ?(?:[%°]|[{_MONEY}])? ?(?:[^\W\d_]++[\d^]{{0,2}}(?:[ /·-](?=[^\W\d_]))?)*+",
     re.I,
 )
+# What follows a number and makes another of it: '2.5M', '5 bn', '3 k', '5 tenths', '4 squared', '5x', '0x10', '0.333...'.
+_SCALED = re.compile(
+    r" ?(?:[kKMBxX](?![a-z])|[xX]\d|\.\.|…|(?i:mil|mln|mn|bn|bln|tn|(?:hundred|thousand|million|billion|trillion|lakh|crore)s?"
+    r"|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|millionths?|squared|cubed)\b)"
+)
 _DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
 _HASHES = re.compile(
-    rf"####+(?!#)[ \t*:]*(?=(?:[A-Z]{{2,3}} ?(?=[{_MONEY}]))?[-+]?[{_MONEY}]?[ ]?[-+]?\.?\d|boxed answer)(?P<step>(\d{{1,2}})[.):](?=[ \t*]+\S))?"
+    rf"(?<!#)####++[ \t*:]*(?=(?:[A-Z]{{2,3}} ?(?=[{_MONEY}]))?[-+]?[{_MONEY}]?[ ]?[-+]?\.?\d|boxed answer)(?P<step>(\d{{1,2}})[.):](?=[ \t*]+\S))?"
 )
 _CUE = re.compile(
     r"(?:\b(?:the|my|our) (?:\w{1,12} ){0,2}answer(?: \w{1,12}){0,2} (?:is|was|equals|would be|should be|=)|\banswer[\"']?\s{0,3}[:=]|^\s{0,4}a\s{0,2}:"
@@ -95,6 +100,8 @@ def gold_number(text: str) -> Decimal:
     if value is None:
         raise ValueError("must be one number; a comma parts groups of three digits, a point the decimals")
     rest = body[match.end() :]
+    if _SCALED.match(rest):
+        raise ValueError("must be one number; write its scale out in digits")
     if not _UNIT.fullmatch(rest.rstrip(". ")):
         raise ValueError("must be one number with no more than a unit after it")
     return value
@@ -143,7 +150,14 @@ def _in_words(text: str) -> Decimal | None:
     if not parts:
         return None
     total = current = 0
-    for part in parts:
+    for before, part in zip(["", *parts], parts, strict=False):
+        if (
+            part in _SMALL
+            and (before in _SMALL or before in _TENS and not 0 < _SMALL[part] < 10)
+            or part in _TENS
+            and (before in _SMALL or before in _TENS)
+        ):
+            return None  # 'one two', 'twenty twelve'
         if part in _SMALL or part in _TENS:
             current += _SMALL.get(part, _TENS.get(part, 0))
         elif part in _SCALE_WORDS:
