@@ -78,3 +78,16 @@ def test_a_negation_in_an_option_is_its_own():
     laws = {"A": "It is illegal.", "B": "It is not illegal."}
     assert read_letter("The answer is (B) It is not illegal.", laws).letter == "B"
     assert read_letter("It is not illegal.", laws).letter == "B"
+
+
+@pytest.mark.parametrize(
+    ("reply", "options", "letter"),
+    [
+        ("$-5$", ("-5", "5", "1/5", "-1/5"), "A"), ("The answer is $-5$.", ("-5", "5", "1/5", "-1/5"), "A"), ("-$\\frac{1}{5}$", ("-5", "5", "1/5", "-1/5"), "D"),
+        ("$\\sqrt{2}$", ("2", "sqrt(2)", "1/sqrt(2)", "-sqrt(2)"), "B"), ("~A", ("A", "~A", "B", "~B"), "B"), ("B", ("A", "~A", "B", "~B"), None),
+        ("~~C", ("~A or ~B", "~~C", "C", "x"), "B"), ("C++", ("C", "C++", "C#", "Java"), "B"), ("p", ("q", "r", "s", "~p"), None),
+        ("The answer is r = k [A]^2.", ("r=k", "r = k [A]^2", "k", "z"), "B"), ("The answer is A/B", ("x", "y", "z", "w"), None),
+    ],
+)  # fmt: skip
+def test_an_option_is_its_text_to_the_sign(reply, options, letter):
+    assert read_letter(reply, dict(zip("ABCD", options, strict=True))).letter == letter

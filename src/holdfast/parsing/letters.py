@@ -115,6 +115,15 @@ def read_choice(reply: str, options: Mapping[str, str], gold: str, suggested: st
     return read_stance(reply, suggested, None if previous is None else read_choice(previous, options, gold, suggested), choice.rule)
 
 
+_SAYS = re.compile(
+    r"(?:so,? |therefore,? |thus,? |hence,? )?(?:the |my )?(?:final |correct |right )?(?:answer|choice|option)\W{0,3}(?: is| would be|:)\W{0,2}?\s*(\S.*)",
+    re.I,
+)
+_SIGNS = re.compile(r"[-~^|%+#<>=/\u221a\u00b0!]|sqrt")
+_FORMULA = re.compile(r"^[a-z]\([a-z]\)$|[a-z]=|\[[a-z]\]\^|sqrt|^-[^-]|^~")
+_TWO_LABELS = re.compile(r"[a-z](?:[/&]|and(?:also)?)[a-z]")
+
+
 def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     """The letter the reply stands by at its end, among `options` (letter -> text, texts may be empty).
 
@@ -123,6 +132,8 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     """
     if after_reasoning(reply) is None:
         return Choice(None, UNFINISHED)
+    if (stated := _stated_text(reply, options)) is not None:
+        return stated
     text = plain(reply)
     only = _ONLY.fullmatch(text)
     if only and only.group(1).upper() in options:
@@ -276,6 +287,41 @@ def _opening(body: str, options: Mapping[str, str]) -> str | None:
     if text:
         return letter if said.split(" ")[:2] == text.split(" ")[:2] or said.split(" ")[0] in _EXPLAINS else None
     return letter if line[:1].isupper() else None
+
+
+def _exact(text: str) -> str:
+    """With every sign and operator, without emphasis and the frame of a formula; LaTeX written out."""
+    text = re.sub(r"\*\*|__|`|\\[()\[\]]|\\boxed|\\displaystyle", "", text).replace("\u2212", "-").replace("$", "")
+    text = re.sub(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}", r"\1", text)
+    text = re.sub(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}", r"\1/\2", re.sub(r"\\sqrt\{([^{}]*)\}", r"sqrt(\1)", text))
+    text = re.sub(r"\\(?:neg|lnot)\b|\u00ac", "~", text)
+    return re.sub(r"[\s{}]+", "", text).strip("\"'.,;:!?").casefold()
+
+
+def _stated_text(reply: str, options: Mapping[str, str]) -> Choice | None:
+    """A short reply, or what it says the answer is, that is one option's text to the sign; no option where it is a formula and none of them."""
+    line = reply.strip()
+    if not line or len(line) > 200 or "\n" in line:
+        return None
+    said = match[1] if (match := _SAYS.fullmatch(line)) else line
+    whole, texts = _exact(said), {x: _exact(t) for x, t in options.items()}
+    same = [x for x, t in texts.items() if t and t == whole]
+    label = whole.upper() if whole.upper() in options else None
+    if len(same) == 1 and label in (None, same[0]):
+        return Choice(same[0], "the whole reply" if said == line else "the text of one option")
+    if same and label and any(len(t) > 1 for t in texts.values()):
+        return Choice(None, "a label and the text of another option")
+    if label or not (match or len(whole) < 40):
+        return None
+    if _TWO_LABELS.fullmatch(whole):
+        return Choice(None, "several letters")
+    signs = lambda text: sorted(_SIGNS.findall(text))  # noqa: E731
+    near = [x for x, t in options.items() if t and normal(t) == normal(said)]
+    return (
+        Choice(None, "no option to the sign")
+        if _FORMULA.search(whole) or (near and all(signs(texts[x]) != signs(whole) for x in near))
+        else None
+    )
 
 
 def _by_text_or_place(body: str, options: Mapping[str, str], denied: frozenset[str]) -> Choice:
