@@ -103,11 +103,11 @@ def harness(kind, file, model, folder, shots=None):
 @pytest.mark.filterwarnings("ignore")
 def test_the_metric_is_the_harnesss_own(kind, shots, model, tmp_path):
     file, solved = rows_of(kind, tmp_path), None
-    items = items_from_rows(kind, read_rows(str(file), None, None))
+    items = items_from_rows(kind, read_rows(file.name, None, str(tmp_path)))
     if shots:
         solved = tmp_path / "dev.jsonl"
         solved.write_text("\n".join(json.dumps(r) for r in made_rows(kind, random.Random(8))))
-        items = with_shots(kind, items, read_rows(str(solved), None, None), shots)
+        items = with_shots(kind, items, read_rows(solved.name, None, str(solved.parent)), shots)
     instrument = build(kind, LM_EVAL_STYLE, **OPTIONS[kind])
     engine = LocalEngine(model[0], ChatFormat(model[1]))
     put = [(item, instrument.prompts(item)) for item in items]
