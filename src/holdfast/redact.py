@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 _WORDS = {"KEY", "KEYS", "TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "PAT", "AUTH", "AUTHORIZATION", "OAUTH",
-          "JWT", "CREDENTIAL", "CREDENTIALS", "CREDS", "COOKIE", "BEARER", "DSN"}  # fmt: skip
+          "JWT", "CREDENTIAL", "CREDENTIALS", "CREDS", "COOKIE", "BEARER"}  # fmt: skip
 _FUSED = (
     "APIKEY",
     "ACCESSKEY",
@@ -128,11 +128,13 @@ def _user(rest: str) -> str | None:
 
 
 def _names_secret(variable: str) -> bool:
-    """By any of its words, numbers left out: OPENAI_API_KEY_2, AZURE_KEY_WEST, GITHUB_PAT, PGPASSWORD; not PWD, OLDPWD, MONKEY, KEY_FILE or SSH_AUTH_SOCK."""
+    """By its last word, numbers left out, or a key of something: OPENAI_API_KEY_2, AZURE_KEY_WEST, GITHUB_PAT, PGPASSWORD; not PWD, OLDPWD, MONKEY, KEY_FILE or SSH_AUTH_SOCK."""
     words = [w for word in re.split(r"[_\W]+", _HUMPS.sub("_", variable).upper()) if (w := word.strip("0123456789"))]
     if not words or words in (["PWD"], ["OLD", "PWD"]) or words[-1] in _PLACES:
         return False
-    return any(word in _WORDS or word.endswith(_FUSED) for word in words)
+    if words[-2:-1] in (["KEY"], ["TOKEN"]) or words[-2:] == ["SECRET", "VALUE"]:
+        return True
+    return words[-1] in _WORDS or words[-1].endswith(_FUSED)
 
 
 def _is_secret(value: str) -> bool:
