@@ -1,5 +1,6 @@
 """A share of benchmarks/malformed.py: bad input of every kind through the command line is refused in one line, and good input is not."""
 
+import dataclasses
 import random
 import shutil
 import warnings
@@ -78,6 +79,10 @@ def test_what_ends_otherwise_is_seen():
     for result in (malformed.Result(0, [], 0.0), malformed.Result(2, [], 0.0), malformed.Result(2, fine * 2, 0.0), malformed.Result(1, fine, 0.0),
                    malformed.Result(2, ["Usage: holdfast"], 0.0), malformed.Result(None, fine, 0.0, "Traceback\nValueError: x")):  # fmt: skip
         assert result.wrong(case)
+    told = ["a remark on the input", *fine]
+    assert malformed.Result(2, told, 0.0).wrong(case) and not malformed.Result(2, told, 0.0).wrong(
+        dataclasses.replace(case, remark="a remark")
+    )
     taken = common.Case("x", "x", lambda _: [], must=False)
     assert (
         malformed.Result(0, [], 0.0).wrong(taken) is None and malformed.Result(0, [], 0.0, number="5, not 50").wrong(taken) == "5, not 50"

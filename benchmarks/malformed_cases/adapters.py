@@ -236,7 +236,7 @@ def adapter_folders(base: Path) -> Iterator[Case]:
     def case(name: str, change: Change, must: bool = True) -> Case:
         def make(folder: Path) -> list[str]:
             change(Path(shutil.copytree(good, folder / "copy")))
-            put(folder / "rows.jsonl", ROWS * 2)
+            put(folder / "rows.jsonl", ROWS + ROWS.replace("Trees", "Roofs"))
             study = put(folder / "s.yaml", STUDY)
             return ["probe", str(base), "--study", str(study), "--device", "cpu", "--json", "--adapter", str(folder / "copy")]
 

@@ -32,7 +32,7 @@ BYTES: dict[str, bytes] = {
 class Case:
     """`make(folder)` writes the input and returns the arguments; `must`: no reading of it is good, it has to be refused.
 
-    `right(folder, stdout)`, for input that is accepted: what is wrong with the numbers it gave, or None.
+    `remark`: words of a line that is said of the input besides. `right(folder, stdout)`, for input that is accepted: what is wrong with the numbers it gave, or None.
     """
 
     kind: str
@@ -40,6 +40,7 @@ class Case:
     make: Callable[[Path], list[str]]
     must: bool = True
     right: Callable[[Path, str], str | None] | None = None
+    remark: str = ""
 
 
 def put(path: Path, data: bytes | str | Any) -> Path:
