@@ -14,8 +14,9 @@ from holdfast.parsing.stance import TAKEN_BACK, asks
 from holdfast.parsing.surface import after_reasoning
 from holdfast.parsing.text import Span, find, normal, plain, present_words, sentences, words
 
-# '(B)' or a bare capital that is no part of a word, of 'B-12', of 'B.A.' or of 'C. elegans'.
-_LETTER = r"(?:[\[(]{1,2}([A-Z])[\])]{1,2}|([A-Z])(?![\w'-]|\.[A-Za-z]|\. [a-z])[).:]?)"
+# '(B)' or a bare capital that is no part of a word, of 'B-12', of 'B.A.' or of 'C. elegans',
+# of 'f(C)', '[A]^2' and 'B = 0'.
+_LETTER = r"(?:(?<!\b\w)[\[(]{1,2}([A-Z])[\])]{1,2}(?!\^)|([A-Z])(?![\w'+#-]|\.[A-Za-z]|\. [a-z]| ?=)[).:]?)"
 _KEYWORD = r"(?i:options?|choices?|answers?|letter|alternative)"
 _HEDGE = (
     r"(?:(?i:most|more|very|likely|probably|definitely|clearly|indeed|actually|certainly|therefore|thus|still|now|in fact|then|simply"
@@ -48,11 +49,11 @@ _CONCLUDES = re.compile(
 )
 _PATTERNS = (_ANSWER, _CHOOSES, _IS_RIGHT, _DECLARED, _CONCLUDES)
 _SECOND = re.compile(
-    r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,)\s?(?:and |or |option )?([A-Z])\b(?![\w'])"
+    r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,)\s?(?:and |or |also |option )?([A-Z])\b(?![\w'])"
 )
 _OPENS = re.compile(r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}")
 _ONLY = re.compile(r"\W{0,6}([A-Za-z])[^\w?]{0,6}")
-_MARKED = re.compile(rf"[\[(]([A-Z])[\])]|\b{_KEYWORD} ([A-Z])\b(?!['-])")
+_MARKED = re.compile(rf"(?<!\b\w)[\[(]([A-Z])[\])](?!\^)|\b{_KEYWORD} ([A-Z])\b(?!['-])")
 _DENIES = re.compile(
     rf"(?:\b(?i:{_NOT})|n't)\b(?: (?:be|option|choice|answer|the|letter|necessarily|actually|correct|right|is|it)){{0,3}} {_LETTER}(?:,? (?:n?or) {_LETTER})?"
 )
@@ -74,6 +75,7 @@ _NONE = re.compile(
 )
 _SMALL = re.compile(r"([\[(]|\b(?i:answer|option|choice)(?:\s?:| is)? )([b-z](?![\w'-])|a(?=[\])]|\W{0,3}$))", re.M)
 _APART = re.compile(r"(?<!\w)([$']) ?\(?([A-Z])\)?[.)]? ?\1(?!\w)|^\"([A-Z])[.)]?\"\.?$", re.M)
+_STATES = re.compile(r"\b(?i:answer)\W{0,3}(?: is\b|:)[ :]{0,3}(\S.{0,200}?)\.?\s*\Z")
 _OR_MAYBE = re.compile(r"[^.!?\n]{0,120}?[,;]? (?:but|although|though) (?:it |this )?(?:could|might|may)(?: \w{1,12}){0,3} [\[(]?([A-Z])\b")
 _LABELLED = re.compile(
     r"^[ \t>\"']{0,8}[-\u2022]?[ \t]{0,4}(?:(?i:option|choice|answer) )?[\[(]?([A-Z])[\])]?[).:;\]-]{0,2}(?:(?:[ \t]{1,4}|(?<=[).:]))(?=\S)(.{0,400})$|$)",
@@ -115,15 +117,6 @@ def read_choice(reply: str, options: Mapping[str, str], gold: str, suggested: st
     return read_stance(reply, suggested, None if previous is None else read_choice(previous, options, gold, suggested), choice.rule)
 
 
-_SAYS = re.compile(
-    r"(?:so,? |therefore,? |thus,? |hence,? )?(?:the |my )?(?:final |correct |right )?(?:answer|choice|option)\W{0,3}(?: is| would be|:)\W{0,2}?\s*(\S.*)",
-    re.I,
-)
-_SIGNS = re.compile(r"[-~^|%+#<>=/\u221a\u00b0!]|sqrt")
-_FORMULA = re.compile(r"^[a-z]\([a-z]\)$|[a-z]=|\[[a-z]\]\^|sqrt|^-[^-]|^~")
-_TWO_LABELS = re.compile(r"[a-z](?:[/&]|and(?:also)?)[a-z]")
-
-
 def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     """The letter the reply stands by at its end, among `options` (letter -> text, texts may be empty).
 
@@ -132,19 +125,25 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     """
     if after_reasoning(reply) is None:
         return Choice(None, UNFINISHED)
-    if (stated := _stated_text(reply, options)) is not None:
-        return stated
     text = plain(reply)
     only = _ONLY.fullmatch(text)
-    if only and only.group(1).upper() in options:
-        return Choice(only.group(1).upper(), "the whole reply")
+    label = only.group(1).upper() if only and only.group(1).upper() in options else None
     known = normal(text) if len(text) <= 400 + 2 * max(map(len, options.values()), default=0) else ""
-    if known and len(whole := [x for x, t in options.items() if t and known == normal(t)]) == 1:
+    whole = [x for x, t in options.items() if t and known == normal(t)]
+    if label and whole not in ([], [label]) and any(len(t) > 1 for t in options.values()) and text.strip().isalpha():
+        return Choice(None, "a label and the text of another option")
+    if known and len(whole) == 1 and not (label and text.strip().isalpha()):
         return Choice(whole[0], "the whole reply")
+    if label:
+        return Choice(label, "the whole reply")
     text = _SMALL.sub(lambda m: m.group(1) + m.group(2).upper(), _APART.sub(lambda m: f"({m[2] or m[3]})", text))
     if (chosen := _without_restated(text, options)) is not None and not re.search(r"\w", text := chosen):
         return Choice(None, "restates the options only")
     body = present_words(text)
+    if (stated := _STATES.search(body)) and len(said := normal(stated[1])) > 1:
+        named = [x for x, t in options.items() if t and said == normal(t)]
+        if len(named) == 1:
+            return Choice(named[0], "the text of one option")
     spans = [s for s in sentences(body) if not asks(body[s.start : s.end])]
     phrase = _last_answer_phrase(body, spans, options)
     # 'The answer is (C) It is not legal': the negation belongs to the option's own text.
@@ -219,7 +218,7 @@ def _last_answer_phrase(body: str, spans: Sequence[Span], options: Mapping[str, 
         second
         and _of(second) in others
         and not re.search(rf"\b{_NOT}\b|n't|\b(?:is|are|was|were|because|since|while|but|it|as)\b", second.group(), re.I)
-        and normal(second.group()[:-1]) not in normal(options[letter])
+        and not ((said := normal(second.group()[:-1])) and said in normal(options[letter]))
     )
     return letter, two or bool(maybe and _of(maybe) in others), at
 
@@ -289,45 +288,10 @@ def _opening(body: str, options: Mapping[str, str]) -> str | None:
     return letter if line[:1].isupper() else None
 
 
-def _exact(text: str) -> str:
-    """With every sign and operator, without emphasis and the frame of a formula; LaTeX written out."""
-    text = re.sub(r"\*\*|__|`|\\[()\[\]]|\\boxed|\\displaystyle", "", text).replace("\u2212", "-").replace("$", "")
-    text = re.sub(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}", r"\1", text)
-    text = re.sub(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}", r"\1/\2", re.sub(r"\\sqrt\{([^{}]*)\}", r"sqrt(\1)", text))
-    text = re.sub(r"\\(?:neg|lnot)\b|\u00ac", "~", text)
-    return re.sub(r"[\s{}]+", "", text).strip("\"'.,;:!?").casefold()
-
-
-def _stated_text(reply: str, options: Mapping[str, str]) -> Choice | None:
-    """A short reply, or what it says the answer is, that is one option's text to the sign; no option where it is a formula and none of them."""
-    line = reply.strip()
-    if not line or len(line) > 200 or "\n" in line:
-        return None
-    said = match[1] if (match := _SAYS.fullmatch(line)) else line
-    whole, texts = _exact(said), {x: _exact(t) for x, t in options.items()}
-    same = [x for x, t in texts.items() if t and t == whole]
-    label = whole.upper() if whole.upper() in options else None
-    if len(same) == 1 and label in (None, same[0]):
-        return Choice(same[0], "the whole reply" if said == line else "the text of one option")
-    if same and label and any(len(t) > 1 for t in texts.values()):
-        return Choice(None, "a label and the text of another option")
-    if label or not (match or len(whole) < 40):
-        return None
-    if _TWO_LABELS.fullmatch(whole):
-        return Choice(None, "several letters")
-    signs = lambda text: sorted(_SIGNS.findall(text))  # noqa: E731
-    near = [x for x, t in options.items() if t and normal(t) == normal(said)]
-    return (
-        Choice(None, "no option to the sign")
-        if _FORMULA.search(whole) or (near and all(signs(texts[x]) != signs(whole) for x in near))
-        else None
-    )
-
-
 def _by_text_or_place(body: str, options: Mapping[str, str], denied: frozenset[str]) -> Choice:
     texts = {x: normal(t) for x, t in options.items() if t}
     count = Counter(texts.values())
-    letters = [x for x in texts if count[texts[x]] == 1 and re.search(r"[^\W\d_]{2}|^\d+(?:\.\d+)?$", texts[x])]
+    letters = [x for x in texts if count[texts[x]] == 1 and re.search(r"[^\W\d_]{2}|^[-+]?\d+(?:\.\d+)?(?: ?/ ?\d+)?$", texts[x])]
     kept: dict[str, int] = {}
     last = -1
     for k, start, end in find(words(body), [texts[x] for x in letters]):

@@ -36,7 +36,8 @@ _PAREN = re.compile(r"\\(?:left|right|displaystyle|textstyle|limits|big|Big|bigg
 _LATEX = {"\\%": "%", "\\$": "$", "\\#": "#", "\\&": "&", "\\_": "_", "{,}": ",", "\\cdot": "\u00b7", "\\times": "\u00d7", "\\div": "\u00f7",
           "\\leq": "\u2264", "\\geq": "\u2265", "\\neq": "\u2260", "\\pi": "\u03c0", "\\pm": "\u00b1", "\\le": "\u2264", "\\ge": "\u2265", "\\ne": "\u2260",
           "\\lt": "<", "\\gt": ">", "\\cup": "\u222a", "\\cap": "\u2229", "\\infty": "\u221e", "\\,": " ", "\\;": " ", "\\:": " ", "\\!": "", "\\ ": " ",
-          "\\approx": "\u2248", "\\subset": "\u2282", "\\in": "\u2208", "\\to": "\u2192", "\\rightarrow": "\u2192", "\\quad": " ", "\\circ": "\u00b0"}  # fmt: skip
+          "\\approx": "\u2248", "\\subset": "\u2282", "\\in": "\u2208", "\\to": "\u2192", "\\rightarrow": "\u2192", "\\quad": " ", "\\circ": "\u00b0", "\\neg": "\u00ac",
+          "\\lnot": "\u00ac"}  # fmt: skip
 _COMMAND = re.compile("|".join(re.escape(c) + (r"(?![a-zA-Z])" if c[-1].isalpha() else "") for c in sorted(_LATEX, key=len, reverse=True)))
 _RAISED = re.compile(r"\^\{([^{}\n]{1,30})\}")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,4}(?:\{|([-+]?\w))|[{}]")
@@ -70,8 +71,8 @@ def one_kind(text: str) -> str:
         text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Cn"))
     else:
         text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", text)
-    text = re.sub(r"(?<=[A-Za-z])\^(?=\d)", "", text)  # a raised 2 behind a letter is read so, too
-    return _latex(text) if "\\" in text or "{" in text else text
+    text = _latex(text) if "\\" in text or "{" in text else text
+    return re.sub(r"(?<=[A-Za-z]) ?\^(?=\d|[-+](?!\w))", "", text)  # a raised 2, or the charge of an ion, behind a letter is read so, too
 
 
 def signed(text: str) -> str:

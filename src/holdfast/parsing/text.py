@@ -24,9 +24,11 @@ _NEXT_QUESTION = re.compile(
     r"\n[ \t]{0,8}[#*]{0,6} ?(?:next |new )?(?:question|q|problem|exercise|instruction|input)[ \t]?\d{0,3}[*]{0,2}[ \t]?[:.)]", re.I
 )
 _ANSWERED = re.compile(r"\banswer\**[\"']?\s?(?:[:=]|is\b|would be\b)|####|^\s{0,4}a\s?:", re.I | re.M)
+# A formula between dollars; not '$5 and $6', and not a single letter, which may be a label.
+_MATH = re.compile(r"(?<![\w$])\$(?=[-\\A-Za-z(\u221a~\u00ac]|\d+ ?[/^=])([^$\n]{2,200})\$(?!\w)")
 _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,300}\)")
 _TAG = re.compile(r"<\|[a-zA-Z_]{1,40}\|>|</?[a-zA-Z][a-zA-Z0-9]{0,10}/?>")
-_MARKS = re.compile(r"(?<!\d)\*+|\*+(?!\d)|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)|`+|~~|\\[()\[\]]")
+_MARKS = re.compile(r"(?<!\d)\*+|\*+(?!\d)|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)|`+|\\[()\[\]]")
 _SPACES = re.compile(r"[ \t]+")
 _HEADING = re.compile(r"^[ \t]{0,8}#{1,6}[ \t]+", re.M)
 _ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,3}[.)]|[-+•])[ \t]+", re.M)
@@ -40,16 +42,26 @@ _M = "".join(
     for run in [[c for _, c in group]]
 )
 _L = rf"(?:[^\W_]|(?<=\w)[{_M}]|(?<=[{_M}])[{_M}])"
-_OPERATOR = r"[<>!=]=|<?[-=]>|<-|[<=>\u00ac\u00b1\u00d7\u00f7\u2190-\u22ff]"
+_OPERATOR = r"~(?=[~(]|[^\W\d_](?![^\W_]))|[<>!=]=|<?[-=]>|<-|[<=>\u00ac\u00b1\u00d7\u00f7\u2190-\u22ff]"
 _BETWEEN = "|".join(  # with a space on both sides or on none
     rf"(?:(?<=\d{gap})|(?<=(?<![^\W_])[A-Za-z]{gap})|(?<=[)\]]{gap}))[-+*/^:](?={gap}(?:[-+]?[\d(\[]|[A-Za-z](?![^\W_])))"
     for gap in ("", " ")
 )
 _WORD = re.compile(
     rf"(?:(?<![^\s(\[{{=:,;<>/*\u00d7\"'])[-+])?(?:\d+(?:[.,]\d+)*|(?<![\w.])\.\d+){_L}*(?:%|[-+](?![-+\w(\[]))?"
-    rf"|(?:(?<![^\s(\[{{=:,;<>])[-+](?=[A-Za-z](?![^\W_])))?[^\W_]{_L}*(?:'[^\W\d_]{_L}*)*(?:\+\+|[+#](?!\w)|(?<![^\W_]{{5}})-(?![\w-]))?|(?<![^\s(\[{{=:,;<>])[-+]\u221e|{_BETWEEN}|{_OPERATOR}"
+    rf"|(?:(?<![^\s(\[{{=:,;<>])[-+](?=[A-Za-z](?![^\W_])|sqrt))?[^\W_]{_L}*(?:'[^\W\d_]{_L}*)*(?:\+\+|[+#](?!\w)|(?<![^\W_]{{5}})-(?![\w-]))?|(?<![^\s(\[{{=:,;<>])[-+]\u221e|{_BETWEEN}|{_OPERATOR}"
 )
-_SIGNS = {"\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2192": "->", "=>": "->", "\u21d2": "->", "*": "\u00d7", "==": "="}
+_SIGNS = {
+    "\u00ac": "~",
+    "\u2264": "<=",
+    "\u2265": ">=",
+    "\u2260": "!=",
+    "\u2192": "->",
+    "=>": "->",
+    "\u21d2": "->",
+    "*": "\u00d7",
+    "==": "=",
+}
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _ACCENT = re.compile("((?![\u0410-\u044f])[^\\W_]|[\u0415\u0435](?=\u0308))[\u0300-\u036f]+")
 _STOP = re.compile(r"[.!?]+[\"')\]]{0,3}(?=\s|$)|\n+")
@@ -77,6 +89,7 @@ def plain(text: str) -> str:
     A next turn of the user, or a next question that the model puts to itself after its answer, is not part of the reply.
     """
     text = signed(one_kind(after_reasoning(text) or "")).translate(_QUOTES)
+    text = _MATH.sub(r"\1", text) if "$" in text else text
     leaked = _LEAKED_TURN.search(text, 1) if text.strip() else None
     if leaked and text[: leaked.start()].strip():
         text = text[: leaked.start()]
@@ -86,6 +99,7 @@ def plain(text: str) -> str:
         and re.search(r"\w", text[said.end() : more.start()])
     ):
         text = text[: more.start()]
+    text = re.sub(r"~~([^~\n]{1,200})~~", r"\1", text)
     text = _HEADING.sub("", _TAG.sub(" ", _LINK.sub(r"\1", text)))
     text = re.sub("&+", " and ", _MARKS.sub("", text))
     return _SPACES.sub(" ", text).strip()
