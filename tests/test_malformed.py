@@ -105,9 +105,8 @@ def test_no_flipped_bit_is_read_without_a_word(given, tmp_path):
 def test_a_run_names_or_heals_every_flipped_bit(given, tmp_path):
     found = flipped(given, tmp_path, 8, 2, ("run", "audit", "report"))
     assert not [key for key in found if key[2] == "SILENT"]
-    assert {"named", "healed"} >= {
-        became for _, command, became in found if command == "run" and became != "not read"
-    }  # a cell that nothing needs again
+    # Of a finished run, `run` reads every file but what its audit was made from.
+    assert {kind for kind, command, became in found if command == "run" and became == "not read"} <= {"cells/invariance/invariance.json"}
 
 
 @pytest.mark.slow

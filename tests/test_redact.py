@@ -75,10 +75,20 @@ def test_only_variables_named_like_secrets_count():
         "api_key",
         "PROXY_PASSWD",
         "KEY",
+        "ANTHROPIC_API_KEY_PROD",
+        "AZURE_OPENAI_KEY_WEST",
+        "TOKEN_BACKUP",
+        "SECRET_VALUE",
+        "OPENAIKEY",
+        "AccessKey",
+        "Api-Key",
+        "AUTHORIZATION",
+        "HF_JWT",
+        "CREDS",
     ]
     environ = {name: f"value-{i}-of-it" for i, name in enumerate(names)}
     others = ["PWD", "OLDPWD", "HOME", "PATH", "SHELL", "USER", "LOGNAME", "KEYBOARD", "MONKEY", "TURKEY", "TOKENIZERS_PARALLELISM", "SSH_AUTH_SOCK", "XAUTHORITY",
-              "OPENAI_KEY_FILE", "TOKEN_PATH", "PASSAGE", "COMPASS", "AUTHOR", "PATTERN", "GIT_ASKPASS", "KEYS_ALLOWED", "SECRET_SANTA"]  # fmt: skip
+              "OPENAI_KEY_FILE", "TOKEN_PATH", "PASSAGE", "COMPASS", "AUTHOR", "PATTERN", "GIT_ASKPASS", "KEYS_ALLOWED", "SECRET_SANTA", "KEY_PATH", "TOKEN_LIMIT"]  # fmt: skip
     assert {*secrets(environ | {name: f"not-a-secret-{name}-1" for name in others})} == set(environ.values())
 
 

@@ -121,6 +121,9 @@ def test_any_reply_has_one_known_outcome_and_reading_its_answer_again_gives_it_a
         "while although ",
         "-1",
         "either or ",
+        "#",
+        "$-",
+        "~~a",
     ],
 )
 def test_a_megabyte_of_anything_is_read_in_bounded_time(piece):

@@ -74,10 +74,17 @@ def test_fractions_and_mixed_numbers_are_exact(whole, above, below):
             assert gold_number(form) == Decimal(mixed.numerator) / Decimal(mixed.denominator) == stated_number(form)[0]
 
 
-@pytest.mark.parametrize("text", ["12,5", "3-4", "5 or 6", "5 and a half", "0,5", "3:45", "x", "", "nan", "\u00b15", "9" * 401])
+@pytest.mark.parametrize("text", ["12,5", "3-4", "5 or 6", "5 and a half", "0,5", "3:45", "x", "", "nan", "\u00b15", "9" * 401, "2.5M", "$2.5M", "5 bn", "3 k", "2 thousands",
+                                  "5 lakh", "5 tenths", "3 eighths", "4 squared", "0x10", "5x", "0.333...", "one two", "twenty twelve", "ten twenty"])  # fmt: skip
 def test_a_truth_that_could_be_two_numbers_is_refused_with_the_rule(text):
     with pytest.raises(ValueError, match=r"must be|longer"):
         gold_number(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("5 m", 5), ("5m", 5), ("3k", 3000), ("2 million", 2_000_000), ("20 Kids", 20), ("5 Bananas", 5), ("8 Mbps", 8), ("twenty-one", 21),
+                                             ("one hundred and five", 105), ("6000 nails", 6000), ("12 boxes", 12), ("3 mice", 3), ("72.", 72)])  # fmt: skip
+def test_a_unit_behind_a_truth_is_no_scale(text, value):
+    assert gold_number(text) == value
 
 
 @pytest.mark.parametrize("text,value", [
