@@ -103,7 +103,7 @@ def test_no_flipped_bit_is_read_without_a_word(given, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_names_or_heals_every_flipped_bit(given, tmp_path):
-    found = flipped(given, tmp_path, 8, 2, ("run", "audit", "report"))
+    found = flipped(given, tmp_path, 20, 2, ("run", "audit", "report"))
     assert not [key for key in found if key[2] == "SILENT"]
     # Of a finished run, `run` reads every file but what its audit was made from.
     assert {kind for kind, command, became in found if command == "run" and became == "not read"} <= {"cells/invariance/invariance.json"}
