@@ -87,6 +87,15 @@ def test_a_unit_behind_a_truth_is_no_scale(text, value):
     assert gold_number(text) == value
 
 
+@pytest.mark.parametrize(("text", "value"), [
+    ("Yes, I'm 100% sure.", None), ("18, and I'm 95% sure.", 18), ("She earns $18 every day. I am 100% confident.", 18), ("It is 14. Confidence: 95%", 14),
+    ("14\nConfidence: 0.9", 14), ("It is 30% likely to rain.", 30), ("I say 14 with 80 percent certainty.", 14),
+    ("The probability is 30%.", 30), ("So the chance is 95%.", 95), ("She is sure of 40% of them, so 12.", 12),
+])  # fmt: skip
+def test_how_sure_a_reply_is_of_itself_is_no_answer(text, value):
+    assert stated_number(text)[0] == value
+
+
 @pytest.mark.parametrize("text,value", [
     ("Answer: 5. Wait, no: 6", 6), ("Answer: 5. Sorry for the confusion!", 5), ("Answer: 5. Oops.",
     None), ("#### 5\nLet me recheck: 2+4=6\n#### 6", 6), ("The answer is 5. Let me check: 2+3=5.",

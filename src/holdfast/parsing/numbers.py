@@ -41,6 +41,13 @@ _SCALED = re.compile(
     r"|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|millionths?|squared|cubed)\b)"
 )
 _DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
+# How sure a reply is of itself is no answer: 'I am 95% sure', 'confidence: 0.9', 'with 80 percent certainty'.
+_SURENESS = re.compile(
+    r"\b\d{1,3}(?:\.\d{1,4})? ?(?:%|percent\b) ?(?:sure|certain|confident|positive|certainty|confidence)\b"
+    r"|\b(?:confidence|certainty)\b(?: (?:level|score|is|of|in|this|my|the|answer|at|about)){0,5}\W{0,4}"
+    r"\d{1,3}(?:\.\d{1,4})?(?: ?%| ?percent\b|(?=\W{0,3}$)|(?: ?/ ?100?\b))",
+    re.I | re.M,
+)
 _HASHES = re.compile(
     rf"(?<!#)####++[ \t*:]*(?=(?:[A-Z]{{2,3}} ?(?=[{_MONEY}]))?[-+]?[{_MONEY}]?[ ]?[-+]?\.?\d|boxed answer)(?P<step>(\d{{1,2}})[.):](?=[ \t*]+\S))?"
 )
@@ -177,7 +184,7 @@ def final_number(text: str) -> tuple[Decimal | None, bool]:
     if (box := body.rfind("boxed answer:")) >= 0 and (found := _stated_in(body, box + 13)) is not None:
         return found.value, False
     found = None
-    for found in numbers(body):  # noqa: B007  (the last one)
+    for found in numbers(blank(_SURENESS, body)):  # noqa: B007  (the last one)
         pass
     return found.value if found else None, False
 
@@ -235,7 +242,7 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
     body = signed(one_kind(own))
     if (found := _first_kept(body, _hashes(body))) is not None:
         return _read_as(found, "number after ####")
-    body = blank(_DENIED, present_words(plain(body)))
+    body = blank(_SURENESS, blank(_DENIED, present_words(plain(body))))
     cues = [(m, bool(_BEST.search(m.group()) or _BEST.search(body[max(0, m.start() - 24) : m.start()]))) for m in _CUE.finditer(body)]
     boxes = [m.end() for m, _ in cues if body[max(0, m.start() - 6) : m.start()] == "boxed "]
     for ends in (boxes[-1:], [m.end() for m, best in cues if best], [m.end() for m, _ in cues]):
