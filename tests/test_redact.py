@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.redact import HIDDEN, hidden, redacted, redacted_tree, secrets, tells
+from holdfast.redact import HIDDEN, hide, redacted, redacted_tree, reveals_secret, secrets
 from holdfast.world import base_path
 
 # Put together here, so that no file of the repository looks as if it held one.
@@ -125,8 +125,8 @@ def test_a_run_below_the_folder_one_stands_in_keeps_its_paths():
 )
 def test_a_secret_is_found_whatever_stands_between_its_letters(secret, between, capitals, backwards, before, after):
     written = between.join(secret[:: -1 if backwards else 1])
-    text = hidden(f"{before} {written.upper() if capitals else written} {after}", ENVIRONMENT)
-    assert HIDDEN in text and not tells(text, ENVIRONMENT)
+    text = hide(f"{before} {written.upper() if capitals else written} {after}", ENVIRONMENT)
+    assert HIDDEN in text and not reveals_secret(text, ENVIRONMENT)
 
 
 @given(
@@ -141,7 +141,7 @@ def test_a_secret_is_found_in_every_encoding_and_at_every_offset(secret, offset,
         "percent": lambda: "".join(f"%{b:02x}" for b in data), "json": lambda: "".join(f"\\u{b:04x}" for b in data), "html": lambda: "".join(f"&#{ord(c)};" for c in secret),
         "json in json": lambda: json.dumps("".join(f"\\u{b:04x}" for b in data)), "percent in percent": lambda: quote("".join(f"%{b:02X}" for b in data)),
     }[how]()  # fmt: skip
-    assert tells(written, ENVIRONMENT) and not tells(hidden(written, ENVIRONMENT), ENVIRONMENT)
+    assert reveals_secret(written, ENVIRONMENT) and not reveals_secret(hide(written, ENVIRONMENT), ENVIRONMENT)
 
 
 WORDS = (
@@ -152,9 +152,7 @@ WORDS = (
 @given(st.lists(st.sampled_from(WORDS), max_size=60).map(" ".join))
 def test_ordinary_text_stays_as_it_is(text):
     assert (
-        hidden(
-            text, ENVIRONMENT | {"A_KEY": "learning", "B_TOKEN": "assistant", "C_PASS": "0.05", "D_SECRET": "none", "E_KEY": "hypothesis"}
-        )
+        hide(text, ENVIRONMENT | {"A_KEY": "learning", "B_TOKEN": "assistant", "C_PASS": "0.05", "D_SECRET": "none", "E_KEY": "hypothesis"})
         == text
     )
 

@@ -19,7 +19,7 @@ from holdfast.parsing.transcripts import write_rescored
 from holdfast.processes import silence_libraries
 from holdfast.progress import say, work
 from holdfast.results import AuditEntry
-from holdfast.run_files import checked
+from holdfast.run_files import verify_files
 from holdfast.store import read_json
 from holdfast.studies import load_source, load_study
 
@@ -205,7 +205,7 @@ def analyze(
             raise ConfigError(f"analyze: {file}: holds no trials; rescored replies are summarized: holdfast.summarize({str(file)!r})")
         folder, trials, read = file.parent, file, [file.name, "audit.json", *(["study.yaml"] if study is None else [])]
         study = study if study is not None else str(folder / "study.yaml")
-    with checked(folder, *read, of_run=folder == Path(source)) if folder is not None else nullcontext():
+    with verify_files(folder, *read, of_run=folder == Path(source)) if folder is not None else nullcontext():
         facts, entries = study_facts(_study(study)), _audit_of_run(folder)
         findings = analyze_trials(complete(Trials.of(trials)), facts, entries)
     return Findings(findings, audit=entries, folder=folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigError
 from holdfast.results import AuditEntry, StudyFindings, canonical_json
-from holdfast.run_files import checked
+from holdfast.run_files import verify_files
 from holdfast.store import read_json
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Findings(Mapping[str, Any]):
     def load(cls, folder: str | Path) -> Findings:
         """Findings of a finished run. Raises ConfigError if the folder holds none, or what it holds is damaged."""
         folder = Path(folder)
-        with checked(folder, "findings.json", "audit.json"):
+        with verify_files(folder, "findings.json", "audit.json"):
             data, audit = read_json(folder / "findings.json"), read_json(folder / "audit.json")
         if not isinstance(data, dict) or not isinstance(audit, list) or not all(isinstance(e, dict) for e in audit):
             raise ConfigError(f"{folder}: its findings or audit are not what a run writes; run the study again")

@@ -28,7 +28,7 @@ from holdfast.facts import study_facts
 from holdfast.processes import peak_memory
 from holdfast.redact import redacted_tree
 from holdfast.results import AuditEntry, StudyFindings
-from holdfast.run_files import RunManifest, is_signed, is_unchanged, manifest_of, seal, signed, with_digest, without_digest
+from holdfast.run_files import RunManifest, is_signed, is_unchanged, manifest_of, seal, sign, with_digest, without_digest
 from holdfast.store import Store, canonical, copy_atomic, digest, file_digest, read_json, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
@@ -72,7 +72,7 @@ def _claim(study: Study, out: Path, say: Say) -> None:
     """The folder belongs to the study that first writes its settings there."""
     with locks.alone(out):
         check_folder(study, out, say)
-        write_atomic(out / "study.yaml", signed(resolved(study)).encode())
+        write_atomic(out / "study.yaml", sign(resolved(study)).encode())
 
 
 def _store(study: Study, out: Path, say: Say) -> Store:
@@ -186,7 +186,7 @@ def conclude(backend: Backend, out: Path, plan: Plan, failures: list[str], say: 
             copy_atomic(results / file, out / file)
         files |= _copy_adapters(backend, out)
         files["environment.json"] = _write_json(out / "environment.json", about, sort_keys=False)
-        files["study.yaml"] = digest(signed(resolved(backend.study)).encode())
+        files["study.yaml"] = digest(sign(resolved(backend.study)).encode())
         if (out / "plan.json").is_file():
             files["plan.json"] = file_digest(out / "plan.json")
         _draw(out, findings, audit, about, files, digest({"results": results.name, "code": ANALYSIS_CODE}), say)

@@ -1,6 +1,6 @@
 """Secrets are kept out of what is written and printed: the one place that knows what a secret is, and how it may be spelled.
 
-`hidden` takes out the values of known secrets: every reply of a server passes through it. `redacted` also takes out what has the form of a
+`hide` takes out the values of known secrets: every reply of a server passes through it. `redacted` also takes out what has the form of a
 secret: settings, identities, environment and messages pass through it. Rows and prompts pass through neither: they are data.
 """
 
@@ -74,18 +74,18 @@ def secrets(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     return _spellings(environ).plain
 
 
-def hidden(text: str, environ: Mapping[str, str] | None = None) -> str:
+def hide(text: str, environ: Mapping[str, str] | None = None) -> str:
     """`text` with every known secret replaced by ***: as it is, spaced or broken up, in any case, reversed, in base64 or hex, or escaped."""
     return _spellings(environ).hide(text)
 
 
-def tells(text: str, environ: Mapping[str, str] | None = None) -> bool:
-    """Whether a known secret stands in `text`, in any spelling that `hidden` knows. Time is linear in the text."""
+def reveals_secret(text: str, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a known secret stands in `text`, in any spelling that `hide` knows. Time is linear in the text."""
     return _spellings(environ).found(text)
 
 
 def redacted(text: str, environ: Mapping[str, str] | None = None) -> str:
-    """`hidden`, and without users, passwords and queries of addresses, tokens of well-known forms, and what authorisation headers hold."""
+    """`hide`, and without users, passwords and queries of addresses, tokens of well-known forms, and what authorisation headers hold."""
     return _redacted(text, _spellings(environ))
 
 

@@ -52,7 +52,7 @@ def is_unchanged(folder: Path, name: str, want: str) -> bool:
 
 
 @contextmanager
-def checked(folder: Path, *names: str, of_run: bool = True) -> Iterator[None]:
+def verify_files(folder: Path, *names: str, of_run: bool = True) -> Iterator[None]:
     """Files to be read in the block are as the run wrote them. Raises ConfigError, naming the first that is not.
 
     Where no manifest holds the digest of a file `of_run`, that is said once per folder, after it was read.
@@ -71,7 +71,7 @@ def checked(folder: Path, *names: str, of_run: bool = True) -> Iterator[None]:
         )
 
 
-def signed(text: str) -> str:
+def sign(text: str) -> str:
     """A study's text with its digest in a last line."""
     return f"{text}{SIGNATURE}{digest(text.encode())}\n"
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from holdfast.errors import DataError
 from holdfast.instruments.written import read_choice as read_written_choice
 from holdfast.judges.prompts import Question, verdict_of
-from holdfast.parsing import after_reasoning, compared, final_number, gold_number, normal, read_letter, read_rating, stated_number
+from holdfast.parsing import comparison_key, final_number, gold_number, normal, read_letter, read_rating, stated_number, strip_reasoning
 from holdfast.parsing.transcripts import json_line, read_row
 from holdfast.records import Message, Prompt
 
@@ -122,7 +122,7 @@ def test_what_follows_the_first_mark_that_is_not_taken_back(text, value):
     ("<think", "<think"), ("", ""),
 ])  # fmt: skip
 def test_what_follows_the_reasoning(text, rest):
-    assert after_reasoning(text) == rest
+    assert strip_reasoning(text) == rest
 
 
 @pytest.mark.parametrize("reply,verdict", [
@@ -155,7 +155,7 @@ def test_a_list_of_options_chooses_none_and_does_not_hide_the_answer_after_it(li
     "x < 3"), ("5", "-5"),
 ])  # fmt: skip
 def test_two_texts_of_unlike_signs_are_not_the_same_text(one, other):
-    assert compared(one) != compared(other)
+    assert comparison_key(one) != comparison_key(other)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_two_texts_of_unlike_signs_are_not_the_same_text(one, other):
     ],
 )
 def test_two_texts_of_one_writing_are_the_same_text(one, other):
-    assert compared(one) == compared(other)
+    assert comparison_key(one) == comparison_key(other)
 
 
 def test_signs_and_operators_are_part_of_a_name():
@@ -243,7 +243,7 @@ def test_no_reply_breaks_a_reader(reply):
     for kind, (truth, _, _) in KINDS.items():
         json_line(read_row({"kind": kind, "response": reply, **truth}, "t:1").outcome)
     assert read_rating(reply, [1, 2, 3, 4, 5]) in (None, 1, 2, 3, 4, 5)
-    assert compared(compared(reply)) == compared(reply)
+    assert comparison_key(comparison_key(reply)) == comparison_key(reply)
 
 
 @pytest.mark.parametrize("piece", ["1,", "<think", "\\boxed{", "{", "Answer:", "A. x\n", "the answer is 5 ", "[", "1 000 ", "x > "])

@@ -19,7 +19,7 @@ from holdfast.config import load_study, resolved
 from holdfast.config.same import difference
 from holdfast.errors import ConfigError, DataError
 from holdfast.locks import HOST
-from holdfast.run_files import RunManifest, checked, is_signed, manifest_of, seal, signed, with_digest, without_digest
+from holdfast.run_files import RunManifest, is_signed, manifest_of, seal, sign, verify_files, with_digest, without_digest
 from holdfast.store import MANIFEST, digest, is_whole
 from holdfast.unzip import LINE, lines, unzipped
 
@@ -43,7 +43,7 @@ def flip(path, at, bit=0):
 
 
 def test_a_whole_folder_is_read_without_a_word(folder, capsys):
-    with checked(folder, *FILES, "never written"):
+    with verify_files(folder, *FILES, "never written"):
         pass
     assert capsys.readouterr().err == ""
     assert manifest_of(folder) == RunManifest({name: digest(data) for name, data in FILES.items()}, "drawn from this")
@@ -55,20 +55,20 @@ def test_every_bit_of_a_file_counts_and_the_file_is_named(folder, name):
         flip(folder / name, at, at % 8)
         with (
             pytest.raises(ConfigError, match=rf"{name}: does not match its digest in manifest.json; .* run the study again"),
-            checked(folder, name),
+            verify_files(folder, name),
         ):
             raise AssertionError("was read")
         flip(folder / name, at, at % 8)
-    with checked(folder, name):
+    with verify_files(folder, name):
         pass
 
 
 def test_only_what_is_read_is_checked_and_what_is_missing_is_named(folder):
     flip(folder / "findings.json", 3)
-    with checked(folder, "trials.parquet"):
+    with verify_files(folder, "trials.parquet"):
         pass
     (folder / "trials.parquet").unlink()
-    with pytest.raises(ConfigError, match="trials.parquet: is missing; "), checked(folder, "trials.parquet"):
+    with pytest.raises(ConfigError, match="trials.parquet: is missing; "), verify_files(folder, "trials.parquet"):
         pass
 
 
@@ -90,27 +90,27 @@ def test_a_manifest_of_nonsense_is_damaged(folder, data):
 def test_without_a_manifest_files_are_read_with_one_word(folder, capsys):
     (folder / MANIFEST).unlink()
     for _ in range(2):
-        with checked(folder, *FILES):
+        with verify_files(folder, *FILES):
             pass
-    with checked(folder / "elsewhere", "findings.json"):  # nothing is there: whoever reads it says so
+    with verify_files(folder / "elsewhere", "findings.json"):  # nothing is there: whoever reads it says so
         pass
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "its files cannot be checked: no manifest.json" in said
-    with pytest.raises(ValueError, match="unreadable"), checked(folder, *FILES):  # an error is the one line there is
+    with pytest.raises(ValueError, match="unreadable"), verify_files(folder, *FILES):  # an error is the one line there is
         raise ValueError("unreadable")
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r")), st.data())
 def test_a_signed_text_is_whole_or_it_is_seen(text, data):
-    whole = signed(text)
-    assert is_signed(whole) is True and is_signed(signed(whole)) is True
+    whole = sign(text)
+    assert is_signed(whole) is True and is_signed(sign(whole)) is True
     at = data.draw(st.integers(0, len(whole) - 1))
     other = whole[:at] + chr(ord(whole[at]) ^ 1) + whole[at + 1 :]
     assert is_signed(other) is not True
 
 
 def test_a_run_s_study_that_was_changed_is_refused_and_a_copy_without_its_last_line_is_a_study(tmp_path):
-    text = signed(resolved(load_study("embedded", [])))
+    text = sign(resolved(load_study("embedded", [])))
     (tmp_path / "study.yaml").write_text(text)
     assert load_study(str(tmp_path / "study.yaml")).name == "embedded"
     (tmp_path / "study.yaml").write_text(text.replace("seeds: ", "seeds: 1", 1))
@@ -185,8 +185,9 @@ def test_a_model_may_move_but_not_become_another(there, here, same):
 
 
 @pytest.mark.parametrize("there", [None, [], 3, "x", {}, {"model": 3}, {"domains": 3}, {"domains": [3, {"a": 1}]}])
-def test_a_study_file_of_nonsense_is_compared_without_an_error(there):
-    difference(there, tree())
+def test_a_study_file_of_nonsense_differs_in_its_name_if_it_is_a_tree_at_all(there):
+    found = difference(there, tree())
+    assert found == f"name: None there, {tree()['name']} here" if isinstance(there, dict) else found is None
 
 
 def test_of_two_studies_that_start_at_once_one_gets_the_folder(tmp_path):
@@ -216,7 +217,7 @@ def test_a_folder_with_somebody_s_files_is_left_alone_and_a_run_whose_cells_were
     (tmp_path / "report.html").write_text("mine")
     with pytest.raises(ConfigError, match=r"holds report.html, which is no run's; name another folder"):
         pipeline.check_folder(study, tmp_path)
-    (tmp_path / "study.yaml").write_text(signed(resolved(study)))
+    (tmp_path / "study.yaml").write_text(sign(resolved(study)))
     pipeline.check_folder(study, tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
     pipeline.check_folder(study, tmp_path)
@@ -225,7 +226,7 @@ def test_a_folder_with_somebody_s_files_is_left_alone_and_a_run_whose_cells_were
 
 def test_a_damaged_record_of_the_study_is_written_again(tmp_path):
     study, said = load_study("embedded", []), []
-    (tmp_path / "study.yaml").write_text(signed(resolved(study)).replace("embedded", "embeddee", 1))
+    (tmp_path / "study.yaml").write_text(sign(resolved(study)).replace("embedded", "embeddee", 1))
     pipeline._claim(study, tmp_path, said.append)
     assert len(said) == 1 and "study.yaml" in said[0] and load_study(str(tmp_path / "study.yaml")) == study
 

@@ -23,7 +23,7 @@ from holdfast.facts import instrument_facts, study_facts
 from holdfast.progress import say
 from holdfast.records import DomainFacts, Example, InstrumentFacts, Item, StudyFacts
 from holdfast.results import StudyFindings
-from holdfast.run_files import checked, manifest_of
+from holdfast.run_files import manifest_of, verify_files
 from holdfast.sources import forms
 from holdfast.sources.fields import named_answers, own_prompt
 from holdfast.sources.forms.axes import replaces_prompts
@@ -49,7 +49,7 @@ def context_of(source: str, settings: Sequence[str] = ()) -> AuditContext:
         raise ConfigError(f"argument {settings[0]!r}: a table has no settings; name the study or the run folder to change one")
     if not path.is_file():
         raise ConfigError(f"audit: {path}: no such table")
-    with checked(path.parent, path.name, of_run=False):
+    with verify_files(path.parent, path.name, of_run=False):
         return from_table(Trials(path))
 
 
@@ -65,7 +65,7 @@ def _of_run(folder: Path, settings: Sequence[str]) -> AuditContext:
     files = sorted((folder / "adapters").glob("*-seed*/training.json"))
     if (manifest := manifest_of(folder)) is not None:  # adapters of an earlier form of the study may lie there
         files = [file for file in files if file.relative_to(folder).as_posix() in manifest.files]
-    with checked(folder, "study.yaml", "trials.parquet", "findings.json", *(f.relative_to(folder).as_posix() for f in files)):
+    with verify_files(folder, "study.yaml", "trials.parquet", "findings.json", *(f.relative_to(folder).as_posix() for f in files)):
         return _context_of_run(folder, settings, files)
 
 

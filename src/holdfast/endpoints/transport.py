@@ -24,7 +24,7 @@ import httpx2
 from holdfast.config import ServerConfig
 from holdfast.config.address import api_key, is_loopback
 from holdfast.escape import one_line, plain
-from holdfast.redact import hidden, map_strings, redacted, tells
+from holdfast.redact import hide, map_strings, redacted, reveals_secret
 
 T = TypeVar("T")
 Read = Callable[[Any], T]
@@ -212,9 +212,9 @@ class Transport:
         try:
             text = raw.decode("utf-8-sig")
             found = json.loads(text, object_pairs_hook=_once)
-            if tells(text):
-                found = map_strings(found, hidden)
-                if tells(json.dumps(found, ensure_ascii=False)):
+            if reveals_secret(text):
+                found = map_strings(found, hide)
+                if reveals_secret(json.dumps(found, ensure_ascii=False)):
                     raise BadReply("it holds the key in pieces")
             return read(found)
         except _UNREADABLE as error:

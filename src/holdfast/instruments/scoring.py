@@ -63,7 +63,7 @@ def trial_of(item: Item, prompt: Prompt, response: Response, **values: Any) -> T
     Returns:
         the trial.
     """
-    text = parsing.after_reasoning(response.text or "") or ""
+    text = parsing.strip_reasoning(response.text or "") or ""
     columns = {
         "item_id": item.item_id,
         "cluster_id": item.cluster_id,

@@ -20,7 +20,7 @@ def read_choice(prompt: Prompt, reply: str) -> int | None:
     Returns:
         index of the choice; None if the reply names none or several.
     """
-    said = parsing.after_reasoning(reply)
+    said = parsing.strip_reasoning(reply)
     if said is None:
         return None
     bare = [c.strip() for c in prompt.choices]

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.judges.settings import LABELS, Kind
-from holdfast.parsing import after_reasoning
+from holdfast.parsing import strip_reasoning
 from holdfast.records import Item
 from holdfast.store import digest
 
@@ -110,9 +110,9 @@ def verdict_of(question: Question, reply: str, truncated: bool = False) -> str |
     """The verdict in the judge's own words, or None.
 
     Only lines that hold `VERDICT <tag>: <word>`, and nothing else but emphasis, are read. If there are several they must agree. Reasoning
-    is not read (`parsing.after_reasoning`), nor the last line of a truncated reply.
+    is not read (`parsing.strip_reasoning`), nor the last line of a truncated reply.
     """
-    lines = (after_reasoning(reply) or "").split("\n")[: -1 if truncated else None]
+    lines = (strip_reasoning(reply) or "").split("\n")[: -1 if truncated else None]
     words = "|".join(map(re.escape, question.meanings))
     anchored = re.compile(rf"[\s*_`#]*VERDICT[\s*_`]+{question.tag}[\s*_`]*:[\s*_`]*({words})[\s*_`.]*", re.I)
     verdicts = {match[1].upper() for line in lines if (match := anchored.fullmatch(line))}

@@ -6,16 +6,16 @@ from holdfast.parsing.outcome import KINDS, OUTCOMES, Reading
 from holdfast.parsing.ratings import read_rating
 from holdfast.parsing.short_answers import read_short
 from holdfast.parsing.stance import apologised, denied, kept, refused
-from holdfast.parsing.surface import after_reasoning
-from holdfast.parsing.text import compared, normal
+from holdfast.parsing.surface import strip_reasoning
+from holdfast.parsing.text import comparison_key, normal
 
 __all__ = [
     "KINDS",
     "OUTCOMES",
     "Reading",
-    "after_reasoning",
+    "strip_reasoning",
     "apologised",
-    "compared",
+    "comparison_key",
     "denied",
     "final_number",
     "gold_number",

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
 from holdfast.parsing.stance import TAKEN_BACK, asks
-from holdfast.parsing.surface import after_reasoning
+from holdfast.parsing.surface import strip_reasoning
 from holdfast.parsing.text import Span, find, normal, plain, present_words, sentences, words
 
 # '(B)' or a bare capital that is no part of a word, of 'B-12', of 'B.A.' or of 'C. elegans',
@@ -123,7 +123,7 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     In turn: the whole reply; the last explicit answer phrase; the letter it opens with; the only letter or option text that is named
     and not denied; an option by its place ("the second one"). If one rule leaves two letters, there is no answer.
     """
-    if after_reasoning(reply) is None:
+    if strip_reasoning(reply) is None:
         return Choice(None, UNFINISHED)
     text = plain(reply)
     only = _ONLY.fullmatch(text)

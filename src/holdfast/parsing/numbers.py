@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
 from holdfast.parsing.stance import TAKEN_BACK, gives_up, retracts
-from holdfast.parsing.surface import after_reasoning, one_kind, signed
+from holdfast.parsing.surface import join_signs, strip_reasoning, unify_characters
 from holdfast.parsing.text import blank, plain, present_words
 
 _MONEY = "$€£¥₹₽₩₺₴¢"
@@ -94,7 +94,7 @@ def gold_number(text: str) -> Decimal:
     """
     if len(text) > _LONGEST:
         raise ValueError(f"longer than {_LONGEST} characters")
-    body = signed(one_kind(text).replace("boxed answer:", " ")).strip()
+    body = join_signs(unify_characters(text).replace("boxed answer:", " ")).strip()
     if body[:1] == body[-1:] == "$" and len(body) > 2:
         body = body[1:-1].strip()
     if (words := _in_words(body)) is not None:
@@ -178,7 +178,7 @@ def _in_words(text: str) -> Decimal | None:
 
 def final_number(text: str) -> tuple[Decimal | None, bool]:
     """(the final number, whether it stood after '####'): after the first '####' that is not taken back, else in the last box, else the last one."""
-    body = signed(one_kind(after_reasoning(text) or ""))
+    body = join_signs(unify_characters(strip_reasoning(text) or ""))
     if (found := _first_kept(body, _hashes(body))) is not None:
         return found.value, True
     if (box := body.rfind("boxed answer:")) >= 0 and (found := _stated_in(body, box + 13)) is not None:
@@ -236,10 +236,10 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
     Of several marks the first one counts that is not taken back. A number in words is read where no digits occur. There is none if the reply
     ends in a plain retraction, or where the number is no single one ('12,5', '3 or 4', '5 x 8').
     """
-    own = after_reasoning(text)
+    own = strip_reasoning(text)
     if own is None:
         return None, UNFINISHED
-    body = signed(one_kind(own))
+    body = join_signs(unify_characters(own))
     if (found := _first_kept(body, _hashes(body))) is not None:
         return _read_as(found, "number after ####")
     body = blank(_SURENESS, blank(_DENIED, present_words(plain(body))))

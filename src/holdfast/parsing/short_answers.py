@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from holdfast.parsing import stance
 from holdfast.parsing.outcome import NOT_ITS_OWN, UNFINISHED, Reading, unparsed
-from holdfast.parsing.surface import after_reasoning
-from holdfast.parsing.text import compared, find, normal, plain, present_words, repetitive, sentences, without_items, words
+from holdfast.parsing.surface import strip_reasoning
+from holdfast.parsing.text import comparison_key, find, normal, plain, present_words, repetitive, sentences, without_items, words
 
 _NEGATION = re.compile(
     r"\b(?:not|never|neither|nor|cannot|rather than|instead of|other than|unlike|except(?: for)?|apart from|no longer|contrary to)\b|n't\b",
@@ -131,15 +131,15 @@ def read_short(
 
 
 def _read(reply: str, gold: Sequence[str], suggested: Sequence[str], question: str, previous: str | None) -> Reading:
-    if after_reasoning(reply) is None:
+    if strip_reasoning(reply) is None:
         return unparsed(UNFINISHED)
     full = plain(reply)
     right, alike = _names_of(tuple(gold)), _told_apart(gold, suggested)
     if not re.search(r"\w", full) and not _OPERATORS.search(full):
         return unparsed("empty reply")
     if alike:
-        names = [[compared(plain(t)) for t in texts if normal(t) in alike] for texts in (gold, suggested)]
-        exact = [compared(full) in some for some in names]
+        names = [[comparison_key(plain(t)) for t in texts if normal(t) in alike] for texts in (gold, suggested)]
+        exact = [comparison_key(full) in some for some in names]
         gold_said, suggested_said = exact if any(exact) else [_said(full, some) for some in names]
         if gold_said == suggested_said and find(words(full), alike):
             return unparsed("gold and suggested answer differ in signs or accents that the reply does not show")
@@ -162,13 +162,13 @@ def _read(reply: str, gold: Sequence[str], suggested: Sequence[str], question: s
 
 def _told_apart(gold: Sequence[str], suggested: Sequence[str]) -> list[str]:
     """Normal forms that stand for a gold and for a suggested answer which are not the same text."""
-    same = {compared(t) for t in gold}
-    return sorted({normal(t) for t in gold} & {normal(t) for t in suggested if compared(t) not in same} - {""})
+    same = {comparison_key(t) for t in gold}
+    return sorted({normal(t) for t in gold} & {normal(t) for t in suggested if comparison_key(t) not in same} - {""})
 
 
 def _said(text: str, names: Sequence[str]) -> bool:
-    """One of the names, as `compared` gives them, stands in the text with the same signs and accents."""
-    tokens = [t.strip(".,;:!?\"'()[]") or t for t in compared(text).split()]
+    """One of the names, as `comparison_key` gives them, stands in the text with the same signs and accents."""
+    tokens = [t.strip(".,;:!?\"'()[]") or t for t in comparison_key(text).split()]
     parts = [[t.strip(".,;:!?\"'()[]") or t for t in n.split()] for n in names]
     return any(tokens[i : i + len(p)] == p for p in parts if p for i in range(len(tokens) - len(p) + 1))
 

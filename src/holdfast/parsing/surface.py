@@ -43,7 +43,7 @@ _RAISED = re.compile(r"\^\{([^{}\n]{1,30})\}")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,4}(?:\{|([-+]?\w))|[{}]")
 
 
-def after_reasoning(text: str) -> str | None:
+def strip_reasoning(text: str) -> str | None:
     """The reply without its reasoning; None if it never leaves it.
 
     What follows the last closing mark counts; a block whose opening mark the template had written is reasoning too. If nothing follows, what
@@ -59,7 +59,7 @@ def after_reasoning(text: str) -> str | None:
     return after if after.strip() or any(marks[0].groups()) else before
 
 
-def one_kind(text: str) -> str:
+def unify_characters(text: str) -> str:
     """NFKC with ASCII signs and plain LaTeX: '70{,}000' is '70,000', U+2212 is '-', '3' before U+00BD is '3 1/2', a raised 2 after a digit '^2'.
 
     Of a text longer than 2 * HALF characters, the first and the last HALF are read.
@@ -75,7 +75,7 @@ def one_kind(text: str) -> str:
     return re.sub(r"(?<=[A-Za-z]) ?\^(?=\d|[-+](?!\w))", "", text)  # a raised 2, or the charge of an ion, behind a letter is read so, too
 
 
-def signed(text: str) -> str:
+def join_signs(text: str) -> str:
     """'minus 5' and '= - 5' as '-5'."""
     text = re.sub(r"(?<!\d )(?<![\w-])(?:negative|minus) (?=[$\u20ac\u00a3]?\d)", "-", text, flags=re.I)
     return re.sub(r"(?<=[=:(#] )- (?=[$\u20ac\u00a3]?\d)", "-", text)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
-from holdfast.parsing.surface import after_reasoning, one_kind, signed
+from holdfast.parsing.surface import join_signs, strip_reasoning, unify_characters
 
 _QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛ʼ´", "'"), **dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("\u2013\u2014\u2015", ";")})
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d", "-"))
@@ -88,7 +88,7 @@ def plain(text: str) -> str:
 
     A next turn of the user, or a next question that the model puts to itself after its answer, is not part of the reply.
     """
-    text = signed(one_kind(after_reasoning(text) or "")).translate(_QUOTES)
+    text = join_signs(unify_characters(strip_reasoning(text) or "")).translate(_QUOTES)
     text = _MATH.sub(r"\1", text) if "$" in text else text
     leaked = _LEAKED_TURN.search(text, 1) if text.strip() else None
     if leaked and text[: leaked.start()].strip():
@@ -110,7 +110,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", _ACCENT.sub(r"\1", unicodedata.normalize("NFKD", text))).casefold()
 
 
-def compared(text: str) -> str:
+def comparison_key(text: str) -> str:
     """The form in which two texts are the same text: NFC, case folded, one kind of quote and space. Signs, accents and marks of vowels count."""
     text = unicodedata.normalize("NFC", text).translate(_QUOTES).translate(_DASHES)
     text = "".join(" " if c.isspace() else c for c in text if unicodedata.category(c) not in ("Cc", "Cf") or c.isspace())

@@ -27,7 +27,7 @@ from holdfast.report.render import lay_out
 from holdfast.report.templates import templates
 from holdfast.report.terminal import plain_lines
 from holdfast.results import StudyFindings, canonical_json
-from holdfast.run_files import checked
+from holdfast.run_files import verify_files
 
 NUMBERS = ("estimate", "lower", "upper", "p_holm", "n", "num_seeds", "coverage", "verdict", "negligible")
 
@@ -104,7 +104,7 @@ def _settings(folder: Path | None) -> dict[str, str]:
     file = folder / "study.yaml" if folder is not None else None
     if file is None or not file.is_file():
         return {}
-    with checked(file.parent, file.name):
+    with verify_files(file.parent, file.name):
         try:
             tree = load_study(str(file), []).model_dump(mode="json")
         except HoldfastError:

@@ -16,7 +16,7 @@ from holdfast.report import page, render
 from holdfast.report.finished import Training, training_files, trainings
 from holdfast.report.numbers import effects_of, identified
 from holdfast.results import StudyFindings
-from holdfast.run_files import checked
+from holdfast.run_files import verify_files
 from holdfast.store import write_atomic
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def charts_of(findings: StudyFindings, folder: Path | None, names: Iterable[str]
         files = [f for f in training_files(folder) if "curves" in wanted]
         file = folder / "transcripts.jsonl.gz"
         asked = [file] if "confidence" in wanted and file.is_file() else []
-        with checked(folder, *(f.relative_to(folder).as_posix() for f in (*files, *asked))):
+        with verify_files(folder, *(f.relative_to(folder).as_posix() for f in (*files, *asked))):
             records = trainings(folder) if files else []
             rows = _confidence(file) if asked else []
     charts = page.pictures(findings, records, rows)

@@ -13,7 +13,7 @@ from holdfast.errors import ConfigError
 from holdfast.escape import plain
 from holdfast.redact import map_strings
 from holdfast.results import AuditEntry, StudyFindings
-from holdfast.run_files import checked, manifest_of
+from holdfast.run_files import manifest_of, verify_files
 from holdfast.store import ensure_writable, read_json
 
 _AUDIT = TypeAdapter(list[AuditEntry])
@@ -47,7 +47,7 @@ class Training(NamedTuple):
 def read_folder(source: str | Path, audit_required: bool = False) -> Finished:
     """A finished run, its texts made plain. Raises ConfigError where findings (or a required audit) are missing or damaged."""
     folder = Path(source)
-    with checked(folder, "findings.json", "audit.json"):
+    with verify_files(folder, "findings.json", "audit.json"):
         findings = read_json(folder / "findings.json")
         audit = read_json(folder / "audit.json") if audit_required or (folder / "audit.json").is_file() else []
         records, entries = records_of(findings, audit, str(source), clean=True)

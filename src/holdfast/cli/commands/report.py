@@ -18,12 +18,12 @@ def report(folder: Annotated[Path, Argument(help="Folder of a finished run.")], 
 
     from holdfast.report import write_report
     from holdfast.report.finished import read_folder, training_files
-    from holdfast.run_files import checked
+    from holdfast.run_files import verify_files
 
     run = read_folder(folder, audit_required=True)
     about = folder / "environment.json"  # the run's own; an analysis of published tables has none
     read = [name for name in OTHERS if (folder / name).exists()] + [f.relative_to(folder).as_posix() for f in training_files(folder)]
-    with checked(folder, *read):
+    with verify_files(folder, *read):
         environment = read_json(about) if about.is_file() else {}
         try:
             page = write_report(folder, run.findings, run.audit, environment, folder / "transcripts.jsonl.gz")
