@@ -10,18 +10,29 @@ from typing import NamedTuple
 from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
 from holdfast.parsing.stance import TAKEN_BACK, gives_up, retracts
 from holdfast.parsing.surface import join_signs, strip_reasoning, unify_characters
-from holdfast.parsing.text import blank, plain, present_words
+from holdfast.parsing.text import before_next_question, blank, plain, present_words, sentences
 
 _MONEY = "$€£¥₹₽₩₺₴¢"
 _RUN = r"\d++(?:[.,:'_]\d++)*+"
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_ENDLESS = r"\.?\\(?:overline|bar|dot) ?\{?\d++|\.\(\d++\)|[\u0304\u0305\u0307]|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d{3})|(?<=\.\d{4}))(?:\.\.|\(\d)"
+_REMAINDER = r",? ?\(?(?:(?:with|and|leaving) (?:a )?)?(?:r|rem\.?|remainder)(?: of|:| is| ?=)? ?\d++"
+_MEASURE = (
+    r"(?:(?:hour|hr|minute|min|second|sec|day|week|month|year|yr|yard|yd|mile|kilomet(?:er|re)|met(?:er|re)|gram|kilogram|ton|pound|lb|ounce|gallon|quart|pint"
+    r"|cup|tablespoon|teaspoon|lit(?:er|re)|dollar|cent|euro|degree)s?|h|m|s|ft|feet|foot|inch(?:es)?|mi|km|cm|mm|kg|g|oz|gal|qt|ml|tbsp|tsp|l)(?![a-z])\.?"
+)
+# '5 feet 6 inches', '2 h 30', '3 days, 4 hours', '2 and a half'.
+_COMPOUND = (
+    rf" ?{_MEASURE}(?:(?:,? and|,)? ?\d[\d.,/]{{0,9}} ?(?:{_MEASURE}|in\b)| \d++)|h\d++|' ?\d++"
+    r"| and (?:a|an|one|two|three)[ -](?:half|halves|third|quarter|fourth|fifth|tenth)s?\b"
+)
 # A sign counts only where it cannot be a hyphen or a minus between two numbers; digits inside a word are not a number.
 _NUMBER = re.compile(
-    rf"(?:(?P<root>(?:sqrt|√) ?[({{]? ?)|(?<![\w^/])(?<!\d\.))(?P<sign>(?<![)\]%])[-+](?=[{_MONEY}]?[ ]?\.?\d))?(?:[{_MONEY}][ ]?)?"
+    rf"(?:(?P<root>(?:sqrt|√) ?[({{]? ?|(?:[±∓]|\+ ?/ ?-|-/\+|\+-|\bplus ?(?:/|or) ?(?:minus)?) ?)|(?<![\w^/])(?<!\d\.))(?P<sign>(?<![)\]%])[-+](?=[{_MONEY}]?[ ]?\.?\d))?(?:[{_MONEY}][ ]?)?"
     rf"(?P<sign2>(?<=[{_MONEY} ])[-+](?=\.?\d))?(?P<run>(?<!\d )\d{{1,3}}+(?: \d{{3}})++(?! ?\d|[,:'_]\d)(?:\.\d++)?|{_RUN}|(?<![\w.])\.\d++)"
-    rf"(?:[eE](?P<e>[-+]?\d{{1,3}})(?!\w))?(?P<mixed> \d{{1,9}} ?/ ?\d{{1,9}}(?![\d/]))?(?P<over>(?: ?/ ?{_RUN})++)?"
+    rf"(?:[eE](?P<e>[-+]?\d{{1,3}})(?!\w))?(?P<mixed> (?:and )?\d{{1,9}} ?/ ?\d{{1,9}}(?![\d/]))?(?P<over>(?: ?/ ?{_RUN})++)?"
     r"(?: ?[x×*·] ?10\^(?P<ten>[-+]?\d{1,3}))?(?:\^(?P<power>[-+]?\d{1,3}))?"
-    rf"(?: ?(?P<scale>{'|'.join(_SCALES)})\b|(?P<k>[kK])(?!\w))?(?P<part> ?(?:π|pi\b|√|\\?sqrt|\\log|\\ln|!(?= ?=)))?",
+    rf"(?: ?(?P<scale>{'|'.join(_SCALES)})\b|(?P<k>[kK])(?!\w))?(?P<part> ?(?:π|pi\b|√|\\?sqrt|\\log|\\ln|!(?= ?=))|{_ENDLESS}|{_REMAINDER}|{_COMPOUND})?",
     re.I,
 )
 _WELL_FORMED = re.compile(r"(?:\d+|[1-9]\d{0,2}(?:(?:,\d{3})+|(?:'\d{3})+|(?:_\d{3})+|(?: \d{3})+)|[1-9]\d?(?:,\d\d)+,\d{3})?(?:\.\d+)?")
@@ -37,7 +48,7 @@ _UNIT = re.compile(
 )
 # What follows a number and makes another of it: '2.5M', '5 bn', '3 k', '5 tenths', '4 squared', '5x', '0x10', '0.333...'.
 _SCALED = re.compile(
-    r" ?(?:[kKMBxX](?![a-z])|[xX]\d|\.\.|…|(?i:mil|mln|mn|bn|bln|tn|(?:hundred|thousand|million|billion|trillion|lakh|crore)s?"
+    r" ?(?:[kKMBxX](?![a-z&])|[xX]\d|\.\.|…|(?i:mil|mln|mn|bn|bln|tn|(?:hundred|thousand|million|billion|trillion|lakh|crore|dozen)s?"
     r"|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|millionths?|squared|cubed)\b)"
 )
 _DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
@@ -69,8 +80,20 @@ _AFTER = re.compile(r"\n|[.!?](?=\s|[A-Z])")
 _ASIDE = re.compile(r"(?<=\d) ?\([^()\n]{0,100}\)?")
 _UNKNOWNS = re.compile(r"\d[,;]? (?:and )?[a-z] ?= ?[-+]?\.?\d", re.I)
 _NO_WHOLE = re.compile(r"\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|dozens?)\b", re.I)
-_ALSO = re.compile(rf"[a-z%°]{{0,12}}(?:, | ?[-+×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and) )[{_MONEY}]?[-+]?\.?\d", re.I)
-_JOINED = re.compile(rf"(?: ?,? or |[-;])[{_MONEY}]?", re.I)
+_ALSO = re.compile(rf"[a-z%°]{{0,12}}(?:, | ?[-+±×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and|through) )[{_MONEY}]?[-+]?\.?\d", re.I)
+_JOINED = re.compile(
+    rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?)(?:[a-z] ?= ?)?[{_MONEY}]?|[,;]? [a-z] ?= ?", re.I
+)
+_CONDITION = re.compile(
+    r"\b(?:for|in|after|within|over|during|per|every|at|(?<!left )(?<!up )(?<!her )(?<!him )(?<!them )with|by|on|from|out of|(?:of|to|for|among) (?:the|these|those|her|his|their))(?: (?:the|all|only|just|about))? ?$",
+    re.I,
+)
+_STATES = re.compile(rf"(?:\b(?:is|are|was|be|equals|so|gets?|makes?|leaves|leaving|gives|totals?|total of)|[=:]) ?[{_MONEY}]?$", re.I)
+_GOES_ON = re.compile(r"[,;:]|\b(?:so|then|but|leaving|and|which)\b", re.I)
+_NOUN = re.compile(r" (?!(?:am|pm|a\.m|p\.m|o'clock|dollars?|cents?|euros?|percent|left|more)\b)[a-z]|(?<=\d)(?=\W*$)", re.I)
+_BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__|<(?:b|strong)>([^<>\n]{1,80})</(?:b|strong)>", re.I)
+_NUMBER_ONLY = re.compile(rf"\W{{0,4}}[{_MONEY}]?[-+]?[{_MONEY}]?\d[\d,.]{{0,40}}%?(?: [^\W\d_]{{1,15}})?\W{{0,4}}")
+_MARKER = re.compile(r"(?:[-+*•]|(\d{1,2}|[a-hi]{1,3})[.)\]]) {1,3}(?=\S)", re.I)
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _SMALL = {w: i for i, w in enumerate(_ONES.split())}
 _TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
@@ -125,7 +148,8 @@ def number(text: str) -> Decimal | None:
 def numbers(text: str) -> Iterator[Found]:
     """Every number of a text of one kind of characters, in order."""
     for match in _NUMBER.finditer(text):
-        yield Found(_value(match), match.start(), match.end())
+        scaled = _SCALED.match(text, match.end()) and text[match.end()] != "."
+        yield Found(None if scaled else _value(match), match.start(), match.end())
 
 
 def _value(match: re.Match[str]) -> Decimal | None:
@@ -136,7 +160,7 @@ def _value(match: re.Match[str]) -> Decimal | None:
     try:
         value = Decimal(f"{_MARK.sub('', run)}e{match['e'] or 0}")
         if match["mixed"]:
-            above, below = map(int, match["mixed"].split("/"))
+            above, below = map(int, match["mixed"].removeprefix(" and").split("/"))
             if over or value != value.to_integral_value() or above >= below:
                 return None
             value = _EXACT.add(_EXACT.multiply(value, Decimal(below)), Decimal(above)) / below
@@ -178,7 +202,7 @@ def _in_words(text: str) -> Decimal | None:
 
 def final_number(text: str) -> tuple[Decimal | None, bool]:
     """(the final number, whether it stood after '####'): after the first '####' that is not taken back, else in the last box, else the last one."""
-    body = join_signs(unify_characters(strip_reasoning(text) or ""))
+    body = before_next_question(join_signs(unify_characters(strip_reasoning(text) or "")))
     if (found := _first_kept(body, _hashes(body))) is not None:
         return found.value, True
     if (box := body.rfind("boxed answer:")) >= 0 and (found := _stated_in(body, box + 13)) is not None:
@@ -220,6 +244,12 @@ def _first_kept(body: str, ends: list[int]) -> Found | None:
 
 def _stated_in(body: str, start: int) -> Found | None:
     """The number of the statement that begins at `start`: after its last '='; value None where the statement leaves two or an expression."""
+    if marker := _MARKER.match(body, start):
+        items, own_line = body[marker.end() : marker.end() + 400].split("\n"), "\n" in body[max(0, start - 9) : start]
+        if own_line and re.search(r"\d", items[0]) or marker[1] and _NUMBER_ONLY.fullmatch(items[0]):
+            if any(_MARKER.match(more.lstrip(" ([")) for more in items[1:]):
+                return Found(None, start, marker.end())
+            start = marker.end()
     stop = _AFTER.search(body, start, start + 200)
     line = body[start : stop.start() if stop else start + 200]
     line = blank(_ASIDE, line)
@@ -257,13 +287,42 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
         tail = body[-300:]
         if retracts(tail) and next(numbers(tail), None) is None:
             return None, "retraction"
-        if before and _JOINED.fullmatch(body[before.end : last.start]):
+        if before and (_JOINED.fullmatch(body, before.end, last.start) or _listed(body, before, last)):
             return None, TWO
-        return _read_as(last, "last number")
+        return _read_as(_of_last_sentence(body, own, last), "last number")
     spelled = [v for m in _SPELLED.finditer(body) if (v := _in_words(m.group())) is not None]
     if spelled and _NO_WHOLE.search(body):
         return None, NO_SINGLE
     return (spelled[-1], "number in words") if spelled else (None, "no number")
+
+
+def _listed(body: str, before: Found, last: Found) -> bool:
+    """The reply is a list of numbers and nothing else: '3, 5'."""
+    alone = before.start < 200 and re.fullmatch(r"[\W\d]*(?:[a-z] ?= ?)?", body[: before.start], re.I)
+    return bool(alone) and body[before.end : last.start].strip() in (",", ";", "&", "") and not re.search(r"\w", body[last.end :])
+
+
+def _of_last_sentence(body: str, raw: str, last: Found) -> Found:
+    """Of several numbers in the sentence of the last one: the only one in bold, the one behind '='; value None where the last is a condition.
+
+    '**$64** for 16 glasses' is 64, '16 x 4 = 64 dollars for 16 glasses' too; '$64 for 16 glasses' is none.
+    """
+    start = max((s.start for s in sentences(body) if s.start <= last.start), default=0)
+    inside = [Found(f.value, start + f.start, start + f.end) for f in numbers(body[start : last.end])]
+    before, none = body[start : last.start], last._replace(value=None)
+    stated = _STATES.search(before[-40:])
+    bold = {value for m in _BOLD.finditer(raw) if (value := number(re.split("[=:]", m[1] or m[2] or m[3])[-1])) is not None}
+    if len(bold) == 1 and last.value not in bold:
+        found = [f for f in inside if f.value in bold]
+        return none if stated and found else found[0] if found else last if stated or "=" in before else none
+    if _UNKNOWNS.search(body, start, last.end):
+        return none
+    if (equal := before.rfind("=")) >= 0 and (first := next((f for f in inside if f.start > start + equal), last)).start < last.start:
+        if not _GOES_ON.search(body, first.end, last.start):
+            return first if not _ALSO.match(body, first.end) else none
+    clause = _GOES_ON.split(before)[-1]
+    given = re.search(r"\d", clause) and _CONDITION.search(clause) and body[last.start] not in _MONEY
+    return none if given and _NOUN.match(body, last.end) else last
 
 
 def _read_as(found: Found, rule: str) -> tuple[Decimal | None, str]:

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from holdfast.parsing.surface import join_signs, strip_reasoning, unify_characters
@@ -21,7 +21,14 @@ _LEAKED_TURN = re.compile(
     r"<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text)\|>|</s>|<eos>|<end_of_turn>|\n[ \t]{0,8}(?:user|human)[ \t]{0,4}:", re.I
 )
 _NEXT_QUESTION = re.compile(
-    r"\n[ \t]{0,8}[#*]{0,6} ?(?:next |new )?(?:question|q|problem|exercise|instruction|input)[ \t]?\d{0,3}[*]{0,2}[ \t]?[:.)]", re.I
+    r"\n[ \t]{0,8}[#*]{0,6} ?(?:next |new |another )?(?:question|q|problem|exercise|instruction|input|example)[ \t]?#?\d{0,3}[*]{0,2}"
+    r"(?:[ \t]?[:.)]|(?:(?<=[\d*])|(?<=# Question)|(?<=# Problem))[ \t]{0,8}(?=\n))",
+    re.I,
+)
+_LEADS_IN = re.compile(
+    r"(?:let|here|sure|okay|ok|to|we|i|i'll|first|certainly|of course|solution|step|the (?:question|problem))\b[^\n\d]*|[^\n]*:"
+    r"|[#*]{0,6} ?(?s:(?:question|q|problem|exercise|instruction|input|example)\b.*)",
+    re.I,
 )
 _ANSWERED = re.compile(r"\banswer\**[\"']?\s?(?:[:=]|is\b|would be\b)|####|^\s{0,4}a\s?:", re.I | re.M)
 # A formula between dollars; not '$5 and $6', and not a single letter, which may be a label.
@@ -93,16 +100,21 @@ def plain(text: str) -> str:
     leaked = _LEAKED_TURN.search(text, 1) if text.strip() else None
     if leaked and text[: leaked.start()].strip():
         text = text[: leaked.start()]
-    if (
-        (said := _ANSWERED.search(text))
-        and (more := _NEXT_QUESTION.search(text, said.end()))
-        and re.search(r"\w", text[said.end() : more.start()])
-    ):
-        text = text[: more.start()]
+    text = before_next_question(text)
     text = re.sub(r"~~([^~\n]{1,200})~~", r"\1", text)
     text = _HEADING.sub("", _TAG.sub(" ", _LINK.sub(r"\1", text)))
     text = re.sub("&+", " and ", _MARKS.sub("", text))
     return _SPACES.sub(" ", text).strip()
+
+
+def before_next_question(text: str) -> str:
+    """The text without a further question that the model puts to itself: behind an answer phrase, or behind more than a lead-in."""
+    for more in islice(_NEXT_QUESTION.finditer(text), 50):
+        said = _ANSWERED.search(text, 0, more.start())
+        before = text[said.end() if said else 0 : more.start()].strip()
+        if re.search(r"\w", before) and (said or re.search(r"\b[B-HJ-Z]\b", before[:200]) or not _LEADS_IN.fullmatch(before)):
+            return text[: more.start()]
+    return text
 
 
 def fold(text: str) -> str:
@@ -161,9 +173,8 @@ def normal(text: str) -> str:
 def _normal(text: str) -> str:
     every = [w.forms[0] for w in _all_words(plain(text))]
     kept = [w for w in every if w != "the"] or every
-    while len(kept) > 1 and kept[0] in ("a", "an") and kept[1][0].isalnum():
-        kept = kept[1:]
-    return " ".join(kept)
+    first = next((i for i, w in enumerate(kept[:-1]) if w not in ("a", "an") or not kept[i + 1][0].isalnum()), max(len(kept) - 1, 0))
+    return " ".join(kept[first:])
 
 
 def find(body: Sequence[Word], names: Sequence[str]) -> list[tuple[int, int, int]]:
