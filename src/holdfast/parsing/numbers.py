@@ -90,7 +90,7 @@ _CONDITION = re.compile(
 )
 _STATES = re.compile(rf"(?:\b(?:is|are|was|be|equals|so|gets?|makes?|leaves|leaving|gives|totals?|total of)|[=:]) ?[{_MONEY}]?$", re.I)
 _GOES_ON = re.compile(r"[,;:]|\b(?:so|then|but|leaving|and|which)\b", re.I)
-_NOUN = re.compile(r" (?!(?:am|pm|a\.m|p\.m|o'clock|dollars?|cents?|euros?|percent|left|more)\b)[a-z]|(?<=\d)(?=\W*$)", re.I)
+_NOUN = re.compile(r" (?!(?:am|pm|a\.m|p\.m|o'clock|dollars?|cents?|euros?|percent|left|more)\b)[a-z]|(?<=\d)(?=[\W_]*$)", re.I)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__|<(?:b|strong)>([^<>\n]{1,80})</(?:b|strong)>", re.I)
 _NUMBER_ONLY = re.compile(rf"\W{{0,4}}[{_MONEY}]?[-+]?[{_MONEY}]?\d[\d,.]{{0,40}}%?(?: [^\W\d_]{{1,15}})?\W{{0,4}}")
 _MARKER = re.compile(r"(?:[-+*•]|(\d{1,2}|[a-hi]{1,3})[.)\]]) {1,3}(?=\S)", re.I)

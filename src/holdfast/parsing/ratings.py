@@ -31,19 +31,21 @@ _OUT_OF = re.compile(
 _DENIED = re.compile(r"(?:\b(?:not|never|cannot|rather than|instead of|neither|nor)|n't)\b(?: [a-z]{1,12}){0,4} \d+(?:\.\d+)?", re.I)
 _HEDGED = re.compile(
     r"(?:\b(?:at least|at most|(?:more|less|lower|higher|better|worse) than|under|over|above|below|almost|nearly|close to|short of|between|up to)|[<>~\u2248\u2264\u2265])"
-    r" ?(?:an? |the )?\d|\d ?(?:or|to|-|;|/|and) ?(?:an? )?\d|\d(?:\+(?!\d)| ?%| percent\b| (?:minus|plus|point)\b|,? (?:or )?(?:maybe|perhaps|possibly|even) (?:an? )?\d"
-    r"| or (?:more|less|higher|lower|above|below|so)\b| and a half\b|-ish\b)",
+    r" ?(?:an? |the )?\d|\d ?\(?(?:,? ?(?:or|to|and|then|vs\.?|maybe|perhaps)|[-;/,~&\u00b1\n]|->|\u2192|\.\.) ?(?:an? |maybe |perhaps )?\d|\u00b1|\d(?:\+(?!\d)|-(?=\W*$)|-?ish\b| ?%| percent\b| (?:minus|plus|point)\b|,? (?:or )?(?:maybe|perhaps|possibly|even) (?:an? )?\d"
+    r"| or (?:more|less|higher|lower|above|below|so)\b| and a half\b)",
     re.I,
 )
 _ITEM = re.compile(r"^[ \t]{0,8}\(?(\d{1,3})[.)](?=[ \t]+\S)", re.M)
 _LABEL = re.compile(
-    r"\b(?P<all>(?:overall|final|total) )?(?:rating|score|grade|verdict|answer|evaluation)\b[\"']?"
+    r"\b(?:(?P<all>overall|final|total)\b(?: (?:rating|score|grade|verdict|answer|evaluation)\b)?|(?:rating|score|grade|verdict|answer|evaluation)\b)[\"']?"
     r"(?: (?:for|of) (?:\w{1,12} ){1,3}?)?\s{0,2}(?:[:=]|is|would be|as|of|-)?[\s\"'(:]{0,6}(?:an? )?(?=\d)",
     re.I,
 )
 _GIVES = re.compile(
     r"\b(?:rate|rated|give|gave|gives|giving|score|grade|deserves|earns|merits|assign)\b(?:[^.\n\d?!]|(?<=\w)\.(?=\w)){0,60}?(?=\d)", re.I
 )
+# '4th', '4x', 'v4': no ratings; '4stars' and '4pts' are.
+_ATTACHED = re.compile(r"(?<![\d.])\d+(?!stars?|points?|pts|out)[a-z]\w*", re.I)
 _OPENS = re.compile(
     r"[\s\"'(\[:]{0,6}(?=\d+(?:\.\d+)?(?:[\s\"')\]]{0,4}(?:$|\n|[.,:;!(\[]|- )| (?:stars?|points?|because|since|as|for|-)\b))"
 )
@@ -59,7 +61,7 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
     text = re.sub("[\ufe0f\u20e3]", "", plain(reply))
     stars = {len(m.group()) for m in _STARS.finditer(text)}
     text = _SPELLED.sub(lambda m: m.group().replace(w := next(g for g in m.groups() if g), str(_WORDS.index(w.lower()))), text)
-    text = blank(_SCALE, text)
+    text = blank(_SCALE, blank(_ATTACHED, text))
     other = [n for m in _OUT_OF.finditer(text) if int(n := m[1] or m[2]) != max(scale) or len(n) > 4]
     text = blank(_DENIED, blank(_OUT_OF, _without_items(text)))
     for back in reversed(list(TAKEN_BACK.finditer(text))):
@@ -69,11 +71,12 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
         if gives_up(text[back.start() :]):
             return None
     found = {f.value for f in numbers(text)}
+    stars = stars if len(stars) > 1 or stars != {1} or not found else set()  # '4 \u2b50': a unit
     if len(stars) > 1 or (stars and found and found != {Decimal(n) for n in stars}):
         return None
     if stars and not found:
         found, text = {Decimal(n) for n in stars}, ""
-    if other or (len(found) > 1 and _HEDGED.search(text)) or (len(found) == 1 and _HEDGED.search(text)):
+    if other or (found and _HEDGED.search(re.sub(" +", " ", text))):
         return None
     labelled = [(m, next(numbers(text[m.end() : m.end() + 40])).value) for m in _LABEL.finditer(text)]
     best = {v for m, v in labelled if m["all"]} or {v for _, v in labelled}
