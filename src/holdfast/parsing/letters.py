@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
-from holdfast.parsing.stance import TAKEN_BACK, asks
+from holdfast.parsing.stance import TAKEN_BACK, asks, kept
 from holdfast.parsing.surface import strip_reasoning
 from holdfast.parsing.text import Span, find, normal, plain, present_words, sentences, words
 
@@ -30,7 +30,7 @@ _ANSWER = re.compile(
 )
 _CHOOSES = re.compile(
     r"\b(?i:choose|chose|pick|select|go(?:ing)? (?:with|for)|opt for|(?:stick(?:ing)? with|stick to|stand by|maintain|keep)(?: my (?:[a-z]{1,12} ){1,3}(?:of|is))?|settle on"
-    r"|vote for|say|conclude(?: that)?(?: it)?(?: is)?"
+    r"|vote for|say|i meant?|chang(?:e|ed|ing) (?:my|the) (?:\w{1,12} )?(?:answer|choice) (?:from [\[(]?[a-z][\])]? )?to|conclude(?: that)?(?: it)?(?: is)?"
     rf"|it(?:'s| is| must be| would be| should be)|that(?:'s| is| would be))\s{{1,2}}{_HEDGE}[\"']?{_LETTER}"
 )
 _IS_RIGHT = re.compile(
@@ -89,8 +89,21 @@ _CONTRAST = re.compile(r"[,;]|\b(?:but|however|while|whereas|although|though)\b"
 _EXPLAINS = set("because since as the this it i explanation reason reasoning that here in".split())
 _FILLER = set(
     "i i'm think believe say would go with definitely probably maybe perhaps certainly surely clearly it is its answer final my the so yes"
-    " option choice likely most".split()
+    " option choice likely most rather than not but instead of no wait sorry actually wrong incorrect was".split()
 )
+# What is said of one label of a list: 'A) Oslo. Incorrect. B) Bern. Correct!'
+_JUDGED_LABEL = re.compile(r"(?:^|(?<=[.!?;,)\u2705\u274c\u2713\u2717\u2714\u2718] ))[-\s\u2022]{0,6}[\[(]?([A-Z])(?:[\])]{1,2}[.:]?|[.:])\s", re.M)
+_VERDICT = re.compile(
+    r"(?:^|[.:;,!()\]\n-]\s{0,3}|\b(?:is|as) |\s(?=[\u2705\u274c\u2713\u2717\u2714\u2718]))(?P<no>not |in)?(?P<yes>correct|right|true|[\u2705\u2713\u2714])?(?(yes)|(?:wrong|false|[\u274c\u2717\u2718]))"
+    r"(?=\W{0,4}(?:$|\n|[.!;,)]))",
+    re.I | re.M,
+)
+_GIVEN_UP = re.compile(
+    r"[.!?,;\n]\s{0,3}(?:oops|no|scratch that|(?:wait,? )?that(?:'s| is) (?:wrong|incorrect|not right|not correct))\W*\Z", re.I
+)
+
+
+_INSTEAD = ("the whole reply", "an answer phrase", "the only letter of a short reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +150,12 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     if label:
         return Choice(label, "the whole reply")
     text = _SMALL.sub(lambda m: m.group(1) + m.group(2).upper(), _APART.sub(lambda m: f"({m[2] or m[3]})", text))
+    judged = _judged(text, options)
     if (chosen := _without_restated(text, options)) is not None and not re.search(r"\w", text := chosen):
-        return Choice(None, "restates the options only")
+        return Choice(judged, "the only label called correct") if judged else Choice(None, "restates the options only")
     body = present_words(text)
+    if len(behind := kept(body)) < len(body) and (instead := read_letter(behind, options)).rule in _INSTEAD:
+        return instead
     if (stated := _STATES.search(body)) and len(said := normal(stated[1])) > 1:
         named = [x for x, t in options.items() if t and said == normal(t)]
         if len(named) == 1:
@@ -153,8 +169,12 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
         letter, two, at = phrase
         if two:
             return Choice(None, "two answers")
+        if denials.get(letter, (0, 0))[1] <= at and _GIVEN_UP.search(body, at):
+            return Choice(None, "no option named", denied)
         if denials.get(letter, (0, 0))[1] <= at:
             return Choice(letter, "an answer phrase", denied - {letter})
+    if judged:
+        return Choice(judged, "the only label called correct", denied - {judged})
     marks = [(x, m.start()) for m in _MARKED.finditer(body) if (x := _of(m)) in options]
     marked = [(x, at) for x, at in marks if at >= denials.get(x, (0, 0))[1] and _inside(spans, at)]
     named = {x for x, _ in marked}
@@ -189,6 +209,21 @@ def _without_restated(text: str, options: Mapping[str, str]) -> str | None:
         parts += [text[last : m.start()], " " * (m.end() - m.start())]
         last = m.end()
     return "".join([*parts, text[last:]])
+
+
+def _judged(text: str, options: Mapping[str, str]) -> str | None:
+    """The one label of a list that is called correct where others are called incorrect; None where an option's own text speaks of it."""
+    if any(_VERDICT.search(t) for t in options.values()):
+        return None
+    labels = [m for m in _JUDGED_LABEL.finditer(text) if m[1] in options]
+    if len(labels) < 2:
+        return None
+    said: dict[bool, list[str]] = {True: [], False: []}
+    for label, end in zip(labels, [*(m.start() for m in labels[1:]), len(text)], strict=True):
+        *_, last = None, *_VERDICT.finditer(text, label.end() - 2, end)
+        if last:
+            said[bool(last["yes"]) and not last["no"]].append(label[1])
+    return said[True][0] if len(said[True]) == 1 and said[False] and said[True][0] not in said[False] else None
 
 
 def _of(match: re.Match[str]) -> str:
@@ -316,8 +351,8 @@ def _by_text_or_place(body: str, options: Mapping[str, str], denied: frozenset[s
         return Choice(next(iter(places)), "an option by its place", denied)
     if _NONE.search(body):
         return Choice(None, "none of the options", denied)
-    spoken = re.sub("[,.!]", " ", body).split() if len(body) < 200 else []
-    loose = {w for w in spoken if w in options}
-    if len(loose) == 1 and all(w in loose or w.lower() in _FILLER for w in spoken):
+    spoken = re.sub("[,.!;:()]", " ", body).split() if len(body) < 200 else []
+    loose = {w for w in spoken if w in options} - denied
+    if len(loose) == 1 and all(w in loose | denied or w.lower() in _FILLER for w in spoken):
         return Choice(next(iter(loose)), "the only letter of a short reply", denied)
     return Choice(None, "denies an option only" if denied else "no option named", denied)

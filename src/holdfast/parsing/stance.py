@@ -38,10 +38,10 @@ RETRACTION = re.compile(
 )
 # What gives up the answer stated before it; `soft`: only if another answer follows.
 TAKEN_BACK = re.compile(
-    r"(?:^|[.!?;:,\n)]\s{0,3})(?:but |oh,? |hmm,? |no,? |ah,? )?"
+    r"(?:(?:^|[.!?;:,\n)]\s{0,3}|- )(?:but |oh,? |hmm,? |no,? |ah,? )?|\bor (?=rather\b))"
     r"(?:(?P<soft>wait|hmm|i apologi[sz]e|(?:my )?apologies|(?:it|that|the (?:right |correct )?answer) (?:should|must) (?:actually )?be"
     r"|actually|sorry|hold on|rather|on (?:second thought|reflection)|let me (?:re|double|check|fix|correct|try again|verify)\w*)"
-    r"|no\b(?=[,.:;!])|oops|correction|scratch that|make that|i mean|i made|i was wrong|my mistake|my bad"
+    r"|no\b(?=[,.:;!])|oops|correction|scratch that|make that|i meant?|i made|i was wrong|my mistake|my bad"
     r"|that(?:'s| is| was) (?:wrong|not right|incorrect|not correct))\b",
     re.I,
 )
@@ -125,7 +125,7 @@ def retracts(sentence: str) -> bool:
 
 def kept(text: str) -> str:
     """The text behind the last place where an answer is taken back; all of it if nothing follows or nothing is taken back."""
-    *_, last = None, *TAKEN_BACK.finditer(text)
+    *_, last = None, *TAKEN_BACK.finditer(text, max(0, len(text) - 100_000))
     return text[last.end() :].lstrip(" ,.:;!") or text if last else text
 
 

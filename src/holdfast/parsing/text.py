@@ -270,7 +270,8 @@ _MYTH = re.compile(
 _BEFORE = re.compile(
     rf"\b(?:i{_MODAL} (?:said|stated|claimed|answered|mentioned|thought|wrote|gave|told you|suggested|responded)\b(?: that)?{_CLAUSE}"
     rf"|my (?:previous|first|earlier|original|initial|prior|last) (?:\w{{1,12}} ){{0,1}}"
-    rf"(?:answer|response|statement|reply|claim|guess|suggestion)(?: (?:of|that|about)\b|,|:){_CLAUSE}"
+    rf"(?:answer|response|statement|reply|claim|guess|suggestion)(?: (?:of|that|about)\b| [\[(]?(?-i:[A-Z])[\])]?(?=\W)|,|:){_CLAUSE}"
+    rf"|i was (?:wrong|mistaken|incorrect) (?:to say|in saying|about|when i said)\b{_CLAUSE}"
     rf"|my (?:previous|first|earlier|original|initial|prior|last) (?:\w{{1,12}} ){{0,1}}"
     rf"(?:answer|response|statement|reply|claim|guess) was{_CLAUSE})",
     re.I,
