@@ -24,7 +24,7 @@ _HEDGE = (
 )
 _NOT = r"(?:not|never|neither|nor|cannot be|rather than|instead of|other than|except|eliminate|rule out|exclude|reject)"
 _ANSWER = re.compile(
-    r"\b(?i:answer|choice|option|selection|response|conclusion)(?: (?!not\b)[a-z]{1,12}){0,4}?"
+    r"\b(?i:answer|choice|option|selection|response|conclusion|(?:correct|right) one)(?: (?!not\b)[a-z]{1,12}){0,4}?"
     r"(?:[\"']?\s?[:=]| - |,? (?:is|was|would be|should be|must be|remains|to be|as|be))\s{0,4}[:=]?\s{0,4}"
     rf"{_HEDGE}[\"']?{_LETTER}"
 )
@@ -89,7 +89,7 @@ _CONTRAST = re.compile(r"[,;]|\b(?:but|however|while|whereas|although|though)\b"
 _EXPLAINS = set("because since as the this it i explanation reason reasoning that here in".split())
 _FILLER = set(
     "i i'm think believe say would go with definitely probably maybe perhaps certainly surely clearly it is its answer final my the so yes"
-    " option choice likely most rather than not but instead of no wait sorry actually wrong incorrect was".split()
+    " option choice likely most rather than not but instead of no wait sorry actually wrong incorrect was for mistake apologize apologies".split()
 )
 # What is said of one label of a list: 'A) Oslo. Incorrect. B) Bern. Correct!'
 _JUDGED_LABEL = re.compile(r"(?:^|(?<=[.!?;,)\u2705\u274c\u2713\u2717\u2714\u2718] ))[-\s\u2022]{0,6}[\[(]?([A-Z])(?:[\])]{1,2}[.:]?|[.:])\s", re.M)
@@ -351,7 +351,8 @@ def _by_text_or_place(body: str, options: Mapping[str, str], denied: frozenset[s
         return Choice(next(iter(places)), "an option by its place", denied)
     if _NONE.search(body):
         return Choice(None, "none of the options", denied)
-    spoken = re.sub("[,.!;:()]", " ", body).split() if len(body) < 200 else []
+    own = " ".join(body[s.start : s.end] for s in sentences(body) if not asks(body[s.start : s.end])) if len(body) < 200 else ""
+    spoken = re.sub("[,.!;:()]", " ", own).split()
     loose = {w for w in spoken if w in options} - denied
     if len(loose) == 1 and all(w in loose | denied or w.lower() in _FILLER for w in spoken):
         return Choice(next(iter(loose)), "the only letter of a short reply", denied)

@@ -15,8 +15,8 @@ from holdfast.parsing.text import before_next_question, blank, plain, present_wo
 _MONEY = "$€£¥₹₽₩₺₴¢"
 _RUN = r"\d++(?:[.,:'_]\d++)*+"
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_ENDLESS = r"\.?\\(?:overline|bar|dot) ?\{?\d++|\.\(\d++\)|[\u0304\u0305\u0307]|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d{3})|(?<=\.\d{4}))(?:\.\.|\(\d)"
-_REMAINDER = r",? ?\(?(?:(?:with|and|leaving) (?:a )?)?(?:r|rem\.?|remainder)(?: of|:| is| ?=)? ?\d++"
+_ENDLESS = r"\.?\\(?:overline|bar|dot) ?\{?\d++|\.\(\d++\)|[\u0304\u0305\u0307]|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d{3}))\(\d"
+_REMAINDER = r",? ?\(?(?:(?:with|and|leaving) (?:a )?)?(?:r\.?|rem\.?|remainder)(?: of|:| is| ?=)? ?\d++"
 _MEASURE = (
     r"(?:(?:hour|hr|minute|min|second|sec|day|week|month|year|yr|yard|yd|mile|kilomet(?:er|re)|met(?:er|re)|gram|kilogram|ton|pound|lb|ounce|gallon|quart|pint"
     r"|cup|tablespoon|teaspoon|lit(?:er|re)|dollar|cent|euro|degree)s?|h|m|s|ft|feet|foot|inch(?:es)?|mi|km|cm|mm|kg|g|oz|gal|qt|ml|tbsp|tsp|l)(?![a-z])\.?"
@@ -48,7 +48,7 @@ _UNIT = re.compile(
 )
 # What follows a number and makes another of it: '2.5M', '5 bn', '3 k', '5 tenths', '4 squared', '5x', '0x10', '0.333...'.
 _SCALED = re.compile(
-    r" ?(?:[kKMBxX](?![a-z&])|[xX]\d|\.\.|…|(?i:mil|mln|mn|bn|bln|tn|(?:hundred|thousand|million|billion|trillion|lakh|crore|dozen)s?"
+    r" ?(?:[kKMBxX](?![a-z&]| and [A-Z])|[xX]\d|\.\.|…|(?i:mil|mln|mn|bn|bln|tn|(?:hundred|thousand|million|billion|trillion|lakh|crore|dozen)s?"
     r"|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|millionths?|squared|cubed)\b)"
 )
 _DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
@@ -82,7 +82,7 @@ _UNKNOWNS = re.compile(r"\d[,;]? (?:and )?[a-z] ?= ?[-+]?\.?\d", re.I)
 _NO_WHOLE = re.compile(r"\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|dozens?)\b", re.I)
 _ALSO = re.compile(rf"[a-z%°]{{0,12}}(?:, | ?[-+±×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and|through) )[{_MONEY}]?[-+]?\.?\d", re.I)
 _JOINED = re.compile(
-    rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?)(?:[a-z] ?= ?)?[{_MONEY}]?|[,;]? [a-z] ?= ?", re.I
+    rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?|\.{{2,3}})(?:[a-z] ?= ?)?[{_MONEY}]?|[,;]? [a-z] ?= ?", re.I
 )
 _CONDITION = re.compile(
     r"\b(?:for|in|after|within|over|during|per|every|at|(?<!left )(?<!up )(?<!her )(?<!him )(?<!them )with|by|on|from|out of|(?:of|to|for|among) (?:the|these|those|her|his|their))(?: (?:the|all|only|just|about))? ?$",
@@ -93,7 +93,7 @@ _GOES_ON = re.compile(r"[,;:]|\b(?:so|then|but|leaving|and|which)\b", re.I)
 _NOUN = re.compile(r" (?!(?:am|pm|a\.m|p\.m|o'clock|dollars?|cents?|euros?|percent|left|more)\b)[a-z]|(?<=\d)(?=[\W_]*$)", re.I)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__|<(?:b|strong)>([^<>\n]{1,80})</(?:b|strong)>", re.I)
 _NUMBER_ONLY = re.compile(rf"\W{{0,4}}[{_MONEY}]?[-+]?[{_MONEY}]?\d[\d,.]{{0,40}}%?(?: [^\W\d_]{{1,15}})?\W{{0,4}}")
-_MARKER = re.compile(r"(?:[-+*•]|(\d{1,2}|[a-hi]{1,3})[.)\]]) {1,3}(?=\S)", re.I)
+_MARKER = re.compile(r"(?:[-+*•]|(?P<first>1\.|(?:\d{1,2}|[a-h]|i{1,3})[)\]]|(?:[a-h]|i{1,3})\.)|(?P<perhaps>\d{1,2}\.)) {1,3}(?=\S)", re.I)
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _SMALL = {w: i for i, w in enumerate(_ONES.split())}
 _TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
@@ -148,7 +148,7 @@ def number(text: str) -> Decimal | None:
 def numbers(text: str) -> Iterator[Found]:
     """Every number of a text of one kind of characters, in order."""
     for match in _NUMBER.finditer(text):
-        scaled = _SCALED.match(text, match.end()) and text[match.end()] != "."
+        scaled = _SCALED.match(text, match.end()) and (text[match.end()] != "." or "." in match["run"])
         yield Found(None if scaled else _value(match), match.start(), match.end())
 
 
@@ -246,8 +246,13 @@ def _stated_in(body: str, start: int) -> Found | None:
     """The number of the statement that begins at `start`: after its last '='; value None where the statement leaves two or an expression."""
     if marker := _MARKER.match(body, start):
         items, own_line = body[marker.end() : marker.end() + 400].split("\n"), "\n" in body[max(0, start - 9) : start]
-        if own_line and re.search(r"\d", items[0]) or marker[1] and _NUMBER_ONLY.fullmatch(items[0]):
-            if any(_MARKER.match(more.lstrip(" ([")) for more in items[1:]):
+        alone = _NUMBER_ONLY.fullmatch(items[0])
+        more = any(_MARKER.match(item.lstrip(" ([")) for item in items[1:])
+        if marker["perhaps"]:
+            if own_line and alone:
+                return Found(None, start, marker.end())
+        elif own_line and re.search(r"\d", items[0]) or marker["first"] and alone:
+            if more:
                 return Found(None, start, marker.end())
             start = marker.end()
     stop = _AFTER.search(body, start, start + 200)

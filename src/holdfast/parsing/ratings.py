@@ -31,14 +31,14 @@ _OUT_OF = re.compile(
 _DENIED = re.compile(r"(?:\b(?:not|never|cannot|rather than|instead of|neither|nor)|n't)\b(?: [a-z]{1,12}){0,4} \d+(?:\.\d+)?", re.I)
 _HEDGED = re.compile(
     r"(?:\b(?:at least|at most|(?:more|less|lower|higher|better|worse) than|under|over|above|below|almost|nearly|close to|short of|between|up to)|[<>~\u2248\u2264\u2265])"
-    r" ?(?:an? |the )?\d|\d ?\(?(?:,? ?(?:or|to|and|then|vs\.?|maybe|perhaps)|[-;/,~&\u00b1\n]|->|\u2192|\.\.) ?(?:an? |maybe |perhaps )?\d|\u00b1|\d(?:\+(?!\d)|-(?=\W*$)|-?ish\b| ?%| percent\b| (?:minus|plus|point)\b|,? (?:or )?(?:maybe|perhaps|possibly|even) (?:an? )?\d"
+    r" ?(?:an? |the )?\d|\d ?\(?(?:,? ?(?:or|to|and|then|vs\.?|maybe|perhaps)|[-;/,~&\u00b1\n]|->|\u2192|\.\.) ?(?:an? |maybe |perhaps )?\d|\d (?:or|to) (?:" + _NAMED + r")\b|\u00b1|\d(?:\+(?!\d)|-(?=\W*$)|-?ish\b| ?%| percent\b| (?:minus|plus|point)\b|,? (?:or )?(?:maybe|perhaps|possibly|even) (?:an? )?\d"
     r"| or (?:more|less|higher|lower|above|below|so)\b| and a half\b)",
     re.I,
 )
 _ITEM = re.compile(r"^[ \t]{0,8}\(?(\d{1,3})[.)](?=[ \t]+\S)", re.M)
 _LABEL = re.compile(
     r"\b(?:(?P<all>overall|final|total)\b(?: (?:rating|score|grade|verdict|answer|evaluation)\b)?|(?:rating|score|grade|verdict|answer|evaluation)\b)[\"']?"
-    r"(?: (?:for|of) (?:\w{1,12} ){1,3}?)?\s{0,2}(?:[:=]|is|would be|as|of|-)?[\s\"'(:]{0,6}(?:an? )?(?=\d)",
+    r"(?: (?:for|of) (?:\w{1,12} ){1,3}?)?\s{0,2}(?:[:=|]|is|would be|as|of|-)?[\s\"'(:]{0,6}(?:an? )?(?=\d)",
     re.I,
 )
 _GIVES = re.compile(

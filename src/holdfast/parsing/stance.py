@@ -40,7 +40,7 @@ RETRACTION = re.compile(
 TAKEN_BACK = re.compile(
     r"(?:(?:^|[.!?;:,\n)]\s{0,3}|- )(?:but |oh,? |hmm,? |no,? |ah,? )?|\bor (?=rather\b))"
     r"(?:(?P<soft>wait|hmm|i apologi[sz]e|(?:my )?apologies|(?:it|that|the (?:right |correct )?answer) (?:should|must) (?:actually )?be"
-    r"|actually|sorry|hold on|rather|on (?:second thought|reflection)|let me (?:re|double|check|fix|correct|try again|verify)\w*)"
+    r"|actually|sorry|hold on|rather(?! than)|on (?:second thought|reflection)|let me (?:re|double|check|fix|correct|try again|verify)\w*)"
     r"|no\b(?=[,.:;!])|oops|correction|scratch that|make that|i meant?|i made|i was wrong|my mistake|my bad"
     r"|that(?:'s| is| was) (?:wrong|not right|incorrect|not correct))\b",
     re.I,

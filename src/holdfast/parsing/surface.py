@@ -14,6 +14,7 @@ _THOUGHT = re.compile(
     r"|<\|(?:begin|start|(?P<end3>end))_of_(?:thought|thinking|reasoning)\|>"
     r"|<\|channel\|>(?:analysis|commentary|(?P<end4>final))[^<\n]{0,80}<\|message\|>"
 )
+_HINTS = ("think", "thought", "reason", "reflection", "scratchpad", "analysis", "cot", "monologue", "internal", "<unused9", "<|channel|>")
 _NUMBERS = {
     **dict.fromkeys("\u2212\ufe63\uff0d\u2010\u2011\u2012\u02d7\u2796", "-"),
     **dict.fromkeys("\u2044\u2215", "/"),
@@ -49,7 +50,8 @@ def strip_reasoning(text: str) -> str | None:
     What follows the last closing mark counts; a block whose opening mark the template had written is reasoning too. If nothing follows, what
     stood before the block counts.
     """
-    marks = list(_THOUGHT.finditer(text))
+    folded = text.casefold()
+    marks = list(_THOUGHT.finditer(text)) if any(hint in folded for hint in _HINTS) else []
     if not marks:
         return text
     if not any(marks[-1].groups()):

@@ -26,7 +26,7 @@ _NEXT_QUESTION = re.compile(
     re.I,
 )
 _LEADS_IN = re.compile(
-    r"(?:let|here|sure|okay|ok|to|we|i|i'll|first|certainly|of course|solution|step|the (?:question|problem))\b[^\n\d]*|[^\n]*:"
+    r"(?:let|here|sure|okay|ok|to|we|i|i'll|first|certainly|of course|solution|step(?: \d{1,2}\b(?=\D*$))?|the (?:question|problem))\b[^\n\d]*|[^\n]*:"
     r"|[#*]{0,6} ?(?s:(?:question|q|problem|exercise|instruction|input|example)\b.*)",
     re.I,
 )
