@@ -28,7 +28,8 @@ NUMBERS = {
 AROUND = {
     "alone": "{}", "phrase": "The answer is {}.", "hashes": "It falls, so\n#### {}", "bold label": "**Answer:** {}", "heading": "### Answer\n{}",
     "after reasoning": "<think>\nFirst #### 7, then 8.\n</think>\nThe answer is {}", "corrected": "Answer: 7. Wait, no: {}",
-    "next question": "Answer: {}\n\nQuestion: What is 2 + 2?\nAnswer: 4",
+    "next question": "Answer: {}\n\nQuestion: What is 2 + 2?\nAnswer: 4", "next question, no label": "{}\n\n### Question 2\nWhat is 2 + 2?\nAnswer: 4",
+    "listed": "Answer:\n1. {}",
     "second marker": "#### {}\n\nTom has 3 pens and buys 4 more. How many pens?\n3 + 4 = 7\n#### 7", "not that one": "It is not 99. The answer is {}",
     "dollars": "so it comes to {} in all", "headings": "#### Step 1: Read\nThere are 99.\n\n#### Step 2: Add\nThe answer is {}",
 }  # fmt: skip
@@ -47,6 +48,16 @@ NO_NUMBER = [
     "3 hours and 20 minutes",
     "0,5",
     "1,2,3",
+    "5 feet 6 inches",
+    "1 lb 4 oz",
+    "14 R2",
+    "14 remainder 2",
+    "\u00b13",
+    "+/- 3",
+    "3 or -3",
+    "0.\\overline{3}",
+    "0.333...",
+    "3 to 5",
 ]
 GOLDS = {
     "3 1/2": "3.5", "3\u00bd": "3.5", "1,234": "1234", "1 234": "1234", "1{,}234": "1234", "$5": "5", "-5": "-5", "\u22125": "-5", "6000 nails": "6000",
@@ -66,7 +77,7 @@ LETTERS_AROUND = {
     "alone": "{}", "phrase": "The answer is {}", "label": "Answer: {}", "bold label": "**Final answer:** {}",
     "heading": "### Answer\n{}", "after reasoning": "<think>A? (C)?</think>{}",
     "after the options": "A. Oslo\nB. Bern\nC. Rome\nD. Lima\n\nThe answer is {}", "next question": "Answer: {}\n\nQuestion: What is the capital of Peru?\nAnswer: D",
-    "corrected": "The answer is (A). Wait, no. The answer is {}",
+    "corrected": "The answer is (A). Wait, no. The answer is {}", "corrected in short": "A. Wait, {}", "next question, no label": "{}\n\nQ: What is the capital of Peru?\nAnswer: D",
 }  # fmt: skip
 NO_LETTER = {
     "listed": "A. Oslo\nB. Bern\nC. Rome\nD. Lima", "in brackets": "(A) Oslo\n(B) Bern\n(C) Rome\n(D) Lima", "in a row": "(A) Oslo (B) Bern (C) Rome (D) Lima",
@@ -130,7 +141,7 @@ def numbers() -> Iterator[Reading]:
         yield f"number {form} boxed", _row("number", f"Thus \\[ \\boxed{{{form}}} \\]", gold=value), "correct"
     for form in NO_NUMBER:
         for name in ("alone", "phrase", "bold label"):
-            if name == "phrase" or form not in ("5 x 8", "3 hours and 20 minutes", "between 3 and 4"):
+            if name == "phrase" or form != "5 x 8":
                 yield f"no number {form} {name}", _row("number", AROUND[name].format(form), gold="7"), "unparsed"
     for form, value in GOLDS.items():
         yield f"gold {form}", _row("number", f"The answer is {value}", gold=form), "correct"

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from holdfast.parsing import final_number, number, read_number
+from holdfast.parsing import final_number, number, read_number, stated_number
 
 
 @pytest.mark.parametrize("text,value", [
@@ -33,6 +33,38 @@ def test_the_number_a_reply_stands_by(text, value):
 ])  # fmt: skip
 def test_the_outcome_of_a_number(text, outcome):
     assert read_number(text, Decimal(40), Decimal(42), previous="It is 40").outcome == outcome
+
+
+@pytest.mark.parametrize("text,value", [
+    ("She must pay **$64** for 16 glasses.", 64), ("So it takes **12 hours** to drive 600 miles at 50 mph.", 12), ("She pays <b>64</b> dollars for 16 glasses.", 64),
+    ("She pays 16 x 4 = 64 dollars for 16 glasses.", 64), ("3 * 8 = 24 cookies per 2 trays", 24), ("5 * 4 = 20, and she gives away 5, leaving 15.", 15),
+    ("She has **3** apples, so she has **12** in all.", 12), ("Weng earned 10 for 50 minutes of babysitting.", None), ("The total cost of **5** books is 30 dollars.", None),
+    ("She pays **64** dollars. Note that 16 glasses were bought.", None), ("x = 3 and y = 5", None), ("She has 5 = 2 + 3", None), ("3 and 4 make 7", 7), ("She has 42 apples.", 42),
+])  # fmt: skip
+def test_the_number_of_a_sentence_is_the_one_in_bold_or_behind_the_sign(text, value):
+    assert stated_number(text)[0] == value
+
+
+@pytest.mark.parametrize("around", ["{}", "The answer is {}.", "#### {}", "It is {}", "\\boxed{{{}}}"])
+@pytest.mark.parametrize("form", [
+    "5 feet 6 inches", "5 ft 6 in", "2 hours and 30 minutes", "2 h 30 min", "2h30", "1 lb 4 oz", "3 days, 4 hours", "3 dollars and 50 cents", "2 and a half", "14 R2", "14 r2",
+    "14 remainder 2", "14 with a remainder of 2", "\u00b13", "\\pm 3", "+/- 3", "5 \u00b1 2", "plus or minus 3", "3 or -3", "0.\\overline{3}", "0.1\\overline{6}",
+    "0.333...", "0.(3)", "0.3\u0305", "3 to 5", "3 through 5", "3\u20135", "2.5M", "3 dozen", "4 squared",
+])  # fmt: skip
+def test_no_part_of_a_quantity_is_its_number(form, around):
+    assert stated_number(around.format(form))[0] is None
+
+
+@pytest.mark.parametrize("text,value", [
+    ("2 and 1/2", Decimal("2.5")), ("5 m\u00b2", 5), ("8 hours a day", 8), ("5 M&Ms", 5), ("57...", 57), ("The trip takes 1 hour 30 minutes = 90 minutes", 90), ("12 kids", 12),
+    ("between 3 and 5", None), ("either 3 or 5", None), ("3 and -3", None), ("x = 3 or x = -3", None), ("3, 5", None), ("5% to 10%", None), ("3 apples or 4 apples", None),
+    ("Answer:\n1. 57", 57), ("Final answer:\n- 57", 57), ("Answer:\n(a) 57", 57), ("(a) 57", 57), ("**Answer:**\n\n1. **57**", 57), ("Answer: 1) 57", 57), ("Answer:\n1. -57", -57),
+    ("Answer:\n1. 57\n2. 58", None), ("Answer: 1", 1), ("Answer:\n1.5", Decimal("1.5")), ("Answer: 5. 3 apples were eaten.", 5), ("The answer is 1. There are 5.", 1),
+    ("57\n\nQuestion: What is 2+2?\nAnswer: 4", 57), ("She has 57.\n\nQ: Tom has 2.\nA: 4", 57), ("57\n\n### Question\n2+2?\n### Answer\n4", 57), ("57\n\n**Problem 2**\n3\nAnswer: 4", 57),
+    ("57\n\nQuestion 2\nWhat is 2+2? 4", 57), ("Question: 50+7?\nAnswer: 57", 57), ("Let's see.\n\nQuestion: 50+7?\nAnswer: 57", 57), ("Sure!\n\nQ: 50+7\nA: 57", 57),
+])  # fmt: skip
+def test_lists_ranges_and_further_questions(text, value):
+    assert stated_number(text)[0] == value
 
 
 def test_the_benchmark_form_reads_after_the_mark_and_else_the_last_number():

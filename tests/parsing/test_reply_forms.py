@@ -208,11 +208,14 @@ RATED = {
         "Rating: 4\n1. Good\n2. Bad", "1. Good\n2. Short\n\nRating: 4", "4. The argument has 2 points.",
         "\\boxed{4}", "\uff14", "Overall rating: 4\nClarity: 3", "On a scale of 1 (very bad) to 5 (very good), 4.",
         "<think>5</think>4", '{"rating": 4}',
-        "The rating is 4 out of a possible 5", "4 \u2013 good", "I'd rate this argument a 4, as it makes 3 good points."],
+        "The rating is 4 out of a possible 5", "4 \u2013 good", "I'd rate this argument a 4, as it makes 3 good points.",
+        "Rating: 4 \u2b50", "4\u2b50", "Rating: 4/5 - 2 issues", "My 1st impression: 4", "Clarity 3/5. Logic 5/5. Overall: 4/5", "| Clarity | 5 |\n| Overall | 4 |",
+        "4\n\nQuestion: Rate this.\nRating: 2"],
     3: ["not a 5, rather a 3", "5. Wait, no: 3", "I can't give it a 5. It's a 3.", "With 5 being the best, 3.", "3 (on a 1-5 scale)"],
     None: ["3.5", "3\u00bd", "4.5 out of 5", "between 3 and 4", "3 or 4", "3-4", "8/10", "80%",
     "7", "0", "-4", "at least 4", "almost a 5", "4+", "4 and a half", "4,5", "Clarity score: 3\nLogic score: 4",
-    "one of the best", "", "good", "<think>4",
+    "one of the best", "", "good", "<think>4", "4, 5", "4 or 5", "4-", "4th", "4x", "4 \u2192 2", "4 -> 2", "4/5, 3/5", "4\n5", "\u00b1 4", "4 (or 5)",
+    "Rating: four or five", "Clarity 4/5, logic 2/5", "4 \u2b50\u2b50",
            "4. Wait, that's wrong.", "I'd give it a 5 if it had sources, but as it is, 3."],
 }  # fmt: skip
 

@@ -92,9 +92,12 @@ _FILLER = set(
     " option choice likely most rather than not but instead of no wait sorry actually wrong incorrect was for mistake apologize apologies".split()
 )
 # What is said of one label of a list: 'A) Oslo. Incorrect. B) Bern. Correct!'
-_JUDGED_LABEL = re.compile(r"(?:^|(?<=[.!?;,)\u2705\u274c\u2713\u2717\u2714\u2718] ))[-\s\u2022]{0,6}[\[(]?([A-Z])(?:[\])]{1,2}[.:]?|[.:])\s", re.M)
+_JUDGED_LABEL = re.compile(
+    r"(?:^|(?<=[.!?;,)\u2705\u274c\u2713\u2717\u2714\u2718] ))[-\s\u2022]{0,6}[\[(]?([A-Z])(?:[\])]{1,2}[.:]?|[.:])\s", re.M
+)
 _VERDICT = re.compile(
-    r"(?:^|[.:;,!()\]\n-]\s{0,3}|\b(?:is|as) |\s(?=[\u2705\u274c\u2713\u2717\u2714\u2718]))(?P<no>not |in)?(?P<yes>correct|right|true|[\u2705\u2713\u2714])?(?(yes)|(?:wrong|false|[\u274c\u2717\u2718]))"
+    r"(?:^|[.:;,!()\]\n-]\s{0,3}|\b(?:is|as) |\s(?=[\u2705\u274c\u2713\u2717\u2714\u2718]))(?P<no>not |in)?"
+    r"(?P<yes>correct|right|true|[\u2705\u2713\u2714])?(?(yes)|(?:wrong|false|[\u274c\u2717\u2718]))"
     r"(?=\W{0,4}(?:$|\n|[.!;,)]))",
     re.I | re.M,
 )

@@ -23,12 +23,13 @@ _MEASURE = (
 )
 # '5 feet 6 inches', '2 h 30', '3 days, 4 hours', '2 and a half'.
 _COMPOUND = (
-    rf" ?{_MEASURE}(?:(?:,? and|,)? ?\d[\d.,/]{{0,9}} ?(?:{_MEASURE}|in\b)| \d++)|h\d++|' ?\d++"
+    rf" ?{_MEASURE}(?:(?:,? and|,)? \d[\d.,/]{{0,9}} ?(?:{_MEASURE}|in\b)| \d++)|(?:h|ft)\d++|' ?\d++"
     r"| and (?:a|an|one|two|three)[ -](?:half|halves|third|quarter|fourth|fifth|tenth)s?\b"
 )
 # A sign counts only where it cannot be a hyphen or a minus between two numbers; digits inside a word are not a number.
 _NUMBER = re.compile(
-    rf"(?:(?P<root>(?:sqrt|√) ?[({{]? ?|(?:[±∓]|\+ ?/ ?-|-/\+|\+-|\bplus ?(?:/|or) ?(?:minus)?) ?)|(?<![\w^/])(?<!\d\.))(?P<sign>(?<![)\]%])[-+](?=[{_MONEY}]?[ ]?\.?\d))?(?:[{_MONEY}][ ]?)?"
+    rf"(?:(?P<root>(?:sqrt|√) ?[({{]? ?|(?:[±∓]|\+ ?/ ?-|-/\+|\+-|\bplus ?(?:/|or) ?(?:minus)?) ?)|(?<![\w^/])(?<!\d\.))"
+    rf"(?P<sign>(?<![)\]%])[-+](?=[{_MONEY}]?[ ]?\.?\d))?(?:[{_MONEY}][ ]?)?"
     rf"(?P<sign2>(?<=[{_MONEY} ])[-+](?=\.?\d))?(?P<run>(?<!\d )\d{{1,3}}+(?: \d{{3}})++(?! ?\d|[,:'_]\d)(?:\.\d++)?|{_RUN}|(?<![\w.])\.\d++)"
     rf"(?:[eE](?P<e>[-+]?\d{{1,3}})(?!\w))?(?P<mixed> (?:and )?\d{{1,9}} ?/ ?\d{{1,9}}(?![\d/]))?(?P<over>(?: ?/ ?{_RUN})++)?"
     r"(?: ?[x×*·] ?10\^(?P<ten>[-+]?\d{1,3}))?(?:\^(?P<power>[-+]?\d{1,3}))?"
@@ -82,10 +83,12 @@ _UNKNOWNS = re.compile(r"\d[,;]? (?:and )?[a-z] ?= ?[-+]?\.?\d", re.I)
 _NO_WHOLE = re.compile(r"\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|dozens?)\b", re.I)
 _ALSO = re.compile(rf"[a-z%°]{{0,12}}(?:, | ?[-+±×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and|through) )[{_MONEY}]?[-+]?\.?\d", re.I)
 _JOINED = re.compile(
-    rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?|\.{{2,3}})(?:[a-z] ?= ?)?[{_MONEY}]?|[,;]? [a-z] ?= ?", re.I
+    rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?|\.{{2,3}})(?:[a-z] ?= ?)?[{_MONEY}]?|[,;]? [a-z] ?= ?",
+    re.I,
 )
 _CONDITION = re.compile(
-    r"\b(?:for|in|after|within|over|during|per|every|at|(?<!left )(?<!up )(?<!her )(?<!him )(?<!them )with|by|on|from|out of|(?:of|to|for|among) (?:the|these|those|her|his|their))(?: (?:the|all|only|just|about))? ?$",
+    r"\b(?:for|in|after|within|over|during|per|every|at|(?<!left )(?<!up )(?<!her )(?<!him )(?<!them )with|by|on|from|out of"
+    r"|(?:of|to|for|among) (?:the|these|those|her|his|their))(?: (?:the|all|only|just|about))? ?$",
     re.I,
 )
 _STATES = re.compile(rf"(?:\b(?:is|are|was|be|equals|so|gets?|makes?|leaves|leaving|gives|totals?|total of)|[=:]) ?[{_MONEY}]?$", re.I)

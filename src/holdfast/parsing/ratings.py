@@ -31,7 +31,9 @@ _OUT_OF = re.compile(
 _DENIED = re.compile(r"(?:\b(?:not|never|cannot|rather than|instead of|neither|nor)|n't)\b(?: [a-z]{1,12}){0,4} \d+(?:\.\d+)?", re.I)
 _HEDGED = re.compile(
     r"(?:\b(?:at least|at most|(?:more|less|lower|higher|better|worse) than|under|over|above|below|almost|nearly|close to|short of|between|up to)|[<>~\u2248\u2264\u2265])"
-    r" ?(?:an? |the )?\d|\d ?\(?(?:,? ?(?:or|to|and|then|vs\.?|maybe|perhaps)|[-;/,~&\u00b1\n]|->|\u2192|\.\.) ?(?:an? |maybe |perhaps )?\d|\d (?:or|to) (?:" + _NAMED + r")\b|\u00b1|\d(?:\+(?!\d)|-(?=\W*$)|-?ish\b| ?%| percent\b| (?:minus|plus|point)\b|,? (?:or )?(?:maybe|perhaps|possibly|even) (?:an? )?\d"
+    r" ?(?:an? |the )?\d|\d ?\(?(?:,? ?(?:or|to|and|then|vs\.?|maybe|perhaps)|[-;/,~&\u00b1\n]|->|\u2192|\.\.) ?(?:an? |maybe |perhaps )?\d"
+    rf"|\d (?:or|to) (?:{_NAMED})\b|\u00b1"
+    r"|\d(?:\+(?!\d)|-(?=\W*$)|-?ish\b| ?%| percent\b| (?:minus|plus|point)\b|,? (?:or )?(?:maybe|perhaps|possibly|even) (?:an? )?\d"
     r"| or (?:more|less|higher|lower|above|below|so)\b| and a half\b)",
     re.I,
 )
@@ -62,6 +64,7 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
     stars = {len(m.group()) for m in _STARS.finditer(text)}
     text = _SPELLED.sub(lambda m: m.group().replace(w := next(g for g in m.groups() if g), str(_WORDS.index(w.lower()))), text)
     text = blank(_SCALE, blank(_ATTACHED, text))
+    scored = set(re.findall(r"(\d+)\s{0,3}/\s{0,3}\d", text))
     other = [n for m in _OUT_OF.finditer(text) if int(n := m[1] or m[2]) != max(scale) or len(n) > 4]
     text = blank(_DENIED, blank(_OUT_OF, _without_items(text)))
     for back in reversed(list(TAKEN_BACK.finditer(text))):
@@ -76,9 +79,11 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
         return None
     if stars and not found:
         found, text = {Decimal(n) for n in stars}, ""
-    if other or (found and _HEDGED.search(re.sub(" +", " ", text))):
+    if other or (found and _HEDGED.search(text)):
         return None
     labelled = [(m, next(numbers(text[m.end() : m.end() + 40])).value) for m in _LABEL.finditer(text)]
+    if not labelled and len(scored) > 1:
+        return None
     best = {v for m, v in labelled if m["all"]} or {v for _, v in labelled}
     if not best:
         best = {
