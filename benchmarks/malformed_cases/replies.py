@@ -77,7 +77,8 @@ LETTERS_AROUND = {
     "alone": "{}", "phrase": "The answer is {}", "label": "Answer: {}", "bold label": "**Final answer:** {}",
     "heading": "### Answer\n{}", "after reasoning": "<think>A? (C)?</think>{}",
     "after the options": "A. Oslo\nB. Bern\nC. Rome\nD. Lima\n\nThe answer is {}", "next question": "Answer: {}\n\nQuestion: What is the capital of Peru?\nAnswer: D",
-    "corrected": "The answer is (A). Wait, no. The answer is {}", "corrected in short": "A. Wait, {}", "next question, no label": "{}\n\nQ: What is the capital of Peru?\nAnswer: D",
+    "corrected": "The answer is (A). Wait, no. The answer is {}", "corrected in short": "A. Wait, {}",
+    "next question, no label": "{}\n\nQ: What is the capital of Peru?\nAnswer: D",
 }  # fmt: skip
 NO_LETTER = {
     "listed": "A. Oslo\nB. Bern\nC. Rome\nD. Lima", "in brackets": "(A) Oslo\n(B) Bern\n(C) Rome\n(D) Lima", "in a row": "(A) Oslo (B) Bern (C) Rome (D) Lima",

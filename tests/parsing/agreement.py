@@ -157,12 +157,15 @@ takes the first one back, leave none.
 
 Numbers are read in any writing: `70{,}000`, `70\\,000`, signs and spaces of Unicode, `3/4`, `3 1/2`, `\\frac{3}{4}`, `12%`, `$5`, `1.5 x 10^3`, `2 million`. What follows
 the first mark (`####`, "Answer:", "the answer is") that is not taken back counts, or the last box. A comma parts groups of three digits: `12,5` is no number, in
-a reply (`unparsed`) or in a truth (the row is refused). So are `3-4`, `3 or 4`, `5 x 8` and `3:45`. A percentage is its number.
+a reply (`unparsed`) or in a truth (the row is refused). So are `3-4`, `3 or 4`, `3 to 5`, `5 x 8`, `3:45`, `±3`, `5 feet 6 inches`, `14 R2`, `2.5M` and
+`0.333...`. A percentage is its number. Without a mark the last number counts; if its sentence holds several, the only one in bold or the one behind `=`. A last
+number that is a condition (`$64 for 16 glasses`) is none.
 
 Names are compared with their signs: `x > 3`, `C++`, `Cl-` and `-5` are not `x < 3`, `C`, `Cl+` and `5`. Case and Latin accents are folded, unless only they tell
 the gold from the suggested answer.
 
-A rating is a whole number of its scale: "4", "Rating: 4/5", "four out of five", four stars. 3.5, "3 or 4", "at least 4" and 8/10 are none.
+A rating is a whole number of its scale: "4", "Rating: 4/5", "four out of five", four stars; of several, the overall one. 3.5, "3 or 4",
+"4, 5", "4th", "at least 4" and 8/10 are none.
 
 Known to be misread: the gold meaning in other words (read as `other`); a gold word inside a longer wrong name or as part of the explanation (read as
 `correct`); an alias that only repeats the question. Give `question` wherever it is known: a name that stands in it is then no answer. Without it a list of

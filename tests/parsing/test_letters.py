@@ -48,13 +48,19 @@ def test_a_denied_letter_is_not_chosen(reply, outcome):
 
 
 @pytest.mark.parametrize("reply,letter", [
-    ("A) Paris. Incorrect. B) Lyon. Correct!", "B"), ("A) Incorrect\nB) Correct\nC) Incorrect", "B"), ("A. Paris - wrong\nB. Lyon - right", "B"), ("A) Paris \u274c\nB) Lyon \u2705", "B"),
-    ("A: It is big. This is incorrect.\nB: It is old. This is correct.", "B"), ("A. Incorrect.\nB. Correct.\nThe answer is C", "C"), ("A) Correct. B) Correct.", None), ("A) Incorrect. B) Incorrect.", None),
-    ("A. I meant C.", "C"), ("A. Sorry, I meant C.", "C"), ("My previous answer B was wrong; C", "C"), ("My earlier answer of B was incorrect: C", "C"), ("B rather than A", "B"), ("B, rather than A", "B"),
-    ("not A but B", "B"), ("Instead of A, B.", "B"), ("A? No, C.", "C"), ("A? Yes, A.", "A"), ("The answer is A... wait, C", "C"), ("Answer: A\nCorrection: C", "C"), ("A or rather C", "C"), ("A? B?", None),
-    ("The answer is A. Oops.", None), ("The answer is B. I mean it.", "B"), ("The answer is B. Actually, A is a good distractor.", "B"), ("The answer is B. I was wrong earlier when I said A.", "B"),
+    ("A) Paris. Incorrect. B) Lyon. Correct!", "B"), ("A) Incorrect\nB) Correct\nC) Incorrect", "B"),
+    ("A. Paris - wrong\nB. Lyon - right", "B"), ("A) Paris \u274c\nB) Lyon \u2705", "B"),
+    ("A: It is big. This is incorrect.\nB: It is old. This is correct.", "B"), ("A. Incorrect.\nB. Correct.\nThe answer is C", "C"),
+    ("A) Correct. B) Correct.", None), ("A) Incorrect. B) Incorrect.", None),
+    ("A. I meant C.", "C"), ("A. Sorry, I meant C.", "C"), ("My previous answer B was wrong; C", "C"),
+    ("My earlier answer of B was incorrect: C", "C"), ("B rather than A", "B"), ("B, rather than A", "B"),
+    ("not A but B", "B"), ("Instead of A, B.", "B"), ("A? No, C.", "C"), ("A? Yes, A.", "A"), ("The answer is A... wait, C", "C"),
+    ("Answer: A\nCorrection: C", "C"), ("A or rather C", "C"), ("A? B?", None),
+    ("The answer is A. Oops.", None), ("The answer is B. I mean it.", "B"), ("The answer is B. Actually, A is a good distractor.", "B"),
+    ("The answer is B. I was wrong earlier when I said A.", "B"),
     ("I change my answer from A to C", "C"), ("not B or C", None), ("A? Yes, it is.", None),
-    ("B\n\nQuestion: Which?\nA. x\nAnswer: C", "B"), ("(B) Lyon\n\n### Question 2\nWhich?\nAnswer: C", "B"), ("Lyon\n\nProblem: Which?\nAnswer: C", "B"), ("Question: Which?\nAnswer: C", "C"),
+    ("B\n\nQuestion: Which?\nA. x\nAnswer: C", "B"), ("(B) Lyon\n\n### Question 2\nWhich?\nAnswer: C", "B"),
+    ("Lyon\n\nProblem: Which?\nAnswer: C", "B"), ("Question: Which?\nAnswer: C", "C"),
     ("Let me see.\n\nQuestion: Which?\nAnswer: C", "C"),
 ])  # fmt: skip
 def test_a_correction_a_verdict_and_a_further_question(reply, letter):

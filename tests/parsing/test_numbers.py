@@ -60,7 +60,8 @@ def test_no_part_of_a_quantity_is_its_number(form, around):
     ("between 3 and 5", None), ("either 3 or 5", None), ("3 and -3", None), ("x = 3 or x = -3", None), ("3, 5", None), ("5% to 10%", None), ("3 apples or 4 apples", None),
     ("Answer:\n1. 57", 57), ("Final answer:\n- 57", 57), ("Answer:\n(a) 57", 57), ("(a) 57", 57), ("**Answer:**\n\n1. **57**", 57), ("Answer: 1) 57", 57), ("Answer:\n1. -57", -57),
     ("Answer:\n1. 57\n2. 58", None), ("Answer: 1", 1), ("Answer:\n1.5", Decimal("1.5")), ("Answer: 5. 3 apples were eaten.", 5), ("The answer is 1. There are 5.", 1),
-    ("57\n\nQuestion: What is 2+2?\nAnswer: 4", 57), ("She has 57.\n\nQ: Tom has 2.\nA: 4", 57), ("57\n\n### Question\n2+2?\n### Answer\n4", 57), ("57\n\n**Problem 2**\n3\nAnswer: 4", 57),
+    ("57\n\nQuestion: What is 2+2?\nAnswer: 4", 57), ("She has 57.\n\nQ: Tom has 2.\nA: 4", 57),
+    ("57\n\n### Question\n2+2?\n### Answer\n4", 57), ("57\n\n**Problem 2**\n3\nAnswer: 4", 57),
     ("57\n\nQuestion 2\nWhat is 2+2? 4", 57), ("Question: 50+7?\nAnswer: 57", 57), ("Let's see.\n\nQuestion: 50+7?\nAnswer: 57", 57), ("Sure!\n\nQ: 50+7\nA: 57", 57),
 ])  # fmt: skip
 def test_lists_ranges_and_further_questions(text, value):
