@@ -58,7 +58,7 @@ def test_a_denied_letter_is_not_chosen(reply, outcome):
     ("Answer: A\nCorrection: C", "C"), ("A or rather C", "C"), ("A? B?", None),
     ("The answer is A. Oops.", None), ("The answer is B. I mean it.", "B"), ("The answer is B. Actually, A is a good distractor.", "B"),
     ("The answer is B. I was wrong earlier when I said A.", "B"),
-    ("I change my answer from A to C", "C"), ("not B or C", None), ("A? Yes, it is.", None),
+    ("I change my answer from A to C", "C"), ("not B or C", None), ("A? Yes, it is.", None), ("A is false, B is false, C is true", "C"), ("Only B is correct.", "B"), ("Answer: A -> C", None),
     ("B\n\nQuestion: Which?\nA. x\nAnswer: C", "B"), ("(B) Lyon\n\n### Question 2\nWhich?\nAnswer: C", "B"),
     ("Lyon\n\nProblem: Which?\nAnswer: C", "B"), ("Question: Which?\nAnswer: C", "C"),
     ("Let me see.\n\nQuestion: Which?\nAnswer: C", "C"),

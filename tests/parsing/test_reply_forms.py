@@ -249,7 +249,28 @@ def test_no_reply_breaks_a_reader(reply):
     assert comparison_key(comparison_key(reply)) == comparison_key(reply)
 
 
-@pytest.mark.parametrize("piece", ["1,", "<think", "\\boxed{", "{", "Answer:", "A. x\n", "the answer is 5 ", "[", "1 000 ", "x > "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "1,",
+        "<think",
+        "\\boxed{",
+        "{",
+        "Answer:",
+        "A. x\n",
+        "the answer is 5 ",
+        "[",
+        "1 000 ",
+        "x > ",
+        "1",
+        "a ",
+        "<",
+        "\u00b11",
+        "5 ft ",
+        "A) Correct. ",
+        "1. ",
+    ],
+)
 def test_the_time_of_a_reading_grows_with_the_length_of_the_reply_at_most(piece):
     def seconds(size):
         reply = (piece * size)[:size]
@@ -257,6 +278,7 @@ def test_the_time_of_a_reading_grows_with_the_length_of_the_reply_at_most(piece)
         for kind, (truth, _, _) in KINDS.items():
             read_row({"kind": kind, "response": reply, **truth}, "t:1")
         read_rating(reply, [1, 2, 3, 4, 5])
+        normal(reply)
         return time.process_time() - start
 
     assert seconds(40_000) < 24 * max(seconds(5_000), 0.01)  # 8 times the text; 64 times the time if it were quadratic

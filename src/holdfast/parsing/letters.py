@@ -34,7 +34,7 @@ _CHOOSES = re.compile(
     rf"|it(?:'s| is| must be| would be| should be)|that(?:'s| is| would be))\s{{1,2}}{_HEDGE}[\"']?{_LETTER}"
 )
 _IS_RIGHT = re.compile(
-    rf"(?:\b{_KEYWORD} |^[ \"']{{0,3}}|(?<=[.;:,!?\n] )|(?=[\[(]))\"?{_LETTER}(?: [^.!?\n()]{{0,80}}?)? "
+    rf"(?:\b{_KEYWORD} |\b(?i:only) |^[ \"']{{0,3}}|(?<=[.;:,!?\n] )|(?=[\[(]))\"?{_LETTER}(?: (?:(?!(?:is|was) (?:false|wrong|incorrect)\b)[^.!?\n()]){{0,80}}?)? "
     r"(?:is|was|would be|must be|remains|seems|appears)(?! not\b)(?: to be)? (?:(?!not\b)[a-z]{1,12} ){0,3}?"
     r"(?:correct|right|best|better|true|answer|plausible|likely|suitable|appropriate|accurate|choice)\b",
     re.M,
@@ -49,7 +49,7 @@ _CONCLUDES = re.compile(
 )
 _PATTERNS = (_ANSWER, _CHOOSES, _IS_RIGHT, _DECLARED, _CONCLUDES)
 _SECOND = re.compile(
-    r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,)\s?(?:and |or |also |option )?([A-Z])\b(?![\w'])"
+    r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,|->|\u2192)\s?(?:and |or |also |option )?([A-Z])\b(?![\w'])"
 )
 _OPENS = re.compile(r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}")
 _ONLY = re.compile(r"\W{0,6}([A-Za-z])[^\w?]{0,6}")
@@ -89,7 +89,7 @@ _CONTRAST = re.compile(r"[,;]|\b(?:but|however|while|whereas|although|though)\b"
 _EXPLAINS = set("because since as the this it i explanation reason reasoning that here in".split())
 _FILLER = set(
     "i i'm think believe say would go with definitely probably maybe perhaps certainly surely clearly it is its answer final my the so yes"
-    " option choice likely most rather than not but instead of no wait sorry actually wrong incorrect was for mistake apologize apologies".split()
+    " option choice likely most rather than not but instead of no wait sorry actually wrong incorrect was isn't it's for mistake apologize apologies".split()
 )
 # What is said of one label of a list: 'A) Oslo. Incorrect. B) Bern. Correct!'
 _JUDGED_LABEL = re.compile(

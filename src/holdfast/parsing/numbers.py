@@ -24,7 +24,7 @@ _MEASURE = (
 # '5 feet 6 inches', '2 h 30', '3 days, 4 hours', '2 and a half'.
 _COMPOUND = (
     rf" ?{_MEASURE}(?:(?:,? and|,)? \d[\d.,/]{{0,9}} ?(?:{_MEASURE}|in\b)| \d++)|(?:h|ft)\d++|' ?\d++"
-    r"| and (?:a|an|one|two|three)[ -](?:half|halves|third|quarter|fourth|fifth|tenth)s?\b"
+    r"|(?: [^\W\d_]{1,12})? and (?:a|an|one|two|three)[ -](?:half|halves|third|quarter|fourth|fifth|tenth)s?\b"
 )
 # A sign counts only where it cannot be a hyphen or a minus between two numbers; digits inside a word are not a number.
 _NUMBER = re.compile(
@@ -50,7 +50,7 @@ _UNIT = re.compile(
 # What follows a number and makes another of it: '2.5M', '5 bn', '3 k', '5 tenths', '4 squared', '5x', '0x10', '0.333...'.
 _SCALED = re.compile(
     r" ?(?:[kKMBxX](?![a-z&]| and [A-Z])|[xX]\d|\.\.|…|(?i:mil|mln|mn|bn|bln|tn|(?:hundred|thousand|million|billion|trillion|lakh|crore|dozen)s?"
-    r"|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|millionths?|squared|cubed)\b)"
+    r"|halves|thirds|quarters|fourths|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|millionths?|squared|cubed)\b)"
 )
 _DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
 # How sure a reply is of itself is no answer: 'I am 95% sure', 'confidence: 0.9', 'with 80 percent certainty'.
@@ -83,7 +83,8 @@ _UNKNOWNS = re.compile(r"\d[,;]? (?:and )?[a-z] ?= ?[-+]?\.?\d", re.I)
 _NO_WHOLE = re.compile(r"\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|dozens?)\b", re.I)
 _ALSO = re.compile(rf"[a-z%°]{{0,12}}(?:, | ?[-+±×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and|through) )[{_MONEY}]?[-+]?\.?\d", re.I)
 _JOINED = re.compile(
-    rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?|\.{{2,3}})(?:[a-z] ?= ?)?[{_MONEY}]?|[,;]? [a-z] ?= ?",
+    rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?|\.{{2,3}})(?:[a-z] ?= ?)?[{_MONEY}]?"
+    r"|[,;]? [a-z] ?= ?| ?[<>≤≥]=? ?[a-z] ?[<>≤≥]=? ?",
     re.I,
 )
 _CONDITION = re.compile(
@@ -306,6 +307,10 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
 
 def _listed(body: str, before: Found, last: Found) -> bool:
     """The reply is a list of numbers and nothing else: '3, 5'."""
+    if re.search(r"[\[({]\W{0,3}$", body[max(0, before.start - 4) : before.start]) and re.fullmatch(
+        r"[,;] ?", body[before.end : last.start]
+    ):
+        return True
     alone = before.start < 200 and re.fullmatch(r"[\W\d]*(?:[a-z] ?= ?)?", body[: before.start], re.I)
     return bool(alone) and body[before.end : last.start].strip() in (",", ";", "&", "") and not re.search(r"\w", body[last.end :])
 
@@ -315,7 +320,8 @@ def _of_last_sentence(body: str, raw: str, last: Found) -> Found:
 
     '**$64** for 16 glasses' is 64, '16 x 4 = 64 dollars for 16 glasses' too; '$64 for 16 glasses' is none.
     """
-    start = max((s.start for s in sentences(body) if s.start <= last.start), default=0)
+    early = max(0, last.start - 2000)
+    start = early + max((s.start for s in sentences(body[early : last.end])), default=0)
     inside = [Found(f.value, start + f.start, start + f.end) for f in numbers(body[start : last.end])]
     before, none = body[start : last.start], last._replace(value=None)
     stated = _STATES.search(before[-40:])

@@ -47,7 +47,7 @@ _GIVES = re.compile(
     r"\b(?:rate|rated|give|gave|gives|giving|score|grade|deserves|earns|merits|assign)\b(?:[^.\n\d?!]|(?<=\w)\.(?=\w)){0,60}?(?=\d)", re.I
 )
 # '4th', '4x', 'v4': no ratings; '4stars' and '4pts' are.
-_ATTACHED = re.compile(r"(?<![\d.])\d+(?!stars?|points?|pts|out)[a-z]\w*", re.I)
+_ATTACHED = re.compile(r"(?<![\d.])\d++(?!stars?|points?|pts|out)[a-z]\w*", re.I)
 _OPENS = re.compile(
     r"[\s\"'(\[:]{0,6}(?=\d+(?:\.\d+)?(?:[\s\"')\]]{0,4}(?:$|\n|[.,:;!(\[]|- )| (?:stars?|points?|because|since|as|for|-)\b))"
 )
@@ -64,7 +64,7 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
     stars = {len(m.group()) for m in _STARS.finditer(text)}
     text = _SPELLED.sub(lambda m: m.group().replace(w := next(g for g in m.groups() if g), str(_WORDS.index(w.lower()))), text)
     text = blank(_SCALE, blank(_ATTACHED, text))
-    scored = set(re.findall(r"(\d+)\s{0,3}/\s{0,3}\d", text))
+    scored = set(re.findall(r"(?<!\d)(\d{1,9})\s{0,3}/\s{0,3}\d", text))
     other = [n for m in _OUT_OF.finditer(text) if int(n := m[1] or m[2]) != max(scale) or len(n) > 4]
     text = blank(_DENIED, blank(_OUT_OF, _without_items(text)))
     for back in reversed(list(TAKEN_BACK.finditer(text))):
