@@ -149,9 +149,9 @@ def number(text: str) -> Decimal | None:
         return None
 
 
-def numbers(text: str) -> Iterator[Found]:
-    """Every number of a text of one kind of characters, in order."""
-    for match in _NUMBER.finditer(text):
+def numbers(text: str, start: int = 0) -> Iterator[Found]:
+    """Every number of a text of one kind of characters from `start` on, in order."""
+    for match in _NUMBER.finditer(text, start):
         scaled = _SCALED.match(text, match.end()) and (text[match.end()] != "." or "." in match["run"])
         yield Found(None if scaled else _value(match), match.start(), match.end())
 
@@ -289,9 +289,12 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
             return _read_as(found, "number after an answer phrase")
     if "\\boxed" in body:
         return None, "a box that never closes"
-    before = last = None
-    for found in numbers(body):
-        before, last = last, found
+    for start in (max(0, len(body) - 20_000), 0):
+        before = last = None
+        for found in numbers(body, start):
+            before, last = last, found
+        if before:
+            break
     if last is not None:
         tail = body[-300:]
         if retracts(tail) and next(numbers(tail), None) is None:
