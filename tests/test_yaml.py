@@ -156,6 +156,12 @@ def test_text_is_no_number_of_a_study(tmp_path, text):
         assert place in refusal(tmp_path, SMALL, f"{place}=[{text}]")
 
 
+@pytest.mark.parametrize("text", ["9" * 30, "0x" + "f" * 9000, "-0x" + "f" * 9000, "0o" + "7" * 9000])
+def test_a_number_beyond_64_bits_is_one_line(tmp_path, text):
+    for place in ("seeds", "train.learning_rate", "dose.scales"):
+        assert place in refusal(tmp_path, SMALL, f"{place}={text}")
+
+
 @pytest.mark.parametrize(("kind", "options"), [
     ("mmlu", "{rotations: 1_0}"), ("mmlu", "{rotations: '2'}"), ("mmlu", "{rotations: 0}"), ("mmlu", "{rotations: 2.5}"), ("mmlu", "{rotations: true}"),
     ("mmlu", "{rotations: [1]}"), ("truthfulqa", "{permutations: -1}"), ("truthfulqa", "{permutations: 1_0}"), ("truthfulqa", "{form: unlist}"),
