@@ -99,6 +99,15 @@ def test_only_variables_named_like_secrets_count():
     ("DSN", "Server=db;User=ann;Password=hunter2hunter2;", {"hunter2hunter2"}), ("PIP_INDEX_URL", "https://pypi.org/simple", set()), ("GIT", "ssh://git@github.com/a/b", set()),
     ("A_KEY", "short", set()), ("A_KEY", "true", set()), ("A_KEY", "learning", set()), ("A_KEY", "Assistant", set()), ("A_KEY", "12345678", set()), ("A_KEY", "0.00025000", set()),
     ("A_KEY", "xxxxxxxxxxxx", set()), ("A_KEY", "correcthorsebatterystaple", {"correcthorsebatterystaple"}), ("A_KEY", "lettersOnlyMixed", {"lettersOnlyMixed"}),
+    ("SERVICE_URL", "https://h/p?api_key=Abcd-1234-efgh", {"Abcd-1234-efgh"}), ("U", "https://h/p?a=1&sig=Ab%2B1234567&sv=2024-01-01", {"Ab%2B1234567", "Ab+1234567"}),
+    ("HOOK", "see https://h/p#access_token=Abcd-1234-efgh", {"Abcd-1234-efgh"}), ("U", "https://h/?token=Abcd1234,efgh", {"Abcd1234,efgh", "Abcd1234"}),
+    ("BUS", "Endpoint=sb://h/;SharedAccessKeyName=RootManageKey;SharedAccessKey=Abc1/23+45678=", {"Abc1/23+45678="}),
+    ("STORE", "DefaultEndpointsProtocol=https;AccountName=storeaccount1;AccountKey=Zm9vYmFy12==;EndpointSuffix=core.windows.net", {"Zm9vYmFy12=="}),
+    ("DSN", "host=db user=ann password=hunter2hunter2 dbname=x", {"hunter2hunter2"}), ("DSN", "Server=db;Pwd='hunter2hunter2';", {"hunter2hunter2"}),
+    ("DSN", "postgresql://db/x?user=ann&password=hunter2hunter2", {"hunter2hunter2"}), ("CONF", '{"auths": {"h": {"auth": "YW5uOnNlc2FtZQ=="}}}', {"YW5uOnNlc2FtZQ=="}),
+    ("HEADERS", "Authorization: Bearer Abcd-1234-efgh", {"Abcd-1234-efgh"}), ("HEADERS", "api-key=Abcd-1234-efgh,x=1", {"Abcd-1234-efgh,x=1", "Abcd-1234-efgh"}),
+    ("S3", "https://b/k?X-Amz-Signature=abcdef0123456789&X-Amz-Date=20240101T000000Z", {"abcdef0123456789"}), ("HOME", "/home/ann-12345", set()),
+    ("PWD", "/work/token=Abcd-1234", set()), ("LS_COLORS", "*.key=01;31:*.pem=00;36", set()), ("U", "https://h/p?page=12345678&q=Abcd-1234-efgh", set()),
     ("A_KEY", "1234567890123456", {"1234567890123456"}), ("API_KEYS", "first-key-0001,second-key-0002", {"first-key-0001", "second-key-0002", "first-key-0001,second-key-0002"}),
     ("X_AUTH", "Bearer abcd-efgh-1234", {"Bearer abcd-efgh-1234", "abcd-efgh-1234"}), ("SSH_KEY", "/dev/null", set()), ("A_KEY", "/nowhere/wJalrXUtn", {"/nowhere/wJalrXUtn"}),
 ])  # fmt: skip
@@ -129,19 +138,50 @@ def test_a_secret_is_found_whatever_stands_between_its_letters(secret, between, 
     assert HIDDEN in text and not reveals_secret(text, ENVIRONMENT)
 
 
-@given(
-    st.sampled_from(PLANTED[:3]),
-    st.integers(0, 5),
-    st.sampled_from(["base64", "urlsafe", "hex", "percent", "json", "html", "json in json", "percent in percent"]),
-)
-def test_a_secret_is_found_in_every_encoding_and_at_every_offset(secret, offset, how):
-    data = b"\x80" * offset + secret.encode() + b"\xff" * offset
-    written = {
-        "base64": lambda: base64.b64encode(data).decode(), "urlsafe": lambda: base64.urlsafe_b64encode(data).decode().rstrip("="), "hex": data.hex,
-        "percent": lambda: "".join(f"%{b:02x}" for b in data), "json": lambda: "".join(f"\\u{b:04x}" for b in data), "html": lambda: "".join(f"&#{ord(c)};" for c in secret),
-        "json in json": lambda: json.dumps("".join(f"\\u{b:04x}" for b in data)), "percent in percent": lambda: quote("".join(f"%{b:02X}" for b in data)),
-    }[how]()  # fmt: skip
+def styled(text, capital, small, digit):
+    """Latin letters and digits of another block of Unicode."""
+    first = lambda c: capital + ord(c) - 65 if c.isupper() else small + ord(c) - 97 if c.islower() else digit + ord(c) - 48  # noqa: E731
+    return "".join(chr(first(c)) if c.isalnum() else c for c in text)
+
+
+# By name: what is made of bytes (Latin-1 where they are no text).
+ENCODINGS = {
+    "base64": lambda d: base64.b64encode(d).decode(), "urlsafe": lambda d: base64.urlsafe_b64encode(d).decode().rstrip("="), "hex": lambda d: d.hex(),
+    "base32": lambda d: base64.b32encode(d).decode(), "base32 in groups": lambda d: " ".join(re.findall("....", base64.b32encode(d).decode().lower())),
+    "base32hex": lambda d: base64.b32hexencode(d).decode(), "base64 in lines": lambda d: "\n".join(re.findall(".{1,7}", base64.b64encode(d).decode())),
+    "percent": lambda d: "".join(f"%{b:02x}" for b in d), "percent, mixed": lambda d: "".join(f"%{b:02x}" if b % 2 else f"%{b:02X}" for b in d),
+    "percent, some": lambda d: "".join(f"%{b:02x}" if b % 3 else chr(b) for b in d), "percent in percent": lambda d: quote("".join(f"%{b:02X}" for b in d)),
+    "%u": lambda d: "".join(f"%u{b:04x}" for b in d), "json": lambda d: "".join(f"\\u{b:04x}" for b in d),
+    "json in json": lambda d: json.dumps("".join(f"\\u{b:04x}" for b in d)), "javascript": lambda d: "".join(f"\\u{{{b:x}}}" for b in d),
+    "python": lambda d: "".join(f"\\U{b:08x}" for b in d), "c": lambda d: "".join(f"\\x{b:02X}" for b in d), "perl": lambda d: "".join(f"\\x{{{b:x}}}" for b in d),
+    "octal": lambda d: "".join(f"\\{b:03o}" for b in d), "octal, some": lambda d: "".join(f"\\{b:03o}" if b % 2 else chr(b) for b in d),
+    "octal in json": lambda d: json.dumps("".join(f"\\{b:03o}" for b in d)), "rust octal": lambda d: "".join(f"\\o{{{b:o}}}" for b in d),
+    "html": lambda d: "".join(f"&#{b};" for b in d), "html, padded": lambda d: "".join(f"&#0{b:04d};" for b in d), "html, open": lambda d: " ".join(f"&#{b}" for b in d),
+    "html, hex": lambda d: "".join(f"&#x{b:X};" for b in d), "html in html": lambda d: "".join(f"&amp;#{b};" for b in d), 
+    "code points": lambda d: " ".join(f"U+{b:04X}" for b in d),
+    "numbers": lambda d: json.dumps(list(d)), "hex numbers": lambda d: ", ".join(f"0x{b:02x}" for b in d), "octal numbers": lambda d: " ".join(f"{b:03o}" for b in d),
+    "bits": lambda d: " ".join(f"{b:08b}" for b in d), "quoted-printable": lambda d: "".join(f"={b:02X}" for b in d),
+}  # fmt: skip
+STYLES = {
+    "fullwidth": lambda t: styled(t, 0xFF21, 0xFF41, 0xFF10), "bold": lambda t: styled(t, 0x1D400, 0x1D41A, 0x1D7CE), "monospace": lambda t: styled(t, 0x1D670, 0x1D68A, 0x1D7F6),
+    "sans": lambda t: styled(t, 0x1D5A0, 0x1D5BA, 0x1D7E2), "joined": "\u200d".join, "soft hyphens": "\u00ad".join, "marks": "\ufe0f\u0301".join, "direction": "\u202e".join,
+    "fullwidth, percent": lambda t: quote(styled(t, 0xFF21, 0xFF41, 0xFF10)), "fullwidth, json": lambda t: json.dumps(styled(t, 0xFF21, 0xFF41, 0xFF10)),
+    "circled": lambda t: styled(t, 0x24B6, 0x24D0, 0xFF10), "word joiners": "\u2060".join,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ENCODINGS)
+@given(st.sampled_from(PLANTED[:3]), st.integers(0, 5))
+def test_a_secret_is_found_in_every_encoding_and_at_every_offset(how, secret, offset):
+    written = ENCODINGS[how](b"\x7f" * offset + secret.encode() + b"\x7f" * offset)
     assert reveals_secret(written, ENVIRONMENT) and not reveals_secret(hide(written, ENVIRONMENT), ENVIRONMENT)
+
+
+@pytest.mark.parametrize("how", STYLES)
+@given(st.sampled_from(PLANTED[:3]), st.text(), st.text())
+def test_a_secret_is_found_in_every_style(how, secret, before, after):
+    text = hide(f"{before} {STYLES[how](secret)} {after}", ENVIRONMENT)
+    assert HIDDEN in text and not reveals_secret(text, ENVIRONMENT)
 
 
 WORDS = (
@@ -149,7 +189,14 @@ WORDS = (
 )
 
 
-@given(st.lists(st.sampled_from(WORDS), max_size=60).map(" ".join))
+ORDINARY = (
+    st.sampled_from(WORDS)
+    | st.text(max_size=5)
+    | st.sampled_from(["&#65;", "\\101", "%41", "0x41", "U+0041", "ＡＢＣ", "= 3D", "&lt;", "\u200d", "[115, 107]"])
+)
+
+
+@given(st.lists(ORDINARY, max_size=60).map(" ".join))
 def test_ordinary_text_stays_as_it_is(text):
     assert (
         hide(text, ENVIRONMENT | {"A_KEY": "learning", "B_TOKEN": "assistant", "C_PASS": "0.05", "D_SECRET": "none", "E_KEY": "hypothesis"})
@@ -180,6 +227,17 @@ def test_ordinary_text_stays_as_it_is(text):
         "token=",
         "hf_",
         "*",
+        "&",
+        "&#0",
+        "&lt",
+        "0x",
+        "U+0",
+        "=",
+        "%u",
+        "\\u{",
+        "\\o{0",
+        "\u0301",
+        "\uff21",
     ],
 )
 def test_no_text_takes_more_than_linear_time(piece):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.config import Study, load_study, resolved, yaml12
 from holdfast.errors import ConfigError
+from holdfast.instruments import build_configured
 
 SMALL = """name: small
 seeds: 2
@@ -139,9 +140,37 @@ def test_a_number_of_a_study_is_that_number(tmp_path, text, seeds):
     assert load(tmp_path, SMALL.replace("seeds: 2", f"seeds: {text}")).seeds == seeds == load(tmp_path, SMALL, f"seeds={text}").seeds
 
 
-@pytest.mark.parametrize("text", ["1:10", "no", "2001-01-01", "on", "0b1", "~", "true"])
+NOT_NUMBERS = ["1:10", "no", "2001-01-01", "on", "0b1", "~", "true", "1_0", "1_000.5", ".5_0", "1_0e3", "+1_0", "0x_1", "0o1_0", "'3'", '"10"', "!!str 10", "1,000",
+               "1.000,5", "٣", "½", "1e", "10 000"]  # fmt: skip
+PLACES = ["seeds", "item_seed", "train.r", "train.learning_rate", "train.num_train_epochs", "stats.level", "dose.seeds", "instruments.gsm8k.limit",
+          "execution.tokens_per_batch", "execution.endpoint.timeout_seconds", "execution.endpoint.attempts"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NOT_NUMBERS)
 def test_text_is_no_number_of_a_study(tmp_path, text):
     assert "seeds" in refusal(tmp_path, SMALL.replace("seeds: 2", f"seeds: {text}"))
+    for place in PLACES:
+        if text != "~":  # of many settings a value: none
+            assert place.rpartition(".")[2] in refusal(tmp_path, SMALL, f"{place}={text}")
+    for place in ("dose.scales", "dose.checkpoints"):
+        assert place in refusal(tmp_path, SMALL, f"{place}=[{text}]")
+
+
+@pytest.mark.parametrize("text", ["9" * 30, "0x" + "f" * 9000, "-0x" + "f" * 9000, "0o" + "7" * 9000])
+def test_a_number_beyond_64_bits_is_one_line(tmp_path, text):
+    for place in ("seeds", "train.learning_rate", "dose.scales"):
+        assert place in refusal(tmp_path, SMALL, f"{place}={text}")
+
+
+@pytest.mark.parametrize(("kind", "options"), [
+    ("mmlu", "{rotations: 1_0}"), ("mmlu", "{rotations: '2'}"), ("mmlu", "{rotations: 0}"), ("mmlu", "{rotations: 2.5}"), ("mmlu", "{rotations: true}"),
+    ("mmlu", "{rotations: [1]}"), ("truthfulqa", "{permutations: -1}"), ("truthfulqa", "{permutations: 1_0}"), ("truthfulqa", "{form: unlist}"),
+    ("truthfulqa", "{form: ~}"),
+])  # fmt: skip
+def test_an_option_has_a_value_of_its_own_kind(tmp_path, kind, options):
+    (config,) = load(tmp_path, SMALL.replace("gsm8k", kind).replace("{a: {b: 1}}", options)).instruments
+    with pytest.raises(ConfigError, match=rf"instruments.{kind}.options.\w+: .*: Input should be"):
+        build_configured(config)
 
 
 HARD = st.sampled_from(
@@ -163,7 +192,12 @@ def test_what_is_written_is_read_back_by_readers_of_either_version(value):
     assert not isinstance(yaml12.read(text)["a"], (datetime.date, complex))
 
 
-@given(TEXTS, st.dictionaries(TEXTS, VALUES, max_size=3), st.floats(1e-9, 1e9), st.dictionaries(st.sampled_from([0, 1, "cpu"]), TEXTS))
+@given(
+    TEXTS,
+    st.dictionaries(TEXTS, VALUES, max_size=3),
+    st.floats(1e-9, 1e9),
+    st.dictionaries(st.sampled_from([0, 1, "cpu"]), st.sampled_from(["20GiB", "1.5gb", "64MB"])),
+)
 def test_a_study_is_written_and_read_as_itself(data, options, alpha, memory):
     study = Study.model_validate(
         {

@@ -28,8 +28,8 @@ from holdfast.facts import study_facts
 from holdfast.processes import peak_memory
 from holdfast.redact import redacted_tree
 from holdfast.results import AuditEntry, StudyFindings
-from holdfast.run_files import RunManifest, is_signed, is_unchanged, manifest_of, seal, sign, with_digest, without_digest
-from holdfast.store import Store, canonical, copy_atomic, digest, file_digest, read_json, write_atomic
+from holdfast.run_files import RunManifest, is_signed, is_unchanged, manifest_of, replacing, seal, sign, with_digest, without_digest
+from holdfast.store import MANIFEST, Store, canonical, copy_atomic, digest, file_digest, read_json, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
 ANALYSIS_CODE = 8
@@ -69,10 +69,12 @@ def check_folder(study: Study, out: Path, say: Say = lambda _: None) -> None:
 
 
 def _claim(study: Study, out: Path, say: Say) -> None:
-    """The folder belongs to the study that first writes its settings there."""
+    """The folder belongs to the study that first writes its settings there; those of a finished run stay until another has finished."""
+    file = out / "study.yaml"
     with locks.alone(out):
         check_folder(study, out, say)
-        write_atomic(out / "study.yaml", sign(resolved(study)).encode())
+        if not ((out / MANIFEST).is_file() and file.is_file() and is_signed(file.read_bytes().decode("utf-8", "replace"))):
+            write_atomic(file, sign(resolved(study)).encode())
 
 
 def _store(study: Study, out: Path, say: Say) -> Store:
@@ -101,12 +103,17 @@ def _prepare(study: Study, out: Path, say: Say, shard: Shard | None = None) -> t
     backend.prepare()
     plan = make_plan(backend, shard)
     _claim(study, out, say)
-    write_atomic(out / "plan.json", (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode())
+    if not (out / MANIFEST).is_file():
+        write_atomic(out / "plan.json", _counts(plan))
     say(f"{plan.num_cells} cells, {plan.num_reused} reused, {plan.num_cells - plan.num_reused} to make")
     if plan.jobs:
         on_cluster = study.execution.kind == "ray"
         backend.before_jobs(study.execution.cpus_per_worker if on_cluster else local_executor.num_threads(study))
     return backend, plan
+
+
+def _counts(plan: Plan) -> bytes:
+    return (canonical({"cells": plan.num_cells, "prompts": plan.prompts, "steps": plan.steps}) + "\n").encode()
 
 
 def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say = lambda _: None) -> Work:
@@ -180,16 +187,24 @@ def conclude(backend: Backend, out: Path, plan: Plan, failures: list[str], say: 
         say(f"asked by ordinary calls, not packed rows: {why}")
     findings = StudyFindings.model_validate_json((results / "findings.json").read_bytes())
     audit = [AuditEntry.model_validate(entry) for entry in read_json(results / "audit.json")]
-    with locks.alone(out):
+    try:
+        before = manifest_of(out) or RunManifest()
+    except ConfigError:
+        before = RunManifest()
+    with locks.alone(out), replacing(out) as new:
         files = backend.store.files(results)
         for file in files:
-            copy_atomic(results / file, out / file)
-        files |= _copy_adapters(backend, out)
-        files["environment.json"] = _write_json(out / "environment.json", about, sort_keys=False)
-        files["study.yaml"] = digest(sign(resolved(backend.study)).encode())
-        if (out / "plan.json").is_file():
-            files["plan.json"] = file_digest(out / "plan.json")
-        _draw(out, findings, audit, about, files, digest({"results": results.name, "code": ANALYSIS_CODE}), say)
+            copy_atomic(results / file, new / file)
+        files |= _copy_adapters(backend, out, new)
+        files["environment.json"] = _write_json(new / "environment.json", about, sort_keys=False)
+        for name, data in (("study.yaml", sign(resolved(backend.study)).encode()), ("plan.json", _counts(plan))):
+            (new / name).write_bytes(data)
+            files[name] = digest(data)
+        _draw(out, before, new, findings, audit, about, files, digest({"results": results.name, "code": ANALYSIS_CODE}), say)
+    now = manifest_of(out)
+    for name in before.files.keys() - (now.files.keys() if now else ()):
+        if name.startswith("transcripts/"):
+            (out / name).unlink(missing_ok=True)
     return Outcome(
         findings=findings,
         audit=audit,
@@ -201,24 +216,28 @@ def conclude(backend: Backend, out: Path, plan: Plan, failures: list[str], say: 
 
 
 def _draw(
-    out: Path, findings: StudyFindings, audit: list[AuditEntry], about: dict[str, Any], files: dict[str, str], drawn: str, say: Say
+    out: Path,
+    before: RunManifest,
+    new: Path,
+    findings: StudyFindings,
+    audit: list[AuditEntry],
+    about: dict[str, Any],
+    files: dict[str, str],
+    drawn: str,
+    say: Say,
 ) -> None:
-    """The report, unless the one that is there was drawn from the same results and is whole; then the manifest."""
+    """The report and the manifest, in `new`; the report that is in `out` stays if it was drawn from the same results and is whole."""
     from holdfast.report import is_drawn, write_report
 
-    try:
-        before = manifest_of(out) or RunManifest()
-    except ConfigError:
-        before = RunManifest()
     known = {name: want for name, want in before.files.items() if is_drawn(name)}
     if before.drawn == drawn and "report.html" in known:
         damaged = [name for name, want in known.items() if not is_unchanged(out, name, want)]
         if not damaged:
-            seal(out, {**files, **known}, drawn)
+            seal(new, {**files, **known}, drawn)
             return
         say(f"{out / damaged[0]}: missing or damaged; it is made again")
     say("drawing the report")
-    write_report(out, findings, audit, about, out / "transcripts.jsonl.gz", files, drawn)
+    write_report(new, findings, audit, about, new / "transcripts.jsonl.gz", files, drawn)
 
 
 def _spent(timing: Path, say: Say) -> dict[str, Any]:
@@ -281,18 +300,20 @@ def _redacted(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
     return [AuditEntry.model_validate(redacted_tree(e.model_dump(mode="json", exclude_unset=True))) for e in entries]
 
 
-def _copy_adapters(backend: Backend, out: Path) -> dict[str, str]:
-    """adapters/<name>/: PEFT folders with their training record. Returns their digests."""
+def _copy_adapters(backend: Backend, out: Path, new: Path) -> dict[str, str]:
+    """adapters/<name>/: PEFT folders with their training record, in `new` unless `out` has them. Returns their digests."""
     copied = {}
     for domain in backend.study.domains:
         for seed in range(backend.study.seeds):
             if place := backend.find_adapter(domain.name, seed):
                 target = Path("adapters") / f"{domain.name}-seed{seed}"
-                (out / target).mkdir(parents=True, exist_ok=True)
+                (new / target).mkdir(parents=True, exist_ok=True)
                 for file, want in backend.store.files(place).items():
                     if file.startswith("adapter/") or file == "training.json":
-                        copy_atomic(place / file, out / target / Path(file).name)
-                        copied[(target / Path(file).name).as_posix()] = want
+                        name = (target / Path(file).name).as_posix()
+                        if file == "training.json" or not is_unchanged(out, name, want):
+                            copy_atomic(place / file, new / name)
+                        copied[name] = want
     return copied
 
 

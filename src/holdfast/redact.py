@@ -12,7 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from html import unescape
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import unquote
 
 HIDDEN = "***"
@@ -43,7 +45,9 @@ _PLACES = {
 }  # of a secret, or about one: KEY_FILE, SSH_AUTH_SOCK
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")  # AccessKey
 _SHORTEST = 8  # characters of a secret; servers without a key are often given "x" or "EMPTY"
-_ASSIGNED = re.compile(r"(?i)\b(?:password|passwd|pwd)\s*=\s*([^\s;&\"']+)")
+# In an address's query, a connection string, a header or JSON. The value is looked at only: it may hold pairs of its own.
+_PAIR = re.compile(r"""(?<![\w.-])([A-Za-z][\w.-]{0,99})["']?\s?[=:]\s{0,2}["']?(?:(?i:bearer|basic|token)\s+)?(?=([^\s;&"'<>]{1,4096}))""")
+_IN_PAIRS = {"SIG", "SIGNATURE", "PWD", "CODE"}  # names of secrets there, besides those of variables
 _AFTER_SCHEME = re.compile(r"(?<=://)[^\s\"'<>]+")
 _TOKENS = re.compile(
     r"\b(?:(?:hf|api_org)_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
@@ -55,10 +59,13 @@ _HEADER = re.compile(
     r"\b((?i:bearer|basic)\s+)(?=[A-Za-z._~-]*(?:[0-9+/=]|[a-z][A-Z]))[A-Za-z0-9+/._~-]{8,}=*"
     r"|((?i:\b(?:api[_-]?key|token|password|secret))\s*[=:]\s*)[^\s&,;\"'<>]{6,}"
 )
+# Hexadecimal, octal and decimal; what is left of a terminal's colours, and escapes of white space.
 _ESCAPED = re.compile(
-    r"%(?:25)*([0-9A-Fa-f]{2})|(?<!\\)\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|[nrtbf])"
-    r"|&#x0{0,4}([0-9A-Fa-f]{1,4});|&#0{0,4}([0-9]{1,5});|\x1b\[[0-9;]*[A-Za-z]"
+    r"(?:%(?:25)*|=|\b0x)([0-9A-Fa-f]{2})|%(?:25)*u([0-9A-Fa-f]{4})|&#[xX]0{0,8}([0-9A-Fa-f]{1,6});?|\bU\+0{0,8}([0-9A-Fa-f]{2,6})|&#0{0,8}([0-9]{1,7});?"
+    r"|(?<!\\)\\++(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|[ux]\{([0-9A-Fa-f]{1,6})\}|([0-7]{1,3})|o\{([0-7]{1,7})\}|[nrtbfv])"
+    r"|\x1b\[[0-9;]*[A-Za-z]"
 )
+_BASES = (16, 16, 16, 16, 10, 16, 16, 16, 16, 8, 8)  # of its groups
 _OTHERS = re.compile(r"[^A-Za-z0-9]+")
 _given: set[str] = set()
 
@@ -70,12 +77,12 @@ def remember(secret: str) -> None:
 
 
 def secrets(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Known secrets, longest first: values of variables named like one, passwords in any variable's address, the hub's saved token."""
+    """Known secrets, longest first: values of variables named like one, passwords and keys in any variable's address or connection string, the hub's saved token."""
     return _spellings(environ).plain
 
 
 def hide(text: str, environ: Mapping[str, str] | None = None) -> str:
-    """`text` with every known secret replaced by ***: as it is, spaced or broken up, in any case, reversed, in base64 or hex, or escaped."""
+    """`text` with every known secret replaced by ***: as it is, spaced or broken up, in any case, width or style, reversed, in base64, base32 or numbers, or escaped."""
     return _spellings(environ).hide(text)
 
 
@@ -129,12 +136,16 @@ def _user(rest: str) -> str | None:
 
 def _names_secret(variable: str) -> bool:
     """By its last word, numbers left out, or a key of something: OPENAI_API_KEY_2, AZURE_KEY_WEST, GITHUB_PAT, PGPASSWORD; not PWD, OLDPWD, MONKEY, KEY_FILE or SSH_AUTH_SOCK."""
-    words = [w for word in re.split(r"[_\W]+", _HUMPS.sub("_", variable).upper()) if (w := word.strip("0123456789"))]
+    words = _words(variable)
     if not words or words in (["PWD"], ["OLD", "PWD"]) or words[-1] in _PLACES:
         return False
     if words[-2:-1] in (["KEY"], ["TOKEN"]) or words[-2:] == ["SECRET", "VALUE"]:
         return True
     return words[-1] in _WORDS or words[-1].endswith(_FUSED)
+
+
+def _words(name: str) -> list[str]:
+    return [w for word in re.split(r"[_\W]+", _HUMPS.sub("_", name).upper()) if (w := word.strip("0123456789"))]
 
 
 def _is_secret(value: str) -> bool:
@@ -156,7 +167,9 @@ def _values(environ: Mapping[str, str]) -> set[str]:
             user = _user(match[0]) or ""
             name, _, password = user.partition(":")
             found |= {user, password, unquote(password)} if password else {name}
-        found |= {match[1] for match in _ASSIGNED.finditer(value)}
+        for part, inner in () if value.startswith(("/", "~", ".")) else _PAIR.findall(value):  # a path may hold key=value too
+            if _names_secret(part) or _words(part)[-1:] and _words(part)[-1] in _IN_PAIRS:
+                found |= {inner, inner.partition(",")[0], unquote(inner)}
     return {v for v in (*found, _saved_token(environ)) if _is_secret(v)}
 
 
@@ -177,25 +190,25 @@ def _saved_token(environ: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Spellings:
-    """`plain`: the secrets. `flat`: what is left of each spelling without case and all but letters and digits, and the pattern that finds it."""
+    """`plain`: the secrets. `flat`: what is left of each spelling without case and all but letters and digits."""
 
     plain: tuple[str, ...]
-    flat: tuple[tuple[str, re.Pattern[str]], ...]
+    flat: tuple[str, ...]
 
     def found(self, text: str) -> bool:
         if any(secret in text for secret in self.plain):
             return True
-        return any(form in flat for flat in map(_flat, dict.fromkeys((text, _unescaped(text)))) for form, _ in self.flat)
+        return any(form in flat for flat in map(_flat, dict.fromkeys((text, _decoded(text)))) for form in self.flat)
 
     def hide(self, text: str) -> str:
         for secret in self.plain:
             text = text.replace(secret, HIDDEN)
-        for view in (text, _unescaped(text)):
+        for view in (text, _decoded(text)):
             flat = _flat(view)
-            if patterns := [pattern for form, pattern in self.flat if form in flat]:
+            if forms := [form for form in self.flat if form in flat]:
                 text = view
-                for pattern in patterns:
-                    text = pattern.sub(HIDDEN, text)
+                for form in forms:
+                    text = re.sub("[^A-Za-z0-9]*+".join(form), HIDDEN, text, flags=re.IGNORECASE | re.ASCII)
         return text
 
 
@@ -206,36 +219,44 @@ def _spellings(environ: Mapping[str, str] | None) -> _Spellings:
 @lru_cache(maxsize=8)
 def _of(environ: frozenset[tuple[str, str]], given: frozenset[str]) -> _Spellings:
     plain = sorted(_values(dict(environ)) | given, key=lambda v: (-len(v), v))
-    forms = dict.fromkeys(form for secret in plain for form in _forms(secret))
-    return _Spellings(tuple(plain), tuple((form, re.compile("[^A-Za-z0-9]*+".join(form), re.IGNORECASE)) for form in forms))
+    return _Spellings(tuple(plain), tuple(dict.fromkeys(form for secret in plain for form in _forms(secret))))
 
 
 def _forms(secret: str) -> list[str]:
     """Spellings without case and signs. One that ordinary words could be is left out: from 10 letters and digits, or from 16 of one kind."""
     data, flat = secret.encode("utf-8", "replace"), _flat(secret)
     sure = len(flat) >= 16 or (len(flat) >= 10 and not flat.isalpha() and not flat.isdigit())
-    # What base64 makes of it at each place modulo 3, without the characters that it shares with what stands before and after.
-    shifted = [(k, base64.b64encode(b"\0" * k + data).decode().rstrip("=")) for k in range(3)]
-    coded = [text[(0, 2, 3)[k] : len(text) - ((k + len(data)) % 3 > 0)] for k, text in shifted]
-    return [f for f in (*([flat, flat[::-1]] if sure else []), *map(_flat, coded), data.hex()) if len(f) >= _SHORTEST]
+    # What an encoding of some bits a character makes of it behind so many bytes, without the characters that it shares with its surroundings.
+    coded = [
+        encode(bytes(k) + data).decode()[-(-8 * k // bits) : 8 * (k + len(data)) // bits]
+        for encode, bits, period in ((base64.b64encode, 6, 3), (base64.b32encode, 5, 5), (base64.b32hexencode, 5, 5))
+        for k in range(period)
+    ]
+    numbers = ["".join(format(byte, form) for byte in data) for form in ("02x", "d", "03d", "03o", "o", "08b")]
+    return [f for f in (*([flat, flat[::-1]] if sure else []), *map(_flat, coded), *numbers) if len(f) >= _SHORTEST]
 
 
 def _flat(text: str) -> str:
     return _OTHERS.sub("", text).lower()
 
 
-def _unescaped(text: str) -> str:
-    """Without escapes of addresses (also doubled), JSON and HTML, and without a terminal's colours."""
-    if not any(sign in text for sign in ("%", "\\", "&#", "\x1b")):
-        return text
-    for _ in range(3):  # one in another
-        text, before = _ESCAPED.sub(_character, text), text
+def _decoded(text: str) -> str:
+    """Without escapes, one in another too, and with plain letters and digits for those of other widths and styles."""
+    for _ in range(4):
+        before = text
+        if any(sign in text for sign in ("%", "\\", "&", "=", "\x1b", "0x", "U+")):
+            text = unescape(_ESCAPED.sub(_character, unquote(text)))
+        if not text.isascii():
+            text = text.translate({ord(c): normalize("NFKD", c) for c in set(text) if ord(c) > 127})
         if text == before:
             break
     return text
 
 
 def _character(escaped: re.Match[str]) -> str:
-    hexadecimal = escaped[1] or escaped[2] or escaped[3] or escaped[4]
-    code = int(hexadecimal, 16) if hexadecimal else int(escaped[5]) if escaped[5] else 32
-    return chr(code) if code < 128 else "?"
+    if (group := escaped.lastindex) is None:
+        return " "
+    code = int(escaped[group], _BASES[group - 1])
+    if code > 127 and escaped[0].startswith("%"):
+        return escaped[0]  # a byte of a character: the next turn reads it with the others
+    return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else "?"

@@ -1,21 +1,26 @@
 """The files a run leaves in its folder: each with its digest in manifest.json, which is checked by whoever reads the file.
 
-study.yaml and timing.json are written before a run ends, so each carries its own digest as well.
+study.yaml and timing.json are written before a run ends, so each carries its own digest as well. All others are made in a folder beside them and
+put in place together: an unfinished run leaves the one that finished there as it was.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from holdfast import locks
 from holdfast.errors import ConfigError
 from holdfast.progress import say
 from holdfast.store import MANIFEST, canonical, digest, file_digest, manifest_text, read_manifest, write_atomic
 
+NEXT = ".next"  # whole results, on their way to their places
 SIGNATURE = "# sha256 of the lines above: "
 _unchecked: set[Path] = set()  # folders of which it has been said
 
@@ -30,6 +35,9 @@ class RunManifest:
 
 def manifest_of(folder: Path) -> RunManifest | None:
     """A run's manifest; None if there is none. Raises ConfigError if it is damaged."""
+    if (folder / NEXT).is_dir():
+        with suppress(OSError), locks.alone(folder):
+            put_in_place(folder)
     try:
         tree = read_manifest(folder, sealed=True)
         return RunManifest({str(name): str(want) for name, want in tree["files"].items()}, str(tree["drawn"]))
@@ -44,6 +52,29 @@ def manifest_of(folder: Path) -> RunManifest | None:
 def seal(folder: Path, files: Mapping[str, str], drawn: str = "") -> None:
     """Write a run's manifest: the last of its files."""
     write_atomic(folder / MANIFEST, manifest_text({"files": dict(sorted(files.items())), "drawn": drawn}))
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A folder for a run's files and, last, their manifest. When the block ends well they replace those of `folder`, whatever ends the process then."""
+    put_in_place(folder)
+    with locks.draft(folder) as draft:
+        draft.mkdir()
+        yield draft
+        draft.rename(folder / NEXT)
+    put_in_place(folder)
+
+
+def put_in_place(folder: Path) -> None:
+    """Move what lies in `folder/.next` to its places, the manifest last; goes on where a process that was ended left off. Call it alone there."""
+    whole = folder / NEXT
+    if (whole / MANIFEST).is_file():
+        for file in sorted(f for f in whole.rglob("*") if f.is_file() and f != whole / MANIFEST):
+            target = folder / file.relative_to(whole)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
+        os.replace(whole / MANIFEST, folder / MANIFEST)
+    shutil.rmtree(whole, ignore_errors=True)
 
 
 def is_unchanged(folder: Path, name: str, want: str) -> bool:

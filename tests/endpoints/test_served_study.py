@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,6 +15,7 @@ import pytest
 import yaml
 from server import Abilities, Server, load, random_faults
 
+from holdfast import api as holdfast_api
 from holdfast import cli, pipeline
 from holdfast.backends.keys import study_keys
 from holdfast.config import Study
@@ -201,6 +202,33 @@ def test_requests_that_keep_failing_are_missing_answers_and_are_asked_for_again(
     again, said = here(study, out)
     assert any("they are asked for again" in line for line in said) and not again.failures and len(server.arrived) - before < 20
     assert not [r for r in trials(out).values() if r["outcome"] == "unparsed"]
+
+
+def test_a_finished_run_is_what_it_was_until_another_has_finished_in_its_place(server, tmp_path, monkeypatch):
+    study, out = behind(server.url, domains=[], instruments=[{"kind": "mmlu", "style": "world", "limit": 4}]), tmp_path / "out"
+    here(study, out)
+
+    def files():
+        return {
+            p.relative_to(out): p.read_bytes()
+            for p in out.rglob("*")
+            if p.is_file() and p.relative_to(out).parts[0] not in ("cells", "replies")
+        }
+
+    def fails(*_, **__):
+        raise RuntimeError("oh")
+
+    before, other = files(), {**study, "instruments": [{"kind": "mmlu", "style": "world", "limit": 3}]}
+    for place in ("make_plan", "run_jobs", "_results", "_copy_adapters", "_draw"):
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+            patch.setattr(pipeline, place, fails)
+            if place == "run_jobs":
+                pipeline.run(Study.model_validate(other), out, say=str, progress=lambda _: nullcontext(lambda *_: None))
+            here(other, out)
+        assert {name: data for name, data in files().items() if name.name != "timing.json"} == before, place
+        assert {e.check for e in holdfast_api.audit(out)} and holdfast_api.analyze(out).document.base.benchmarks["mmlu"]
+    here(other, out)
+    assert len(trials(out)) == 12 and before.keys() == files().keys() - {Path("timing.json")}
 
 
 def test_a_server_without_log_probabilities_is_measured_in_the_generated_form(server, tmp_path):

@@ -1,13 +1,16 @@
 """What a run leaves in its folder is read as the run wrote it, or refused by name; and a folder belongs to one study."""
 
+import contextlib
 import copy
 import gzip
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import yaml
@@ -19,7 +22,7 @@ from holdfast.config import load_study, resolved
 from holdfast.config.same import difference
 from holdfast.errors import ConfigError, DataError
 from holdfast.locks import HOST
-from holdfast.run_files import RunManifest, is_signed, manifest_of, seal, sign, verify_files, with_digest, without_digest
+from holdfast.run_files import RunManifest, is_signed, manifest_of, replacing, seal, sign, verify_files, with_digest, without_digest
 from holdfast.store import MANIFEST, digest, is_whole
 from holdfast.unzip import LINE, lines, unzipped
 
@@ -144,6 +147,66 @@ def test_times_come_back(tmp_path):
     pipeline._write_json(tmp_path / "timing.json", with_digest({"process_seconds": {"a": 0.1 + 0.2}, "nominal_flops": 10**18}))
     assert pipeline._spent(tmp_path / "timing.json", print) == {"process_seconds": {"a": 0.1 + 0.2}, "nominal_flops": 10**18}
     assert pipeline._spent(tmp_path / "none.json", print) == {}
+
+
+# --- one run in the place of another -----------------------------------------------------------------------------------
+
+NEW = {"findings.json": "new", "audit.json": "[1]", "tables/gains.csv": "a", "adapters/a-seed0/training.json": "{}"}
+BYTES = {name: text.encode() for name, text in NEW.items()}
+
+
+def replace(folder):
+    with replacing(folder) as new:
+        for name, text in NEW.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_text(text)
+        seal(new, {name: digest(text.encode()) for name, text in NEW.items()}, "new")
+
+
+def holds(folder):
+    """What is read there, each file as its manifest says."""
+    files = (manifest_of(folder) or RunManifest()).files
+    with verify_files(folder, *files):
+        return {name: (folder / name).read_bytes() for name in files}
+
+
+@pytest.mark.parametrize("calls", range(9))
+def test_wherever_a_process_ends_the_old_run_or_the_new_one_is_there_whole(folder, monkeypatch, calls):
+    old, left = holds(folder), [calls]
+
+    def dying(act):
+        def step(*arguments, **options):
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return act(*arguments, **options)
+
+        return step
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        for owner, name in ((os, "replace"), (Path, "rename"), (Path, "mkdir"), (shutil, "rmtree")):
+            patch.setattr(owner, name, dying(getattr(owner, name)))
+        replace(folder)
+    assert holds(folder) in (old, BYTES)  # the first to read finishes what is whole
+    replace(folder)
+    assert holds(folder) == BYTES and not (folder / run_files.NEXT).exists()
+
+
+def test_a_run_that_fails_before_its_results_are_whole_changes_nothing(folder):
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    with pytest.raises(ValueError, match="no"), replacing(folder) as new:
+        (new / "findings.json").write_text("half")
+        raise ValueError("no")
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_a_finished_run_s_settings_stay_when_the_study_starts_again_otherwise(tmp_path):
+    for limit in (None, 5, 3):
+        pipeline._claim(load_study("embedded", ["instruments.mmlu.limit=5"] if limit == 5 else []), tmp_path, print)
+        if limit is None:  # finished
+            seal(tmp_path, {"study.yaml": digest((tmp_path / "study.yaml").read_bytes())})
+        with verify_files(tmp_path, "study.yaml"):
+            assert load_study(str(tmp_path / "study.yaml")) == load_study("embedded", [])
 
 
 # --- two studies --------------------------------------------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, BadParameter, Option
 
@@ -49,6 +52,21 @@ def out_file(text: str) -> Path:
     return path
 
 
+def number(least: float = -math.inf, most: float = math.inf, kind: type[int] | type[float] = int) -> Callable[[Any], Any]:
+    """A reader of numbers in this range, as study files hold them: digits, and a point or power in a float; no underscore, no infinity."""
+    form = re.compile(r"[-+]?[0-9]{1,18}" if kind is int else r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+    bounds = [f"{name} {bound:.9g}" for name, bound in (("at least", least), ("at most", most)) if math.isfinite(bound)]
+    wanted = f"a {'whole ' if kind is int else ''}number{', ' if bounds else ''}{' and '.join(bounds)}"
+
+    def read(text: Any) -> int | float:
+        text = str(text)  # a default is a number
+        if not form.fullmatch(text) or not least <= (value := kind(text)) <= most or math.isinf(value):
+            raise BadParameter(f"{one_line(text)[:60]!r}: must be {wanted}, written plainly (no underscore)")
+        return value
+
+    return read
+
+
 Settings = Annotated[
     list[str] | None,
     Argument(metavar="[STUDY.yaml] [KEY=VALUE ...]", help="A study file or recipe, then settings.", autocompletion=_complete_recipes),
@@ -56,8 +74,8 @@ Settings = Annotated[
 Out = Annotated[Path | None, Option("--out", "-o", metavar="PATH", parser=out_folder, help="Run folder; default: runs/<study name>.")]
 Device = Annotated[str | None, Option(help="cpu, cuda, cuda:0 or mps.")]
 Dtype = Annotated[str | None, Option(help="float32, bfloat16 or float16.")]
-Limit = Annotated[int | None, Option(min=1, help="At most this many items per instrument.")]
-Seeds = Annotated[int | None, Option("--seeds", min=1, help="Adapter seeds per domain.")]
+Limit = Annotated[int | None, Option(parser=number(1), metavar="INTEGER", help="At most this many items per instrument.")]
+Seeds = Annotated[int | None, Option("--seeds", parser=number(1), metavar="INTEGER", help="Adapter seeds per domain.")]
 Json = Annotated[bool, Option("--json", help="Print JSON instead of text.")]
 Offline = Annotated[bool, Option(help="Never contact a hub.", callback=_set_offline)]
 Strict = Annotated[bool, Option(help="Exit with 1 if the audit refuses a claim.")]

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 from holdfast.config.part import Part
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
+Size = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?[KMGkmg][Ii]?[Bb]$")]  # as accelerate reads it
 
 
 class ServerConfig(Part):
@@ -43,7 +44,7 @@ class ExecutionConfig(Part):
     device_map: Literal["auto", "balanced", "sequential"] | dict[str, int | str] | None = Field(
         default=None, description="Layers over several devices (transformers); asked by ordinary calls."
     )
-    max_memory: dict[int | str, int | str] | None = Field(default=None, description="For device_map, per device: {0: 20GiB, cpu: 64GiB}.")
+    max_memory: dict[int | str, int | Size] | None = Field(default=None, description="For device_map, per device: {0: 20GiB, cpu: 64GiB}.")
     fsdp: int | None = Field(default=None, ge=2, le=1024, description="Processes that share the base in training (FSDP2), one per device.")
     tokens_per_batch: PositiveInt = Field(default=8192, description="Tokens in one forward pass; lower it when memory is short.")
     compile: bool = Field(default=False, description="Feed-forward blocks and norms under torch.compile; needs a compiler.")

@@ -123,7 +123,8 @@ def first_sentence(error: ValidationError, model: type[BaseModel]) -> str:
         names = sorted(getattr(part, "model_fields", {}))
         return f"unknown setting {where!r}" + (offer(str(first["loc"][-1]), names) if names else "")
     value = first.get("input")
-    hidden = isinstance(value, (dict, list, tuple)) or (first["loc"] and first["loc"][-1] in _NEVER_SHOWN)
+    huge = isinstance(value, int) and value.bit_length() > 63  # Python does not write it out
+    hidden = huge or isinstance(value, (dict, list, tuple)) or (first["loc"] and first["loc"][-1] in _NEVER_SHOWN)
     shown = "" if hidden else repr(value)
     names = re.findall(r"'([^']*)'", first["msg"]) if first["type"] == "literal_error" else []
     return f"{where}: {shown + ': ' if shown else ''}{first['msg'].removeprefix('Value error, ')}{near(value, names) if isinstance(value, str) else ''}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, field_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -13,16 +13,25 @@ from pydantic_core import core_schema
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _numbers(cls, given: Any) -> Any:
-        for name, value in given.items() if isinstance(given, dict) else ():
-            field = cls.model_fields.get(name)
-            if isinstance(value, bool) and field is not None and bool not in (field.annotation, *get_args(field.annotation)):
-                raise ValueError(f"{name}: {value}: is true or false, must be a value of its own")
-            if isinstance(value, int) and value.bit_length() > 63:
-                raise ValueError(f"{name}: a number of {value.bit_length()} bits: must be below 2^63")
-        return given
+    def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
+        if isinstance(value, bool) and bool not in kinds:
+            raise ValueError("is true or false, must be a value of its own")
+        if isinstance(value, int) and value.bit_length() > 63:
+            raise ValueError(f"a number of {value.bit_length()} bits: must be below 2^63")
+        for part in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(part, str) and kinds & {int, float} and str not in kinds:
+                raise ValueError(
+                    f"{'' if part is value else f'{part!r:.60} '}is text, must be a number; write it plainly, without quotes or underscores: 10, 0.5, 1e-3"
+                )
+        return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """All types that an annotation is made of."""
+    return {annotation, *(kind for inner in get_args(annotation) for kind in _kinds(inner))}
 
 
 def near(word: str, names: Sequence[str]) -> str:

@@ -4,10 +4,11 @@ An instrument declares what the rest of holdfast needs to know of it (`Instrumen
 """
 
 import importlib
-import inspect
 import pkgutil
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from holdfast.config import InstrumentConfig
 from holdfast.errors import ConfigError
@@ -65,15 +66,19 @@ def build(name: str, style: Style, **options: Any) -> Instrument:
     Returns:
         the instrument.
     Raises:
-        ConfigError: for an unknown name or option.
+        ConfigError: for an unknown name or option, or a value that the option cannot have.
     """
     kinds = available()
     if name not in kinds:
         raise ConfigError(f"unknown instrument {name!r}; available: {', '.join(sorted(kinds))}")
-    names = [p for p in inspect.signature(kinds[name].__init__).parameters if p not in ("self", "style")]
-    for option in options:
-        if option not in names:
-            raise ConfigError(f"instruments.{name}.options: unknown option {option!r}; available: {', '.join(names) or 'none'}")
+    known = {k: v for k, v in get_type_hints(kinds[name].__init__, include_extras=True).items() if k not in ("style", "return")}
+    for option, value in options.items():
+        if option not in known:
+            raise ConfigError(f"instruments.{name}.options: unknown option {option!r}; available: {', '.join(known) or 'none'}")
+        try:
+            TypeAdapter(known[option]).validate_python(value, strict=True)
+        except ValidationError as error:
+            raise ConfigError(f"instruments.{name}.options.{option}: {value!r:.60}: {error.errors()[0]['msg']}") from None
     return kinds[name](style, **options)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache, lru_cache, wraps
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from holdfast.errors import ModelError
@@ -85,24 +86,34 @@ def _resident() -> int:
 _watch = _Watch()
 
 
+_idle: list[tuple[SimpleQueue[Any], SimpleQueue[Any]]] = []  # threads that wait for work, by what they are asked and answer through
+os.register_at_fork(after_in_child=_idle.clear)
+
+
+def _serve(asked: SimpleQueue[Any], answered: SimpleQueue[Any]) -> None:
+    while True:
+        try:
+            answered.put((asked.get()(), None))
+        except BaseException as error:  # a panic of the tokenizers library is none of Exception
+            answered.put((None, error))
+
+
 def within(seconds: float, work: Callable[[], Any]) -> Any:
     """The result of `work`, which may be a library's that no exception reaches. Raises TimeoutError, and leaves it to itself."""
-    out: list[Any] = []
-
-    def run() -> None:
-        try:
-            out.extend((work(), None))
-        except BaseException as error:  # a panic of the tokenizers library is none of Exception
-            out.extend((None, error))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not out:
-        raise TimeoutError(f"took more than {seconds:.0f} s")
-    if out[1] is not None:
-        raise out[1]
-    return out[0]
+    try:
+        asked, answered = _idle.pop()  # a thread for each of 40,000 rows took longer than their tokens
+    except IndexError:
+        asked, answered = SimpleQueue(), SimpleQueue()
+        threading.Thread(target=_serve, args=(asked, answered), daemon=True).start()
+    asked.put(work)
+    try:
+        result, error = answered.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"took more than {seconds:.0f} s") from None
+    _idle.append((asked, answered))
+    if error is not None:
+        raise error
+    return result
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from holdfast.cli.options import Json, Quiet
+from holdfast.cli.options import Json, Quiet, number
 from holdfast.errors import ConfigError
 from holdfast.progress import say, work
 from holdfast.store import write_atomic
@@ -17,7 +17,7 @@ def calibrate(
     out: Annotated[Path, Option("--out", "-o", help="Folder for calibration.json and calibration.html.")] = Path("runs/calibration"),
     quick: Annotated[bool, Option("--quick", help="Fewer items and studies: about two minutes.")] = False,
     organisms: Annotated[bool, Option(help="Include OUT/organisms/organisms.json, made by experiments.organisms, if it is there.")] = True,
-    seed: Annotated[int, Option(min=0, help="Seed of all random draws.")] = 0,
+    seed: Annotated[int, Option(parser=number(0), metavar="INTEGER", help="Seed of all random draws.")] = 0,
     page: Annotated[Path | None, Option(help="Also write the result as a Markdown page, with its JSON next to it.")] = None,
     as_json: Json = False,
     strict: Annotated[bool, Option(help="Exit with 1 if a planted value is not recovered or a rate exceeds its limit.")] = False,

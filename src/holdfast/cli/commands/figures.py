@@ -3,7 +3,7 @@ from typing import Annotated
 
 from typer import Option
 
-from holdfast.cli.options import Finished, checked_formats, out_folder
+from holdfast.cli.options import Finished, checked_formats, number, out_folder
 from holdfast.errors import ConfigError
 from holdfast.progress import work
 
@@ -13,7 +13,9 @@ EXAMPLE = "figures runs/embedded --format pdf"
 def figures(
     source: Finished,
     formats: Annotated[list[str] | None, Option("--format", "-f", help="svg, pdf or png; repeatable. Default: pdf.")] = None,
-    columns: Annotated[list[int] | None, Option(min=1, max=2, help="Width: 1 or 2 columns (3.25 or 6.75 inches); default: both.")] = None,
+    columns: Annotated[
+        list[int] | None, Option(parser=number(1, 2), metavar="INTEGER", help="Width: 1 or 2 columns (3.25 or 6.75 inches); default: both.")
+    ] = None,
     picture: Annotated[list[str] | None, Option(help="Draw only this picture, such as forest; repeatable.")] = None,
     out: Annotated[
         Path | None, Option("--out", "-o", metavar="PATH", parser=out_folder, help="Folder for the pictures. Default: OUT/figures.")

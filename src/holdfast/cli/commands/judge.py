@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from holdfast.cli.options import Json, Quiet, out_file
+from holdfast.cli.options import Json, Quiet, number, out_file
 from holdfast.cli.text import agreement_line, verdict_lines
 from holdfast.progress import say
 
@@ -28,13 +28,19 @@ def judge(
     ] = None,
     cache: Annotated[Path, Option(help="Folder that keeps every reply; nothing is asked twice.")] = Path("runs/judge"),
     api_key_env: Annotated[str | None, Option(help="Name of the environment variable with the key (not the key).")] = None,
-    concurrency: Annotated[int, Option(help="Maximum number of requests in flight.")] = 8,
-    timeout: Annotated[float, Option(help="Seconds for one request.")] = 60.0,
-    attempts: Annotated[int, Option(help="Requests for one reply, the first included.")] = 5,
-    max_tokens: Annotated[int, Option(help="New tokens of one reply; raise it for a judge that reasons first.")] = 256,
-    seed: Annotated[int, Option(help="Sampling seed sent to the server.")] = 0,
-    min_kappa: Annotated[float, Option(help="Cohen's kappa with the labels below which verdicts are refused.")] = 0.6,
-    min_labels: Annotated[int, Option(help="Labelled rows (clusters) below which agreement is unknown.")] = 30,
+    concurrency: Annotated[int, Option(parser=number(), metavar="INTEGER", help="Maximum number of requests in flight.")] = 8,
+    timeout: Annotated[float, Option(parser=number(kind=float), metavar="FLOAT", help="Seconds for one request.")] = 60.0,
+    attempts: Annotated[int, Option(parser=number(), metavar="INTEGER", help="Requests for one reply, the first included.")] = 5,
+    max_tokens: Annotated[
+        int, Option(parser=number(), metavar="INTEGER", help="New tokens of one reply; raise it for a judge that reasons first.")
+    ] = 256,
+    seed: Annotated[int, Option(parser=number(), metavar="INTEGER", help="Sampling seed sent to the server.")] = 0,
+    min_kappa: Annotated[
+        float, Option(parser=number(kind=float), metavar="FLOAT", help="Cohen's kappa with the labels below which verdicts are refused.")
+    ] = 0.6,
+    min_labels: Annotated[
+        int, Option(parser=number(), metavar="INTEGER", help="Labelled rows (clusters) below which agreement is unknown.")
+    ] = 30,
     as_json: Json = False,
     strict: Annotated[bool, Option(help="Exit with 1 if the verdicts are refused or withheld.")] = False,
     quiet: Quiet = False,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Option
 
-from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Out, Quiet, Seeds, Settings, study_of
+from holdfast.cli.options import Device, Dtype, Json, Limit, Offline, Out, Quiet, Seeds, Settings, number, study_of
 from holdfast.cli.text import fact_lines
 
 EXAMPLE = "plan llama2-7b --device-memory 80"
@@ -22,11 +22,19 @@ def plan(
     quiet: Quiet = False,
     device_memory: Annotated[
         float | None,
-        Option(min=0.1, max=1e6, metavar="GIB", help="Plan for one accelerator with this memory instead of this machine; loads nothing."),
+        Option(
+            parser=number(0.1, 1e6, float),
+            metavar="GIB",
+            help="Plan for one accelerator with this memory instead of this machine; loads nothing.",
+        ),
     ] = None,
     device_tflops: Annotated[
         float | None,
-        Option(min=0.1, max=1e9, help="That accelerator's dense peak in the model's dtype; default: a known one of that size."),
+        Option(
+            parser=number(0.1, 1e9, float),
+            metavar="FLOAT",
+            help="That accelerator's dense peak in the model's dtype; default: a known one of that size.",
+        ),
     ] = None,
 ) -> None:
     """What a study needs: cells, tokens, hours, memory, disk.

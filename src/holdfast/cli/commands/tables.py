@@ -3,7 +3,7 @@ from typing import Annotated
 
 from typer import Option
 
-from holdfast.cli.options import Finished, checked_formats, out_folder
+from holdfast.cli.options import Finished, checked_formats, number, out_folder
 
 EXAMPLE = "tables runs/embedded --format latex"
 
@@ -11,7 +11,9 @@ EXAMPLE = "tables runs/embedded --format latex"
 def tables(
     source: Finished,
     formats: Annotated[list[str] | None, Option("--format", "-f", help="latex, markdown or csv; repeatable. Default: latex.")] = None,
-    columns: Annotated[list[int] | None, Option(min=1, max=2, help="LaTeX for 1 or 2 columns. Default: both.")] = None,
+    columns: Annotated[
+        list[int] | None, Option(parser=number(1, 2), metavar="INTEGER", help="LaTeX for 1 or 2 columns. Default: both.")
+    ] = None,
     out: Annotated[
         Path | None, Option("--out", "-o", metavar="PATH", parser=out_folder, help="Folder for the tables. Default: OUT/tables.")
     ] = None,

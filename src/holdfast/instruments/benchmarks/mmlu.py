@@ -1,5 +1,7 @@
 """MMLU (Hendrycks et al. 2021, arXiv:2009.03300): four lettered options, all four rotations averaged."""
 
+from pydantic import PositiveInt
+
 from holdfast.instruments.base import DataSet, TypicalPrompts
 from holdfast.instruments.lettered import Lettered
 from holdfast.instruments.style import Style
@@ -13,7 +15,7 @@ class MMLU(Lettered):
     data_set = DataSet(name="cais/mmlu", folder="mmlu", config="all", train="validation", num_train=1531, num_test=14042)
     typical = TypicalPrompts(per_item=4, chars=494, choice_chars=8)
 
-    def __init__(self, style: Style, rotations: int = 4):
+    def __init__(self, style: Style, rotations: PositiveInt = 4):
         super().__init__(style)
         self.rotations = rotations
 

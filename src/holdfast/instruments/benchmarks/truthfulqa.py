@@ -4,6 +4,9 @@ form="letters": lettered, 4 permutations averaged. form="unlisted": log-likeliho
 """
 
 import random
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from holdfast.instruments.base import Answered, DataSet, TypicalPrompts
 from holdfast.instruments.lettered import Lettered
@@ -27,7 +30,9 @@ class TruthfulQA(Lettered):
     )
     typical = TypicalPrompts(per_item=4, chars=362, choice_chars=10)
 
-    def __init__(self, style: Style, permutations: int = 4, form: str = "letters"):
+    def __init__(
+        self, style: Style, permutations: Annotated[int, Field(ge=0, le=24)] = 4, form: Literal["letters", "unlisted"] = "letters"
+    ):
         super().__init__(style)
         self.permutations, self.unlisted = permutations, form == "unlisted"
         self.form = "loglik" if self.unlisted else "mass"
