@@ -91,7 +91,7 @@ def unlatex(text):
 def test_every_character_of_unicode_is_itself_in_latex():
     for start in range(0, 0x110000, 0x4000):
         part = EVERY[start : start + 0x4000]
-        for c in part if start == 0 else ():
+        for c in (*part[:0x800], *part[0x2000:0x2800]) if start == 0 else ():
             assert unlatex(latex(c)) == unicodedata.normalize("NFC", plain(c)), hex(ord(c))
         assert unlatex(latex(part)) == unicodedata.normalize("NFC", plain(part))
         latex(part).encode()

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -72,25 +71,22 @@ def test_what_was_asked_and_computed_is_counted_over_all_cells(finished):
     assert all(f"{t['computed']:,}" in page for t in engine["tokens"].values())
 
 
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory):
-    return lambda *more: json.loads(holdfast("plan", *SMALL, *more, "--json", "-o", tmp_path_factory.getbasetemp() / "unmade").stdout)
+def plan(*arguments, out):
+    found = json.loads(holdfast("plan", *arguments, "--json", "-o", out).stdout)
+    assert not out.exists()
+    return found
 
 
-@pytest.fixture(scope="module")
-def planned(plan):
-    return plan()["estimated peak memory, GiB"]
-
-
-def test_plan_predicts_the_peak_of_memory_within_15_per_cent(finished, planned, tmp_path_factory):
+def test_plan_predicts_the_peak_of_memory_within_15_per_cent(finished, tmp_path):
+    planned = plan(*SMALL, out=tmp_path / "unmade")["estimated peak memory, GiB"]
     assert planned == pytest.approx(json.loads((finished / "timing.json").read_text())["peak_memory_bytes"] / 2**30, rel=0.15)
-    assert not (tmp_path_factory.getbasetemp() / "unmade").exists()
 
 
-def test_a_plan_for_a_cluster_needs_none_and_counts_its_workers(plan, planned):
-    three = plan("execution.kind=ray", "execution.processes=3", "execution.cpus_per_worker=1")
+def test_a_plan_for_a_cluster_needs_none_and_counts_its_workers(tmp_path):
+    one = ["embedded", "seeds=2", "dose={}", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 48}]}]",
+           "instruments=[{kind: truthfulqa, style: world}]", "--limit", "8", "--offline"]  # fmt: skip
+    three = plan(*one, "execution.kind=ray", "execution.processes=3", "execution.cpus_per_worker=1", out=tmp_path / "unmade")
     assert three["workers"].startswith("3, each as fast as 1 of this machine's cores") and "processes" not in three
-    assert three["estimated peak memory, GiB"] < planned
 
 
 def test_a_large_model_is_planned_from_parts_of_its_work(tmp_path):
@@ -131,20 +127,6 @@ def test_damaged_cells_are_said_and_come_back_the_same_and_foreign_files_stay(fi
     assert all(f"cell {place.name} does not match its manifest; it is made again" in done.stderr for place in damaged)
     assert "1 cells made" in done.stderr and (copy / "findings.json").read_bytes() == (finished / "findings.json").read_bytes()
     assert all(file.read_text() == "mine" for file in foreign) and len(list(copy.rglob("notes.txt"))) == len(foreign)
-
-
-def test_a_killed_run_goes_on_to_the_same_bytes(finished, tmp_path):
-    out = tmp_path / "killed"
-    with subprocess.Popen(
-        [sys.executable, "-m", "holdfast", "run", *SMALL, "-o", str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    ) as run:
-        while len([*(out / "cells").glob("trials-*")]) < 3 and run.poll() is None:
-            time.sleep(0.05)
-        assert run.poll() is None, "the run ended before it could be killed"
-        run.kill()
-    assert not (out / "findings.json").exists()
-    holdfast("run", *SMALL, "-o", out)
-    assert (out / "findings.json").read_bytes() == (finished / "findings.json").read_bytes()
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

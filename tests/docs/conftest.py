@@ -26,6 +26,12 @@ def bench(tmp_path_factory) -> Path:
     return place
 
 
+@pytest.fixture(scope="session")
+def typed_before() -> set[str]:
+    """Commands of the pages that were followed before."""
+    return set()
+
+
 @pytest.fixture
 def folder(bench, tmp_path) -> Path:
     """An empty folder to follow a page in; `runs` in it is shared with the other pages."""

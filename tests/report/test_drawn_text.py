@@ -42,12 +42,13 @@ def drawn(findings):
     return render.svg(chart), chart
 
 
-@pytest.mark.parametrize("code", CONTROL + OTHERS, ids=lambda c: f"U+{c:04X}")
-def test_a_name_with_any_such_character_is_drawn_without_it(code):
-    svg, chart = drawn(records((f"a{chr(code)}b", "law", "null_rows")))
+@pytest.mark.parametrize("codes", [CONTROL, OTHERS], ids=["controls", "others"])
+def test_a_name_with_any_such_character_is_drawn_without_it(codes):
+    names = [f"a{chr(code)}b{code:x}" for code in codes]
+    svg, chart = drawn(records((*names, "law", "null_rows")))
     assert not UNSAFE.search(svg) and ElementTree.fromstring(svg) is not None
-    cleaned = plain(f"a{chr(code)}b")
-    assert cleaned in [row["adapter"] for row in render.rows(chart)] and "law" in svg
+    shown = {row["adapter"] for row in render.rows(chart)}
+    assert {plain(name) for name in names} <= shown and "law" in svg
 
 
 NAMES = [
