@@ -16,10 +16,10 @@ from holdfast.store import Store
 from holdfast.training import batches
 
 SMALL = ["embedded", "seeds=2", "dose={scales: [0.5], checkpoints: [0.5], seeds: 1, domains: [maths, truth]}",
-         "domains.truth_resists.sources.world.limit=160", "domains.truth_resists.sources.dialogues.limit=40",
-         "domains.knowledge.sources=[{kind: world, domain: knowledge, limit: 200}]",
-         "domains.maths.sources=[{kind: world, domain: maths, limit: 200}]", "domains.truth.sources=[{kind: world, domain: truth, limit: 200}]",
-         "domains.common_sense.sources=[{kind: world, domain: common_sense, limit: 200}]", "--limit", "12", "--offline"]  # fmt: skip
+         "domains.truth_resists.sources.world.limit=100", "domains.truth_resists.sources.dialogues.limit=40",
+         "domains.knowledge.sources=[{kind: world, domain: knowledge, limit: 100}]",
+         "domains.maths.sources=[{kind: world, domain: maths, limit: 100}]", "domains.truth.sources=[{kind: world, domain: truth, limit: 100}]",
+         "domains.common_sense.sources=[{kind: world, domain: common_sense, limit: 100}]", "--limit", "12", "--offline"]  # fmt: skip
 
 
 def holdfast(*arguments, code=0):
@@ -130,8 +130,7 @@ def test_damaged_cells_are_said_and_come_back_the_same_and_foreign_files_stay(fi
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["run", "nowhere.yaml"], "no such file"), (["run", "embedded", "trian.r=1"], "did you mean"), (["run", "embedded", "model.name=world:77"], "build it"),
-    (["run", "embedded", "model.name=./no/such/folder"], "neither an existing folder"), (["report", "/nonexistent"], "no such file"),
+    (["run", "embedded", "model.name=world:77"], "build it"), (["report", "/nonexistent"], "no such file"),
     (["run", "embedded", "instruments.mmlu.options={rotation: 1}"], "unknown option 'rotation'"),
 ])  # fmt: skip
 def test_bad_input_is_one_line_exit_two_and_nothing_written(arguments, words, tmp_path):
