@@ -145,6 +145,7 @@ def test_a_shipped_base_was_made_by_this_recipe_and_lies_in_its_bands(seed):
 
 
 @pytest.mark.slow
+@pytest.mark.rebuild
 def test_a_rebuilt_base_lies_in_the_same_bands(tmp_path):
     command = [sys.executable, "-m", "holdfast.world.build", "--seed", "0", "--out", str(tmp_path / "base")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
