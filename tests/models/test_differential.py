@@ -3,7 +3,6 @@
 import tempfile
 from pathlib import Path
 
-import pytest
 from benchmarks.differential import ADAPTERS, TOLERANCE, Draw, difference
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,13 +17,6 @@ def agrees(draw):
 @settings(max_examples=6)
 @given(st.integers(0, 2**31))
 def test_a_random_model_with_a_random_adapter_gives_plain_numbers_and_text(seed):
-    agrees(Draw.of(seed))
-
-
-@pytest.mark.slow
-@settings(max_examples=60)
-@given(st.integers(0, 2**31))
-def test_sixty_of_them_do(seed):
     agrees(Draw.of(seed))
 
 
