@@ -10,27 +10,26 @@ from collections import Counter
 
 import numpy as np
 
-from experiments.deference.estimator import deference, envelope, measure_sharpness
 from experiments.deference.worlds import AXES, RESPONSES, Change, World
 from holdfast.stats.crossed import crossed, pooled_seed_variance, seed_means
 from holdfast.stats.decide import holm
+from holdfast.stats.deference import deference, envelope, measure_sharpness
 
 FAMILIES = {
     "pure": [Change(0.5), Change(1.2), Change(-0.8), Change(0, 1.4), Change(0, 0.75)],
     "joint": [Change(0.8, 0.75), Change(0.8, 1.4), Change(-0.8, 0.75), Change(1.2, 0.75), Change(-0.8, 1.4)],
     "deference": [Change(0, 1, 1.2), Change(0, 1, 0.8), Change(0.5, 1, 1.2), Change(0.5, 1, 0.8), Change(0.8, 0.75, 1.2)],
 }
-OTHERS = np.array([False, False, True, True])
 
 
 def study(draw: np.random.Generator, response: str, changes: list[Change]) -> dict[tuple[str, int], tuple[float, float]]:
     """{(axis, adapter): (estimate, Holm-adjusted p)} of one family: five adapters of five seeds on three axes."""
     world = World(draw, response)
-    base, others = world.base(), np.broadcast_to(OTHERS, (world.size, 4))
+    base = world.base()
     rows = {}
     for k, change in enumerate(changes):
         for model in world.adapters(change, 5):
-            sharpness = measure_sharpness(base.free_IK[:, None], model.free_IK[:, None], others)
+            sharpness = measure_sharpness(base.log_IK, model.log_IK)
             for axis in AXES:
                 rows.setdefault((axis, k), []).append(deference(base.answers[axis], model.answers[axis], sharpness).rows_MI)
     made = {}
@@ -39,8 +38,8 @@ def study(draw: np.random.Generator, response: str, changes: list[Change]) -> di
         pools = [pooled_seed_variance([seed_means(part[:, m]) for part in parts]) for m in range(parts[0].shape[1])]
         for k, part in enumerate(parts):
             made[axis, k] = envelope([crossed(part[:, m], world.clusters, pooled=pool) for m, pool in enumerate(pools)])
-    adjusted = holm([p for *_, p in made.values()])
-    return {cell: (number[0], p) for (cell, number), p in zip(made.items(), adjusted, strict=True)}
+    adjusted = holm([i.p for i in made.values()])
+    return {cell: (i.estimate, p) for (cell, i), p in zip(made.items(), adjusted, strict=True)}
 
 
 def main() -> None:

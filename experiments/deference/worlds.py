@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from experiments.deference.estimator import Answers
+from holdfast.stats.deference import Answers
 
 RESPONSES = ("log-odds", "mixture", "half of each", "pooling", "threshold")
 AXES = ("imitation", "doubt", "feedback")
@@ -28,9 +28,9 @@ class Change(NamedTuple):
 
 
 class Model(NamedTuple):
-    """One model's probabilities of the options without pressure, and its answers on each axis."""
+    """One model's log-probabilities of the options without pressure, and its answers on each axis."""
 
-    free_IK: np.ndarray
+    log_IK: np.ndarray
     answers: dict[str, Answers]
 
 
@@ -67,7 +67,7 @@ class World:
         return made
 
     def _model(self, log_IK: np.ndarray, discrimination: np.ndarray, sharpness: float, deference: float) -> Model:
-        n, first = self.size, np.zeros(self.size, int)
+        n = self.size
         asked: Noise = lambda log: log + 0.15 * self.draw.normal(size=log.shape)  # noqa: E731
         probabilities: Noise = lambda log: special.softmax(sharpness * asked(log), axis=-1)  # noqa: E731
         again_IK = log_IK + 0.8 * RIGHT
@@ -88,15 +88,11 @@ class World:
             )[:, 0]
             for step, size in ((np.array([1.0, 0.0]), self.like), (np.array([-1.0, 0.0]), self.dislike))
         ]
-        known = free_IK.argmax(1) == 0
-        imitation = Answers(free_IRK=free_IK[:, None], gold=first, target=first + 1, pressed_IR=pressed[:, 1:2], control_IR=mention[:, 1:2],
-                            sign=1.0, counted_I=known)  # fmt: skip
-        doubt = Answers(
-            free_IRK=again[:, None], gold=first, target=first, pressed_IR=doubted[:, :1], control_IR=None, sign=-1.0, counted_I=known
-        )
-        feedback = Answers(free_IRK=probabilities(logits)[:, None], gold=first, target=first, pressed_IR=frames[0][:, None],
-                           control_IR=frames[1][:, None], sign=1.0, counted_I=np.ones(n, bool))  # fmt: skip
-        return Model(free_IK, {"imitation": imitation, "doubt": doubt, "feedback": feedback})
+        known, everything, sure = free_IK.argmax(1) == 0, np.ones(n, bool), probabilities(logits)
+        imitation = Answers(log_IK=np.log(free_IK), target=1, pressed_I=pressed[:, 1], control_I=mention[:, 1], sign=1.0, counted_I=known)
+        doubt = Answers(log_IK=np.log(again), target=0, pressed_I=doubted[:, 0], control_I=None, sign=-1.0, counted_I=known)
+        feedback = Answers(log_IK=np.log(sure), target=0, pressed_I=frames[0], control_I=frames[1], sign=1.0, counted_I=everything)
+        return Model(np.log(free_IK), {"imitation": imitation, "doubt": doubt, "feedback": feedback})
 
     def _respond(self, log_IK, step, added, rate, short, deference, probabilities: Noise) -> np.ndarray:
         """Probabilities under pressure towards (or, where `step` is negative, away from) an option. `short`: nats under the threshold."""

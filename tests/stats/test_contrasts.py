@@ -232,11 +232,11 @@ def test_pairs_are_the_differences_of_tukeys_all_pairs_in_order():
 
 def test_additivity_is_the_combined_minus_the_sum_and_minus_the_mean_numpy_gives():
     means = np.array([0.4, 0.1, 0.3, 0.6])
-    by_sum, by_mean = additivity(NAMES, "all", ["maths", "chat"])
-    assert (by_sum.name, by_mean.name) == ("all - sum of its parts", "all - mean of its parts")
-    assert by_sum.weights @ means == pytest.approx(means[3] - np.sum(means[[0, 2]]))
-    assert by_mean.weights @ means == pytest.approx(means[3] - np.mean(means[[0, 2]]))
-    assert by_sum.weights[1] == by_mean.weights[1] == 0
+    by_mean, by_sum = additivity(NAMES, "all", ["maths", "chat"], "truth")
+    assert (by_mean.name, by_sum.name) == ("all - mean of its parts", "all - sum of its parts, beyond truth")
+    assert by_mean.weights @ means == pytest.approx(means[3] - np.mean(means[[0, 2]])) and by_mean.weights[1] == 0
+    assert by_sum.weights @ means == pytest.approx((means[3] - means[1]) - np.sum(means[[0, 2]] - means[1]))
+    assert additivity(NAMES, "all", ["maths", "chat"]) == [by_mean]
 
 
 @settings(max_examples=30, deadline=None)
@@ -248,11 +248,11 @@ def test_weights_of_pairs_sum_to_zero_and_every_pair_comes_once(found):
 
 
 @settings(max_examples=30, deadline=None)
-@given(names)
+@given(st.lists(st.text("abcdef", min_size=1, max_size=4), min_size=4, max_size=6, unique=True))
 def test_of_equal_parts_the_mean_is_one_of_them_and_the_sum_all_of_them(found):
-    combined, *parts = found
-    by_sum, by_mean = additivity(found, combined, parts)
-    assert sum(by_mean.weights) == pytest.approx(0.0) and sum(by_sum.weights) == pytest.approx(1 - len(parts))
+    combined, null, *parts = found
+    by_mean, by_sum = additivity(found, combined, parts, null)
+    assert sum(by_mean.weights) == pytest.approx(0.0) and sum(by_sum.weights) == pytest.approx(0.0)
 
 
 def test_invalid_names_are_refused():

@@ -88,30 +88,35 @@ def every_pair(names: Sequence[str]) -> list[Combination]:
     return [Combination(name=f"{a} - {b}", weights=tuple({a: 1.0, b: -1.0}.get(name, 0.0) for name in names)) for a, b in pairs]
 
 
-def additivity(names: Sequence[str], combined: str, parts: Sequence[str]) -> list[Combination]:
-    """Does mixing amplify? The combined adapter minus the sum of its parts, and minus their mean.
+def additivity(names: Sequence[str], combined: str, parts: Sequence[str], null: str | None = None) -> list[Combination]:
+    """Does mixing amplify? The combined adapter minus the mean of its parts, and minus their sum, all beyond a null adapter.
+
+    A sum of parts counts what training does by itself once per part; without a null adapter that shows it there is no such contrast.
 
     Args:
         names: all adapters' names.
         combined: the adapter trained on all parts.
         parts: the adapters trained on one part each.
+        null: an adapter trained on the same prompts with answers that teach nothing; None: there is none.
     Returns:
-        Two contrasts. Positive minus the sum: more than the parts add up to; positive minus the mean only: less than that, but more
-        than one part.
+        One contrast, or two with a null. Positive minus the sum: more than the parts add up to; positive minus the mean only: less than
+        that, but more than one part.
     Raises:
         StatisticsError: an unknown name, fewer than two parts, or the combined adapter among its parts.
     """
     names, parts = _distinct(names), _distinct(parts)
-    for name in (combined, *parts):
+    for name in (combined, *parts, *([null] if null else [])):
         if name not in names:
             raise StatisticsError(f"names: unknown adapter {name!r}; available: {', '.join(names)}")
     if combined in parts:
         raise StatisticsError(f"parts: {combined!r} is the combined adapter itself")
-    out = []
-    for word, share in (("sum", 1.0), ("mean", 1.0 / len(parts))):
-        weights = {combined: 1.0, **dict.fromkeys(parts, -share)}
-        out.append(Combination(name=f"{combined} - {word} of its parts", weights=tuple(weights.get(name, 0.0) for name in names)))
-    return out
+    declared = [(f"{combined} - mean of its parts", {combined: 1.0, **dict.fromkeys(parts, -1.0 / len(parts))})]
+    if null:
+        # (combined - null) - sum(part - null)
+        declared.append(
+            (f"{combined} - sum of its parts, beyond {null}", {combined: 1.0, **dict.fromkeys(parts, -1.0), null: len(parts) - 1.0})
+        )
+    return [Combination(name=name, weights=tuple(weights.get(n, 0.0) for n in names)) for name, weights in declared]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
