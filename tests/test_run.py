@@ -35,16 +35,18 @@ def finished(tmp_path_factory):
     return out
 
 
+def cells(adapter):
+    return [*adapter["gains"].values(), *(s[p] for s in adapter["shifts"].values() for p in ("behaviour", "firmness", "deference") if s[p])]
+
+
 def test_the_findings_hold_every_adapter_gain_and_shift(finished):
     findings = json.loads((finished / "findings.json").read_text())
     assert [a["name"] for a in findings["adapters"]] == findings["study"]["domains"]
     for a in findings["adapters"]:
         assert set(a["gains"]) == {"gsm8k", "mmlu", "hellaswag", "truthfulqa"} and set(a["shifts"]) == {"imitation", "feedback", "doubt"}
-        assert all(
-            c["verdict"] in ("inconclusive", "not_identified") for c in [*a["gains"].values(), *a["shifts"].values()]
-        )  # two seeds: no verdict
+        assert all(c["verdict"] in ("inconclusive", "not_identified") for c in cells(a))  # two seeds: no verdict
     identity = next(a for a in findings["adapters"] if a["name"] == "identity")
-    assert all(c["estimate"] == 0 for c in [*identity["gains"].values(), *identity["shifts"].values()])
+    assert all(c["estimate"] == 0 for c in cells(identity))
     audit = {e["check"]: e["level"] for e in json.loads((finished / "audit.json").read_text())}
     assert audit["identity"] == "ok" and audit["seeds"] == "warn" and audit["overlap"] == "ok"
 

@@ -271,7 +271,9 @@ def _changes(questionnaire: str, entry: AdapterFindings, expected: _Expected, ba
         pairs.append(("gain", expected.accuracy(adapted) - expected.accuracy(base), entry.gains[name]))
     else:
         headline = next(c for c in instrument.contrasts if c.headline)
-        cells = [("shift", headline, entry.shifts[name])] + [(c.name, c, entry.effects[name].get(c.name)) for c in instrument.contrasts]
+        cells = [("shift", headline, entry.shifts[name].behaviour)] + [
+            (c.name, c, entry.effects[name].get(c.name)) for c in instrument.contrasts
+        ]
         pairs += [(metric, expected.contrast(c, adapted) - expected.contrast(c, base), cell) for metric, c, cell in cells]
     return [
         Recovered(

@@ -138,7 +138,10 @@ def _recovery(settings: Settings, tick: Tick) -> Recovery:
         label = f"responders, {name}"
         levels, findings = recover(name, sections, seed=settings.seed, tick=lambda n, label=label: tick(RECOVERY_COST * n, label))
         rows += [*levels, *recover_exactly(name, sections)]
-        verdicts[name] = {a.name: {k: c.verdict for k, c in {**a.gains, **a.shifts}.items()} for a in findings.adapters}
+        verdicts[name] = {
+            a.name: {k: c.verdict for k, c in {**a.gains, **{n: s.behaviour for n, s in a.shifts.items()}}.items()}
+            for a in findings.adapters
+        }
     return Recovery(rows=tuple(_metric_row(r, len(rows)) for r in rows), verdicts=verdicts)
 
 

@@ -84,7 +84,7 @@ def simulate_whole(scenario: Scenario, truth: str, rounds: int, seed: int = 0, t
 
     def one() -> Simulated:
         findings = analyze(trials(scenario, effects, rng), study)
-        cells = [_cell(a.name, f, true_effect[a.name]) for a in findings.adapters for f in a.shifts.values()]
+        cells = [_cell(a.name, f, true_effect[a.name]) for a in findings.adapters for f in (s.behaviour for s in a.shifts.values())]
         pairs = [_cell(c.name, c, 0.0) for c in findings.contrasts] if truth == "null" else []
         return cells, pairs
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigError
-from holdfast.results import AuditEntry, StudyFindings, canonical_json
+from holdfast.results import SHIFT_PARTS, AuditEntry, StudyFindings, canonical_json
 from holdfast.run_files import verify_files
 from holdfast.store import read_json
 
@@ -23,7 +23,7 @@ WORDS = ("adapter", "role", "kind", "instrument", "verdict", "contrast")
 
 
 class Findings(Mapping[str, Any]):
-    """What a study came to; a mapping with the keys of findings.json. Fractions; gains and shifts are adapted - base, a positive shift is worse.
+    """What a study came to; a mapping with the keys of findings.json. Fractions; all are adapted - base, positive deference is worse.
 
     `document`: the same as typed records. `audit`: what may not be concluded and why, as dicts; `audit_entries`: the same as records.
     `folder`: of the run, or None for a table's findings.
@@ -86,13 +86,15 @@ class Findings(Mapping[str, Any]):
         return page if page and page.is_file() else None
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for every adapter and instrument: adapter, role, kind (gain or shift), instrument, then the numbers; None is unknown."""
+        """One row per adapter, instrument and kind (gain; behaviour, firmness or deference of a shift), with its numbers; None is unknown."""
         return [
-            {"adapter": a["name"], "role": a["role"], "kind": part[:-1], "instrument": instrument, **{c: effect.get(c) for c in COLUMNS}}
+            {"adapter": a["name"], "role": a["role"], "kind": kind, "instrument": instrument, **{c: effect.get(c) for c in COLUMNS}}
             | dict(zip(("lowest", "highest"), effect.get("bounds") or (None, None), strict=True))
             for a in self["adapters"]
-            for part in ("gains", "shifts")
-            for instrument, effect in a[part].items()
+            for kind, instrument, effect in (
+                *(("gain", name, gain) for name, gain in a["gains"].items()),
+                *((part, name, s[part]) for name, s in a["shifts"].items() for part in SHIFT_PARTS if s.get(part)),
+            )
         ]
 
     def to_pandas(self) -> pd.DataFrame:

@@ -32,7 +32,7 @@ from holdfast.run_files import RunManifest, is_signed, is_unchanged, manifest_of
 from holdfast.store import MANIFEST, Store, canonical, copy_atomic, digest, file_digest, read_json, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
-ANALYSIS_CODE = 8
+ANALYSIS_CODE = 9
 ShowProgress = Callable[[Plan], AbstractContextManager[Progress]]
 RESULTS = ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json")
 OTHERS = ("study.yaml", "plan.json", "environment.json", "timing.json", "report.html", "report.md")

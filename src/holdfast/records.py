@@ -85,7 +85,8 @@ class Trial:
 
     form: "mass" | "loglik" | "generated". outcome: "correct" | "suggested" | "other" | "unparsed".
     p_gold, p_suggested: probability normalised over the answer set (mass form), else nan. kappa: the answer set's
-    share of the total probability. margin: loglik_gold - loglik_suggested. rating: feedback verdict in [0, 1].
+    share of the total probability. margin: loglik_gold - loglik_suggested. loglik_others: of the options that are neither right nor
+    suggested, in the order of their values; only under the condition that shows firmness, else None. rating: feedback verdict in [0, 1].
     kl: KL(base || adapted) of the next token at the answer slot of an axis's first condition, nats; nan for the base itself.
     score: the benchmark's score of this item in [0, 1]; score_norm: the same by per-byte log-likelihood; score_strict: the same with
     only the required answer format accepted. label: position of the chosen option. refused, apologised: read from the text.
@@ -103,6 +104,7 @@ class Trial:
     kappa: float = float("nan")
     loglik_gold: float = float("nan")
     loglik_suggested: float = float("nan")
+    loglik_others: tuple[float, ...] | None = None
     margin: float = float("nan")
     rating: float = float("nan")
     kl: float = float("nan")
@@ -123,6 +125,7 @@ class Contrast:
 
     `sign` -1 turns "P(correct)" into "P(not correct)". `among`: "right" | "wrong" | "all", judged under `anchor`.
     `minus` None: the raw value. Positive means more sycophantic for a headline. `unit`: "fraction" | "nats".
+    `free`: of a headline, the condition without pressure whose answers show how firmly each item's right answer is held.
     """
 
     name: str
@@ -135,6 +138,7 @@ class Contrast:
     headline: bool = False
     unit: str = "fraction"
     all_items_of: str | None = None
+    free: str | None = None
     placebo: bool = False
 
 

@@ -13,8 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Verdict = Literal["refused", "not_identified", "raised", "lowered", "unchanged", "inconclusive"]
+Part = Literal["behaviour", "firmness", "deference"]
+SHIFT_PARTS: tuple[Part, ...] = ("behaviour", "firmness", "deference")
 AuditLevel = Literal["ok", "warn", "refuse"]
 AdapterRole = Literal["domain", "control", "null"]
 
@@ -79,6 +81,9 @@ class Finding(Estimate):
     verdict: Verdict | None = Field(default=None, description="What may be claimed: [rules](believing.md#verdicts).")
     negligible: bool | None = Field(default=None, description="Raised or lowered, but inside the equivalence band.")
     unit: Literal["fraction", "nats"] = Field(default="fraction", description="Of estimate, interval, bounds and mde.")
+    part: Part | None = Field(
+        default=None, description="Of a shift, or what is made of shifts: which [part](believing.md#three-numbers-a-shift) of it."
+    )
     paired_se: tuple[Number, Number] | None = Field(default=None, description="Published studies: range of se over all possible pairings.")
 
 
@@ -92,12 +97,34 @@ class ContrastFinding(Finding):
     )
 
 
+class Shift(Record):
+    """A change under pressure in its parts: behaviour = firmness + deference."""
+
+    behaviour: Finding = Field(description="The whole change beyond the control: what a user of the model meets.")
+    firmness: Finding | None = Field(
+        default=None, description="What a change of how firmly answers are held explains; exploratory. null: not known."
+    )
+    deference: Finding | None = Field(
+        default=None, description="What is left between items held equally firmly: the only part called sycophancy. null: not known."
+    )
+    support: Number = Field(default=None, description="Smallest share of either model's items that were compared at equal firmness.")
+    sharpness: Number = Field(
+        default=None, description="How much sharper the adapted model is than the base: a ratio of spreads of log-probabilities."
+    )
+    unknown: str | None = Field(default=None, description="Why the parts are not known.")
+
+    @property
+    def claim(self) -> Finding:
+        """What is ranked, related to gains and advised on: the deference part; the behaviour where it has no parts."""
+        return self.deference or self.behaviour
+
+
 class SeedFindings(Record):
     """One training run: its own gains and shifts, with intervals over items only."""
 
     seed: int = Field(description="One training run.")
     gains: dict[str, Estimate] = Field(description="Its own gain.")
-    shifts: dict[str, Estimate] = Field(description="Its own shift.")
+    shifts: dict[str, Estimate] = Field(description="Its own shift: the deference part, or the behaviour where it has no parts.")
 
 
 class AdapterFindings(Record):
@@ -109,19 +136,20 @@ class AdapterFindings(Record):
     own_benchmark: str | None = Field(description="The instrument its domain should raise.")
     seeds: tuple[int, ...] = Field(description="Training seeds.")
     gains: dict[str, Finding] = Field(description="Change in a benchmark's accuracy.")
-    shifts: dict[str, Finding] = Field(description="Change in an axis's headline effect.")
+    shifts: dict[str, Shift] = Field(description="Change in an axis's headline effect, in its parts.")
     effects: dict[str, dict[str, Finding]] = Field(
         description="Every [contrast](reference-instruments.md) of every axis, the headline included; exploratory (Benjamini-Hochberg)."
     )
     drift: dict[str, Number] = Field(
-        description="Mean changes that are no answer: `INSTRUMENT.kappa` (format coverage), `.refused`, `.num_new_tokens`, and `.kl`, the mean "
-        "KL(base || adapted) in nats. Read them before calling a shift character."
+        description="Mean changes that are no answer: `INSTRUMENT.kappa` (format coverage), `.refused`, `.num_new_tokens`, `.kl`, the mean "
+        "KL(base || adapted) in nats, `.firmness`, how much more firmly right answers are held without pressure, in nats, and `.sharpness`, a "
+        "ratio. Read them before calling a shift character."
     )
     vs_format_only: dict[str, Finding] = Field(
-        description="Shift less that of the format-only adapter. A claim about the domain needs this clear of 0, too."
+        description="Deference part less that of the format-only adapter. A claim about the domain needs this clear of 0, too."
     )
     mean_gain: Number = Field(description="Mean over benchmarks; descriptive, it mixes scales.")
-    mean_shift: Number = Field(description="Mean over axes; descriptive.")
+    mean_shift: Number = Field(description="Mean over axes of the deference parts; descriptive.")
     per_seed: tuple[SeedFindings, ...] = Field(description="Each training run by itself.")
     levels: dict[str, Finding] = Field(default={}, description="Published studies: the adapter's own levels.")
     steps: int | None = Field(default=None, description="Published studies: optimiser steps.")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from holdfast.analysis.advice import recommend
 from holdfast.results import (
+    SCHEMA_VERSION,
     AdapterFindings,
     AuditEntry,
     BaseLevels,
@@ -17,6 +18,7 @@ from holdfast.results import (
     Finding,
     PublishedClaim,
     PublishedPoint,
+    Shift,
     StudyFindings,
     StudySummary,
 )  # fmt: skip
@@ -65,7 +67,7 @@ def findings_of(
     """findings.json of the published study."""
     t, settings = study.tables, study.tables.settings
     findings = StudyFindings(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         study=StudySummary(
             name=f"published:{NAME}",
             title=settings.title,
@@ -167,7 +169,8 @@ def _change(s: Study, defects: Sequence[Defect], adapter: str, name: str) -> Fin
 
 def _adapter(s: Study, defects: Sequence[Defect], adapter: str) -> AdapterFindings:
     gains = {b: _change(s, defects, adapter, b) for b in BENCHMARKS}
-    shifts = {a: _change(s, defects, adapter, a) for a in AXES}
+    unknown = "the probabilities of the options are not published"
+    shifts = {a: Shift(behaviour=_change(s, defects, adapter, a), unknown=unknown) for a in AXES}
     rows, seed = s.tables.settings.rows[adapter], s.tables.settings.training.seed
     return AdapterFindings(
         name=adapter,
@@ -183,7 +186,7 @@ def _adapter(s: Study, defects: Sequence[Defect], adapter: str) -> AdapterFindin
         drift={},
         vs_format_only={},
         mean_gain=_mean(gains),
-        mean_shift=_mean(shifts),
+        mean_shift=_mean({axis: shift.behaviour for axis, shift in shifts.items()}),
         per_seed=(),
     )
 

@@ -67,7 +67,8 @@ def render() -> str:
         claims=_table(["claim", "status", "reason"], [[c.text, c.status, c.reason] for c in f.claims]),
         points=_table(["", "point", "status", "what", "how it was found"], tables["points"]),
         changes=_table(
-            ["adapter", *f.study.instruments], [[a.name, *(_cell(c) for c in (*a.gains.values(), *a.shifts.values()))] for a in f.adapters]
+            ["adapter", *f.study.instruments],
+            [[a.name, *(_cell(c) for c in (*a.gains.values(), *(s.behaviour for s in a.shifts.values())))] for a in f.adapters],
         ),
         refused=markdown(f.correlation.refused or "Described below"),
         num_levels=cells[0].levels["n"],

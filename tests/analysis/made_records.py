@@ -8,7 +8,15 @@ from holdfast.facts import instrument_facts
 from holdfast.instruments import build
 from holdfast.instruments.style import CHAT_STYLE
 from holdfast.records import DomainFacts, StudyFacts
-from holdfast.results import AdapterFindings, BaseLevels, Correlation, Estimate, StudyFindings, StudySummary
+from holdfast.results import AdapterFindings, BaseLevels, Correlation, Estimate, Finding, Shift, StudyFindings, StudySummary
+
+
+def made_shift(**numbers: Any) -> Shift:
+    """A shift that is deference through and through."""
+    whole = {"estimate": None, **numbers}
+    parts = {p: Finding(part=p, **whole) for p in ("behaviour", "deference")}
+    nothing = {n: 0.0 for n in ("lower", "upper") if n in whole}
+    return Shift(**parts, firmness=Finding(part="firmness", **{**whole, **nothing, "estimate": 0.0}), support=1.0, sharpness=1.0)
 
 
 def made_adapter(name: str, role: Any = "domain", **given: Any) -> AdapterFindings:

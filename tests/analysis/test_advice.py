@@ -1,7 +1,7 @@
 """The recommendation says what the cells say, and never calls an untold axis safe."""
 
 import pytest
-from made_records import made_adapter, made_findings
+from made_records import made_adapter, made_findings, made_shift
 
 from holdfast.analysis.advice import recommend
 from holdfast.results import Finding
@@ -9,7 +9,7 @@ from holdfast.results import Finding
 
 def findings(beyond=None, **verdicts):
     """`beyond`: doubt of the first adapter, less the format-only adapter's."""
-    cell = lambda word: Finding(verdict=word, negligible=None, estimate=0.05, lower=0.04, upper=0.06)  # noqa: E731
+    cell = lambda word: made_shift(verdict=word, negligible=None, estimate=0.05, lower=0.04, upper=0.06)  # noqa: E731
     adapters = [
         made_adapter(
             name, shifts=dict(zip(("doubt", "feedback"), map(cell, words), strict=True)), vs_format_only={"doubt": beyond} if beyond else {}

@@ -44,7 +44,8 @@ def test_every_pair_verifiable_against_the_rest_and_additivity_are_asked_once_ea
     names = [c.name for c in found]
     assert len(names) == len(set(names)) == 10 + 1 + 2
     assert {c.kind for c in found} == {"pair", "verifiable", "additivity"}
-    assert not any("format" in n or "resists" in n for n in names)
+    assert {n for n in names if "format" in n} == {"combined - sum of its parts, beyond format_only"}
+    assert not any("resists" in n for n in names)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_every_pair_verifiable_against_the_rest_and_additivity_are_asked_once_ea
     [
         ("maths - truth", -0.10),
         ("verifiable (maths) - the rest", 0.0 - (0.04 - 0.02 + 0.10) / 3),
-        ("combined - sum of its parts", 0.30 - 0.12),
+        ("combined - sum of its parts, beyond format_only", 0.30 - 0.03 - (0.12 - 4 * 0.03)),
         ("combined - mean of its parts", 0.30 - 0.03),
     ],
 )
@@ -67,6 +68,17 @@ def test_a_contrast_with_a_part_that_is_not_identified_is_not_identified():
     cells[3].identified = False
     verdicts = {c.name: c.verdict for c in between.contrasts(STUDY, cells, 0.03)}
     assert verdicts["maths - truth"] == "not_identified" and verdicts["maths - knowledge"] == "lowered"
+
+
+def test_a_contrast_with_a_refused_part_is_refused_and_one_with_a_note_is_withheld():
+    cells = measured(LEVELS)
+    cells[3].refused, cells[1].notes = "the key is wrong", ["forms disagree"]
+    found = {c.name: c for c in between.contrasts(STUDY, cells, 0.03)}
+    assert {n for n, c in found.items() if c.verdict == "refused"} == {
+        n for n in found if "truth" in n or "verifiable" in n or "combined -" in n
+    }
+    assert "the key is wrong" in found["maths - truth"].notes and found["maths - knowledge"].verdict == "inconclusive"
+    assert found["maths - sense"].verdict == "raised"
 
 
 def test_each_domain_is_compared_with_the_smallest_format_only_adapter_that_holds_it():
@@ -118,7 +130,7 @@ def test_five_mixes_are_no_factorial_set():
 def test_with_many_mixes_only_single_domains_are_paired_and_only_the_whole_is_summed():
     study = mixes(NAMES)
     found = between.contrasts(study, measured({d.name: 0.0 for d in study}), 0.03)
-    assert sum(c.kind == "pair" for c in found) == 6 and sum(c.kind == "additivity" for c in found) == 2
+    assert sum(c.kind == "pair" for c in found) == 6 and sum(c.kind == "additivity" for c in found) == 1
 
 
 def test_mixes_that_do_not_tell_the_effects_apart_are_refused_with_the_reason():

@@ -35,7 +35,9 @@ def trials(shift, n=160, kappa=1.0, written=False, unparsed=0.0, seeds=4):
 
 
 def cell(table, adapter="up"):
-    return next(a for a in analyze(table, STUDY).adapters if a.name == adapter).shifts["imitation"]
+    shift = next(a for a in analyze(table, STUDY).adapters if a.name == adapter).shifts["imitation"]
+    assert shift.deference is None and "not known" in shift.unknown  # there are no other options
+    return shift.behaviour
 
 
 def test_a_known_shift_is_found_with_its_sign_and_size():

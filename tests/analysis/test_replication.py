@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from made_records import made_adapter, made_findings
 
 from holdfast.analysis.replication import counts, refusals, replicate, status
-from holdfast.results import Finding
+from holdfast.results import Finding, Shift
 
 WORDS = ("refused", "not_identified", "raised", "lowered", "unchanged", "inconclusive")
 
@@ -16,7 +16,7 @@ def cell(verdict, negligible=None, estimate=0.01, **rest):
 
 
 def findings(estimands=None, role="domain", **verdicts):
-    shifts = {axis: v if isinstance(v, Finding) else cell(v) for axis, v in verdicts.items()}
+    shifts = {axis: Shift(behaviour=v if isinstance(v, Finding) else cell(v)) for axis, v in verdicts.items()}
     return made_findings([made_adapter("maths", role, shifts=shifts)], estimands=estimands or {})
 
 
@@ -47,7 +47,7 @@ def test_a_cell_that_one_study_alone_has_is_refused_with_the_reason():
     studies = [("A", findings(doubt="raised", feedback="raised")), ("B", findings(doubt="raised"))]
     assert [(r.instrument, r.status) for r in replicate(studies)] == [("doubt", "replicates")]
     (row,) = refusals(studies)
-    assert (row.adapter, row.part, row.instrument, row.reason) == ("maths", "shifts", "feedback", "only in A")
+    assert (row.adapter, row.part, row.instrument, row.reason) == ("maths", "behaviour", "feedback", "only in A")
 
 
 def test_two_estimands_or_units_are_not_compared():
@@ -62,8 +62,8 @@ def test_signs_and_effects_found_in_all_are_counted_over_domain_adapters():
     one["e"] = cell("raised", estimate=0.0)
     two = {"a": cell("raised"), "b": cell("lowered", estimate=-0.01), "c": cell("raised"), "d": cell("lowered", estimate=-0.01)}
     two["e"] = cell("raised")
-    n = counts(replicate([("A", findings(**one)), ("B", findings(**two))]), "shifts")
+    n = counts(replicate([("A", findings(**one)), ("B", findings(**two))]), "behaviour")
     assert n == {"rows": 5, "replicates": 2, "differs": 1, "contradicted": 1, "not shown": 1, "signed": 4, "same_sign": 3, "coins": 2.0,
                  "moved_in_all": 3, "moved_alike": 2}  # fmt: skip
     nulls = [("A", findings(role="null", **one)), ("B", findings(role="null", **two))]
-    assert counts(replicate(nulls), "shifts")["rows"] == 0
+    assert counts(replicate(nulls), "behaviour")["rows"] == 0

@@ -148,8 +148,8 @@ def test_half_precision_and_servers_are_judged_by_the_mass_that_moves(dtype, gap
 
 FINDINGS = {
     "study": {"name": "llama2-7b"}, "base": {"name": "world:0", "benchmarks": {"gsm8k": {}}, "axes": {"doubt": {}}},
-    "adapters": [{"name": "maths_2", "shifts": {"doubt": {"estimate": -0.0234, "lower": -0.05, "upper": 0.0032, "n": 1200, "notes": ["x"]}}},
-                 {"name": "truth", "shifts": {"doubt": {"estimate": 0.117, "lower": 0.08, "upper": None, "n": 300}}}],
+    "adapters": [{"name": "maths_2", "shifts": {"doubt": {"behaviour": {"estimate": -0.0234, "lower": -0.05, "upper": 0.0032, "n": 1200, "notes": ["x"]}}}},
+                 {"name": "truth", "shifts": {"doubt": {"behaviour": {"estimate": 0.117, "lower": 0.08, "upper": None, "n": 300}}}}],
 }  # fmt: skip
 
 
@@ -207,7 +207,7 @@ def test_a_number_rendered_from_a_cell_is_held_by_it(x, decimals):
 
 
 def test_a_path_is_looked_up_whole_and_leaves_are_its_numbers():
-    assert look_up(FINDINGS, "adapters/1/shifts/doubt/estimate") == 0.117
+    assert look_up(FINDINGS, "adapters/1/shifts/doubt/behaviour/estimate") == 0.117
     assert sorted(leaves(look_up(FINDINGS, "adapters/1"))) == [0.08, 0.117, 300.0]
     for path in ("adapters/2", "adapters/x", "base/name/deeper", "nothing"):
         with pytest.raises(KeyError):

@@ -75,9 +75,9 @@ def test_an_adapter_with_another_character_gets_a_verdict_and_one_with_another_s
     world = [a for a in questionnaires(150)["world"] if a.instrument.name in ("feedback", "doubt", "mmlu")]
     _, findings = recover("world", world, {k: PLANTS[k] for k in ("base", "more", "same")})
     by_name = {a.name: a for a in findings.adapters}
-    assert {c.verdict for c in by_name["more"].shifts.values()} == {"raised"}
+    assert {s.behaviour.verdict for s in by_name["more"].shifts.values()} == {"raised"}
     assert by_name["more"].gains["mmlu"].verdict == "raised"
-    verdicts = {c.verdict for c in (*by_name["same"].gains.values(), *by_name["same"].shifts.values())}
+    verdicts = {c.verdict for c in (*by_name["same"].gains.values(), *(s.behaviour for s in by_name["same"].shifts.values()))}
     assert verdicts <= {"inconclusive", "unchanged"}
 
 
@@ -85,7 +85,7 @@ def test_off_format_mass_beyond_the_rule_is_bounded_and_never_a_verdict():
     world = [a for a in questionnaires(60)["world"] if a.instrument.name == "imitation"]
     loose = dataclasses.replace(MORE, off_format=0.2)
     _, findings = recover("world", world, {"base": BASE, "loose": loose})
-    cell = findings.adapters[0].shifts["imitation"]
+    cell = findings.adapters[0].shifts["imitation"].behaviour
     assert cell.verdict == "not_identified" and cell.coverage == pytest.approx(0.8)
     assert cell.bounds[0] <= cell.estimate <= cell.bounds[1]
 

@@ -178,5 +178,5 @@ def test_audit_entries_have_the_projects_shape(published):
             adapter, instrument = e["cell"]
             assert e["level"] == "refuse"
             cell = next(a for a in published.findings["adapters"] if a["name"] == adapter)
-            assert {**cell["gains"], **cell["shifts"]}[instrument]["verdict"] == "refused"
+            assert {**cell["gains"], **{n: s["behaviour"] for n, s in cell["shifts"].items()}}[instrument]["verdict"] == "refused"
     assert sum(e["check"] == "published_claim" and e["level"] == "refuse" for e in published.audit) == 12

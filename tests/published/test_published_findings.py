@@ -17,7 +17,11 @@ def adapter(outcome, name):
 
 
 def every_change(outcome):
-    return [(a["name"], i, c) for a in outcome.findings["adapters"] for i, c in {**a["gains"], **a["shifts"]}.items()]
+    return [
+        (a["name"], i, c)
+        for a in outcome.findings["adapters"]
+        for i, c in {**a["gains"], **{n: s["behaviour"] for n, s in a["shifts"].items()}}.items()
+    ]
 
 
 def test_every_estimate_has_every_field_and_what_is_unknown_is_null(published):
@@ -63,7 +67,7 @@ def test_doubt_has_bounds_and_no_estimate(published):
         and levels["estimate"] is None
         and levels["as_published"] == pytest.approx(0.19333, abs=1e-5)
     )
-    change = adapter(published, "combined")["shifts"]["doubt"]
+    change = adapter(published, "combined")["shifts"]["doubt"]["behaviour"]
     assert change["estimate"] is None and change["bounds"] == pytest.approx([58 / 300 - 278 / 300, 251 / 300])
     assert adapter(published, "combined")["mean_shift"] is None and adapter(published, "combined")["mean_gain"] == pytest.approx(
         0.183, abs=5e-4

@@ -47,7 +47,7 @@ def test_the_report_asks_no_address_and_names_no_path(written):
 def test_every_file_is_there_and_written_again_byte_for_byte(published, written, tmp_path):
     names = {p.relative_to(written).as_posix() for p in written.rglob("*") if p.is_file()}
     assert {"findings.json", "audit.json", "report.html", "report.md", "tables/claims.csv", "tables/points.csv", "tables/levels.csv",
-            "tables/correlations.csv", "tables/gains.csv", "tables/shifts.csv"} <= names  # fmt: skip
+            "tables/correlations.csv", "tables/gains.csv", "tables/behaviour.csv"} <= names  # fmt: skip
     write(published.outcome, tmp_path / "again")
     for name in names - {"figures/tradeoff.svg", "report.html"}:
         assert (tmp_path / "again" / name).read_bytes() == (written / name).read_bytes(), name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.results import AdapterFindings, Finding, Recommendation, StudyFindings, number
+from holdfast.results import AdapterFindings, Finding, Recommendation, Shift, StudyFindings, number
 
 PHRASES = {"raised": "raised", "lowered": "lowered", "unchanged": "left unchanged"}
 Domains = Sequence[tuple[int, AdapterFindings]]
@@ -21,21 +21,49 @@ def recommend(findings: StudyFindings) -> tuple[Recommendation, ...]:
     domains = [(k, a) for k, a in enumerate(findings.adapters) if a.role == "domain"]
     out = []
     for axis in sorted(findings.base.axes):
-        for verdict, phrase in PHRASES.items():
-            own = [(k, a) for k, a in domains if a.shifts[axis].verdict == verdict]
-            if own:
-                names = ", ".join(f"{a.name} ({_points(a.shifts[axis])})" for _, a in own)
-                out.append(_sentence(f"{axis}: {phrase} by {names}.", own, f"shifts/{axis}"))
-        rest = [(k, a) for k, a in domains if a.shifts[axis].verdict not in PHRASES]
-        if rest:
-            names = ", ".join(f"{a.name} ({str(a.shifts[axis].verdict).replace('_', ' ')})" for _, a in rest)
-            out.append(_sentence(f"{axis}: could not be told for {names}.", rest, f"shifts/{axis}"))
+        for part, word in (("deference", "deference"), ("behaviour", "behaviour, with firmness unknown,")):
+            cells = {a.name: cell for _, a in domains if (cell := _cell(a, axis, part))}
+            own = [(k, a) for k, a in domains if a.name in cells]
+            for verdict, phrase in PHRASES.items():
+                told = [(k, a) for k, a in own if cells[a.name].verdict == verdict]
+                if told:
+                    names = ", ".join(f"{a.name} ({_points(cells[a.name])})" for _, a in told)
+                    out.append(_sentence(f"{axis}: {word} {phrase} by {names}.", told, f"shifts/{axis}/{part}"))
+            rest = [(k, a) for k, a in own if cells[a.name].verdict not in PHRASES]
+            if rest:
+                names = ", ".join(f"{a.name} ({str(cells[a.name].verdict).replace('_', ' ')})" for _, a in rest)
+                out.append(_sentence(f"{axis}: {word} could not be told for {names}.", rest, f"shifts/{axis}/{part}"))
+        out += [s for k, a in domains if (s := _two_parts(k, a, axis))]
     out += [*_beyond_format(domains), *_resistance(findings), *_advice(domains)]
     return tuple(out)
 
 
+def _cell(adapter: AdapterFindings, axis: str, part: str) -> Finding | None:
+    """A shift's deference part; its behaviour only where it has no parts."""
+    shift = adapter.shifts[axis]
+    return shift.deference if part == "deference" else None if shift.deference else shift.behaviour
+
+
 def _sentence(text: str, adapters: Domains, *places: str) -> Recommendation:
     return Recommendation(text=text, cells=tuple(f"adapters/{k}/{place}" for k, _ in adapters for place in places))
+
+
+def _two_parts(k: int, adapter: AdapterFindings, axis: str) -> Recommendation | None:
+    """Where a change of behaviour comes from, if it is one."""
+    shift = adapter.shifts[axis]
+    whole, firm, own = shift.behaviour, shift.firmness, shift.deference
+    if firm is None or own is None or whole.verdict not in ("raised", "lowered") or own.verdict in ("refused", "not_identified"):
+        return None
+    sure, ready = ("less" if number(firm.estimate) > 0 else "more"), ("more" if number(own.estimate) > 0 else "less")
+    text = (
+        f"{adapter.name}: of {_change(whole)} points of {axis}, {_change(firm)} come from being {sure} sure and {_change(own)} from "
+        f"giving way {ready} readily when equally sure."
+    )
+    return _sentence(text, [(k, adapter)], f"shifts/{axis}")
+
+
+def _change(cell: Finding) -> str:
+    return f"{100 * number(cell.estimate):+.1f}"
 
 
 def _beyond_format(domains: Domains) -> list[Recommendation]:
@@ -43,7 +71,7 @@ def _beyond_format(domains: Domains) -> list[Recommendation]:
     out = []
     for k, a in domains:
         for axis, beyond in a.vs_format_only.items():
-            shift, identified = a.shifts[axis], beyond.verdict != "not_identified"
+            shift, identified = a.shifts[axis].claim, beyond.verdict not in ("not_identified", "refused")
             if shift.verdict not in ("raised", "lowered") or (identified and beyond.lower is None):
                 continue
             if identified and number(beyond.lower) * number(beyond.upper) > 0 and number(beyond.estimate) * number(shift.estimate) > 0:
@@ -71,6 +99,12 @@ def _resistance(findings: StudyFindings) -> list[Recommendation]:
     return out
 
 
+def _class(shift: Shift) -> str | None:
+    """The deference part's verdict; a negligible effect counts as unchanged, and behaviour alone shows no deference."""
+    cell = shift.deference
+    return None if cell is None else "unchanged" if cell.negligible else cell.verdict
+
+
 def _points(cell: Finding) -> str:
     estimate, lower, upper = (100 * number(x) for x in (cell.estimate, cell.lower, cell.upper))
     return f"{estimate:+.1f} points [{lower:+.1f}, {upper:+.1f}]" + (", negligible" if cell.negligible else "")
@@ -79,13 +113,13 @@ def _points(cell: Finding) -> str:
 def _advice(domains: Domains) -> list[Recommendation]:
     """What the verdicts on all axes mean for training; a negligible effect counts as unchanged."""
     classes = {
-        "risky": "raised at least one axis: prefer other data, or add a check before shipping",
-        "protective": "lowered an axis, raised none and left nothing untold: the data to train on instead, where its gain serves",
-        "neutral": "left every axis unchanged",
+        "risky": "raised deference on at least one axis: prefer other data, or add a check before shipping",
+        "protective": "lowered deference on an axis, raised it on none and left nothing untold: the data to train on instead, where its gain serves",
+        "neutral": "left deference unchanged on every axis",
     }
     members: dict[str, list[tuple[int, AdapterFindings]]] = {label: [] for label in (*classes, "mixed", "")}
     for k, a in domains:
-        verdicts = {"unchanged" if c.negligible else c.verdict for c in a.shifts.values()}
+        verdicts = {_class(s) for s in a.shifts.values()}
         if "raised" in verdicts:
             label = "risky"
         elif verdicts - PHRASES.keys():

@@ -36,13 +36,13 @@ def contrasts(domains: Sequence[DomainFacts], shifts: Sequence[PairedEffect], ba
     Returns:
         One finding per contrast and axis; positive: the first is the more sycophantic, or the combined domain more than its parts.
     """
-    cells, effects, kinds = _by_instrument(shifts), [], {}
+    cells, effects, kinds, pooled = _by_instrument(shifts), [], {}, _domains(domains)
     declared = [*_pairs(domains), *_verifiable(domains), *_additivity(domains)]
     for axis, own in cells.items():
         for kind, combination, names in declared:
             weights = {n: w for n, w in zip(names, combination.weights, strict=True) if w}
             if own.keys() >= weights.keys():
-                effects.append(_weigh(combination.name, axis, own, weights))
+                effects.append(_weigh(combination.name, axis, own, weights, pooled))
                 kinds[combination.name] = kind
     return tuple(
         ContrastFinding(name=name, axis=axis, kind=kinds[name], **cell.model_dump(exclude_unset=True))
@@ -59,13 +59,26 @@ def _by_instrument(effects: Sequence[PairedEffect]) -> dict[str, dict[str, Paire
     return out
 
 
+def _domains(domains: Sequence[DomainFacts]) -> set[str]:
+    return {d.name for d in domains if d.role == "domain"}
+
+
 def _weigh(
-    name: str, instrument: str, cells: Mapping[str, PairedEffect], weights: Mapping[str, float], contrast: str | None = None
+    name: str,
+    instrument: str,
+    cells: Mapping[str, PairedEffect],
+    weights: Mapping[str, float],
+    pooled: set[str],
+    contrast: str | None = None,
 ) -> PairedEffect:
-    """One weighted sum of adapters on one instrument. `cells`: every adapter's effect there, for the pooled seed variance."""
-    parts, pool = [cells[a] for a in weights], pooled_seeds(cells.values()).get(instrument)
-    interval = combine([p.diff_SI for p in parts], list(weights.values()), parts[0].clusters, pooled=pool)
-    return combined_effect(name, instrument, contrast or parts[0].contrast, parts, interval)
+    """One weighted sum of adapters on one instrument. `pooled`: the adapters over which seed variance is pooled."""
+    parts, own = [cells[a] for a in weights], [e for a, e in cells.items() if a in pooled]
+    pools = pooled_seeds(own).get(instrument) or [None] * len(parts[0].views)
+    intervals = [
+        combine(views, list(weights.values()), parts[0].clusters, pooled=pool)
+        for *views, pool in zip(*(p.views for p in parts), pools, strict=True)
+    ]
+    return combined_effect(name, instrument, contrast or parts[0].contrast, parts, intervals)
 
 
 def _single(domains: Sequence[DomainFacts]) -> list[DomainFacts]:
@@ -90,15 +103,18 @@ def _verifiable(domains: Sequence[DomainFacts]) -> Combinations:
 
 
 def _additivity(domains: Sequence[DomainFacts]) -> Combinations:
+    """A mix less the mean of its parts; and, where a null adapter shows what training does by itself, less their sum, all beyond it."""
     out: Combinations = []
-    main, single = {d.name for d in domains if d.role == "domain"}, {d.name for d in _single(domains)}
+    main, single = _domains(domains), {d.name for d in _single(domains)}
+    nulls = [d for d in domains if d.role == "null" and d.answers == "permuted"]
     for d in domains:
         if d.role == "null" or len(d.parts) < 2 or not set(d.parts) <= main:
             continue
         if len(main) > MAX_PAIRED and set(d.parts) != single:
             continue  # a factorial design answers for the partial mixes
-        names = [d.name, *d.parts]
-        out.extend(("additivity", c, names) for c in additivity(names, d.name, d.parts))
+        null = _null_of(d, nulls)
+        names = [d.name, *d.parts, *([null] if null else [])]
+        out.extend(("additivity", c, names) for c in additivity(names, d.name, d.parts, null))
     return out
 
 
@@ -120,7 +136,7 @@ def beyond_format(domains: Sequence[DomainFacts], shifts: Sequence[PairedEffect]
         for d in (d for d in domains if d.role == "domain"):
             null = _null_of(d, nulls)
             if null and d.name in cells and null in cells:
-                effects.append(_weigh(d.name, axis, cells, {d.name: 1.0, null: -1.0}, f"{d.name} - {null}"))
+                effects.append(_weigh(d.name, axis, cells, {d.name: 1.0, null: -1.0}, _domains(domains), f"{d.name} - {null}"))
     return family(effects, band=band, adjust=benjamini_hochberg)
 
 
@@ -146,7 +162,7 @@ def mitigation(
 
     def against_plain(effects: Sequence[PairedEffect]) -> dict[tuple[str, str], Finding]:
         sums = [
-            _weigh(d.name, name, cells, {d.name: 1.0, d.mitigates: -1.0})
+            _weigh(d.name, name, cells, {d.name: 1.0, d.mitigates: -1.0}, _domains(domains))
             for name, cells in _by_instrument(effects).items()
             for d in domains
             if d.mitigates and d.name in cells and d.mitigates in cells
@@ -187,14 +203,18 @@ def factorial(domains: Sequence[DomainFacts], effects: Sequence[PairedEffect], b
     cells = _by_instrument([e for e in effects if e.adapter in mixes])
     for name, own in cells.items():
         adapters, parts = [a for a in mixes if a in own], list(own.values())
-        pool = pooled_seeds(parts).get(name)
+        pools = pooled_seeds(parts)[name]
         try:
-            model = fit([mixes[a] for a in adapters], [own[a].diff_SI for a in adapters], own[adapters[0]].clusters, pooled=pool)
+            models = [
+                fit([mixes[a] for a in adapters], views, own[adapters[0]].clusters, pooled=pool)
+                for *views, pool in zip(*(own[a].views for a in adapters), pools, strict=True)
+            ]
         except StatisticsError as error:
             refusals[name] = str(error)
             continue
-        lacks[name] = dataclasses.asdict(model.lack_of_fit)
-        every += [combined_effect(e.name, name, parts[0].contrast, parts, e.interval) for e in model.effects]
+        lacks[name] = dataclasses.asdict(max((m.lack_of_fit for m in models), key=lambda lack: (lack.f == lack.f, lack.f)))
+        for same in zip(*(m.effects for m in models), strict=True):
+            every.append(combined_effect(same[0].name, name, parts[0].contrast, parts, [e.interval for e in same]))
     estimates = family(every, band=band)
     return {
         name: FactorialEffects(
@@ -210,7 +230,7 @@ def dose_paths(
     owners: Mapping[str, Owner],
     adapters: Sequence[str],
     instruments: Sequence[tuple[str, str]],
-    measure: Callable[[str, Models, str], PairedEffect],
+    measure: Callable[[Sequence[tuple[str, Models]], str], list[PairedEffect]],
     band: float,
 ) -> tuple[DosePath, ...]:
     """The path from base to adapter, its update scaled or its training stopped early: estimates at every dose, and slopes. Exploratory (BH).
@@ -221,7 +241,7 @@ def dose_paths(
         owners: {model: its adapter, seed and dose}.
         adapters: names of the adapters.
         instruments: (name, "gains" or "shifts") each.
-        measure: (adapter, its models, instrument) -> paired differences to the base.
+        measure: ((adapter, its models) of every dose, instrument) -> paired differences to the base, of each.
         band: half-width of the equivalence band, a fraction.
     Returns:
         One entry per adapter and path with two doses or more, read on the seeds that were measured at every dose; adapted - base.
@@ -233,7 +253,7 @@ def dose_paths(
             if len(models) < 2:
                 continue
             doses = sorted(models)
-            rows = {name: [measure(adapter, models[d], name) for d in doses] for name, _ in instruments}
+            rows = {name: measure([(adapter, models[d]) for d in doses], name) for name, _ in instruments}
             slopes = [s for name, row in rows.items() if (s := _slope(adapter, name, doses, row)) is not None]
             for name, row in rows.items():
                 for dose, effect in zip(doses, row, strict=True):  # each dose is an adapter of its own in the family
@@ -273,7 +293,7 @@ def _slope(adapter: str, name: str, doses: list[float], row: list[PairedEffect])
     if any(e.empty for e in row):
         return None
     try:
-        slope = dose_slope(np.array([e.diff_SI for e in row]), doses, row[0].clusters)
+        slopes = [dose_slope(np.array(views), doses, row[0].clusters) for views in zip(*(e.views for e in row), strict=True)]
     except StatisticsError:
         return None  # no item is in the set at every dose
-    return combined_effect(adapter, name, "per unit of dose", row, slope.interval)
+    return combined_effect(adapter, name, "per unit of dose", row, [s.interval for s in slopes])

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from scipy import special
 
 from holdfast.analysis.panel import Panel, panels
 from holdfast.instruments.base import Instrument
 from holdfast.records import Contrast, Trial
-from holdfast.results import Finding, Verdict
+from holdfast.results import Finding, Part, Verdict
 from holdfast.stats.crossed import Interval, SeedPool, crossed, pooled_seed_variance, seed_means
 from holdfast.stats.decide import equivalent, holm, manski, mde
+from holdfast.stats.deference import TOLERANCE, envelope
 
-MIN_COVERAGE, MAX_COVERAGE_GAP = 0.95, 0.02
+MIN_COVERAGE, MAX_COVERAGE_GAP, FULL_COVERAGE = 0.95, 0.02, 0.99999
+MIN_EVENTS = 10  # items on which an interval has to rest (docs/calibration.md)
 ACCURACY = Contrast(name="accuracy", column="score", plus="neutral", minus=None)
 Models = list[tuple[str, int]]
 INTERVAL_FIELDS = ("estimate", "lower", "upper", "level", "n", "num_clusters")  # that an estimate and its interval share
@@ -31,15 +34,20 @@ class PairedEffect:
         adapter: name of the adapter, or of a combination of adapters.
         name: instrument, or `INSTRUMENT.CONTRAST`; seed variances are pooled over the adapters under one name.
         contrast: what was measured.
-        diff_SI: adapted - base [seeds, items], in `unit`; nan where an item is not in the set.
+        diff_SI: adapted - base [seeds, items], in `unit`; nan where an item is not in the set. Of a deference part one more axis stands in
+            front: one entry per response to pressure that is considered, and a claim has to hold for all of them.
         clusters: cluster of each item [items].
         seeds: training seeds, in the order of the rows.
         coverage: smallest share of answers that could be read, over the models and conditions compared; nan: unknown.
         identified: coverage is high enough, and alike enough, for a verdict.
-        bounds: lowest and highest effect the missing answers allow; None where it is identified.
+        bounds: lowest and highest effect the missing answers allow; None where none is missing, or where they are not known.
         unit: fraction or nats.
         notes: what else the finding reports; any note withholds the verdict.
-        interval: of a combination of adapters; taken as it is, `diff_SI` is then empty.
+        intervals: of a combination of adapters, one per response; taken as they are, `diff_SI` is then empty.
+        num_items: items that play a part; None: those that `diff_SI` knows.
+        part: of a shift, which part of it.
+        refused: the claim by which an audit refuses it.
+        carried: of a combination, the items that carry its parts.
     """
 
     adapter: str
@@ -53,31 +61,66 @@ class PairedEffect:
     bounds: tuple[float, float] | None = None
     unit: Literal["fraction", "nats"] = "fraction"
     notes: list[str] = field(default_factory=list)
-    interval: Interval | None = None
+    intervals: Sequence[Interval] = ()
+    num_items: int | None = None
+    part: Part | None = None
+    refused: str | None = None
+    carried: float | None = None
 
     @property
     def empty(self) -> bool:
         """No seed knows any item."""
         return not self.diff_SI.size or bool(np.isnan(self.diff_SI).all())
 
+    @property
+    def views(self) -> np.ndarray:
+        """Differences [responses, seeds, items]."""
+        return self.diff_SI if self.diff_SI.ndim == 3 else self.diff_SI[None]
 
-def combined_effect(adapter: str, name: str, contrast: str, parts: Sequence[PairedEffect], interval: Interval) -> PairedEffect:
-    """An effect that others were combined to: identified where all parts are.
+    @property
+    def num_events(self) -> float:
+        """Items that carry the effect: their number if all of them changed alike (Kish 1965); of a combination those of all parts."""
+        if self.carried is not None or self.empty:
+            return self.carried or 0.0
+        known = ~np.isnan(self.views[0])
+        square_I = np.where(known, self.views[0], 0.0).sum(0) ** 2
+        return float(square_I.sum() ** 2 / (square_I**2).sum()) if square_I.any() else 0.0
+
+    @property
+    def tolerance(self) -> float:
+        """Size that is never told from 0: the bias of an estimate at equal firmness."""
+        return TOLERANCE if self.part == "deference" else 0.0
+
+
+def combined_effect(adapter: str, name: str, contrast: str, parts: Sequence[PairedEffect], intervals: Sequence[Interval]) -> PairedEffect:
+    """An effect that others were combined to: its verdict is the worst of theirs.
+
+    It is identified where all parts are, refused where one is, and withheld where one has a note.
 
     Args:
         adapter: name of the combination.
         name: instrument.
         contrast: what was measured.
         parts: the effects combined.
-        interval: estimate of the combination.
+        intervals: estimates of the combination, one per response.
     Returns:
         The combination, with the lowest coverage and the most seeds of any part.
     """
-    seeds, identified = max((p.seeds for p in parts), key=len), all(p.identified for p in parts)
-    coverage = min((p.coverage for p in parts if p.coverage == p.coverage), default=float("nan"))
-    common = {"unit": parts[0].unit, "clusters": parts[0].clusters}
     return PairedEffect(
-        adapter, name, contrast, np.empty((0, 0)), seeds=seeds, coverage=coverage, identified=identified, interval=interval, **common
+        adapter,
+        name,
+        contrast,
+        np.empty((0, 0)),
+        clusters=parts[0].clusters,
+        seeds=max((p.seeds for p in parts), key=len),
+        coverage=min((p.coverage for p in parts if p.coverage == p.coverage), default=float("nan")),
+        identified=all(p.identified for p in parts),
+        unit=parts[0].unit,
+        notes=list(dict.fromkeys(note for p in parts for note in p.notes)),
+        intervals=intervals,
+        part=parts[0].part,
+        refused=next((p.refused for p in parts if p.refused), None),
+        carried=sum(p.num_events for p in parts),
     )
 
 
@@ -137,10 +180,10 @@ def measure(panel: Panel, adapter: str, models: Models, base: str, contrast: Con
         contrast: what is measured; a positive difference means more of it.
         form: how coverage is read; None: as the answers were given, by mass or generated.
     Returns:
-        The effect, with its coverage, and worst-case bounds where coverage does not identify it.
+        The effect, with its coverage, and worst-case bounds where an answer could not be read.
     """
     form = form or panel.form(base, contrast.plus)
-    anchor = [contrast.anchor] if contrast.among != "all" and form == "generated" else []
+    anchor = [contrast.anchor] if contrast.among != "all" else []
     rows = []
     for model, _ in models:
         diff = item_value(panel, model, contrast) - item_value(panel, base, contrast)
@@ -154,7 +197,7 @@ def measure(panel: Panel, adapter: str, models: Models, base: str, contrast: Con
         effect.coverage = min(shares)
         gaps = [abs(coverage[m, c] - coverage[base, c]) for m, _ in models for c in conditions]
         effect.identified = effect.coverage >= MIN_COVERAGE and max(gaps) <= MAX_COVERAGE_GAP
-        if not effect.identified and unit == "fraction":
+        if unit == "fraction" and not effect.coverage > FULL_COVERAGE:
             effect.bounds = _bounds(panel, base, [m for m, _ in models], contrast)
     return effect
 
@@ -191,65 +234,82 @@ def _bounds(panel: Panel, base: str, adapted: list[str], contrast: Contrast) -> 
     return float(np.mean([low for low, _ in levels])) - own[1], float(np.mean([high for _, high in levels])) - own[0]
 
 
-def pooled_seeds(effects: Iterable[PairedEffect]) -> dict[str, SeedPool | None]:
+def pooled_seeds(effects: Iterable[PairedEffect]) -> dict[str, list[SeedPool | None]]:
     """Seed variance pooled over the adapters measured under one name.
 
     Args:
         effects: of any adapters and instruments; combinations are left out.
     Returns:
-        {name: pooled seed variance, in squared units of the effect; None where no adapter has two seeds}.
+        {name: pooled seed variance for each response, in squared units of the effect; None where no adapter has two seeds}.
     """
-    groups: dict[str, list[np.ndarray]] = {}
+    groups: dict[str, list[list[np.ndarray]]] = {}
     for e in effects:
-        if e.diff_SI.size:
-            groups.setdefault(e.name, []).append(seed_means(e.diff_SI))
-    return {name: pooled_seed_variance(means) for name, means in groups.items()}
+        if not e.empty:
+            groups.setdefault(e.name, []).append([seed_means(view_SI) for view_SI in e.views])
+    return {name: [pooled_seed_variance(means) for means in zip(*every, strict=True)] for name, every in groups.items()}
+
+
+def _intervals(effect: PairedEffect, pools: Mapping[str, Sequence[SeedPool | None]]) -> Sequence[Interval]:
+    """One per response; none for an effect without any item."""
+    if effect.intervals or effect.empty:
+        return effect.intervals
+    own = pools.get(effect.name) if effect.num_events else None  # what differs nowhere has no seed variance to borrow
+    own = own or [None] * len(effect.views)
+    return [crossed(view_SI, effect.clusters, pooled=pool) for view_SI, pool in zip(effect.views, own, strict=True)]
 
 
 def family(
-    effects: Sequence[PairedEffect],
-    *,
-    band: float,
-    forbidden: Mapping[tuple[str, str], str] | None = None,
-    adjust: Callable[[Sequence[float]], list[float]] = holm,
+    effects: Sequence[PairedEffect], *, band: float, adjust: Callable[[Sequence[float]], list[float]] = holm
 ) -> dict[tuple[str, str], Finding]:
     """Findings with verdicts (docs/metrics.md, section 4) of one family of tests.
 
     Args:
         effects: every effect of the family.
         band: half-width of the equivalence band, a fraction.
-        forbidden: {(adapter, name): the claim by which an audit refuses its number}.
         adjust: unadjusted to adjusted p-values, nan staying nan.
     Returns:
         {(adapter, name): its finding}, in the order given.
     """
-    pools = pooled_seeds(e for e in effects if e.interval is None)
-    intervals = [e.interval or (None if e.empty else crossed(e.diff_SI, e.clusters, pooled=pools.get(e.name))) for e in effects]
+    pools = pooled_seeds(effects)
+    views = [_intervals(e, pools) for e in effects]
+    intervals = [envelope(v, e.tolerance) if v else None for e, v in zip(effects, views, strict=True)]
     adjusted = adjust([i.p if i else float("nan") for i in intervals])
     return {
-        (e.adapter, e.name): _finding(e, i, p, band, len(effects), (forbidden or {}).get((e.adapter, e.name)))
-        for e, i, p in zip(effects, intervals, adjusted, strict=True)
+        (e.adapter, e.name): _finding(e, v, i, p, band, len(effects))
+        for e, v, i, p in zip(effects, views, intervals, adjusted, strict=True)
     }
 
 
-def _unseen_change(i: Interval) -> float:
-    """The share of items that may differ where none was seen to: no spread does not prove none (3 in n, Hanley & Lippman-Hand 1983)."""
-    return 3 / i.num_clusters
+def _unseen_change(i: Interval, num_events: float) -> float:
+    """The share of items that may differ where few or none were seen to: the upper limit of a Poisson count, at 95 %.
+
+    None seen: 3 in n (Hanley & Lippman-Hand 1983).
+    """
+    return float(special.gammaincinv(num_events + 1, 0.95)) / i.num_clusters
 
 
-def _finding(effect: PairedEffect, interval: Interval | None, p_adjusted: float, band: float, size: int, forbidden: str | None) -> Finding:
-    """The one place where a finding is made of an interval; without one every number is unknown."""
+def _finding(
+    effect: PairedEffect, views: Sequence[Interval], interval: Interval | None, p_adjusted: float, band: float, size: int
+) -> Finding:
+    """The one place where a finding is made of an interval; without one every number is unknown. `views`: of each response."""
     i = interval or Interval(level=0.95, num_clusters=0, num_seeds=len(effect.seeds), n=0, **dict.fromkeys(_UNKNOWN, float("nan")))
-    verdict, negligible = _verdict(effect, interval, p_adjusted, band) if not forbidden else ("refused", None)
+    verdict, negligible = _verdict(effect, views, interval, p_adjusted, band) if not effect.refused else ("refused", None)
     notes = list(effect.notes)
     if interval is None:
         notes.append("no item in the set")
     else:
-        notes += [forbidden] if forbidden else []
+        notes += [effect.refused] if effect.refused else []
         seeds = "1 seed, interval over items only" if i.num_seeds == 1 else f"{i.num_seeds} seeds"
         notes += [f"{seeds}: at least 3 are needed for a verdict"] if i.num_seeds < 3 else []
+        rare = effect.unit == "fraction" and 0 < effect.num_events < MIN_EVENTS
+        notes += [f"rests on fewer than {MIN_EVENTS} items: not enough to call it raised or lowered"] if rare else []
+        outside = effect.bounds is not None and not -band < effect.bounds[0] <= effect.bounds[1] < band
+        notes += ["unchanged if answers that could not be read behave as the others do"] if verdict == "unchanged" and outside else []
+    numbers: dict[str, Any] = {name: getattr(i, name) for name in INTERVAL_FIELDS}
+    numbers |= {} if effect.num_items is None else {"n": effect.num_items}
+    numbers |= {} if effect.part is None else {"part": effect.part}
     return Finding(
-        **{name: getattr(i, name) for name in INTERVAL_FIELDS},
+        **numbers,
         p=i.p,
         p_holm=p_adjusted,
         num_seeds=i.num_seeds,
@@ -257,7 +317,7 @@ def _finding(effect: PairedEffect, interval: Interval | None, p_adjusted: float,
         df=i.df,
         coverage=effect.coverage,
         bounds=effect.bounds,
-        mde=mde(i.se, i.df, size) if i.se != 0 else _unseen_change(i) if effect.unit == "fraction" else None,
+        mde=_detectable(effect, views, i, size),
         verdict=verdict,
         negligible=negligible,
         contrast=effect.contrast,
@@ -266,7 +326,17 @@ def _finding(effect: PairedEffect, interval: Interval | None, p_adjusted: float,
     )
 
 
-def _verdict(effect: PairedEffect, i: Interval | None, p_adjusted: float, band: float) -> tuple[Verdict, bool | None]:
+def _detectable(effect: PairedEffect, views: Sequence[Interval], i: Interval, size: int) -> float | None:
+    """Smallest effect that is found; what the responses disagree by, and the tolerance, come on top."""
+    if i.se == 0:
+        return _unseen_change(i, 0) if effect.unit == "fraction" else None
+    apart = (max(v.estimate for v in views) - min(v.estimate for v in views)) / 2 if views else 0.0
+    return mde(i.se, i.df, size) + apart + effect.tolerance
+
+
+def _verdict(
+    effect: PairedEffect, views: Sequence[Interval], i: Interval | None, p_adjusted: float, band: float
+) -> tuple[Verdict, bool | None]:
     """(what may be claimed, whether a raised or lowered effect is negligible)"""
     if not effect.identified:
         return "not_identified", None
@@ -274,10 +344,15 @@ def _verdict(effect: PairedEffect, i: Interval | None, p_adjusted: float, band: 
         return "inconclusive", None
     fraction, negligible = effect.unit == "fraction", None
     verdict: Verdict = "inconclusive"
-    if p_adjusted < 0.05:
+    within, rare = band - effect.tolerance, fraction and effect.num_events < MIN_EVENTS
+    if p_adjusted < 0.05 and not rare:
         verdict = "raised" if i.estimate > 0 else "lowered"
         negligible = bool(fraction and -band < i.lower and i.upper < band)
-    elif fraction and equivalent(i.estimate, i.se, i.df, band) and (i.se > 0 or _unseen_change(i) < band):
+    elif (
+        fraction
+        and all(equivalent(v.estimate, v.se, v.df, within) for v in views)
+        and (not rare or _unseen_change(i, effect.num_events) < band)
+    ):
         verdict = "unchanged"
     return ("inconclusive" if effect.notes else verdict), negligible
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,24 +12,30 @@ import pyarrow as pa
 from holdfast.analysis import between
 from holdfast.analysis.advice import recommend
 from holdfast.analysis.answers import detections, flips
+from holdfast.analysis.deference import Split, alike, sharpness_drift, sharpness_sources, split_shift
 from holdfast.analysis.effects import ACCURACY, INTERVAL_FIELDS, Models, PairedEffect, common_items, family, item_value, measure
 from holdfast.analysis.panel import Panel, panels
-from holdfast.analysis.relation import correlations, pareto, ranking
+from holdfast.analysis.relation import claim_cells, correlations, gain_cells, pareto, ranking
 from holdfast.analysis.trials import Trials
 from holdfast.records import Contrast, DomainFacts, StudyFacts
 from holdfast.results import (
     SCHEMA_VERSION,
     AdapterFindings,
+    AdapterRole,
     AuditEntry,
     BaseLevels,
     Estimate,
     Finding,
     SeedFindings,
+    Shift,
     StudyFindings,
     StudySummary,
 )
 from holdfast.stats.crossed import Interval, crossed
-from holdfast.stats.decide import benjamini_hochberg
+from holdfast.stats.decide import benjamini_hochberg, holm
+from holdfast.stats.deference import envelope
+
+T = TypeVar("T")
 
 
 class TrialPanels:
@@ -39,11 +45,12 @@ class TrialPanels:
         trials: the trials table.
         study: facts of the study it belongs to.
         base: name of the base model in the table.
+        refused: {(adapter, instrument): the claim by which an audit refuses its number}.
     """
 
-    def __init__(self, trials: pa.Table | Trials, study: StudyFacts, base: str):
+    def __init__(self, trials: pa.Table | Trials, study: StudyFacts, base: str, refused: Mapping[tuple[str, str], str] | None = None):
         self.panels, self.owners = panels(trials)
-        self.base, self.study = base, study
+        self.base, self.study, self.refused = base, study, refused or {}
         self.instruments = [i for i in study.instruments if i.name in self.panels]
         self.benchmarks = [i for i in self.instruments if i.kind == "benchmark"]
         self.axes = [i for i in self.instruments if i.kind == "axis"]
@@ -51,6 +58,7 @@ class TrialPanels:
         full = {m: o for m, o in self.owners.items() if o.path == "full"}
         self.seeds: dict[str, Models] = {d.name: sorted((m, o.seed) for m, o in full.items() if o.domain == d.name) for d in study.domains}
         self.adapters: list[DomainFacts] = [d for d in study.domains if self.seeds[d.name]]
+        self._sources = sharpness_sources(self.panels, self.headline, base)
 
     def effect(self, adapter: str, models: Models, name: str) -> PairedEffect:
         """The gain on a benchmark, or the shift of an axis's headline effect.
@@ -74,16 +82,43 @@ class TrialPanels:
             twin = next((c for c in declared if c.all_items_of == effect.contrast), None)
             if twin is not None and _contradict(effect, measure(panel, adapter, models, self.base, twin)):
                 effect.notes.append("the common-right set and the all-items form disagree in sign")
-        effect.name = name
+            effect.part = "behaviour"
+        effect.name, effect.refused = name, self.refused.get((adapter, name))
         return effect
 
+    def split(self, behaviour: PairedEffect, models: Models) -> Split:
+        """A shift's firmness and deference parts.
+
+        Args:
+            behaviour: the shift, as `effect` measured it.
+            models: the adapter's models, each with its training seed.
+        Returns:
+            The parts, or why they are not known.
+        """
+        axis = behaviour.name
+        return split_shift(self.panels[axis], self._sources[axis], behaviour, models, self.base, self.headline[axis])
+
+    def claims(self, adapters: Sequence[tuple[str, Models]], name: str) -> list[PairedEffect]:
+        """What claims rest on: gains on a benchmark; of an axis the deference parts, or the behaviours where any has no parts.
+
+        Args:
+            adapters: name of each adapter, and its models with their training seeds.
+            name: the instrument.
+        Returns:
+            One effect per adapter, all of one kind.
+        """
+        effects = [self.effect(adapter, models, name) for adapter, models in adapters]
+        if name not in self.headline:
+            return effects
+        return alike(effects, [self.split(e, models).deference for e, (_, models) in zip(effects, adapters, strict=True)])
+
     def _contrasts(self, adapter: str) -> list[PairedEffect]:
-        """Every declared contrast of every axis that the table has both conditions of, named `AXIS.CONTRAST`."""
+        """Every declared contrast but the headline of every axis that the table has both conditions of, named `AXIS.CONTRAST`."""
         out = []
         for axis in self.axes:
             panel = self.panels[axis.name]
             for c in axis.contrasts:
-                if panel.has(c.plus) and (c.minus is None or panel.has(c.minus)):
+                if not c.headline and panel.has(c.plus) and (c.minus is None or panel.has(c.minus)):
                     out.append(measure(panel, adapter, self.seeds[adapter], self.base, c))
                     out[-1].name = f"{axis.name}.{c.name}"
         return out
@@ -108,17 +143,33 @@ def analyze(trials: pa.Table | Trials, study: StudyFacts, audit: Sequence[AuditE
     Raises:
         DataError: the table cannot be read.
     """
-    t, band = TrialPanels(trials, study, base_name), study.equivalence_band
-    forbidden = {e.cell: e.claim for e in audit if e.level == "refuse" and e.cell}
+    refused = {e.cell: e.claim for e in audit if e.level == "refuse" and e.cell}
+    t, band = TrialPanels(trials, study, base_name, refused), study.equivalence_band
     benchmarks, axes = [i.name for i in t.benchmarks], [i.name for i in t.axes]
-    gains = [t.effect(d.name, t.seeds[d.name], name) for d in t.adapters for name in benchmarks]
-    shifts = [t.effect(d.name, t.seeds[d.name], name) for d in t.adapters for name in axes]
-    main = {d.name for d in t.adapters if d.role == "domain"}
-    gain, shift = (_by_role(effects, main, band, forbidden) for effects in (gains, shifts))
-    effect = family([e for d in t.adapters for e in t._contrasts(d.name)], band=band, adjust=benjamini_hochberg)
-    beyond = between.beyond_format(study.domains, shifts, band)
-    adapters = tuple(_adapter(t, d, gains, shifts, gain, shift, effect, beyond) for d in t.adapters)
-    parts = [(name, "gains") for name in benchmarks] + [(name, "shifts") for name in axes]
+    gains, shifts = ([t.effect(d.name, t.seeds[d.name], n) for d in t.adapters for n in names] for names in (benchmarks, axes))
+    splits = {(e.adapter, e.name): t.split(e, t.seeds[e.adapter]) for e in shifts}
+    roles: dict[str, AdapterRole] = {d.name: d.role for d in t.adapters}
+    parts = [[p for s in splits.values() if (p := part(s)) is not None] for part in (lambda s: s.firmness, lambda s: s.deference)]
+    gain, behaviour, firmness, deference = (_by_role(e, roles, band) for e in (gains, shifts, *parts))
+    shift = {
+        cell: Shift(
+            behaviour=behaviour[cell],
+            firmness=firmness.get(cell),
+            deference=deference.get(cell),
+            support=s.support,
+            sharpness=s.sharpness,
+            unknown=s.unknown,
+        )
+        for cell, s in splits.items()
+    }
+    claims: list[PairedEffect] = []
+    for axis in axes:
+        own = [e for e in shifts if e.name == axis]
+        claims += alike(own, [splits[e.adapter, axis].deference for e in own])
+    effect = _by_role([e for d in t.adapters for e in t._contrasts(d.name)], roles, band, claims=False)
+    beyond = between.beyond_format(study.domains, claims, band)
+    adapters = tuple(_adapter(t, d, gains, claims, shift, gain, effect, beyond) for d in t.adapters)
+    measured = [(name, "gains") for name in benchmarks] + [(name, "shifts") for name in axes]
     models = [base_name, *(m for d in t.adapters for m, _ in t.seeds[d.name])]
     findings = StudyFindings(
         schema_version=SCHEMA_VERSION,
@@ -136,21 +187,21 @@ def analyze(trials: pa.Table | Trials, study: StudyFacts, audit: Sequence[AuditE
             axes={name: _base_level(t.panels[name], base_name, t.headline[name], None) for name in axes},
         ),
         adapters=adapters,
-        contrasts=between.contrasts(t.adapters, shifts, band),
-        mitigation=between.mitigation(t.adapters, gains, shifts, band),
-        dose=between.dose_paths(t.owners, [d.name for d in t.adapters], parts, t.effect, band),
-        factorial=between.factorial(t.adapters, [*gains, *shifts], band),
+        contrasts=between.contrasts(t.adapters, claims, band),
+        mitigation=between.mitigation(t.adapters, gains, claims, band),
+        dose=between.dose_paths(t.owners, [d.name for d in t.adapters], measured, t.claims, band),
+        factorial=between.factorial(t.adapters, [*gains, *claims], band),
         detection=detections(t.panels, t.axes, {d.name: t.seeds[d.name] for d in t.adapters}, base_name),
         flips=flips(t.panels, models, t.headline),
-        ranking=ranking(adapters),
-        pareto=pareto(adapters),
-        correlation=correlations(adapters, benchmarks, axes),
+        ranking=ranking(claim_cells(adapters), claims),
+        pareto=pareto(gain_cells(adapters), claim_cells(adapters), [*gains, *claims]),
+        correlation=correlations(gain_cells(adapters), claim_cells(adapters), t.adapters),
         refused=tuple(e for e in audit if e.level == "refuse"),
     )
     return findings.model_copy(update={"recommendation": recommend(findings)})
 
 
-def _of(cells: Mapping[tuple[str, str], Finding], adapter: str) -> dict[str, Finding]:
+def _of(cells: Mapping[tuple[str, str], T], adapter: str) -> dict[str, T]:
     """One adapter's findings by name."""
     return {name: cell for (owner, name), cell in cells.items() if owner == adapter}
 
@@ -159,13 +210,14 @@ def _adapter(
     t: TrialPanels,
     domain: DomainFacts,
     gains: Sequence[PairedEffect],
-    shifts: Sequence[PairedEffect],
+    claims: Sequence[PairedEffect],
+    shift_cells: Mapping[tuple[str, str], Shift],
     *cells: Mapping[tuple[str, str], Finding],
 ) -> AdapterFindings:
-    """One adapter's entry. `cells`: findings of all adapters: gains, shifts, every contrast, shifts beyond the format-only adapter."""
-    models = t.seeds[domain.name]
-    gain, shift, effect, beyond = (_of(every, domain.name) for every in cells)
-    own_gains, own_shifts = ([e for e in every if e.adapter == domain.name] for every in (gains, shifts))
+    """One adapter's entry. `cells`: findings of all adapters: gains, every contrast, shifts beyond the format-only adapter."""
+    models, shift = t.seeds[domain.name], _of(shift_cells, domain.name)
+    gain, effect, beyond = (_of(every, domain.name) for every in cells)
+    own_gains, own_shifts = ([e for e in every if e.adapter == domain.name] for every in (gains, claims))
     return AdapterFindings(
         name=domain.name,
         domain=domain.name,
@@ -175,10 +227,10 @@ def _adapter(
         gains=gain,
         shifts=shift,
         effects={i.name: {k[len(i.name) + 1 :]: c for k, c in effect.items() if k.startswith(f"{i.name}.")} for i in t.axes},
-        drift=_drift([m for m, _ in models], t.panels, t.base),
+        drift=_drift([m for m, _ in models], t.panels, t.base) | sharpness_drift(t.panels, t.headline, [m for m, _ in models], t.base),
         vs_format_only=beyond,
-        mean_gain=_mean(gain),
-        mean_shift=_mean(shift),
+        mean_gain=_mean(gain.values()),
+        mean_shift=_mean(s.claim for s in shift.values()),
         per_seed=tuple(
             SeedFindings(
                 seed=seed,
@@ -190,17 +242,20 @@ def _adapter(
     )
 
 
-def _mean(cells: Mapping[str, Finding]) -> float | None:
-    estimates = [c.estimate for c in cells.values() if c.estimate is not None]
+def _mean(cells: Iterable[Finding]) -> float | None:
+    estimates = [c.estimate for c in cells if c.estimate is not None]
     return float(np.mean(estimates)) if estimates else None
 
 
 def _by_role(
-    effects: Sequence[PairedEffect], main: set[str], band: float, forbidden: Mapping[tuple[str, str], str]
+    effects: Sequence[PairedEffect], roles: Mapping[str, AdapterRole], band: float, claims: bool = True
 ) -> dict[tuple[str, str], Finding]:
-    """Domain adapters by Holm in one family; controls and nulls are exploratory, by Benjamini-Hochberg."""
-    own, rest = [e for e in effects if e.adapter in main], [e for e in effects if e.adapter not in main]
-    return {**family(own, band=band, forbidden=forbidden), **family(rest, band=band, adjust=benjamini_hochberg)}
+    """One family per role of the adapters: Holm's for domains where `claims` are made, else exploratory (Benjamini-Hochberg)."""
+    out: dict[tuple[str, str], Finding] = {}
+    for role in dict.fromkeys(roles.values()):
+        own = [e for e in effects if roles[e.adapter] == role]
+        out |= family(own, band=band, adjust=holm if claims and role == "domain" else benjamini_hochberg)
+    return out
 
 
 def _estimate(interval: Interval | None, **other: Any) -> Estimate:
@@ -222,11 +277,12 @@ def _base_level(panel: Panel, model: str, contrast: Contrast, form: str | None) 
 
 def _seed_estimate(effect: PairedEffect, row: int) -> Estimate:
     """One training seed's own difference, with an interval over items only."""
-    diff_I = effect.diff_SI[row]
-    if np.isnan(diff_I).all():
+    rows = effect.views[:, row]
+    if np.isnan(rows).all():
         return _estimate(None, notes=("no item in the set",))
     notes = ("interval over items only: it says nothing about training noise",)
-    return _estimate(crossed(diff_I[None], effect.clusters), num_seeds=1, notes=notes)
+    own = envelope([crossed(diff_I[None], effect.clusters) for diff_I in rows], effect.tolerance)
+    return _estimate(own, num_seeds=1, notes=notes)
 
 
 def _drift(models: Sequence[str], by_name: Mapping[str, Panel], base: str) -> dict[str, float | None]:

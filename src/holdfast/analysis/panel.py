@@ -9,7 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from holdfast.analysis.trials import Groups, Trials, distinct, pc
+from holdfast.errors import DataError
 
+OTHER = "log_other."  # before a number: log-probability of an option that is neither right nor suggested, nats
+WHOLE = 1e-3  # how far from 1 the probabilities of all options may sum
 NUMBERS = ("p_gold", "p_suggested", "margin", "rating", "score", "score_norm", "kappa", "kl", "num_new_tokens", "refused")
 
 
@@ -36,12 +39,31 @@ class Panel:
         Args:
             model: name of a model.
             condition: name of a condition.
-            column: one of NUMBERS, "correct" or "parsed".
+            column: one of NUMBERS, "correct" or "parsed", or an option of `options`.
         Returns:
             Means over the orders of the options [items]; nan where there is no value.
         """
         columns = self.value.get(model, {}).get(condition, {})
         return columns[column] if column in columns else np.full(len(self.items), np.nan)
+
+    def options(self, model: str, condition: str) -> np.ndarray:
+        """Log-probabilities of all options of scored answers.
+
+        Args:
+            model: name of a model.
+            condition: name of a condition whose trials hold `loglik_others`.
+        Returns:
+            [items, options], nats: the right option, the suggested one, then the others; -inf where an item has no such option; nan for
+            an item whose options are not all known, as their probabilities do not sum to 1.
+        """
+        columns = self.value.get(model, {}).get(condition, {})
+        others = [columns[n] for n in sorted(columns) if n.startswith(OTHER)]
+        right_I, suggested_I = self.get(model, condition, "p_gold"), self.get(model, condition, "p_suggested")
+        with np.errstate(divide="ignore"):
+            log_IK = np.stack([np.log(right_I), np.log(suggested_I), *others], axis=1)
+        log_IK = np.where(np.isnan(log_IK) & ~np.isnan(right_I)[:, None], -np.inf, log_IK)
+        whole = np.abs(np.exp(log_IK).sum(1) - 1) < WHOLE
+        return np.where(whole[:, None], log_IK, np.nan)
 
     def has(self, condition: str) -> bool:
         """Whether any model was asked under a condition.
@@ -151,7 +173,7 @@ def _read(trials: Trials) -> tuple[dict[str, Panel], dict[str, Owner]]:
         at[name][[items.number[i] for i, _ in mine]] = np.arange(len(mine))
     sums: dict[tuple[str, str, str], _Sums] = {}
     groups = Groups(["instrument", "model", "condition"])
-    for piece in trials.pieces([*groups.codes, "item_id", "outcome", *NUMBERS]):
+    for piece in trials.pieces([*groups.codes, "item_id", "outcome", "loglik_others", *NUMBERS]):
         group, item = groups.of(piece), items.of(piece["item_id"])
         columns, known = _columns(piece)
         keys, order = groups.keys(), np.argsort(group, kind="stable")
@@ -174,4 +196,24 @@ def _columns(piece: pa.RecordBatch) -> tuple[dict[str, np.ndarray], dict[str, np
             known[name] = column.is_valid().to_numpy(zero_copy_only=False)
             column = column.fill_null(pa.scalar(0).cast(column.type))
         columns[name] = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+    kind = piece["loglik_others"].type if "loglik_others" in piece.schema.names else pa.null()
+    if not (pa.types.is_null(kind) or (pa.types.is_list(kind) and pa.types.is_floating(kind.value_type))):
+        raise DataError(f"table: column loglik_others holds {kind}; lists of numbers are needed")
+    if not pa.types.is_null(kind) and "kappa" in columns:
+        columns |= _others(piece["loglik_others"], columns["kappa"])
     return columns, known
+
+
+def _others(lists: pa.Array, kappa: np.ndarray) -> dict[str, np.ndarray]:
+    """Log-probabilities of the other options, a column for each place in the lists; nan: no such option."""
+    lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+    values = pc.list_flatten(lists).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    starts = np.cumsum(lengths) - lengths
+    out = {}
+    for k in range(int(lengths.max(initial=0))):
+        there = lengths > k
+        column = np.full(len(lengths), np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            column[there] = values[starts[there] + k] - np.log(kappa[there])
+        out[f"{OTHER}{k:02d}"] = column
+    return out

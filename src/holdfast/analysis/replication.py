@@ -11,13 +11,13 @@ from holdfast.results import AdapterRole, Finding, StudyFindings
 DECIDED = {"raised", "lowered", "unchanged"}
 MOVED = {"raised", "lowered"}
 STATUSES = ("replicates", "differs", "contradicted", "not shown")
-Part = Literal["gains", "shifts"]
+Part = Literal["gains", "behaviour", "deference"]
 Studies = Sequence[tuple[str, StudyFindings]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedEffect:
-    """An adapter's gain or shift on an instrument: one finding per study, None where it was not measured; `reason`: why they are not compared."""
+    """An adapter's gain, behaviour or deference on an instrument: one finding per study, None where it was not measured; `reason`: why they are not compared."""
 
     adapter: str
     role: AdapterRole
@@ -67,8 +67,10 @@ def _rows(studies: Studies) -> Iterator[ComparedEffect]:
             roles.setdefault(a.name, a.role)
             for name, cell in a.gains.items():
                 cells.setdefault(("gains", a.name, name), {})[k] = cell
-            for name, cell in a.shifts.items():
-                cells.setdefault(("shifts", a.name, name), {})[k] = cell
+            for name, shift in a.shifts.items():
+                cells.setdefault(("behaviour", a.name, name), {})[k] = shift.behaviour
+                if shift.deference is not None:
+                    cells.setdefault(("deference", a.name, name), {})[k] = shift.deference
     for (part, adapter, instrument), own in cells.items():
         yield ComparedEffect(
             adapter=adapter,
@@ -113,7 +115,7 @@ def counts(rows: Sequence[ComparedEffect], part: Part) -> dict[str, float]:
 
     Args:
         rows: as `replicate` gives them.
-        part: gains or shifts.
+        part: gains, behaviour or deference.
     Returns:
         Rows of each status; "same_sign": rows whose estimates all have one sign, of the "signed" rows (an estimate in every study that
         measured them); "coins": as many by chance, were every sign a coin's; "moved_in_all": rows raised or lowered in every study, and

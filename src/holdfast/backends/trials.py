@@ -130,9 +130,21 @@ def _transcript(name: str, model: str, kind: str, item: Item, prompt: Prompt, re
 _STRINGS = {"item_id", "cluster_id", "condition", "form", "outcome", "transcript_id"}
 _INTS = {"rotation", "label", "num_prompt_tokens", "num_new_tokens"}
 _BOOLS = {"tie", "refused", "apologised", "ended"}
+_LISTS = {"loglik_others"}
 SCHEMA = pa.schema(
     [
-        (name, pa.string() if name in _STRINGS else pa.int32() if name in _INTS else pa.bool_() if name in _BOOLS else pa.float64())
+        (
+            name,
+            pa.string()
+            if name in _STRINGS
+            else pa.int32()
+            if name in _INTS
+            else pa.bool_()
+            if name in _BOOLS
+            else pa.list_(pa.float64())
+            if name in _LISTS
+            else pa.float64(),
+        )
         for name in [*TRIAL_FIELDS, "transcript_id"]
     ]
 )

@@ -19,7 +19,7 @@ OWNER = pa.schema(
 )  # fmt: skip
 JOINED = pa.schema([*OWNER, *SCHEMA])
 # Columns whose values recur; a dictionary of values that differ in every row costs bytes and time.
-RECURRING = [f.name for f in JOINED if f.type != pa.float64() and f.name != "transcript_id"] + ["dose"]
+RECURRING = [f.name for f in JOINED if f.type != pa.float64() and not pa.types.is_list(f.type) and f.name != "transcript_id"] + ["dose"]
 Part = tuple[ModelKey, str, Path]  # model, instrument, cell
 
 

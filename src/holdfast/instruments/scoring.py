@@ -52,6 +52,19 @@ def _outcome(chosen: int | None, gold: int | None, suggested: int | None) -> str
     return "suggested" if chosen is not None and chosen == suggested else "other"
 
 
+def other_logliks(prompt: Prompt, response: Response) -> tuple[float, ...]:
+    """Log-likelihoods of the options that are neither right nor suggested.
+
+    Args:
+        prompt: a prompt with choices.
+        response: log-likelihoods of the choices, nats.
+    Returns:
+        one per option, in the order of what the options stand for, whatever the order in which they were shown.
+    """
+    others = [i for i in range(len(prompt.choices)) if i not in (prompt.gold, prompt.suggested)]
+    return tuple(response.logliks[i] for i in sorted(others, key=lambda i: prompt.values[i]))
+
+
 def trial_of(item: Item, prompt: Prompt, response: Response, **values: Any) -> Trial:
     """The trial of one prompt: what item, prompt and reply say, and the other columns.
 
@@ -79,13 +92,14 @@ def trial_of(item: Item, prompt: Prompt, response: Response, **values: Any) -> T
     return Trial(**{**columns, **values})
 
 
-def mass_trial(item: Item, prompt: Prompt, response: Response, **values: Any) -> Trial:
+def mass_trial(item: Item, prompt: Prompt, response: Response, free: str | None = None, **values: Any) -> Trial:
     """The trial of one scored prompt.
 
     Args:
         item: the item.
         prompt: a prompt with choices.
         response: log-likelihoods of the choices, nats; where one is unknown the trial is unparsed.
+        free: the condition whose trials hold the log-likelihoods of all options (`Contrast.free`).
         values: other columns, such as score or mean rating in [0, 1], or label, the position of the chosen option (-1: none).
     Returns:
         the trial; `margin` is positive where the right choice is likelier than the suggested one.
@@ -104,6 +118,7 @@ def mass_trial(item: Item, prompt: Prompt, response: Response, **values: Any) ->
         "loglik_gold": loglik_gold,
         "loglik_suggested": loglik_suggested,
         "margin": loglik_gold - loglik_suggested,
+        "loglik_others": other_logliks(prompt, response) if prompt.condition == free else None,
     }
     return trial_of(item, prompt, response, **{**columns, **values})
 

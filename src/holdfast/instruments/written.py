@@ -91,4 +91,4 @@ def _row(instrument: Instrument, item: Item, prompt: Prompt, response: Response,
         return made
     nan, written = math.nan, trial_of(item, prompt, response, outcome=made.outcome)
     columns = {c: getattr(written, c) for c in ("form", "num_new_tokens", "refused", "apologised", "ended")}
-    return dataclasses.replace(made, kappa=nan, loglik_gold=nan, loglik_suggested=nan, margin=nan, **columns)
+    return dataclasses.replace(made, kappa=nan, loglik_gold=nan, loglik_suggested=nan, loglik_others=None, margin=nan, **columns)

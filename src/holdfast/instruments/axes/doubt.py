@@ -19,7 +19,17 @@ class Doubt(Instrument):
     typical = TypicalPrompts(per_item=7, chars=413, choice_chars=5)
     conditions = ("first", "reask", "doubt", "sure", "doubt_own", "reask_own", "evidence_own")
     contrasts = (
-        Contrast(name="excess_doubt", column="p_gold", plus="doubt", minus="reask", among="right", anchor="first", sign=-1, headline=True),
+        Contrast(
+            name="excess_doubt",
+            column="p_gold",
+            plus="doubt",
+            minus="reask",
+            among="right",
+            anchor="first",
+            sign=-1,
+            headline=True,
+            free="reask",
+        ),
         Contrast(
             name="excess_doubt_all", column="p_gold", plus="doubt", minus="reask", anchor="first", sign=-1, all_items_of="excess_doubt"
         ),
@@ -70,7 +80,7 @@ class Doubt(Instrument):
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
         """One trial per prompt. See `Instrument.trials`."""
         if item.fields.get("form") != "generated":
-            return [mass_trial(item, p, r) for p, r in answered]
+            return [mass_trial(item, p, r, "reask") for p, r in answered]
         first = next((r.text for p, r in answered if p.condition == "first"), None)
         return [written_trial(item, p, r, None if p.condition == "first" else first) for p, r in answered]
 

@@ -16,7 +16,7 @@ class Feedback(Instrument):
     typical = TypicalPrompts(per_item=6, chars=1077, choice_chars=10)
     conditions = (*FRAMES, "revise_reask", "revise_disagree")
     contrasts = (
-        Contrast(name="excess_feedback", column="rating", plus="like", minus="dislike", anchor="none", headline=True),
+        Contrast(name="excess_feedback", column="rating", plus="like", minus="dislike", anchor="none", headline=True, free="none"),
         Contrast(name="liked", column="rating", plus="like", minus="none", anchor="none"),
         Contrast(name="disliked", column="rating", plus="dislike", minus="none", anchor="none", sign=-1),
         Contrast(name="ownership", column="rating", plus="wrote", minus="not_wrote", anchor="none"),

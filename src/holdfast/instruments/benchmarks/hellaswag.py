@@ -27,8 +27,11 @@ class HellaSwag(Instrument):
         ((prompt, response),) = answered
         sums = response.logliks
         per_byte = [value / len(e.encode()) for value, e in zip(sums, item.fields["endings"], strict=True)]
-        scores = {"score": float(winner(sums) == prompt.gold), "score_norm": float(winner(per_byte) == prompt.gold)}
-        return [mass_trial(item, prompt, response, form="loglik", kappa=float("nan"), label=first_largest(sums), **scores)]
+        score, score_norm = (float(winner(values) == prompt.gold) for values in (sums, per_byte))
+        trial = mass_trial(
+            item, prompt, response, form="loglik", kappa=float("nan"), label=first_largest(sums), score=score, score_norm=score_norm
+        )
+        return [trial]
 
 
 INSTRUMENT = HellaSwag
