@@ -28,10 +28,21 @@ def cell(estimate: float | None, half: float = 0.02, verdict: str = "inconclusiv
     }  # fmt: skip
 
 
+def shift(whole: dict[str, Any]) -> dict[str, Any]:
+    """A shift of which nothing is firmness."""
+    parts = {
+        "behaviour": {**whole, "part": "behaviour"},
+        "firmness": {**cell(0.0), "part": "firmness"},
+        "deference": {**whole, "part": "deference"},
+    }
+    return {**parts, "support": 0.93, "sharpness": 1.1, "unknown": None}
+
+
 def adapter(name: str, role: str, gains: dict[str, Any], shifts: dict[str, Any]) -> dict[str, Any]:
     of_seed = lambda part: {k: {n: v for n, v in cell(c["estimate"]).items() if n in Estimate.model_fields} for k, c in part.items()}  # noqa: E731
     seeds = [{"seed": s, "gains": of_seed(gains), "shifts": of_seed(shifts)} for s in (0, 1)]
-    return {"name": name, "domain": name, "role": role, "own_benchmark": next(iter(gains)), "seeds": [0, 1, 2, 3, 4], "gains": gains, "shifts": shifts,
+    parts = {k: shift(c) for k, c in shifts.items()}
+    return {"name": name, "domain": name, "role": role, "own_benchmark": next(iter(gains)), "seeds": [0, 1, 2, 3, 4], "gains": gains, "shifts": parts,
             "effects": {k: {f"raw_{k}": cell(0.05)} for k in shifts}, "drift": {}, "vs_format_only": {}, "mean_gain": 0.02, "mean_shift": 0.01,
             "per_seed": seeds}  # fmt: skip
 
@@ -54,7 +65,7 @@ def findings(names: tuple[str, ...] = ("maths", "law", "null_rows")) -> dict[str
              "gain_slopes": {b: cell(0.02) for b in benchmarks}, "shift_slopes": {a: cell(0.05) for a in axes}}  # fmt: skip
     pair, mix = f"{names[0]} - {names[1]}", f"{names[1]} - sum of its parts"
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "study": {"name": "made", "base": "made:0", "domains": list(names), "instruments": [*benchmarks, *axes], "equivalence_band": 0.03,
                   "estimands": dict.fromkeys(benchmarks, "accuracy") | dict.fromkeys(axes, "excess")},
         "base": {"name": "made:0", "benchmarks": {b: cell(0.5) for b in benchmarks}, "axes": {a: cell(0.2) for a in axes}},

@@ -25,7 +25,7 @@ def three():
     """B lacks no adapter, has other estimates; C has one adapter more and measures doubt otherwise."""
     other, third = made.findings(), made.findings(("maths", "law", "physics", "null_rows"))
     other["base"]["name"], third["study"]["name"] = "made:1", "third"
-    other["adapters"][0]["shifts"]["doubt"] = made.cell(-0.05, verdict="lowered")
+    other["adapters"][0]["shifts"]["doubt"] = made.shift(made.cell(-0.05, verdict="lowered"))
     third["study"]["estimands"]["doubt"] = "another"
     return comparison.side_by_side([source(f) for f in (made.findings(), other, third)])
 
@@ -41,9 +41,9 @@ def test_every_study_is_named_and_every_number_is_there_in_80_columns(three):
 
 def test_two_studies_that_contradict_each_other_are_said_to():
     other = made.findings()
-    other["adapters"][0]["shifts"]["doubt"] = made.cell(-0.05, verdict="lowered")
+    other["adapters"][0]["shifts"]["doubt"] = made.shift(made.cell(-0.05, verdict="lowered"))
     found = comparison.side_by_side([source(made.findings()), source(other)])
-    assert found.counts["shifts"]["contradicted"] == 1 and "contradicted: 1 of 4 (maths doubt)" in comparison.as_markdown(found)
+    assert found.counts["deference"]["contradicted"] == 1 and "contradicted: 1 of 4 (maths doubt)" in comparison.as_markdown(found)
 
 
 def test_csv_holds_one_line_a_cell_and_the_reasons(three):

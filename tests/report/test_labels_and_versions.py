@@ -12,9 +12,9 @@ from holdfast.report.page import notebook_table, write_report
 def made(num_seeds: int):
     tree = findings()
     for adapter in tree["adapters"]:
-        for part in ("gains", "shifts"):
-            for effect in adapter[part].values():
-                effect["num_seeds"] = num_seeds
+        parts = [shift[part] for shift in adapter["shifts"].values() for part in ("behaviour", "firmness", "deference")]
+        for effect in (*adapter["gains"].values(), *parts):
+            effect["num_seeds"] = num_seeds
     return record(tree)
 
 
@@ -33,9 +33,9 @@ def test_the_label_stands_beside_intervals_of_one_seed_only(tmp_path, num_seeds,
     [
         (
             lambda tree: {**tree, "schema_version": 99},
-            "schema_version: 99: this holdfast reads version 1 only; use the holdfast that wrote it",
+            "schema_version: 99: this holdfast reads version 2 only; use the holdfast that wrote it",
         ),
-        (lambda tree: {**tree, "schema_version": 0}, "schema_version: 0: this holdfast reads version 1 only"),
+        (lambda tree: {**tree, "schema_version": 0}, "schema_version: 0: this holdfast reads version 2 only"),
         (lambda tree: [tree], r"\(the file: must be an object\)"),
         (lambda tree: {**tree, "base": []}, r"\(base: must be an object\)"),
     ],

@@ -15,7 +15,7 @@ def unsure(bounds):
     of = made.cell(AT, verdict="not_identified", bounds=bounds)
     found = made.findings(("maths", "law", "code", "null_rows"))
     for a in found["adapters"]:
-        a["gains"]["mmlu"] = a["shifts"]["imitation"] = of
+        a["gains"]["mmlu"], a["shifts"]["imitation"] = of, made.shift(of)
         a["effects"]["imitation"] = {"raw_imitation": of}
     found["contrasts"] = [{**c, **of} if c["axis"] == "imitation" else c for c in found["contrasts"]]
     for d in found["dose"]:
@@ -42,9 +42,9 @@ def test_no_picture_has_its_estimate(bounds):
 
 def test_a_line_of_bounds_has_no_mark():
     found = unsure(BOUNDS)
-    rows = [r for r in charts.effect_rows(found, "shifts", bounded=True) if r["instrument"] == "imitation"]
+    rows = [r for r in charts.effect_rows(found, "claim", bounded=True) if r["instrument"] == "imitation"]
     assert rows and all(r["points"] is None and [r["lower"], r["upper"]] == [100 * b for b in BOUNDS] for r in rows)
-    assert not any(r["instrument"] == "imitation" for r in charts.effect_rows(found, "shifts"))
+    assert not any(r["instrument"] == "imitation" for r in charts.effect_rows(found, "claim"))
     assert {r["axis"] for r in charts.raw(found).to_dict()["data"]["values"]} == {"doubt"}
 
 

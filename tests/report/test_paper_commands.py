@@ -46,7 +46,7 @@ def test_figures_go_beside_the_run_in_the_formats_that_are_named(run):
 def test_figures_and_tables_go_where_they_are_told(run, tmp_path):
     call("figures", run, "-o", tmp_path / "paper", "--picture", "heat")
     call("tables", run, "-o", tmp_path / "paper")
-    assert {"heat-1col.pdf", "heat-2col.pdf", "shifts-1col.tex", "shifts-2col.tex", "paper.tex"} <= {
+    assert {"heat-1col.pdf", "heat-2col.pdf", "deference-1col.tex", "deference-2col.tex", "paper.tex"} <= {
         p.name for p in (tmp_path / "paper").iterdir()
     }
     assert not (run / "figures").exists() and not (run / "tables").exists()
@@ -56,8 +56,8 @@ def test_a_published_study_needs_no_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call("tables", "published:llama2-7b", "-f", "markdown", "-f", "csv")
     found = tmp_path / "runs" / "published-llama2-7b" / "tables"
-    assert {"claims.md", "claims.csv", "shifts.md", "additivity.md"} <= {p.name for p in found.iterdir()}
-    shifts = (found / "shifts.md").read_text(encoding="utf-8")
+    assert {"claims.md", "claims.csv", "behaviour.md", "additivity.md"} <= {p.name for p in found.iterdir()}
+    shifts = (found / "behaviour.md").read_text(encoding="utf-8")
     assert "over items only" in shifts and "(-73.3, +83.7) refused" in shifts and "five points, no claim" in shifts
 
 
@@ -65,7 +65,7 @@ def test_tables_of_csv_are_those_of_the_report(run):
     from holdfast.report import write_report
 
     write_report(run, made.records(), made.ENTRIES, {}, None)
-    before = {n: (run / "tables" / f"{n}.csv").read_bytes() for n in ("gains", "shifts")}
+    before = {n: (run / "tables" / f"{n}.csv").read_bytes() for n in ("gains", "behaviour", "deference")}
     call("tables", run, "--format", "csv")
     assert before == {n: (run / "tables" / f"{n}.csv").read_bytes() for n in before}
 
@@ -74,7 +74,7 @@ def test_compare_prints_80_columns_and_writes_every_form_that_is_named(run, tmp_
     other = folder(tmp_path / "other", recommendation=[])
     assert (
         "A: study made" in call("compare", run, other)
-        and json.loads(call("compare", run, other, "--json"))["counts"]["shifts"]["rows"] == 4
+        and json.loads(call("compare", run, other, "--json"))["counts"]["deference"]["rows"] == 4
     )
     files = [tmp_path / f"c.{kind}" for kind in ("md", "csv", "html", "json", "txt", "svg", "pdf", "png")]
     said = call("compare", run, other, *(a for f in files for a in ("-o", f)))

@@ -13,7 +13,7 @@ from holdfast.report.table_contents import caption, tables_of
 from holdfast.report.tables import LINES, breakable, prose, write_tables
 from holdfast.report.tables import latex_table as table
 
-NAMES = ("gains", "shifts", "contrasts", "additivity", "dose-gains", "dose-shifts", "audit")
+NAMES = ("gains", "behaviour", "deference", "contrasts", "additivity", "dose-gains", "dose-deference", "audit")
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,8 @@ def test_every_table_is_there(found):
 
 
 def test_captions_say_unit_sign_level_seeds_items_and_families(found):
-    shifts, gains = said(found["shifts"]), said(found["gains"])
-    assert (
-        "Percentage points, adapted minus base; a positive shift is more sycophantic." in shifts
-        and "a positive gain is more capable" in gains
-    )
+    shifts, gains = said(found["deference"]), said(found["gains"])
+    assert "Percentage points, adapted minus base; positive is more sycophantic." in shifts and "a positive gain is more capable" in gains
     for words in (
         "95 % intervals over training seeds and items",
         "5 training seeds, 400 items",
@@ -53,17 +50,17 @@ def test_captions_say_unit_sign_level_seeds_items_and_families(found):
         "Base made:0",
     ):
         assert words in shifts
-    assert "one Holm family" in said(found["contrasts"]) and "Benjamini-Hochberg" in said(found["dose-shifts"])
+    assert "one Holm family" in said(found["contrasts"]) and "Benjamini-Hochberg" in said(found["dose-deference"])
 
 
 def test_captions_explain_the_marks_in_use_and_no_others(found):
-    shifts = said(found["shifts"])
+    shifts = said(found["deference"])
     assert "<not_identified> not identified, round brackets hold worst-case bounds" in shifts and "<refused> refused by the audit" in shifts
     assert "<negligible> inside +/-3 points" in shifts and "<unchanged>" not in shifts and "<unchanged>" in said(found["gains"])
 
 
 def test_captions_say_what_may_not_be_concluded(found):
-    shifts = said(found["shifts"])
+    shifts = said(found["deference"])
     assert (
         "May not be concluded: a direction where an effect is not identified and its bounds include 0; anything from a refused cell; "
         in shifts
@@ -75,16 +72,15 @@ def test_captions_say_what_may_not_be_concluded(found):
 def test_one_training_run_is_called_one():
     f = made.findings()
     for a in f["adapters"]:
-        for part in ("gains", "shifts"):
-            for c in a[part].values():
-                c["num_seeds"] = 1
+        for c in (*a["gains"].values(), *(s[part] for s in a["shifts"].values() for part in ("behaviour", "deference"))):
+            c["num_seeds"] = 1
     text = said(tables_of(made.record(f), [])[0], made.record(f))
     assert "over items only" in text and "that another training run would give the same" in text and "Holm" not in text
 
 
 @pytest.mark.parametrize("columns", [1, 2])
 def test_every_estimate_interval_bound_n_and_coverage_is_in_the_latex(found, columns):
-    text = table(found["shifts"], made.records(), columns)
+    text = table(found["deference"], made.records(), columns)
     assert r"$+5.1$ & [$+3.1$, $+7.1$]$^{\uparrow}$ & 400 & 98.7" in text and r"[$+4.1$, $+8.1$]$^{\uparrow\circ}$" in text
     assert r" & ($-31.0$, $+12.3$)$^{\dagger}$ & --- & 40.0" in text and r"^{\ddagger}" in text
     assert (r"\begin{table*}" in text) == (columns == 2)
@@ -142,11 +138,11 @@ def test_csv_and_markdown_hold_every_cell(tmp_path, found):
     for name in NAMES[:-1]:
         rows = list(csv.DictReader(io.StringIO((tmp_path / f"{name}.csv").read_text(encoding="utf-8"), newline="")))
         assert len(rows) == len(found[name].effects()) and {r["verdict"] for r in rows} == {c.verdict for c in found[name].effects()}
-    shifts = (tmp_path / "shifts.md").read_text(encoding="utf-8")
+    shifts = (tmp_path / "deference.md").read_text(encoding="utf-8")
     assert (
         "+5.1 [+3.1, +7.1] raised; n 400, covered 98.7 %" in shifts and "(-31.0, +12.3) not identified; n unknown, covered 40.0 %" in shifts
     )
-    bounds = [r for r in csv.DictReader(io.StringIO((tmp_path / "shifts.csv").read_text(encoding="utf-8"))) if r["bound_low"]]
+    bounds = [r for r in csv.DictReader(io.StringIO((tmp_path / "deference.csv").read_text(encoding="utf-8"))) if r["bound_low"]]
     assert [(r["adapter"], r["bound_low"], r["estimate"]) for r in bounds] == [("law", "-0.31", "")]
 
 

@@ -53,7 +53,7 @@ def adapter_colour(findings: StudyFindings, base: bool = False, legend: bool = T
     return alt.Color("adapter:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=key)
 
 
-def verdict_colour(part: str = "shifts") -> alt.Color:
+def verdict_colour(part: str = "claim") -> alt.Color:
     """Orange is the worse direction: a raised shift, a lowered gain."""
     colours = COLOURS | ({"raised": COLOURS["lowered"], "lowered": COLOURS["raised"]} if part == "gains" else {})
     return alt.Color("verdict:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=AT_BOTTOM)
@@ -91,18 +91,18 @@ def interval_panels(
     return panels.facet(facet, columns=columns).resolve_scale(x="independent")
 
 
-def forest(findings: StudyFindings, part: str = "shifts") -> Chart:
+def forest(findings: StudyFindings, part: str = "claim") -> Chart:
     """One panel per instrument: estimate and 95 % interval of every adapter, the equivalence band shaded."""
     order = [a.name for a in findings.adapters]
     y, facet = alt.Y("adapter:N", sort=order, title=None), alt.Facet("instrument:N", title=None)
-    title, columns = ("points (right: more sycophantic)", 3) if part == "shifts" else ("points, adapted - base", 4)
+    title, columns = ("points (right: more sycophantic)", 3) if part == "claim" else ("points, adapted - base", 4)
     rows, size, band = effect_rows(findings, part, bounded=True), (250, 24 * len(order)), 100 * findings.study.equivalence_band
     return interval_panels(rows, y, verdict_colour(part), title, facet, columns, size, mark=60, band=band)
 
 
 def tradeoff(findings: StudyFindings, nulls: bool = True) -> Chart | None:
-    """Mean gain against each axis's shift, with both intervals, and one small mark per seed; a shift that is not identified is a dashed line
-    between its bounds. `nulls`: null adapters are shown as well.
+    """Mean gain against each axis's deference, with both intervals, one small mark per seed and a hollow one for the whole change of
+    behaviour; what is not identified is a dashed line between its bounds. `nulls`: null adapters are shown as well.
     """
     large, small = _tradeoff_rows(findings, nulls)
     colour = adapter_colour(findings)
@@ -117,13 +117,14 @@ def tradeoff(findings: StudyFindings, nulls: bool = True) -> Chart | None:
         origin = data_chart([{"adapter": "base", "gain": 0, "shift": 0}])
         known, bounds = main.transform_filter("datum.shift !== null"), main.transform_filter("datum.shift === null")
         seeds = data_chart([r for r in small if r["axis"] == axis])
-        x, y = alt.X("gain:Q", title="mean gain, points"), alt.Y("shift:Q", title="shift, points (up: more sycophantic)")
+        x, y = alt.X("gain:Q", title="mean gain, points"), alt.Y("shift:Q", title="deference, points (up: more sycophantic)")
         panels.append(
             alt.layer(
                 zero_line(main, y=alt.datum(0)),
                 rings.mark_point(size=260, color=MUTED, strokeWidth=1.5).encode(x=x, y=y),
                 origin.mark_point(shape="diamond", filled=True, size=80, color=MUTED).encode(x=x, y=y),
                 seeds.mark_point(size=14, opacity=0.6).encode(x=x, y=y, color=colour),
+                known.mark_point(size=70, opacity=0.5, strokeDash=[2, 2]).encode(x=x, y="behaviour:Q", color=colour),
                 known.mark_rule().encode(x=x, y="lower:Q", y2="upper:Q", color=colour),
                 bounds.mark_rule(strokeDash=[2, 3]).encode(x=x, y="lower:Q", y2="upper:Q", color=colour),
                 known.mark_rule().encode(x="g0:Q", x2="g1:Q", y=y, color=colour),
@@ -141,19 +142,48 @@ def _tradeoff_rows(findings: StudyFindings, nulls: bool) -> tuple[list[Datum], l
             continue
         se = sum((g.se or 0) ** 2 for g in a.gains.values()) ** 0.5 / max(1, len(a.gains))
         gain = {"gain": 100 * a.mean_gain, "g0": 100 * (a.mean_gain - 2 * se), "g1": 100 * (a.mean_gain + 2 * se)}
-        for axis, effect in a.shifts.items():
-            known = span(effect, bounded=True)
+        for axis, shift in a.shifts.items():
+            known = span(shift.claim, bounded=True)
             if known is None:
                 continue
-            ends = {"shift": known.points, "lower": known.lower, "upper": known.upper}
+            whole = shift.behaviour.estimate if identified(shift.behaviour) else None
+            ends = {"shift": known.points, "lower": known.lower, "upper": known.upper, "behaviour": None if whole is None else 100 * whole}
             large.append({"adapter": a.name, "role": a.role, "axis": axis, **gain, **ends})
             for s in a.per_seed if known.points is not None else ():
                 gains = [g.estimate for g in s.gains.values() if g.estimate is not None]
-                shift = s.shifts[axis].estimate if axis in s.shifts else None
-                if gains and shift is not None:
+                own = s.shifts[axis].estimate if axis in s.shifts else None
+                if gains and own is not None:
                     mean = 100 * sum(gains) / len(gains)
-                    small.append({"adapter": a.name, "axis": axis, "gain": mean, "shift": 100 * shift, "seed": s.seed})
+                    small.append({"adapter": a.name, "axis": axis, "gain": mean, "shift": 100 * own, "seed": s.seed})
     return large, small
+
+
+def parts(findings: StudyFindings) -> Chart | None:
+    """Each change of behaviour split in two: what firmness explains, and deference; one panel per axis."""
+    names = {"firmness": "being less or more sure", "deference": "deference"}
+    rows: list[Datum] = [
+        {
+            "adapter": a.name,
+            "axis": axis,
+            "part": names[part],
+            "points": 100 * cell.estimate,
+            "behaviour": 100 * (shift.behaviour.estimate or 0),
+        }
+        for a in findings.adapters
+        for axis, shift in a.shifts.items()
+        for part in names
+        if (cell := getattr(shift, part)) is not None and identified(cell) and identified(shift.behaviour)
+    ]
+    if not rows:
+        return None
+    order = [a.name for a in findings.adapters]
+    y = alt.Y("adapter:N", sort=order, title=None)
+    colour = alt.Color("part:N", scale=alt.Scale(domain=list(names.values()), range=["#bdbdbd", "#D55E00"]), legend=AT_BOTTOM)
+    plot = data_chart(rows)
+    bars = plot.mark_bar().encode(y=y, x=alt.X("points:Q", title="points (right: gives way more)"), color=colour)
+    whole = plot.mark_tick(thickness=2, color="#1d2329").encode(y=y, x="behaviour:Q")
+    panels = alt.layer(zero_line(plot), bars, whole).properties(width=250, height=24 * len(order))
+    return panels.facet(alt.Facet("axis:N", title=None), columns=3)
 
 
 def bars(findings: StudyFindings) -> Chart:
@@ -176,7 +206,7 @@ def bars(findings: StudyFindings) -> Chart:
 
 def heat(findings: StudyFindings) -> Chart:
     """Adapter by instrument, points."""
-    rows = effect_rows(findings, "gains") + effect_rows(findings, "shifts")
+    rows = effect_rows(findings, "gains") + effect_rows(findings, "claim")
     widest = max((abs(r["points"]) for r in rows if isinstance(r["points"], float)), default=1.0)
     x, y = alt.X("instrument:N", sort=None, title=None), alt.Y("adapter:N", sort=[a.name for a in findings.adapters], title=None)
     base = data_chart(rows).encode(x=x, y=y)
@@ -188,9 +218,9 @@ def heat(findings: StudyFindings) -> Chart:
 
 
 def profiles(findings: StudyFindings) -> Chart:
-    """Every adapter's gains and shifts side by side."""
+    """Every adapter's gain and deference side by side."""
     x, y = alt.X("points:Q", title="points"), alt.Y("instrument:N", sort=None, title=None)
-    bars = data_chart(effect_rows(findings, "gains") + effect_rows(findings, "shifts")).mark_bar()
+    bars = data_chart(effect_rows(findings, "gains") + effect_rows(findings, "claim")).mark_bar()
     chart = bars.encode(x=x, y=y, color=adapter_colour(findings, legend=False)).properties(width=190, height=120)
     return chart.facet(alt.Facet("adapter:N", sort=[a.name for a in findings.adapters], title=None), columns=4)
 
@@ -222,7 +252,7 @@ def dose_paths(findings: StudyFindings) -> Chart | None:
     colour = adapter_colour(findings)
     panels = []
     for axis in dict.fromkeys(r["axis"] for r in rows):
-        x, y = alt.X("gain:Q", title="gain, points"), alt.Y("shift:Q", title="shift, points (up: more sycophantic)")
+        x, y = alt.X("gain:Q", title="gain, points"), alt.Y("shift:Q", title="deference, points (up: more sycophantic)")
         base = data_chart([r for r in rows if r["axis"] == axis], title=axis).encode(x=x, y=y, color=colour, detail="path:N")
         line = base.mark_line().encode(order="dose:Q", strokeDash=alt.StrokeDash("path:N", legend=AT_BOTTOM))
         marks = base.mark_point(filled=True, size=45).encode(size=alt.Size("dose:Q", legend=None, scale=alt.Scale(range=[15, 90])))
@@ -255,9 +285,9 @@ def _effect_rows(effects: Iterable[tuple[dict[str, str], Finding]]) -> list[Datu
 
 
 def contrasts(findings: StudyFindings) -> Chart | None:
-    """Differences of shifts between adapters."""
+    """Differences of deference between adapters."""
     rows = _effect_rows(({"contrast": c.name, "axis": c.axis}, c) for c in findings.contrasts)
-    return _effect_panels(rows, "contrast", "axis", "difference of shifts, points")
+    return _effect_panels(rows, "contrast", "axis", "difference of deference, points")
 
 
 def factorial(findings: StudyFindings) -> Chart | None:
@@ -292,7 +322,7 @@ def raw(findings: StudyFindings) -> Chart | None:
         {"adapter": a.name, "axis": axis, "way": way, **known._asdict()}
         for a in findings.adapters
         for axis, effects in a.effects.items()
-        for way, effect in zip(ways, (effects.get(f"raw_{axis}"), a.shifts.get(axis)), strict=True)
+        for way, effect in zip(ways, (effects.get(f"raw_{axis}"), a.shifts[axis].behaviour), strict=True)
         if effect and effect.lower is not None and (known := span(effect))
     ]
     both = [x for x in dict.fromkeys(r["axis"] for r in rows) if len({r["way"] for r in rows if r["axis"] == x}) == 2]

@@ -22,7 +22,7 @@ from holdfast.escape import markdown, plain
 from holdfast.report import figures
 from holdfast.report.charts import AT_BOTTOM, PALETTE, Chart, Datum, interval_panels
 from holdfast.report.finished import Finished
-from holdfast.report.numbers import PARTS, csv_text, effects_of, identified, phrase, span
+from holdfast.report.numbers import NOUNS, PARTS, csv_text, effects_of, identified, phrase, span
 from holdfast.report.render import lay_out
 from holdfast.report.templates import templates
 from holdfast.report.terminal import plain_lines
@@ -163,7 +163,7 @@ def text(c: Comparison) -> str:
         rows = c.rows_of(part)
         if not rows:
             continue
-        sign = "; positive = more sycophantic" if part == "shifts" else ""
+        sign = "; positive = more sycophantic" if part == "deference" else ""
         parts += [Text(f"\n{part.capitalize()}: points, adapted - base [95 %]{sign}"), *(Text(f"  {line}") for line in _tally(c, part))]
         for name in dict.fromkeys(r.instrument for r in rows):
             table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
@@ -214,7 +214,7 @@ def as_json_text(c: Comparison) -> str:
 def chart(c: Comparison) -> Chart:
     """One panel per instrument: every adapter's estimate and interval, one colour per study; only the bounds where it is not identified."""
     rows: list[Datum] = [
-        {"adapter": r.adapter, "panel": f"{r.part[:-1]}: {r.instrument}", "study": letter, **known._asdict(), "verdict": e.verdict}
+        {"adapter": r.adapter, "panel": f"{NOUNS[r.part]}: {r.instrument}", "study": letter, **known._asdict(), "verdict": e.verdict}
         for r in c.rows
         for letter, e in zip(c.letters, r.effects, strict=True)
         if e is not None and (e.lower is not None or not identified(e)) and (known := span(e, bounded=True))

@@ -26,17 +26,18 @@ FORMATS = ("svg", "pdf", "png")
 DPI = 600
 # In the report's order.
 PICTURES = {
-    "tradeoff": "Mean gain against each axis's shift, with their intervals; the base is at the origin.",
-    "close": "Mean gain against each axis's shift without the null adapters.",
-    "forest": "Shift of every adapter on every axis; the shaded band counts as no change.",
+    "tradeoff": "Mean gain against each axis's deference, with their intervals; the base is at the origin.",
+    "close": "Mean gain against each axis's deference without the null adapters.",
+    "parts": "Change of behaviour under pressure, split in what firmness explains and deference; the mark is their sum.",
+    "forest": "Deference of every adapter on every axis; the shaded band counts as no change.",
     "raw": "Change under pressure alone, and what is left beyond the control's own change.",
     "gains": "Gain of every adapter on every benchmark.",
     "bars": "Accuracy of the base and of every adapter.",
-    "heat": "Gains and shifts of every adapter.",
-    "profiles": "Gains and shifts side by side, one panel per adapter.",
-    "ranking": "Probability of each rank by mean shift; rank 1 is the least sycophantic.",
+    "heat": "Gain and deference of every adapter.",
+    "profiles": "Gain and deference side by side, one panel per adapter.",
+    "ranking": "Probability of each rank by mean deference; rank 1 is the least sycophantic.",
     "paths": "From the base at the origin to each adapter along its dose.",
-    "contrasts": "Differences of shifts between adapters, and of a mix and its parts.",
+    "contrasts": "Differences of deference between adapters, and of a mix and its parts.",
     "factorial": "Effects of including a domain in the mix.",
     "flips": "Share of items that went from right to wrong, and from wrong to right, between the two conditions of an axis.",
     "confidence": "Share of right answers against the share of the first answer; on the diagonal confidence equals accuracy.",
@@ -46,13 +47,14 @@ PICTURES = {
 
 def figure_caption(name: str, findings: StudyFindings) -> str:
     """What a picture shows in this study."""
-    part = "gains" if name == "gains" else "shifts"
+    part = "gains" if name == "gains" else "claim"
     drawn = [e for a in findings.adapters if name != "close" or a.role != "null" for e in effects_of(a, part).values()]
     tradeoff = name in ("tradeoff", "close")
     sentences = {
         PICTURES.get(name, name): True,
         "Controls are subtracted.": name == "forest" and any(a.effects for a in findings.adapters),
-        "Small marks are training seeds.": tradeoff and any(a.per_seed for a in findings.adapters),
+        "Small marks are training seeds; hollow ones the whole change of behaviour.": tradeoff
+        and any(a.per_seed for a in findings.adapters),
         "A ring: on the Pareto front.": tradeoff and findings.pareto is not None and any(r.on_front for r in findings.pareto.front),
         "A line without a mark: not identified, only bounds are known.": (tradeoff or name in ("forest", "gains"))
         and any(not identified(e) and e.bounds for e in drawn),

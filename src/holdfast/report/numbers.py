@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from holdfast.escape import csv_cell
-from holdfast.results import AdapterFindings, Estimate, Finding
+from holdfast.results import AdapterFindings, Estimate, Finding, Shift, StudyFindings
 
-PARTS = ("gains", "shifts")
+PARTS = ("gains", "behaviour", "deference")
+NOUNS = {"gains": "gain", "behaviour": "shift of behaviour", "firmness": "firmness part", "deference": "deference", "claim": "deference"}
 
 
 class Span(NamedTuple):
@@ -22,8 +23,23 @@ class Span(NamedTuple):
 
 
 def effects_of(entry: AdapterFindings, part: str) -> dict[str, Finding]:
-    """The gains or the shifts of an adapter, by instrument."""
-    return entry.gains if part == "gains" else entry.shifts
+    """An adapter's gains by benchmark, or a part of its shifts by axis; "claim": the deference part, the behaviour where it has no parts."""
+    if part == "gains":
+        return entry.gains
+    return {axis: cell for axis, shift in entry.shifts.items() if (cell := getattr(shift, part)) is not None}
+
+
+def parts_of(findings: StudyFindings) -> list[str]:
+    """Those of `PARTS` that a study has numbers of."""
+    return [part for part in PARTS if any(effects_of(a, part) for a in findings.adapters)]
+
+
+def split_line(shift: Shift) -> str:
+    """Where a change of behaviour comes from, in points; empty where it has no parts."""
+    if shift.firmness is None or shift.deference is None or not identified(shift.deference):
+        return ""
+    whole, firm, own = (points(c.estimate) for c in (shift.behaviour, shift.firmness, shift.deference))
+    return f"behaviour {whole} = firmness {firm} + deference {own}"
 
 
 def identified(effect: Finding) -> bool:

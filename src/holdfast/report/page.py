@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import ConfigError
 from holdfast.escape import markdown
 from holdfast.report.finished import Training, training_rows, trainings
-from holdfast.report.numbers import effects_of, identified, interval, points, share, value
+from holdfast.report.numbers import NOUNS, PARTS, effects_of, identified, interval, parts_of, phrase, points, share, split_line, value
 from holdfast.report.templates import templates
 from holdfast.results import AuditEntry, Finding, StudyFindings
 from holdfast.run_files import manifest_of, seal
@@ -62,7 +62,7 @@ def write_report(
     env = templates()
     env.globals.update(
         points=points, share=share, value=value, zip=zip, asset=blocks.asset, policy=blocks.policy, style=blocks.asset("style.css"),
-        links=lambda paths: _anchors(findings, paths), evidence_href=lambda pointer: _evidence_href(findings, pointer),
+        phrase=phrase, split_line=split_line, links=lambda paths: _anchors(findings, paths), evidence_href=lambda pointer: _evidence_href(findings, pointer),
     )  # fmt: skip
     library = _library(out, findings, transcripts, env, put)
     drawings = pictures(findings, records, library.confidence)
@@ -89,7 +89,7 @@ def write_report(
     put("report.html", page)
     put("report.md", _markdown(findings, distinct))
     (out / "tables").mkdir(exist_ok=True)
-    for table in (t for t in tables_of(findings, audit) if t.name in ("gains", "shifts")):
+    for table in (t for t in tables_of(findings, audit) if t.name in PARTS):
         put(f"tables/{table.name}.csv", as_csv(table))
     (out / "figures").mkdir(exist_ok=True)
     if "tradeoff" in drawings:
@@ -106,6 +106,7 @@ def pictures(findings: StudyFindings, records: Sequence[Training], confidence: S
     drawn = {
         "tradeoff": charts.tradeoff(findings),
         "close": charts.tradeoff(findings, nulls=False) if any(a.role == "null" for a in findings.adapters) else None,
+        "parts": charts.parts(findings),
         "forest": charts.forest(findings),
         "raw": charts.raw(findings),
         "gains": charts.forest(findings, "gains"),
@@ -126,13 +127,14 @@ def pictures(findings: StudyFindings, records: Sequence[Training], confidence: S
 def notebook_table(findings: StudyFindings, audit: Sequence[AuditEntry], page: Path | None) -> str:
     """HTML of all gains and shifts, and what the audit refuses. `page`: the run's report."""
     env = templates()
-    env.globals.update(effects_of=effects_of, identified=identified, interval=interval, points=points)
+    env.globals.update(effects_of=effects_of, identified=identified, interval=interval, nouns=NOUNS, points=points)
     refused = list(dict.fromkeys(e.claim for e in audit if e.level == "refuse"))
     return env.get_template("notebook.html").render(f=findings, page=page, columns=_columns(findings), refused=refused)
 
 
 def _columns(findings: StudyFindings) -> list[tuple[str, str]]:
-    return [("gains", n) for n in findings.base.benchmarks] + [("shifts", n) for n in findings.base.axes]
+    names = {"gains": findings.base.benchmarks}
+    return [(part, n) for part in parts_of(findings) for n in names.get(part, findings.base.axes)]
 
 
 def _library(out: Path, findings: StudyFindings, transcripts: Path | None, env: Environment, put: Callable[[str, str], None]) -> Library:
@@ -161,7 +163,7 @@ def _library(out: Path, findings: StudyFindings, transcripts: Path | None, env: 
 
 
 def _anchors(findings: StudyFindings, paths: Sequence[str]) -> list[str]:
-    """Anchors on the page of numbers named by their place in findings.json, such as `adapters/0/shifts/doubt`."""
+    """Anchors on the page of numbers named by their place in findings.json, such as `adapters/0/shifts/doubt/deference`."""
     anchors = []
     for path in paths:
         part, *rest = path.split("/")
@@ -173,7 +175,7 @@ def _anchors(findings: StudyFindings, paths: Sequence[str]) -> list[str]:
             raise ConfigError(f"findings.json: recommendation cites {path}, which is not there; the run is damaged, run the study again")
         else:
             adapter = findings.adapters[int(rest[0])]
-            anchors += [f"{adapter.name}-{name}" for name in (rest[2:] or effects_of(adapter, rest[1]))]
+            anchors += [f"{adapter.name}-{name}" for name in (rest[2:3] or (adapter.gains if rest[1] == "gains" else adapter.shifts))]
     return list(dict.fromkeys(anchors))
 
 
@@ -193,7 +195,9 @@ def _markdown(findings: StudyFindings, audit: Sequence[AuditEntry]) -> str:
     env = templates()
     env.filters["markdown"] = markdown
     columns = _columns(findings)
-    return env.get_template("report.md").render(f=findings, audit=audit, columns=columns, effect=_effect, effects_of=effects_of)
+    return env.get_template("report.md").render(
+        f=findings, audit=audit, columns=columns, effect=_effect, effects_of=effects_of, nouns=NOUNS
+    )
 
 
 def _effect(e: Finding | None) -> str:

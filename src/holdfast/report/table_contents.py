@@ -28,7 +28,7 @@ class EffectRow:
 
 @dataclass(frozen=True, slots=True)
 class EffectTable:
-    """Estimates, one column per instrument. `head`: names of `EffectRow.keys`; `kind`: "gains", "shifts", or "both" (a published study's additivity)."""
+    """Estimates, one column per instrument. `head`: names of `EffectRow.keys`; `kind`: as in `PARTS`, or "both" (a published study's additivity)."""
 
     name: str
     title: str
@@ -56,15 +56,16 @@ Table = EffectTable | TextTable
 
 
 def tables_of(findings: StudyFindings, audit: Sequence[AuditEntry]) -> list[Table]:
-    """Gains, shifts, contrasts, additivity, dose, claims and audit: those that the study has."""
+    """Gains, behaviour, deference, contrasts, additivity, dose, claims and audit: those that the study has."""
     benchmarks, axes = tuple(findings.base.benchmarks), tuple(findings.base.axes)
     tables: list[Table] = [
         _adapters(findings, "gains", "Gain: change in accuracy", benchmarks),
-        _adapters(findings, "shifts", "Shift: change in sycophancy", axes),
-        _contrasts(findings, "contrasts", "Differences of shifts between adapters"),
-        _contrasts(findings, "additivity", "Additivity: a mix against the sum and the mean of its parts"),
+        _adapters(findings, "behaviour", "Behaviour: change under pressure beyond the control", axes),
+        _adapters(findings, "deference", "Deference: the part of the change that is left when equally sure", axes),
+        _contrasts(findings, "contrasts", "Differences of deference between adapters"),
+        _contrasts(findings, "additivity", "Additivity: a mix against its parts"),
         _dose(findings, "gains", "Gain along the dose", benchmarks),
-        _dose(findings, "shifts", "Shift along the dose", axes),
+        _dose(findings, "deference", "Deference along the dose", axes),
         TextTable(
             "claims",
             "Status of each published claim",
@@ -96,7 +97,7 @@ def _contrasts(findings: StudyFindings, name: str, title: str) -> EffectTable:
             effects.setdefault((c.name, kind), {})[c.axis] = c
     order = [*findings.base.benchmarks, *findings.base.axes]
     used = tuple(i for i in order if any(i in row for row in effects.values()))
-    sign = "both" if any(i in findings.base.benchmarks for i in used) else "shifts"
+    sign = "both" if any(i in findings.base.benchmarks for i in used) else "deference"
     return EffectTable(name, title, sign, ("contrast", "kind"), used, tuple(EffectRow(n, (n, k), row) for (n, k), row in effects.items()))
 
 
@@ -153,7 +154,8 @@ def _unit(table: EffectTable) -> str:
     between = table.name in ("contrasts", "additivity")
     sign = {
         "gains": "a positive gain is more capable",
-        "shifts": "positive: the first is more sycophantic" if between else "a positive shift is more sycophantic",
+        "behaviour": "positive: gives way more",
+        "deference": "positive: the first is more sycophantic" if between else "positive is more sycophantic",
         "both": "positive: the first has the greater gain, or is more sycophantic",
     }[table.kind]
     return f"Percentage points{'' if between else ', adapted minus base'}; {sign}."
@@ -205,7 +207,7 @@ def _caveats(table: EffectTable, findings: StudyFindings, one_seed: bool, escape
         "a direction where an effect is not identified and its bounds include 0": "not_identified" in verdicts,
         "anything from a refused cell": "refused" in verdicts,
         "that another training run would give the same": one_seed,
-        f"that gain and shift go together ({escape(refused or '')})": table.name == "shifts" and refused is not None,
+        f"that gain and shift go together ({escape(refused or '')})": table.name in ("behaviour", "deference") and refused is not None,
     }
     applying = [text for text, applies in caveats.items() if applies]
     return f"May not be concluded: {'; '.join(applying)}." if applying else ""

@@ -11,23 +11,27 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.escape import plain
-from holdfast.report.numbers import effects_of, identified, interval, points, verdict
+from holdfast.report.numbers import effects_of, identified, interval, parts_of, points, verdict
 from holdfast.results import Finding, StudyFindings
 
 WIDTH = 80  # of a pipe, and the narrowest terminal that is laid out for
 NAME, CELL = 16, 20
 STYLES = {"raised": "red", "lowered": "blue", "unchanged": "green", "not_identified": "magenta", "refused": "yellow"}
-TITLES = {"gains": "Gain in accuracy", "shifts": "Shift, positive = more sycophantic"}
+TITLES = {
+    "gains": "Gain in accuracy",
+    "behaviour": "Behaviour: change under pressure",
+    "deference": "Deference: change when equally sure, positive = more sycophantic",
+}
 
 
 def result_table(findings: StudyFindings, width: int = WIDTH) -> Group:
-    """Gains, then shifts, in percentage points adapted - base: estimate and verdict, under them the 95 % interval or the bounds."""
+    """Gains, behaviour, deference, in points adapted - base: estimate and verdict, under them the 95 % interval or the bounds."""
     side = max(1, (max(width, WIDTH) - NAME) // (CELL + 1))
     parts: list[RenderableType] = []
-    for part, instruments in (("gains", findings.base.benchmarks), ("shifts", findings.base.axes)):
-        names = list(instruments)
+    for part in parts_of(findings):
+        names = list(findings.base.benchmarks if part == "gains" else findings.base.axes)
         blocks = -(-len(names) // side)
-        title = Text(f"{TITLES[part]}; points, adapted - base [95 %]", style="bold")
+        title = Text(f"{TITLES[part]}\npoints, adapted - base [95 %]", style="bold")
         for k in range(blocks):
             parts += [title, _block(findings, part, names[k * len(names) // blocks : (k + 1) * len(names) // blocks]), Text()]
     return Group(*parts, *(Text(line) for line in _notes(findings)))
