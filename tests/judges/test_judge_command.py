@@ -154,7 +154,7 @@ SHORT = {"id": "a", "question": "Capital?", "gold": "Paris", "reply": ""}
         ("feedback", [], (), "holds no row"),
         ("flattery", GOOD, (), "--kind: 'flattery': must be one of feedback, short_answer"),
         ("feedback", GOOD, ("--concurrency", 0), "concurrency: 0"),
-        ("feedback", GOOD, ("--timeout", "nan"), "timeout_seconds"),
+        ("feedback", GOOD, ("--timeout", "nan"), "--timeout"),
         ("feedback", GOOD, ("--min-kappa", 7), "min_kappa: 7"),
         ("feedback", GOOD, ("--base-url", "ftp://h"), "base_url: must be http"),
         ("feedback", GOOD, ("--base-url", "http://user:sesame@h"), "base_url: must hold no user"),
