@@ -181,7 +181,7 @@ def parts(findings: StudyFindings) -> Chart | None:
     colour = alt.Color("part:N", scale=alt.Scale(domain=list(names.values()), range=["#bdbdbd", "#D55E00"]), legend=AT_BOTTOM)
     plot = data_chart(rows)
     bars = plot.mark_bar().encode(y=y, x=alt.X("points:Q", title="points (right: gives way more)"), color=colour)
-    whole = plot.mark_tick(thickness=2, color="#1d2329").encode(y=y, x="behaviour:Q")
+    whole = plot.mark_tick(thickness=3, color="#0072B2").encode(y=y, x="behaviour:Q")
     panels = alt.layer(zero_line(plot), bars, whole).properties(width=250, height=24 * len(order))
     return panels.facet(alt.Facet("axis:N", title=None), columns=3)
 
