@@ -52,12 +52,17 @@ class _Watch:
                 self.thread = threading.Thread(target=self._watch, daemon=True)
                 self.thread.start()
             self.wake.set()
+        struck = False
         try:
             yield
+        except _Ended:
+            struck = True
+            raise
         finally:
             with self.lock:
-                if self.running.pop(me, None) is None:
-                    _raise_in(me, None)
+                raised = self.running.pop(me, None) is None
+            for _ in range(1000 if raised and not struck else 0):
+                time.sleep(0.001)  # it is on its way: taking it back leaves Python 3.11 looking for it for ever
 
     def _watch(self) -> None:
         while self.wake.wait():
@@ -73,8 +78,8 @@ class _Watch:
                     self.wake.clear()
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error) if error else None)
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
 def _resident() -> int:
