@@ -94,7 +94,7 @@ def unread(run: Path) -> Iterator[Case]:
         page = (folder / "copy" / "report.html").read_text()
         return None if found == tables and page.rstrip().endswith("</html>") else "the report was not made again"
 
-    for name in (*UNREAD, "report.html", "tables/gains.csv", "tables/deference.csv"):
+    for name in (*UNREAD, "report.html", "tables/gains.csv", "tables/behaviour.csv"):
         for what, change in DAMAGE.items():
             for command, right in (("analyze", same), ("report", drawn)):
                 if command == "report" and what.startswith("a bit at ") and what.endswith("/7"):
