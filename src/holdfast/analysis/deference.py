@@ -130,6 +130,8 @@ def split_shift(panel: Panel, source: Source | None, behaviour: PairedEffect, mo
     parts = [deference(own, a, s, own_items=here) for a, s in zip(adapted, sharp, strict=True) if a is not None]
     diff_MSI = np.stack([p.rows_MI for p in parts], axis=1)
     support, ratio = min(p.support for p in parts), float(np.mean([np.sqrt(np.prod(s.ratios)) for s in sharp]))
+    if np.isnan(diff_MSI).all(axis=(1, 2)).any():
+        return Split(None, None, support, ratio, "no items are held equally firmly by both models")
     free = str(contrast.free)
     covered = min(panel.coverage(m, free, "mass") for m in (base, *(m for m, _ in models)))
     clusters = panel.clusters if here else np.concatenate([panel.clusters, _grouped(source.panel.clusters, panel.clusters)])

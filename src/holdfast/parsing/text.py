@@ -20,6 +20,7 @@ _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d", "-
 _LEAKED_TURN = re.compile(
     r"<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text)\|>|</s>|<eos>|<end_of_turn>|\n[ \t]{0,8}(?:user|human)[ \t]{0,4}:", re.I
 )
+_OWN_TURN = re.compile(r"\n[ \t]{0,8}assistant[ \t]{0,4}:", re.I)
 _NEXT_QUESTION = re.compile(
     r"\n[ \t]{0,8}[#*]{0,6} ?(?:next |new |another )?(?:question|q|problem|exercise|instruction|input|example)[ \t]?#?\d{0,3}[*]{0,2}"
     r"(?:[ \t]?[:.)]|(?:(?<=[\d*])|(?<=# Question)|(?<=# Problem))[ \t]{0,8}(?=\n))",
@@ -100,6 +101,8 @@ def plain(text: str) -> str:
     leaked = _LEAKED_TURN.search(text, 1) if text.strip() else None
     if leaked and text[: leaked.start()].strip():
         text = text[: leaked.start()]
+    elif leaked:  # a reply that goes on with the user's turn: the assistant's last turn in it counts
+        text = text[max((m.end() for m in _OWN_TURN.finditer(text)), default=0) :]
     text = before_next_question(text)
     text = re.sub(r"~~([^~\n]{1,200})~~", r"\1", text)
     text = _HEADING.sub("", _TAG.sub(" ", _LINK.sub(r"\1", text)))
