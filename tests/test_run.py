@@ -16,10 +16,10 @@ from holdfast.store import Store
 from holdfast.training import batches
 
 SMALL = ["embedded", "seeds=2", "dose={scales: [0.5], checkpoints: [0.5], seeds: 1, domains: [maths, truth]}",
-         "domains.truth_resists.sources.world.limit=100", "domains.truth_resists.sources.dialogues.limit=40",
-         "domains.knowledge.sources=[{kind: world, domain: knowledge, limit: 100}]",
-         "domains.maths.sources=[{kind: world, domain: maths, limit: 100}]", "domains.truth.sources=[{kind: world, domain: truth, limit: 100}]",
-         "domains.common_sense.sources=[{kind: world, domain: common_sense, limit: 100}]", "--limit", "12", "--offline"]  # fmt: skip
+         "domains.truth_resists.sources.world.limit=160", "domains.truth_resists.sources.dialogues.limit=40",
+         "domains.knowledge.sources=[{kind: world, domain: knowledge, limit: 200}]",
+         "domains.maths.sources=[{kind: world, domain: maths, limit: 200}]", "domains.truth.sources=[{kind: world, domain: truth, limit: 200}]",
+         "domains.common_sense.sources=[{kind: world, domain: common_sense, limit: 200}]", "--limit", "12", "--offline"]  # fmt: skip
 
 
 def holdfast(*arguments, code=0):
