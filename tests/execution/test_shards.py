@@ -16,7 +16,7 @@ from holdfast.errors import ConfigError
 from holdfast.execution.jobs import Job
 from holdfast.execution.plan import Shard, parse_shard
 
-STUDY = ["embedded", "seeds=1", "dose={}", "execution.processes=1", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 48}]}, "
+STUDY = ["embedded", "seeds=2", "dose={}", "execution.processes=1", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 48}]}, "
          "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 48}]}]", "train.per_device_train_batch_size=16",
          "instruments=[{kind: gsm8k, style: world}, {kind: truthfulqa, style: world}, {kind: doubt, style: world}]"]  # fmt: skip
 
@@ -54,17 +54,17 @@ def whole(tmp_path_factory):
     return out
 
 
-def test_two_parts_beside_each_other_one_killed_give_the_same_findings(whole, tmp_path):
+def test_three_parts_beside_each_other_one_killed_give_the_same_findings(whole, tmp_path):
     out = tmp_path / "out"
-    parts = [start("-o", out, "--cells", f"{i}/2") for i in range(2)]
+    parts = [start("-o", out, "--cells", f"{i}/3") for i in range(3)]
     until(lambda: list(out.glob("cells/.draft-*")), parts[1])
     os.killpg(parts[1].pid, signal.SIGKILL)
     for part in parts:
         part.communicate()
-    assert [p.returncode for p in parts] == [0, -signal.SIGKILL] and not (out / "findings.json").exists()
+    assert [p.returncode for p in parts] == [0, -signal.SIGKILL, 0] and not (out / "findings.json").exists()
     early = holdfast("collect", *STUDY, "--limit", "8", "-o", out)
     assert early.returncode == 3 and "are missing" in early.stderr and "Traceback" not in early.stderr
-    again = start("-o", out, "--cells", "1/2")
+    again = start("-o", out, "--cells", "1/3")
     said, told = again.communicate()
     assert again.returncode == 0 and "all cells are finished" in said, told
     done = holdfast("collect", out / "study.yaml", "-o", out)
@@ -73,7 +73,8 @@ def test_two_parts_beside_each_other_one_killed_give_the_same_findings(whole, tm
     assert not list(out.glob("cells/.draft-*"))
 
 
-@pytest.mark.parametrize(("notice", "group"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
+@pytest.mark.parametrize("notice", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("group", [True, False])
 def test_an_interrupt_keeps_finished_cells_and_leaves_nothing_behind(tmp_path, notice, group):
     out = tmp_path / "out"
     run = start("-o", out)
