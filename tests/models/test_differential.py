@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import pytest
 from benchmarks.differential import ADAPTERS, TOLERANCE, Draw, difference
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,9 +15,16 @@ def agrees(draw):
     assert gap < TOLERANCE and not texts, (draw, gap, texts)
 
 
-@settings(max_examples=20)
+@settings(max_examples=6)
 @given(st.integers(0, 2**31))
 def test_a_random_model_with_a_random_adapter_gives_plain_numbers_and_text(seed):
+    agrees(Draw.of(seed))
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(st.integers(0, 2**31))
+def test_sixty_of_them_do(seed):
     agrees(Draw.of(seed))
 
 
