@@ -73,22 +73,25 @@ def test_what_was_asked_and_computed_is_counted_over_all_cells(finished):
     assert all(f"{t['computed']:,}" in page for t in engine["tokens"].values())
 
 
-def plan(*arguments, out):
-    found = json.loads(holdfast("plan", *arguments, "--json", "-o", out).stdout)
-    assert not out.exists()
-    return found
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    return lambda *more: json.loads(holdfast("plan", *SMALL, *more, "--json", "-o", tmp_path_factory.getbasetemp() / "unmade").stdout)
 
 
-def test_plan_predicts_the_peak_of_memory_within_15_per_cent(finished, tmp_path):
-    planned = plan(*SMALL, out=tmp_path / "unmade")["estimated peak memory, GiB"]
+@pytest.fixture(scope="module")
+def planned(plan):
+    return plan()["estimated peak memory, GiB"]
+
+
+def test_plan_predicts_the_peak_of_memory_within_15_per_cent(finished, planned, tmp_path_factory):
     assert planned == pytest.approx(json.loads((finished / "timing.json").read_text())["peak_memory_bytes"] / 2**30, rel=0.15)
+    assert not (tmp_path_factory.getbasetemp() / "unmade").exists()
 
 
-def test_a_plan_for_a_cluster_needs_none_and_counts_its_workers(tmp_path):
-    one = ["embedded", "seeds=2", "dose={}", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 48}]}]",
-           "instruments=[{kind: truthfulqa, style: world}]", "--limit", "8", "--offline"]  # fmt: skip
-    three = plan(*one, "execution.kind=ray", "execution.processes=3", "execution.cpus_per_worker=1", out=tmp_path / "unmade")
+def test_a_plan_for_a_cluster_needs_none_and_counts_its_workers(plan, planned):
+    three = plan("execution.kind=ray", "execution.processes=3", "execution.cpus_per_worker=1")
     assert three["workers"].startswith("3, each as fast as 1 of this machine's cores") and "processes" not in three
+    assert three["estimated peak memory, GiB"] < planned
 
 
 def test_a_large_model_is_planned_from_parts_of_its_work(tmp_path):
@@ -132,7 +135,8 @@ def test_damaged_cells_are_said_and_come_back_the_same_and_foreign_files_stay(fi
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["run", "embedded", "model.name=world:77"], "build it"), (["report", "/nonexistent"], "no such file"),
+    (["run", "nowhere.yaml"], "no such file"), (["run", "embedded", "trian.r=1"], "did you mean"), (["run", "embedded", "model.name=world:77"], "build it"),
+    (["run", "embedded", "model.name=./no/such/folder"], "neither an existing folder"), (["report", "/nonexistent"], "no such file"),
     (["run", "embedded", "instruments.mmlu.options={rotation: 1}"], "unknown option 'rotation'"),
 ])  # fmt: skip
 def test_bad_input_is_one_line_exit_two_and_nothing_written(arguments, words, tmp_path):

@@ -19,7 +19,7 @@ from holdfast.stats.decide import equivalent, holm, manski, mde
 from holdfast.stats.deference import TOLERANCE, envelope
 
 MIN_COVERAGE, MAX_COVERAGE_GAP, FULL_COVERAGE = 0.95, 0.02, 0.99999
-MIN_EVENTS = 10  # items on which an interval has to rest (docs/calibration.md)
+MIN_EVENTS = 10  # items on which an interval has to rest (docs/decisions/012)
 ACCURACY = Contrast(name="accuracy", column="score", plus="neutral", minus=None)
 Models = list[tuple[str, int]]
 INTERVAL_FIELDS = ("estimate", "lower", "upper", "level", "n", "num_clusters")  # that an estimate and its interval share

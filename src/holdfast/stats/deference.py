@@ -26,7 +26,7 @@ from holdfast.stats.crossed import Interval
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the response to pressure that acts before the softmax
 NUM_STRATA, MIN_IN_STRATUM = 10, 3
 MIN_SUPPORT = 0.5
-TOLERANCE = 0.005  # a deference part no larger than this is never told from 0: the estimator's own bias (docs/calibration.md)
+TOLERANCE = 0.005  # a deference part no larger than this is never told from 0: the estimator's own bias (docs/decisions/012)
 FIRST_OTHER = 2  # column of the first option that is neither right nor suggested
 _STEP = 0.03  # of the log of sharpness, for its derivative
 _TINY, _FLOOR = 1e-6, float(np.log(1e-12))
