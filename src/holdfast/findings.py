@@ -98,7 +98,7 @@ class Findings(Mapping[str, Any]):
         ]
 
     def to_pandas(self) -> pd.DataFrame:
-        """`rows` as a DataFrame (nan: unknown; lowest and highest: bounds of an effect that is not identified). Raises ConfigError without pandas."""
+        """`rows` as a DataFrame (nan: unknown; lowest and highest: what unread answers allow). Raises ConfigError without pandas."""
         try:
             import pandas as pd
         except ImportError:
