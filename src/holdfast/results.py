@@ -73,7 +73,9 @@ class Finding(Estimate):
     p_holm: Number = Field(
         default=None, description="Adjusted for its family: Holm's where claims are made, Benjamini-Hochberg's if exploratory."
     )
-    bounds: tuple[Number, Number] | None = Field(default=None, description="The values that the missing answers allow; null where none is missing.")
+    bounds: tuple[Number, Number] | None = Field(
+        default=None, description="The values that the missing answers allow; null where none is missing."
+    )
     mde: Number = Field(
         default=None,
         description="Effect detected 80 times in 100 at the family's first step. No answer changed: 3 / clusters, below which a change may go unseen.",
