@@ -12,6 +12,7 @@ import pytest
 
 import holdfast
 from holdfast.errors import ConfigError, DataError
+from holdfast.results import SHIFT_PARTS
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "docs" / "notebooks" / "first-study.ipynb"
@@ -56,7 +57,7 @@ def test_the_notebook_runs_and_shows_the_findings(executed):
     shown = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
     assert not [o for o in shown if o.output_type == "error"]
     tables = [o.data["text/html"] for o in shown if o.output_type == "execute_result" and "text/html" in o.data]
-    assert "shift doubt" in tables[0] and "maths" in tables[0] and "inconclusive" in tables[1]
+    assert "behaviour doubt" in tables[0] and "maths" in tables[0] and "inconclusive" in tables[1]
     stored = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     assert all(not cell.get("outputs") for cell in stored["cells"]), "store the notebook without outputs"
 
@@ -67,9 +68,13 @@ def test_findings_are_those_of_the_file(executed):
     findings = holdfast.Findings.load(folder)
     assert dict(findings) == json.loads((folder / "findings.json").read_bytes()) and findings.report == folder / "report.html"
     frame = findings.to_pandas()
-    assert len(frame) == 3 * 7 and set(frame.kind) == {"gain", "shift"}
+    adapters = {a["name"]: a for a in findings["adapters"]}
+    parts = [(a["name"], "gain", name) for a in adapters.values() for name in a["gains"]]
+    parts += [(a["name"], part, name) for a in adapters.values() for name, shift in a["shifts"].items() for part in SHIFT_PARTS if shift[part]]
+    assert sorted(zip(frame.adapter, frame.kind, frame.instrument, strict=True)) == sorted(parts) and {"gain", "behaviour"} <= set(frame.kind)
     for row in frame.to_dict("records"):
-        effect = next(a for a in findings["adapters"] if a["name"] == row["adapter"])[row["kind"] + "s"][row["instrument"]]
+        adapter = adapters[row["adapter"]]
+        effect = adapter["gains"][row["instrument"]] if row["kind"] == "gain" else adapter["shifts"][row["instrument"]][row["kind"]]
         for name in ("estimate", "lower", "upper", "coverage"):
             assert row[name] == effect[name] if effect[name] is not None else row[name] != row[name]
     table = pq.read_table(folder / "trials.parquet")
