@@ -1,4 +1,4 @@
-"""Worker process set-up: logging, threads, memory, and a watch on the parent."""
+"""Process set-up: garbage collection, threads, logging, memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,17 +77,6 @@ def configure_worker(threads: int) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)  # imports torch's compiler to configure it too
     tqdm.set_lock(threading.RLock())  # its default lock outlives a killed process
     torch.set_num_threads(threads)
-
-
-def exit_with_parent(parent: int) -> None:
-    """Exit when the process `parent` is gone: a killed parent must not leave this one behind."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def peak_memory() -> int:

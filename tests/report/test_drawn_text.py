@@ -47,7 +47,7 @@ def test_a_name_with_any_such_character_is_drawn_without_it(codes):
     names = [f"a{chr(code)}b{code:x}" for code in codes]
     svg, chart = drawn(records((*names, "law", "null_rows")))
     assert not UNSAFE.search(svg) and ElementTree.fromstring(svg) is not None
-    shown = {row["adapter"] for row in render.rows(chart)}
+    shown = {row["adapter"] for row in render.rows(render.shown(chart))}
     assert {plain(name) for name in names} <= shown and "law" in svg
 
 
@@ -72,7 +72,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_odd_and_long_names_are_drawn_for_screen_and_paper(name):
     chart = charts.forest(records((name, f"{name}2", "null_rows")))
-    assert not UNSAFE.search(render.svg(chart)) and render.vega(chart)
+    assert not UNSAFE.search(render.svg(chart)) and render.vega(render.shown(chart))
     svg, _ = render.lay_out(chart.to_dict(validate=False), 1)
     assert len(figures.convert(svg, "pdf", "a picture")) > 1000
 
@@ -89,7 +89,7 @@ def test_every_picture_is_drawn_of_names_with_every_control_character():
 
 def test_two_long_names_stay_two():
     names = ("x" * 500 + "a", "x" * 500 + "b", "null_rows")
-    assert len({row["adapter"] for row in render.rows(drawn(records(names))[1])}) == 3
+    assert len({row["adapter"] for row in render.rows(render.shown(drawn(records(names))[1]))}) == 3
     assert short("x" * 120) == "x" * 120 and len(short("x" * 121)) == 120
 
 

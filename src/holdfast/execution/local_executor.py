@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -19,7 +18,7 @@ from holdfast import locks
 from holdfast.config import Study
 from holdfast.errors import HoldfastError, Interrupted, ResourceError
 from holdfast.execution.jobs import Job, JobCost, Progress, Say, Work, Worker
-from holdfast.processes import exit_with_parent
+from holdfast.workers import enter_worker, worker_context
 
 GRACE = 25.0  # seconds in which a worker that trains may keep its state; Slurm and Kubernetes wait 30 before they kill
 _worker: Worker | None = None  # of this process
@@ -32,9 +31,16 @@ def num_processes(study: Study) -> int:
         return 1  # requests wait next to each other in threads: execution.endpoint.concurrency
     if study.execution.processes:
         return study.execution.processes
+    return 1 if device_type(study) != "cpu" else max(1, len(os.sched_getaffinity(0)))
+
+
+def device_type(study: Study) -> str | None:
+    """Where the workers of a study compute: "cpu", "cuda", ...; None: a server does."""
+    if study.model.endpoint is not None:
+        return None
     from holdfast.models.checkpoint import pick_device
 
-    return 1 if pick_device(study.execution.device).type != "cpu" else max(1, len(os.sched_getaffinity(0)))
+    return pick_device(study.execution.device).type
 
 
 def num_threads(study: Study) -> int:
@@ -46,13 +52,13 @@ def num_threads(study: Study) -> int:
 
 def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say) -> Work:
     """When this process is interrupted, workers keep the state of an adapter in training, and end. Raises ResourceError if the system ends a worker."""
-    context = multiprocessing.get_context("spawn")
+    context = worker_context(device_type(study))
     events: Any = context.Queue()
     work = Work(threads=num_threads(study))
     stop = threading.Event()
     drain = threading.Thread(target=_drain, args=(events, progress, say, stop), daemon=True)
     drain.start()
-    settings = (study.model_dump_json(), str(cells_folder), work.threads, events, os.getpid())
+    settings = (study.model_dump_json(), str(cells_folder), work.threads, events, dict(os.environ))
     try:
         with ProcessPoolExecutor(min(num_processes(study), len(jobs)), context, _start, settings) as pool:
             try:
@@ -114,12 +120,12 @@ def _drain(events: Any, progress: Progress, say: Say, stop: threading.Event) -> 
 # --- in a worker process ------------------------------------------------------------------------------------------------
 
 
-def _start(study_json: str, folder: str, threads: int, events: Any, parent: int) -> None:
+def _start(study_json: str, folder: str, threads: int, events: Any, environment: Mapping[str, str]) -> None:
     global _worker, _start_error, _events
     for notice in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(notice, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, _leave)
-    exit_with_parent(parent)
+    enter_worker(environment)
     _events = events
     try:
         _worker = Worker(Study.model_validate_json(study_json), Path(folder), threads, lambda text: events.put((text,)))

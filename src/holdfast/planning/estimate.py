@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import tempfile
 import time
@@ -19,18 +18,19 @@ from holdfast.backends.local import LocalBackend
 from holdfast.config import Study
 from holdfast.engine.local import LocalEngine
 from holdfast.errors import ConfigError, DataError
-from holdfast.execution.local_executor import num_processes
+from holdfast.execution.local_executor import device_type, num_processes
 from holdfast.execution.plan import Plan, make_plan
 from holdfast.instruments.style import STYLES
 from holdfast.models import checkpoint
 from holdfast.planning.work import PlanRows, work
-from holdfast.processes import configure_worker, exit_with_parent, peak_memory
+from holdfast.processes import configure_worker, peak_memory
 from holdfast.records import Prompt
 from holdfast.sources.materials import Materials
 from holdfast.stats.power import Design, Variances, planned_mde
 from holdfast.store import Store
 from holdfast.training import batches, lora
 from holdfast.training.batches import Encoded
+from holdfast.workers import enter_worker, worker_context
 
 LIGHT = 1e13  # operations of two jobs up to which both are done whole: minutes at most
 VARIED = 16  # steps on the largest domain's rows, for the memory they take
@@ -71,7 +71,7 @@ def estimate(study: Study, out: Path) -> PlanRows:
     cores = len(os.sched_getaffinity(0))
     threads = max(1, cores // processes) if here else min(cores, study.execution.cpus_per_worker)
     own = peak_memory()  # before a model is loaded, as the process that starts the workers
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), exit_with_parent, (os.getpid(),)) as pool:
+    with ProcessPoolExecutor(1, worker_context(device_type(study)), enter_worker, (dict(os.environ),)) as pool:
         worker = pool.submit(_measure, study.model_dump_json(), threads).result()
     trained = [d for d in study.domains if not d.identity]
     tokens = sum(worker.tokens[d.name] * study.train.num_train_epochs for d in trained if not d.match_steps_of)

@@ -121,7 +121,7 @@ def charts_of(findings: StudyFindings, folder: Path | None, names: Iterable[str]
             records = trainings(folder) if files else []
             rows = _confidence(file) if asked else []
     charts = page.pictures(findings, records, rows)
-    return {name: chart for name, chart in charts.items() if name in wanted and render.rows(chart)}
+    return {name: chart for name, chart in charts.items() if name in wanted and render.rows(render.shown(chart))}
 
 
 def _confidence(transcripts: Path) -> list[Datum]:

@@ -66,7 +66,8 @@ def write_report(
     )  # fmt: skip
     library = _library(out, findings, transcripts, env, put)
     drawings = pictures(findings, records, library.confidence)
-    data = {name: rows for name, chart in drawings.items() if (rows := render.rows(chart))}
+    specs = {name: render.shown(chart) for name, chart in drawings.items()}
+    data = {name: rows for name, spec in specs.items() if (rows := render.rows(spec))}
     study_file = out / "study.yaml"
     page = env.get_template("template.html").render(
         f=findings,
@@ -75,7 +76,7 @@ def write_report(
         benchmarks=list(findings.base.benchmarks),
         axes=list(findings.base.axes),
         charts={name: {"columns": list(dict.fromkeys(c for row in rows for c in row)), "rows": rows} for name, rows in data.items()},
-        chart_block=blocks.block({"charts": {name: render.vega(chart) for name, chart in drawings.items()}, "links": library.links()}),
+        chart_block=blocks.block({"charts": {name: render.vega(spec) for name, spec in specs.items()}, "links": library.links()}),
         trainings=training_rows(records),
         library=library,
         href=library.href,

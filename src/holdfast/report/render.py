@@ -41,17 +41,21 @@ def svg(chart: Any) -> str:
     return vl_convert.vegalite_to_svg(_cleaned(styled.to_dict(validate=False)), vl_version=VEGA_LITE)
 
 
-def vega(chart: Chart) -> ChartSpec:
+def shown(chart: Chart) -> ChartSpec:
+    """What the page shows of a chart: numbers to three decimals, texts that can be drawn. Tests validate the form of every chart."""
+    return _cleaned(_rounded(chart.to_dict(validate=False)))
+
+
+def vega(spec: ChartSpec) -> ChartSpec:
     """Compiled for the page's Vega runtime: without colours of ink, paper and grid (the page's theme sets them); hover shows a mark's numbers."""
-    spec = _cleaned(_rounded(chart.to_dict()))  # the only place where a chart's form is validated
-    spec.setdefault("config", {}).update({"mark": {"tooltip": {"content": "data"}}, "view": {"stroke": None}, "background": None})
-    spec["config"].pop("axis", None)
-    return vl_convert.vegalite_to_vega(spec, vl_version=VEGA_LITE)
+    config = {k: v for k, v in spec.get("config", {}).items() if k != "axis"}
+    config |= {"mark": {"tooltip": {"content": "data"}}, "view": {"stroke": None}, "background": None}
+    return vl_convert.vegalite_to_vega({**spec, "config": config}, vl_version=VEGA_LITE)
 
 
-def rows(chart: Chart) -> list[Datum]:
+def rows(spec: ChartSpec) -> list[Datum]:
     """Every distinct row of data a chart shows, in order."""
-    found = data_rows(_cleaned(_rounded(chart.to_dict(validate=False))))
+    found = data_rows(spec)
     return list({tuple(sorted((k, str(v)) for k, v in row.items())): row for row in found if row}.values())
 
 

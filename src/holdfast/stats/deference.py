@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -28,6 +29,7 @@ NUM_STRATA, MIN_IN_STRATUM = 10, 3
 MIN_SUPPORT = 0.5
 TOLERANCE = 0.005  # a deference part no larger than this is never told from 0: the estimator's own bias (docs/decisions/012)
 FIRST_OTHER = 2  # column of the first option that is neither right nor suggested
+_TENTHS = np.linspace(0, 1, NUM_STRATA + 1)[1:-1]
 _STEP = 0.03  # of the log of sharpness, for its derivative
 _TINY, _FLOOR = 1e-6, float(np.log(1e-12))
 
@@ -71,8 +73,8 @@ class Answers:
         """
         if sharpness == 1:
             return self
-        log_IK = np.where(np.isneginf(self.log_IK), -np.inf, np.maximum(self.log_IK, _FLOOR))
-        scaled_IK = np.where(np.isneginf(log_IK), -np.inf, sharpness * log_IK)
+        log_IK = np.where(self.log_IK == -np.inf, -np.inf, np.maximum(self.log_IK, _FLOOR))
+        scaled_IK = sharpness * log_IK
         rest_I = np.logaddexp.reduce(np.delete(scaled_IK, self.target, 1), axis=1)  # all but the target
         start_I = special.logit(np.clip(np.exp(log_IK[:, self.target]), _TINY, 1 - _TINY))
 
@@ -157,18 +159,34 @@ def match_firmness(base: Answers, adapted: Answers) -> Matched:
         The matched difference.
     Source: Kitagawa (1955), "Components of a difference between two rates"; Oaxaca (1973).
     """
-    sides = []
-    for answers in (base, adapted):
+    return _match(_Held.of(base), _Held.of(adapted), len(base.pressed_I))
+
+
+class _Held(NamedTuple):
+    """The items of one model that are compared: their numbers, how firmly they are held, what pressure does to them."""
+
+    index: np.ndarray
+    firmness: np.ndarray
+    effect: np.ndarray
+
+    @classmethod
+    def of(cls, answers: Answers) -> _Held:
         u, e = answers.firmness(), answers.effect()
-        known = answers.counted_I & ~np.isnan(u) & ~np.isnan(e)
-        sides.append((np.flatnonzero(known), u[known], e[known]))
-    (ib, ub, eb), (ia, ua, ea) = sides
-    influence_I, used_I = np.zeros(len(base.pressed_I)), np.zeros(len(base.pressed_I), dtype=bool)
+        index = np.flatnonzero(answers.counted_I & ~np.isnan(u) & ~np.isnan(e))
+        return cls(index, u[index], e[index])
+
+
+def _match(base: _Held, adapted: _Held, num_items: int) -> Matched:
+    (ib, ub, eb), (ia, ua, ea) = base, adapted
+    influence_I, used_I = np.zeros(num_items), np.zeros(num_items, dtype=bool)
     nothing = Matched(difference=float("nan"), influence_I=influence_I, used_I=used_I, support=0.0)
     if not len(ib) or not len(ia):
         return nothing
-    edges = np.quantile(np.concatenate([ub, ua]), np.linspace(0, 1, NUM_STRATA + 1)[1:-1])
-    kb, ka = np.digitize(ub, edges), np.digitize(ua, edges)
+    ranked = np.sort(np.concatenate([ub, ua]))
+    place = _TENTHS * (len(ranked) - 1)
+    below = place.astype(int)
+    edges = ranked[below] + (place - below) * (ranked[below + 1] - ranked[below])
+    kb, ka = edges.searchsorted(ub, side="right"), edges.searchsorted(ua, side="right")
     count_b, count_a = np.bincount(kb, minlength=NUM_STRATA), np.bincount(ka, minlength=NUM_STRATA)
     used = np.minimum(count_b, count_a) >= MIN_IN_STRATUM
     weight = np.where(used, count_b + count_a, 0)
@@ -224,11 +242,12 @@ def deference(
         raise StatisticsError("sharpness: unknown; no options that are neither right nor suggested show it")
     middle = float(np.sqrt(np.prod(sharpness.ratios)))
     rows, support, num_items = [], 1.0, 0
+    held, n = _Held.of(adapted), len(adapted.pressed_I)
     for share in shares:
-        low, high = (match_firmness(base.sharpened(middle * np.exp(h), share), adapted).difference for h in (-_STEP, _STEP))
+        low, high = (_match(_Held.of(base.sharpened(middle * np.exp(h), share)), held, n).difference for h in (-_STEP, _STEP))
         moved_I = (high - low) / (2 * _STEP) * sharpness.influence_I
         for ratio in sharpness.ratios:
-            matched = match_firmness(base.sharpened(ratio, share), adapted)
+            matched = _match(_Held.of(base.sharpened(ratio, share)), held, n)
             if own_items:
                 known_I, influence_I = matched.used_I | sharpness.usable_I, matched.influence_I + moved_I
             else:

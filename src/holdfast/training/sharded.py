@@ -28,7 +28,7 @@ from holdfast.training.rows import group_examples, padded_loss
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """What every process is given. `meeting`: folder in which they find one another; `parent`: the process that started them."""
+    """What every process is given. `meeting`: folder in which they find one another."""
 
     model: ModelConfig
     examples: Sequence[Encoded]
@@ -42,7 +42,6 @@ class _Job:
     checkpoints: Mapping[int, Path]
     checkpointing: bool
     meeting: str
-    parent: int
 
 
 def train(
@@ -75,7 +74,6 @@ def train(
         job = _Job(
             model=model, examples=tuple(examples), config=config, processes=processes, device=device, threads=threads, seed=seed,
             max_steps=max_steps, out=out, checkpoints=dict(checkpoints or {}), checkpointing=checkpointing, meeting=meeting,
-            parent=os.getpid(),
         )  # fmt: skip
         ranks = [context.Process(target=_rank, args=(r, job, events), daemon=False) for r in range(processes)]
         try:
@@ -110,9 +108,10 @@ def train(
 
 
 def _rank(rank: int, job: _Job, events: Any) -> None:
-    from holdfast.processes import configure_worker, exit_with_parent
+    from holdfast.processes import configure_worker
+    from holdfast.workers import enter_worker
 
-    exit_with_parent(job.parent)
+    enter_worker(os.environ)
     configure_worker(job.threads)
     numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": job.processes, "LOCAL_WORLD_SIZE": job.processes}
     os.environ.update({name: str(value) for name, value in numbers.items()})
