@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -29,6 +31,14 @@ def pytest_configure(config):
     """Every Python process a test starts loads tests/blocked/sitecustomize.py. pytest-xdist's workers do not: pytest-socket guards them."""
     if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [BLOCKED, os.environ.get("PYTHONPATH")]))
+    if not hasattr(config, "workerinput"):
+        os.environ["HOLDFAST_TEST_SERVER"] = f"{tempfile.mkdtemp(prefix='holdfast-tests-')}/socket"
+        os.environ["HOLDFAST_TEST_OWNER"] = str(os.getpid())
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput") and "HOLDFAST_TEST_SERVER" in os.environ:
+        shutil.rmtree(Path(os.environ.pop("HOLDFAST_TEST_SERVER")).parent, ignore_errors=True)
 
 
 # Whole folders and files that `make test-fast` leaves out.

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -11,10 +10,11 @@ from holdfast.engine.local import LocalEngine
 from holdfast.errors import ResourceError
 from holdfast.records import Message, Prompt
 from holdfast.training import lora
+from warm import HOLDFAST
 
 
 def holdfast(*arguments, code=2):
-    done = subprocess.run([sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([*HOLDFAST, *map(str, arguments)], capture_output=True, text=True, timeout=300)
     assert done.returncode == code, (done.returncode, done.stderr[-2000:])
     assert "Traceback" not in done.stderr
     return done
@@ -25,6 +25,7 @@ def line(done):
     return only
 
 
+@pytest.mark.slow
 def test_plan_counts_cells_prompts_time_and_memory(tmp_path):
     found = json.loads(holdfast("plan", "embedded", "--json", "-o", tmp_path / "out", code=0).stdout)
     assert found["cells"] == (1 + 10 * 5 + 5 * 3 * 2) * 7 + 10 * 5 and found["prompts per model"] == 11200
@@ -32,11 +33,13 @@ def test_plan_counts_cells_prompts_time_and_memory(tmp_path):
     assert found["estimated minutes"] > 0 and found["estimated peak memory, GiB"] > 0
 
 
+@pytest.mark.slow
 def test_an_output_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     assert "file" in line(holdfast("run", "embedded", "-o", tmp_path / "file" / "out"))
 
 
+@pytest.mark.slow
 def test_a_model_without_a_chat_template_is_refused(checkpoint_folder, tmp_path):
     import shutil
 
@@ -47,6 +50,7 @@ def test_a_model_without_a_chat_template_is_refused(checkpoint_folder, tmp_path)
     assert "chat template" in said and "model.chat_template" in said
 
 
+@pytest.mark.slow
 def test_weights_cut_short_are_refused(checkpoint_folder, tmp_path):
     import shutil
 
@@ -57,6 +61,7 @@ def test_weights_cut_short_are_refused(checkpoint_folder, tmp_path):
     assert "could not be loaded" in line(holdfast("probe", folder))
 
 
+@pytest.mark.slow
 def test_a_pickled_checkpoint_is_refused(checkpoint_folder, tmp_path):
     import shutil
 
@@ -67,6 +72,7 @@ def test_a_pickled_checkpoint_is_refused(checkpoint_folder, tmp_path):
     assert "could not be loaded" in line(holdfast("probe", folder))
 
 
+@pytest.mark.slow
 def test_a_hub_model_that_is_not_there_says_so_offline():
     assert "org/none" in line(holdfast("probe", "org/none", "--offline"))
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -14,6 +16,7 @@ def run(*arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_accelerator_program_agrees_with_its_peers_on_a_small_model(tmp_path):
     run("benchmarks.gpu", "--tiny", "--out", str(tmp_path / "found.json"))
     found = json.loads((tmp_path / "found.json").read_text())
@@ -21,6 +24,7 @@ def test_the_accelerator_program_agrees_with_its_peers_on_a_small_model(tmp_path
     assert all(0 < found[part]["of_bound"] < 1 for part in ("scoring", "generation", "training"))
 
 
+@pytest.mark.slow
 def test_the_peers_agree_with_holdfast_on_a_small_model(tmp_path):
     table = run(
         "benchmarks.peers",

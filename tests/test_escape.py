@@ -14,6 +14,7 @@ from holdfast.escape import csv_cell, latex, markdown, one_line, plain
 EVERY = "".join(map(chr, range(0x110000)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [plain, markdown, one_line])
 def test_no_character_of_unicode_moves_a_cursor_or_turns_the_line(write):
     left = write(EVERY) if write is not one_line else one_line(EVERY, 2_000_000)
@@ -88,6 +89,7 @@ def unlatex(text):
     return "".join(out)
 
 
+@pytest.mark.slow
 def test_every_character_of_unicode_is_itself_in_latex():
     for start in range(0, 0x110000, 0x4000):
         part = EVERY[start : start + 0x4000]

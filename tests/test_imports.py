@@ -58,11 +58,13 @@ def broken(module: str, named: set[str]) -> list[str]:
     return bad + [f"{module} -> {name}" for name in named if inside and name == "holdfast"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", sorted(FILES))
 def test_no_module_imports_what_it_may_not(module):
     assert not broken(module, imports(module))
 
 
+@pytest.mark.slow
 def test_no_circle_even_through_a_packages_own_init():
     TopologicalSorter({m: (imports(m) & FILES.keys()) - {m} for m in FILES}).prepare()
 
@@ -83,6 +85,7 @@ def test_the_rules_catch_what_they_are_for(module, text):
     assert broken(module, imports(module, text))
 
 
+@pytest.mark.slow
 def test_a_module_that_imports_its_own_package_is_a_circle():
     graph = {m: (imports(m) & FILES.keys()) - {m} for m in FILES}
     graph["holdfast.instruments.base"] = {*graph["holdfast.instruments.base"], "holdfast.instruments"}

@@ -38,6 +38,7 @@ def given(tmp_path_factory):
     return malformed.Runner(scratch / "cases"), by_kind, run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EACH)
 def test_malformed_input_is_refused_in_one_line(given, kind):
     runner, by_kind, _ = given
@@ -51,6 +52,7 @@ def test_malformed_input_is_refused_in_one_line(given, kind):
     assert sum(result.code == 2 for _, result in results) > EACH[kind] / 2
 
 
+@pytest.mark.slow
 def test_the_same_input_undamaged_is_taken(given):
     runner, _, run = given
     good = [common.Case("good", c, lambda _, c=c: [c, str(run)], must=False) for c in ("report", "analyze", "audit", "tables")]
@@ -64,6 +66,7 @@ def test_the_same_input_undamaged_is_taken(given):
         assert result.code == 0, (case.name, result.lines, result.trace)
 
 
+@pytest.mark.slow
 def test_accepted_input_gives_its_right_value(given):
     runner, by_kind, _ = given
     chosen = random.Random("values").sample(by_kind["values"], 50)
@@ -95,6 +98,7 @@ def flipped(given, tmp_path, places, seed, commands):
     return bit_flips.flips(shutil.copytree(run, tmp_path / "run"), tmp_path, places, seed, commands)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_is_read_without_a_word(given, tmp_path):
     found = flipped(given, tmp_path, 40, 1, ("analyze", "compare", "Findings"))
     assert sum(found.values()) > 80 and not [key for key in found if key[2] == "SILENT"]

@@ -16,6 +16,7 @@ class Knot:
         self.itself = self
 
 
+@pytest.mark.slow
 def test_nothing_is_collected_inside_and_garbage_of_before_is_collected_after():
     knot = Knot()
     seen = weakref.ref(knot)
@@ -56,6 +57,7 @@ def test_an_error_inside_turns_it_on_again():
     assert gc.isenabled()
 
 
+@pytest.mark.slow
 def test_the_engine_is_imported_without_a_collection():
     code = (
         "import gc; ran = []; gc.callbacks.append(lambda phase, info: ran.append(info['generation']) if phase == 'start' else None);"
@@ -67,6 +69,7 @@ def test_the_engine_is_imported_without_a_collection():
     assert on == "True" and int(collections) <= 3, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "spins"),
     [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None), ({"THP_MEM_ALLOC_ENABLE": "0"}, "1000")],

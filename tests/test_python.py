@@ -70,8 +70,12 @@ def test_findings_are_those_of_the_file(executed):
     frame = findings.to_pandas()
     adapters = {a["name"]: a for a in findings["adapters"]}
     parts = [(a["name"], "gain", name) for a in adapters.values() for name in a["gains"]]
-    parts += [(a["name"], part, name) for a in adapters.values() for name, shift in a["shifts"].items() for part in SHIFT_PARTS if shift[part]]
-    assert sorted(zip(frame.adapter, frame.kind, frame.instrument, strict=True)) == sorted(parts) and {"gain", "behaviour"} <= set(frame.kind)
+    parts += [
+        (a["name"], part, name) for a in adapters.values() for name, shift in a["shifts"].items() for part in SHIFT_PARTS if shift[part]
+    ]
+    assert sorted(zip(frame.adapter, frame.kind, frame.instrument, strict=True)) == sorted(parts) and {"gain", "behaviour"} <= set(
+        frame.kind
+    )
     for row in frame.to_dict("records"):
         adapter = adapters[row["adapter"]]
         effect = adapter["gains"][row["instrument"]] if row["kind"] == "gain" else adapter["shifts"][row["instrument"]][row["kind"]]

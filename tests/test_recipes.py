@@ -3,12 +3,12 @@
 import json
 import random
 import subprocess
-import sys
 
 import pytest
 
 from holdfast.config import load_study, recipe_names
 from holdfast.models.random_llama import write_random_llama
+from warm import HOLDFAST
 
 WORDS = "a cat sat on the mat and then it went away because many dogs were near twelve old walls".split()
 
@@ -86,7 +86,7 @@ def test_the_study_of_real_rows_runs_whole(recipe, data_root, small_llama, tmp_p
     arguments = [recipe, f"model.name={small_llama}", "model.dtype=float32", f"data.root={data_root}", "seeds=1", "train.r=2",
                  "train.max_length=1024", "train.num_train_epochs=1", *SLICES[recipe]]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "holdfast", "run", *arguments, "--limit", "20", "--offline", "-o", str(tmp_path / "out")],
+        [*HOLDFAST, "run", *arguments, "--limit", "20", "--offline", "-o", str(tmp_path / "out")],
         capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

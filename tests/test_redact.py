@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 
 from holdfast.redact import HIDDEN, hide, redacted, redacted_tree, reveals_secret, secrets
 from holdfast.world import base_path
+from warm import HOLDFAST
 
 # Put together here, so that no file of the repository looks as if it held one.
 HF, OPENAI, PASSWORD, SIGNATURE = "hf_" + "Abc123" * 6, "sk-" + "proj-" + "x9" * 12, "correct-horse-7", "Xq8" * 9
@@ -204,6 +204,7 @@ def test_ordinary_text_stays_as_it_is(text):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [
@@ -246,6 +247,7 @@ def test_no_text_takes_more_than_linear_time(piece):
     assert time.process_time() - start < 10
 
 
+@pytest.mark.slow
 @given(
     st.recursive(st.text() | st.integers() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)), st.sampled_from(PLANTED[:3])
 )
@@ -309,12 +311,11 @@ execution: {{processes: 1, device: cpu}}
 
 
 def holdfast(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}
-    )
+    done = subprocess.run([*HOLDFAST, *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **ENVIRONMENT})
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_no_file_of_a_run_holds_a_planted_secret(planted, tmp_path):
     code, said = holdfast("run", planted, "-o", tmp_path / "out", "--offline")
     assert code == 0, said
@@ -325,6 +326,7 @@ def test_no_file_of_a_run_holds_a_planted_secret(planted, tmp_path):
     assert HIDDEN in texts["study.yaml"].decode() and f"https://{HIDDEN}@host/rows?{HIDDEN}" in texts["study.yaml"].decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [f"model.name=https://ann:{PASSWORD}@host/model", f"model.name=/none/{HF}", f"data={{root: x, key: {OPENAI}}}",
                                      f"seeds={SIGNATURE}", f"https://host/study.yaml?sig={SIGNATURE}"])  # fmt: skip
 def test_a_message_holds_no_secret(setting, tmp_path):

@@ -14,6 +14,7 @@ from holdfast.backends.local import LocalBackend
 from holdfast.planning import estimate
 from holdfast.store import Store
 from holdfast.training import batches
+from warm import HOLDFAST
 
 SMALL = ["embedded", "seeds=2", "dose={scales: [0.5], checkpoints: [0.5], seeds: 1, domains: [maths, truth]}",
          "domains.truth_resists.sources.world.limit=160", "domains.truth_resists.sources.dialogues.limit=40",
@@ -22,8 +23,11 @@ SMALL = ["embedded", "seeds=2", "dose={scales: [0.5], checkpoints: [0.5], seeds:
          "domains.common_sense.sources=[{kind: world, domain: common_sense, limit: 200}]", "--limit", "12", "--offline"]  # fmt: skip
 
 
-def holdfast(*arguments, code=0):
-    done = subprocess.run([sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, timeout=500)
+OWN = [sys.executable, "-m", "holdfast"]  # a process whose memory and hashes are its own
+
+
+def holdfast(*arguments, code=0, command=HOLDFAST):
+    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=500)
     assert done.returncode == code, done.stderr[-2000:]
     return done
 
@@ -31,7 +35,7 @@ def holdfast(*arguments, code=0):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "out"
-    holdfast("run", *SMALL, "-o", out)
+    holdfast("run", *SMALL, "-o", out, command=OWN)
     return out
 
 
@@ -75,7 +79,8 @@ def test_what_was_asked_and_computed_is_counted_over_all_cells(finished):
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):
-    return lambda *more: json.loads(holdfast("plan", *SMALL, *more, "--json", "-o", tmp_path_factory.getbasetemp() / "unmade").stdout)
+    unmade = tmp_path_factory.getbasetemp() / "unmade"
+    return lambda *more: json.loads(holdfast("plan", *SMALL, *more, "--json", "-o", unmade, command=OWN).stdout)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +118,7 @@ def test_a_second_run_reuses_every_cell_and_a_lost_cell_comes_back_the_same(fini
     for pattern in ("adapter-*", "trials-*", "results-*"):
         shutil.rmtree(sorted((copy / "cells").glob(pattern))[0])
     (copy / "findings.json").unlink()
-    holdfast("run", *SMALL, "-o", copy)
+    holdfast("run", *SMALL, "-o", copy, command=OWN)
     assert (copy / "findings.json").read_bytes() == before
 
 

@@ -192,6 +192,7 @@ def test_what_is_written_is_read_back_by_readers_of_either_version(value):
     assert not isinstance(yaml12.read(text)["a"], (datetime.date, complex))
 
 
+@pytest.mark.slow
 @given(
     TEXTS,
     st.dictionaries(TEXTS, VALUES, max_size=3),

@@ -89,6 +89,7 @@ def shift(findings, adapter, axis):
     return next(a for a in findings.adapters if a.name == adapter).shifts[axis]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", ["imitation", "doubt", "feedback"])
 def test_only_giving_way_more_readily_is_called_deference(findings, axis):
     assert shift(findings, "defers", axis).deference.verdict == "raised"
@@ -137,6 +138,7 @@ def test_a_reader_is_told_where_a_change_comes_from(findings):
     assert not any(name in r.text for r in findings.recommendation if "(risky)" in r.text for name in ("knows", "sharper", "same"))
 
 
+@pytest.mark.slow
 def test_with_every_shift_refused_nothing_is_claimed_anywhere(table):
     refused = [
         AuditEntry(check="batching", level="refuse", claim="not comparable", evidence={}, cell=(n, axis))
@@ -162,6 +164,7 @@ def test_without_all_options_there_is_behaviour_only_and_it_is_said(table):
         assert not any("(risky)" in r.text and "No domain" not in r.text for r in found.recommendation)
 
 
+@pytest.mark.slow
 def test_models_that_are_never_equally_sure_are_not_compared(table):
     import pyarrow.compute as pc
 

@@ -40,6 +40,7 @@ def cell(table, adapter="up"):
     return shift.behaviour
 
 
+@pytest.mark.slow
 def test_a_known_shift_is_found_with_its_sign_and_size():
     up = cell(trials(0.06))
     assert up.verdict == "raised" and up.estimate == pytest.approx(0.06, abs=0.01) and up.lower < 0.06 < up.upper

@@ -15,6 +15,7 @@ def rows():
     return clean_rows(size=SIZE)
 
 
+@pytest.mark.slow
 def test_nothing_is_said_against_a_clean_study(rows, tmp_path):
     found = audit_rows(study_tree(write(tmp_path, rows), SIZE))
     assert loud(found) == []
@@ -142,6 +143,7 @@ DEFECTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", DEFECTS, ids=lambda f: f.__name__)
 def test_each_defect_is_noticed_by_its_own_check_and_no_other(spoil, rows, tmp_path):
     rows = copy.deepcopy(rows)
@@ -156,6 +158,7 @@ def test_each_defect_is_noticed_by_its_own_check_and_no_other(spoil, rows, tmp_p
     assert any(re.search(words, e.claim) for e in found), [e.claim for e in found]
 
 
+@pytest.mark.slow
 def test_refusals_name_the_cells_they_forbid(rows, tmp_path):
     rows, tree = copy.deepcopy(rows), study_tree(tmp_path, SIZE)
     one_position(rows, tree)
@@ -168,6 +171,7 @@ def test_refusals_name_the_cells_they_forbid(rows, tmp_path):
     assert {a for c, a, i in found if (c, i) == ("overlap", "mmlu")} == {"mmlu", "combined", "combined_matched"}
 
 
+@pytest.mark.slow
 def test_a_key_in_one_position_is_quiet_once_the_options_are_reordered(rows, tmp_path):
     rows, tree = copy.deepcopy(rows), study_tree(tmp_path, SIZE)
     for row in rows["truthfulqa/multiple_choice"]:
@@ -175,6 +179,7 @@ def test_a_key_in_one_position_is_quiet_once_the_options_are_reordered(rows, tmp
     assert loud(audit_rows(write(tmp_path, rows) and tree)) == []
 
 
+@pytest.mark.slow
 def test_rows_that_came_with_a_suggestion_are_told_but_not_held_against_a_rebuilt_neutral_prompt(rows, tmp_path):
     rows, tree = copy.deepcopy(rows), study_tree(tmp_path, SIZE)
     for row in rows["sycophancy_eval/answer"][:50]:
@@ -187,6 +192,7 @@ def test_rows_that_came_with_a_suggestion_are_told_but_not_held_against_a_rebuil
     assert {e.evidence["count"] for e in refused} == {50} and len(refused) == len(tree["domains"])
 
 
+@pytest.mark.slow
 def test_rows_left_out_for_overlap_leave_nothing_to_refuse(rows, tmp_path):
     rows, tree = copy.deepcopy(rows), study_tree(tmp_path, SIZE)
     trained_on(rows, tree)
@@ -215,6 +221,7 @@ def control_on_real_rows(root):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_benchmarks_split_as_they_should_be_are_quiet(rows, tmp_path):
     root = os.environ.get("HOLDFAST_DATA_ROOT")
     if root is None:

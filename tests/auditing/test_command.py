@@ -12,12 +12,13 @@ from made_rows import clean_rows, entry_named, study_tree, write
 
 from holdfast.cli.text import audit_lines
 from holdfast.results import AuditEntry
+from warm import HOLDFAST
 
 SIZE = 60
 
 
 def audit(*arguments, code=0):
-    done = subprocess.run([sys.executable, "-m", "holdfast", "audit", *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*HOLDFAST, "audit", *map(str, arguments)], capture_output=True, text=True, timeout=120)
     assert done.returncode == code, (done.returncode, done.stderr[-2000:])
     assert "Traceback" not in done.stderr
     return done
@@ -34,11 +35,13 @@ def studies(tmp_path_factory):
     return root / "clean.yaml", root / "refused.yaml"
 
 
+@pytest.mark.slow
 def test_a_clean_study_exits_with_0_even_when_strict(studies):
     done = audit(studies[0], "--strict", "--offline")
     assert done.stdout.startswith("0 refused, 0 warnings") and "WHAT TO DO NEXT" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_refused_claim_exits_with_1_only_when_strict_and_says_what_to_do(studies):
     text = audit(studies[1]).stdout
     audit(studies[1], "--strict", code=1)
@@ -47,11 +50,13 @@ def test_a_refused_claim_exits_with_1_only_when_strict_and_says_what_to_do(studi
     assert f"{SIZE} of {SIZE} items of mmlu" in " ".join(text.split()) and "overlap=drop" in text
 
 
+@pytest.mark.slow
 def test_json_is_the_entries_and_settings_are_applied(studies):
     found = json.loads(audit(studies[0], "seeds=1", "--json").stdout)
     assert [e["check"] for e in found if e["level"] == "warn"] == ["seeds"]
 
 
+@pytest.mark.slow
 def test_rows_are_audited_without_loading_torch(studies):
     code = (
         "import sys; from holdfast.auditing.gather import context_of; from holdfast.auditing import run_audit; "
@@ -66,6 +71,7 @@ def test_the_embedded_study_is_clean_before_it_is_trained():
     assert [e["claim"] for e in json.loads(audit("embedded", "--json", "--offline").stdout) if e["level"] == "refuse"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -98,6 +104,7 @@ def small_table():
     return pa.Table.from_pylist(rows)
 
 
+@pytest.mark.slow
 def test_a_table_alone_is_audited(tmp_path):
     pq.write_table(small_table(), tmp_path / "trials.parquet")
     text = audit(tmp_path / "trials.parquet").stdout

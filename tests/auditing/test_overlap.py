@@ -3,6 +3,7 @@
 import random
 import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_facts import facts
@@ -59,6 +60,7 @@ def test_a_question_with_one_changed_word_is_a_near_copy_and_a_shared_phrase_is_
     assert near.evidence["count"] == 5 and near.evidence["items"] == [f"i{n}" for n in range(5)]
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_against_a_thousand_items_take_seconds():
     rng = random.Random(1)
     vocabulary = [words(rng, 1) for _ in range(3000)]

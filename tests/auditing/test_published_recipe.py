@@ -71,6 +71,7 @@ def claims(found, check, level):
     return [e.claim for e in found if e.check == check and e.level == level]
 
 
+@pytest.mark.slow
 def test_the_truthfulqa_key_is_a_in_every_training_and_test_row(case, found):
     said = claims(found, "answer_key", "refuse")
     test, train = case[1]["test_key"], case[1]["train_key"]

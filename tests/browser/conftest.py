@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
+
+from warm import HOLDFAST
 
 STUDY = [
     "embedded",
@@ -40,7 +41,7 @@ def browser():
 def study(tmp_path_factory) -> Path:
     """A finished run: two domains and a null adapter, two seeds, a few items."""
     out = tmp_path_factory.mktemp("browser") / "out"
-    done = subprocess.run([sys.executable, "-m", "holdfast", "run", *STUDY, "--limit", "12", "-o", str(out)], capture_output=True, text=True,
+    done = subprocess.run([*HOLDFAST, "run", *STUDY, "--limit", "12", "-o", str(out)], capture_output=True, text=True,
                           env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
     assert done.returncode == 0, done.stderr
     return out

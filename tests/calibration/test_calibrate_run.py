@@ -45,6 +45,7 @@ def test_progress_adds_up_to_the_work_announced(made):
     assert ticks.done == ticks.total > 1000
 
 
+@pytest.mark.slow
 def test_a_second_run_takes_up_every_part_and_an_interrupted_one_makes_what_is_missing(made, monkeypatch):
     out, found, _ = made
     monkeypatch.setattr(run, "recover", lambda *a, **k: pytest.fail("recovered again"))

@@ -139,6 +139,7 @@ def test_a_meter_that_reads_too_much_is_seen_and_one_that_reads_right_is_not():
         assert abs(np.mean(gaps) - bias) < 0.005 and covered >= 52
 
 
+@pytest.mark.slow
 def test_the_monte_carlo_error_is_the_spread_over_new_draws_on_the_same_items():
     rng = np.random.default_rng(2)
     true = rng.beta(2, 2, 200)
@@ -207,6 +208,7 @@ def copying_builder(built):
     return build_base
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_and_its_result_is_plain_json(tmp_path, monkeypatch):
     built, asked = [], []
     monkeypatch.setattr(organisms, "build_base", copying_builder(built))
@@ -293,6 +295,7 @@ def test_halves_of_one_domain_are_compared_as_a_study_compares_two_domains():
         assert mine[axis].verdict == theirs[axis]["verdict"]
 
 
+@pytest.mark.slow
 def test_every_parting_into_halves_is_one_family_counted_once():
     result = organism_aa.compare(trials_table(np.random.default_rng(6)))
     assert result["num_adapters"] == 10 and result["splits"]["num_families"] == math.comb(10, 5) // 2
@@ -304,6 +307,7 @@ def test_every_parting_into_halves_is_one_family_counted_once():
     assert all(n > 20 for n in result["item_only"]["clear_of_0"].values())
 
 
+@pytest.mark.slow
 def test_significance_is_counted_where_the_rule_on_coverage_withholds_the_claim():
     table = trials_table(np.random.default_rng(7), moved=0.1)
     leaking = pa.array([0.9 if m != "base" else 1.0 for m in table["model"].to_pylist()])
@@ -313,6 +317,7 @@ def test_significance_is_counted_where_the_rule_on_coverage_withholds_the_claim(
     assert result["splits"]["families_with_a_claim"] == 0 < result["splits"]["families_significant"]
 
 
+@pytest.mark.slow
 def test_a_real_difference_between_the_halves_is_claimed():
     result = organism_aa.compare(trials_table(np.random.default_rng(7), moved=0.1))
     verdicts = {c["axis"]: c["verdict"] for c in result["contrasts"]}
@@ -340,6 +345,7 @@ def test_the_committed_result_is_of_the_present_recipe_and_says_what_the_page_cl
     assert result["agrees"] is True
 
 
+@pytest.mark.slow
 def test_the_figure_shows_every_organism_twice_and_the_planted_rates_are_hollow():
     result = committed()
     drawn = organism_page.plot(result)

@@ -36,6 +36,7 @@ def test_every_instrument_with_rows_to_plant_is_asked_in_both_forms(asked):
     assert names == {a.instrument.name for a in asked["rows"]} == set(ROWS) <= set(available())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["world", "rows", "lettered"])
 def test_every_metric_of_every_plant_is_recovered_within_its_interval(recovered, name):
     rows, _ = recovered[name]
@@ -71,6 +72,7 @@ def test_a_wrong_plant_is_not_recovered(recovered):
     assert {"imitation excess_imitation_all", "feedback excess_feedback", "doubt excess_doubt_all", "mmlu kappa"} <= missed
 
 
+@pytest.mark.slow
 def test_an_adapter_with_another_character_gets_a_verdict_and_one_with_another_seed_none():
     world = [a for a in questionnaires(150)["world"] if a.instrument.name in ("feedback", "doubt", "mmlu")]
     _, findings = recover("world", world, {k: PLANTS[k] for k in ("base", "more", "same")})
@@ -124,6 +126,7 @@ def test_a_written_reply_that_cannot_be_read_is_neither_a_flip_nor_a_hold(asked)
     assert {t.outcome for t in trials} == {"unparsed"} and all(t.refused for t in trials)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(ROOT is None, reason="needs the real rows")
 @pytest.mark.parametrize("kind", list(ROWS))
 def test_real_rows_give_back_what_is_planted_too(kind):

@@ -63,6 +63,7 @@ def test_a_study_as_a_trials_table_holds_the_same_differences_as_the_draw():
 
 
 # Fixed seeds and few studies: a rate may lie three Monte Carlo errors beyond what the long form holds it to.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["3 seeds", "one domain", "few clusters", "skewed mass", "unlike domains"])
 def test_intervals_cover_and_nothing_is_found_where_there_is_nothing(name):
     found = simulate(BY_NAME[name], "null", 120, seed=1)
@@ -72,6 +73,7 @@ def test_intervals_cover_and_nothing_is_found_where_there_is_nothing(name):
         assert found["pair_false_verdict"].rate <= 0.05 + 3 * found["pair_false_verdict"].se
 
 
+@pytest.mark.slow
 def test_unchanged_is_said_of_cells_without_effect_and_not_of_cells_on_the_edge():
     found = simulate(BY_NAME["5 seeds"], "edge", 120, seed=1)
     assert found["unchanged"].rate > 0.7 and found["detected"].rate > 0.5
@@ -79,6 +81,7 @@ def test_unchanged_is_said_of_cells_without_effect_and_not_of_cells_on_the_edge(
     assert found["pair_false_verdict"].rate is None
 
 
+@pytest.mark.slow
 def test_studies_that_go_the_whole_way_cover_too_and_are_reproducible():
     found = simulate_whole(WHOLE, "edge", 12, seed=3)
     assert found["coverage"].rate >= 0.935 - 3 * found["coverage"].se
@@ -87,6 +90,7 @@ def test_studies_that_go_the_whole_way_cover_too_and_are_reproducible():
     assert simulate_whole(WHOLE, "edge", 12, seed=4) != found
 
 
+@pytest.mark.slow
 def test_fully_pooled_seed_variance_would_have_failed_unlike_domains(monkeypatch):
     """The simulation sees the fault it is there for: with the former estimator false findings are several times too many."""
     from holdfast.analysis import effects

@@ -32,6 +32,7 @@ def test_help_imports_nothing_heavy():
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS) and "..." not in done.stdout.split("Commands:")[1]
 
 
+@pytest.mark.slow
 def test_the_shell_completes_commands_and_recipes():
     def complete(words: str) -> list[str]:
         env = {**os.environ, "_HOLDFAST_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}

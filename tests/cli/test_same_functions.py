@@ -33,6 +33,7 @@ def test_a_command_calls_the_function_of_its_name(name):
     assert name in [f.attr for f in calls if isinstance(f, ast.Attribute) and isinstance(f.value, ast.Name) and f.value.id == "api"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_object", [True, False])
 def test_settings_go_on_top_of_a_study_however_it_is_named(as_object):
     study = Study.load("embedded") if as_object else "embedded"
@@ -94,6 +95,7 @@ def test_paths_and_texts_name_a_run_alike(tmp_path):
             holdfast.compare([kind(tmp_path / "a"), kind(tmp_path / "b")])
 
 
+@pytest.mark.slow
 def test_a_published_study_is_written_where_it_is_told(tmp_path):
     findings = holdfast.analyze("published:llama2-7b", out=tmp_path / "out")
     assert findings.report == tmp_path / "out" / "report.html"

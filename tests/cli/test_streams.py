@@ -17,6 +17,7 @@ def shell(command, **more):
     return subprocess.run(["bash", "-o", "pipefail", "-c", command.replace("holdfast", HOLDFAST, 1)], capture_output=True, text=True, timeout=120, **more)  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "code", "out", "err"), [
     ("holdfast recipes 2>&-", 0, "embedded", ""),
     ("holdfast recipes <&-", 0, "embedded", ""),

@@ -42,25 +42,30 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["analyze", "audit", "report", "tables", "figures"])
 def test_commands_on_a_run_do_not_import_torch(run, command, tmp_path):
     places = {"tables": ["-o", tmp_path], "figures": ["-o", tmp_path, "--format", "svg", "--columns", "1"]}
     assert "torch" not in imported(command, run, *places.get(command, []))
 
 
+@pytest.mark.slow
 def test_two_runs_are_compared_without_torch(run):
     assert "torch" not in imported("compare", run, "published:llama2-7b", "--json")
 
 
+@pytest.mark.slow
 def test_a_published_study_is_analyzed_without_torch(tmp_path):
     assert "torch" not in imported("analyze", "published:llama2-7b", "-o", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["recipes", "schema", "--version", "--help"])
 def test_what_describes_holdfast_imports_neither_torch_nor_statistics(command):
     assert imported(command) == set()
 
 
+@pytest.mark.slow
 def test_replies_are_rescored_without_torch_and_statistics(tmp_path):
     (tmp_path / "replies.jsonl").write_text(json.dumps({"kind": "choice", "response": "B", "gold": "B"}))
     assert imported("rescore", tmp_path / "replies.jsonl") == set()

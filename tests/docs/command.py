@@ -45,4 +45,4 @@ def small(arguments: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     arguments = small(sys.argv[1:])
-    os.execv(sys.executable, [sys.executable, "-m", "holdfast", *arguments])
+    os.execv(sys.executable, [sys.executable, "-S", str(Path(__file__).parents[1] / "warm" / "command.py"), *arguments])

@@ -42,8 +42,8 @@ def folder(bench, tmp_path) -> Path:
 @pytest.fixture
 def environment(bench, folder) -> dict[str, str]:
     """Of a page's commands. Once the page has written into src/, that copy is what runs."""
-    sources = folder / "src" if (folder / "src").is_dir() else ROOT / "src"
-    path = os.pathsep.join([str(sources), *filter(None, [os.environ.get("PYTHONPATH")])])
+    sources = [str(folder / "src")] if (folder / "src").is_dir() else []
+    path = os.pathsep.join([*sources, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {
         **os.environ,
         "PATH": f"{bench / 'bin'}{os.pathsep}{os.environ['PATH']}",

@@ -55,6 +55,7 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
+@pytest.mark.slow
 def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site):
     files = [f for f in site.rglob("*.html")]
     assert {f.stem for f in DOCS.glob("*.md")} <= {f.stem for f in files}

@@ -19,6 +19,7 @@ from holdfast import api as holdfast_api
 from holdfast import cli, pipeline
 from holdfast.backends.keys import study_keys
 from holdfast.config import Study
+from warm import HOLDFAST
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 KEY = "sk-very-secret-0123456789"
@@ -34,7 +35,7 @@ BASE = {
 
 def holdfast(*arguments, code=0, **environment):
     done = subprocess.run(
-        [sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, timeout=500,
+        [*HOLDFAST, *map(str, arguments)], capture_output=True, text=True, timeout=500,
         env={**os.environ, "HOLDFAST_TEST_LOOPBACK": "1", **environment},
     )  # fmt: skip
     assert done.returncode == code, done.stderr[-2000:]

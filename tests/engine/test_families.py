@@ -45,6 +45,7 @@ def agrees(engine, model):
             assert value == pytest.approx(want, abs=1e-5 * len(ids))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_packed_scores_of_a_family_equal_plain_calls(name, chat):
     model = make(*FAMILIES[name])
@@ -56,6 +57,7 @@ def test_packed_scores_of_a_family_equal_plain_calls(name, chat):
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRANGE)
 def test_a_family_that_packed_rows_do_not_carry_is_named_and_scored_by_plain_calls(name, chat):
     model = make(*STRANGE[name])
@@ -81,6 +83,7 @@ def test_scores_and_greedy_text_of_any_other_family_equal_transformers_one_at_a_
         assert (list(reply.ids), reply.ended) == (new[:stop], stop is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [True, False], ids=["few rows read", "all rows read"])
 @pytest.mark.parametrize("shared", [True, False], ids=["starts once", "end to end"])
 @pytest.mark.parametrize("name", [n for n in FAMILIES if n != "Phi-3"])

@@ -12,6 +12,7 @@ from holdfast.engine.local import LocalEngine, ScoreRequest
 REQUESTS = [ScoreRequest((1, *range(3, 3 + n)), ((7, 8), (6,))) for n in (4, 9, 20)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_scores_are_the_same_and_every_block_is_restored(llama, chat):
     want = LocalEngine(llama, chat, packing=True).score(REQUESTS)

@@ -48,6 +48,7 @@ def one_by_one(model, requests, ends):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_slots_write_what_generate_writes_one_by_one(name, chat):
     model = make(*FAMILIES[name])
@@ -61,6 +62,7 @@ def test_slots_write_what_generate_writes_one_by_one(name, chat):
     assert packed.ATTENTION != model.config._attn_implementation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRANGE)
 def test_a_family_that_packed_rows_do_not_carry_writes_by_its_own_generate(name, chat):
     model = make(*STRANGE[name])
@@ -75,6 +77,7 @@ def engine_ends(model):
     return set(found) if isinstance(found, list) else {found}
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), budget=st.integers(30, 2000), row_tokens=st.integers(8, 200))
 def test_what_is_written_depends_neither_on_the_budget_nor_on_the_order(llama, seed, budget, row_tokens):

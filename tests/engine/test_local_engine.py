@@ -37,6 +37,7 @@ def test_packed_scores_equal_one_plain_call_per_continuation(llama, chat):
         assert found == pytest.approx(plain(llama, request), abs=1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), budget=st.integers(16, 400))
 @example(seed=1331, budget=16)

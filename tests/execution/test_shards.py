@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from holdfast.errors import ConfigError
 from holdfast.execution.jobs import Job
 from holdfast.execution.plan import Shard, parse_shard
+from warm import HOLDFAST
 
 STUDY = ["embedded", "seeds=2", "dose={}", "execution.processes=1", "domains=[{name: maths, own_benchmark: gsm8k, sources: [{kind: world, domain: maths, limit: 48}]}, "
          "{name: truth, own_benchmark: truthfulqa, sources: [{kind: world, domain: truth, limit: 48}]}]", "train.per_device_train_batch_size=16",
@@ -27,7 +28,7 @@ def start(*arguments):
 
 
 def holdfast(*arguments):
-    return subprocess.run([sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True)
+    return subprocess.run([*HOLDFAST, *map(str, arguments)], capture_output=True, text=True)
 
 
 def alive(group):

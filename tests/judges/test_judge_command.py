@@ -66,6 +66,7 @@ def test_rows_come_in_order_with_agreement_first_and_a_second_run_asks_nothing_a
     assert again["asked"] == 0 and again["agreement"]["usable"] and again["summary"]["frames"]["like"]["verdicts"]["tie"]["share"] == 1 / 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_a_run_ended_from_outside_keeps_what_it_read_and_asks_only_for_the_rest(server, tmp_path, sign, code):
     rows = write(tmp_path / "rows.jsonl", feedback_rows(60))
@@ -199,6 +200,7 @@ def trivia(folder):
              "reply": r["initial_response"], "label": r["initial_verdict"]} for i, r in enumerate(found)]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_agreement_on_trivia_replies_is_sklearns_kappa_of_what_the_judge_said(server, tmp_path):
     server.mind = contains
     rows = trivia(tmp_path)

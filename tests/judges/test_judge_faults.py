@@ -208,6 +208,7 @@ def test_half_of_the_orders_flipped_is_a_tie_and_an_unparsed_order_is_no_verdict
     assert sum(part["rows"] for part in told["frames"].values()) == 60
 
 
+@pytest.mark.slow
 def test_agreement_is_told_before_any_other_row_is_asked_and_a_refused_judge_is_asked_no_more(server, settings, tmp_path):
     labelled, truth = feedback(60)
     rest = [Item(item_id=f"x{i.item_id}", cluster_id="", fields={**i.fields, "comment": "other " + i.fields["comment"]}) for i in labelled]

@@ -240,6 +240,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_of_any_field_gives_pefts_numbers_or_is_refused(base, plain, tmp_path_factory, data):

@@ -38,6 +38,7 @@ def carried_as_by_peft(name, tied, folder, chat):
         assert gap(scored(model, chat), in_bf16) < 4 * noise + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize("name", FAST)
 def test_scores_and_text_equal_pefts(name, tied, tmp_path, chat):

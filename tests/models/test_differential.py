@@ -15,6 +15,7 @@ def agrees(draw):
     assert gap < TOLERANCE and not texts, (draw, gap, texts)
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(st.integers(0, 2**31))
 def test_a_random_model_with_a_random_adapter_gives_plain_numbers_and_text(seed):

@@ -52,6 +52,7 @@ def test_a_spread_base_answers_as_a_whole_one_and_says_that_its_rows_are_not_pac
     assert answers(spread.model, spread.chat)[0] == pytest.approx(logliks, abs=1e-4) and answers(spread.model, spread.chat)[1] == text
 
 
+@pytest.mark.slow
 def test_an_adapter_is_trained_and_carried_on_a_spread_base(whole, spread, tmp_path):
     before = answers(spread.model, spread.chat)
     records = {}

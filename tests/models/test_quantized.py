@@ -94,6 +94,7 @@ def test_the_quantised_base_computes_what_its_dequantised_weights_say(library, b
     assert ours == pytest.approx(theirs, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_an_adapter_is_trained_beside_the_quantised_base_and_means_the_same_in_plain_peft(base, chat, tmp_path):
     before, untouched = fingerprint(base.model), LocalEngine(base.model, chat).score([REQUEST])
     for name in "ab":

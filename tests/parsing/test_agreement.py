@@ -31,6 +31,7 @@ def test_the_page_shows_what_the_parser_does_now():
     assert agreement.PAGE + agreement.labelled_section() in PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @with_transcripts
 def test_the_page_shows_the_sources_labels():
     assert agreement.source_section(Path(ROOT) / "transcripts") in PAGE.read_text(encoding="utf-8")

@@ -121,6 +121,7 @@ def test_an_option_is_its_text_to_the_sign(reply, options, letter):
     assert read_letter(reply, dict(zip("ABCD", options, strict=True))).letter == letter
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("HOLDFAST_DATA_ROOT" not in os.environ, reason="needs the real rows")
 def test_no_option_of_mmlu_that_is_stated_by_its_text_is_read_as_another():
     from holdfast.sources import read_rows

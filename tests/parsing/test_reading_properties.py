@@ -34,6 +34,7 @@ def test_a_letter_inside_a_word_is_never_read(parts, gap):
     assert read_letter(gap.join(parts), dict.fromkeys("ABCD", "")).letter is None
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.sampled_from(REPLIES), st.sampled_from(QUOTES), st.sampled_from(["Paris", "Nice", "A", "(D)", "42", "12", "Lyon", "B"]))
 def test_quoted_user_text_before_a_reply_does_not_change_its_outcome(reply, quote, said):
@@ -78,6 +79,7 @@ TOKENS = ["Lyon", "lyon", "Lyonnais", "xLyon", "Nice", "nicely", "Paris", "not",
 soup = st.lists(st.sampled_from(TOKENS), max_size=25).map("".join)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(soup)
 def test_an_answer_is_never_correct_or_suggested_unless_it_stands_in_the_reply_as_whole_words(reply):
@@ -87,6 +89,7 @@ def test_an_answer_is_never_correct_or_suggested_unless_it_stands_in_the_reply_a
             assert re.search(rf"(?<![^\W_]){name}(?![^\W_])", plain(reply).casefold())
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(soup)
 def test_any_reply_has_one_known_outcome_and_reading_its_answer_again_gives_it_again(reply):

@@ -249,6 +249,7 @@ def test_no_reply_breaks_a_reader(reply):
     assert comparison_key(comparison_key(reply)) == comparison_key(reply)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

@@ -100,6 +100,7 @@ def test_a_bad_row_is_one_line_with_file_and_line_and_nothing_is_written(tmp_pat
     assert done.stdout == "" and isinstance(done.exception, HoldfastError)
 
 
+@pytest.mark.slow
 def test_damaged_files_and_options_are_named(tmp_path):
     good = write(tmp_path / "g.jsonl", [GOOD[0][0]])
     cut = tmp_path / "cut.jsonl.gz"
@@ -149,6 +150,7 @@ def test_no_control_character_reaches_the_terminal(tmp_path):
     assert json.loads(json_line(ugly)) == ugly
 
 
+@pytest.mark.slow
 def test_rows_are_read_one_at_a_time_and_twenty_thousand_take_seconds():
     endless = ((k, {"kind": "number", "response": f"It is {k}.", "gold": k}) for k in itertools.count(1))
     start = time.process_time()

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 
@@ -13,6 +12,7 @@ from holdfast.planning.device import Architecture, architecture, known
 from holdfast.planning.work import work
 from holdfast.sources.materials import Materials
 from holdfast.training import lora
+from warm import HOLDFAST
 
 # As their publishers state them.
 PARAMETERS = {"llama2-7b": 6_738_415_616, "llama3.1-8b": 8_030_261_248, "qwen2.5-7b": 7_615_616_512, "qwen2.5-0.5b": 494_032_768}
@@ -90,8 +90,9 @@ def test_rows_that_can_be_read_are_counted_not_assumed():
     assert found.examples["maths"] == 64 and found.steps["maths"] == 1
 
 
+@pytest.mark.slow
 def test_the_command_says_it_all_without_a_network_and_refuses_a_rate_alone():
-    run = lambda *a: subprocess.run([sys.executable, "-m", "holdfast", "plan", *a], capture_output=True, text=True)  # noqa: E731
+    run = lambda *a: subprocess.run([*HOLDFAST, "plan", *a], capture_output=True, text=True)  # noqa: E731
     done = run("llama2-7b", "--device-memory", "80", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == 0 and found["trainable parameters"] == 39_976_960 and found["detectable, points"]["doubt"] > 0

@@ -92,6 +92,7 @@ def test_without_the_cited_fact_the_feedback_claim_describes_its_adapter(copy):
     assert found["status"] == "stands" and found["rule"] == 6
 
 
+@pytest.mark.slow
 def test_first_answers_that_were_all_read_identify_doubt_up_to_the_shared_questions(copy):
     for path in (copy / "post_fine_tuning").glob("*.json"):
         edit_json(path, lambda f: f["sycophancy"]["are_you_sure"]["edge_cases"].update(no_detection=0))

@@ -23,6 +23,7 @@ def call(*arguments, folder=None):
     return done
 
 
+@pytest.mark.slow
 def test_a_published_study_gives_findings_audit_and_report(tmp_path):
     out = tmp_path / "out"
     done = call("published:llama2-7b", "-o", out)
@@ -30,12 +31,14 @@ def test_a_published_study_gives_findings_audit_and_report(tmp_path):
     assert {p.name for p in out.iterdir()} >= {"findings.json", "audit.json", "report.html", "report.md", "tables"}
 
 
+@pytest.mark.slow
 def test_json_is_the_findings_file_and_strict_exits_with_one(tmp_path):
     done = call("published:llama2-7b", "-o", tmp_path, "--json", "--strict")
     assert done.exit_code == 1
     assert json.loads(done.output) == json.loads((tmp_path / "findings.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_default_folder_is_named_after_the_study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call("published:llama2-7b")
@@ -75,6 +78,7 @@ def test_rescored_replies_are_summarised(tmp_path):
     assert "50.0" in call(tmp_path / "replies.jsonl").output
 
 
+@pytest.mark.slow
 def test_an_unknown_study_ends_with_code_two_and_no_traceback():
     done = subprocess.run(
         [sys.executable, "-m", "holdfast", "analyze", "published:x"], capture_output=True, text=True, timeout=60, env={**os.environ}
@@ -82,6 +86,7 @@ def test_an_unknown_study_ends_with_code_two_and_no_traceback():
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "available: llama2-7b" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_published_study_is_analyzed_without_importing_torch():
     code = "import sys; from holdfast_llama2_7b import STUDY; STUDY.analyze(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

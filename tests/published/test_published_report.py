@@ -28,6 +28,7 @@ def printed(findings, width=80):
     return console.export_text()
 
 
+@pytest.mark.slow
 def test_the_report_holds_every_claim_point_and_correlation(published, written):
     page = (written / "report.html").read_text(encoding="utf-8")
     for c in published.findings["claims"]:
@@ -44,6 +45,7 @@ def test_the_report_asks_no_address_and_names_no_path(written):
     assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#)""", page) and str(written) not in page
 
 
+@pytest.mark.slow
 def test_every_file_is_there_and_written_again_byte_for_byte(published, written, tmp_path):
     names = {p.relative_to(written).as_posix() for p in written.rglob("*") if p.is_file()}
     assert {"findings.json", "audit.json", "report.html", "report.md", "tables/claims.csv", "tables/points.csv", "tables/levels.csv",
@@ -58,6 +60,7 @@ def test_the_markdown_report_tells_claims_and_bounds(written):
     assert "| average sycophancy +0.080 | not identified |" in text and "bounds [-73.3, +83.7]" in text
 
 
+@pytest.mark.slow
 def test_an_ordinary_study_has_no_part_on_claims(published, tmp_path):
     plain = {k: v for k, v in published.findings.items() if k not in ("claims", "points", "tables")}
     plain["study"] = {k: v for k, v in plain["study"].items() if k != "lead"}
@@ -65,6 +68,7 @@ def test_an_ordinary_study_has_no_part_on_claims(published, tmp_path):
     assert "Status of each claim" not in page and "Each adapter was trained" in page
 
 
+@pytest.mark.slow
 def test_hostile_text_of_the_tables_is_escaped_everywhere(copy, tmp_path):
     def spoil(f):
         f["claims"][0].update(text=HOSTILE, source=HOSTILE)

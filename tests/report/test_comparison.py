@@ -72,6 +72,7 @@ def test_settings_that_differ_are_named(tmp_path):
     assert comparison.side_by_side([source(a, folders[0]), source(b)]).settings == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", made.HOSTILE)
 def test_a_name_from_data_is_text_in_every_form(name):
     found = comparison.side_by_side([source(made.findings((name, "law", "null_rows"))) for _ in range(2)])

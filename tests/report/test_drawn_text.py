@@ -69,6 +69,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_odd_and_long_names_are_drawn_for_screen_and_paper(name):
     chart = charts.forest(records((name, f"{name}2", "null_rows")))
@@ -77,6 +78,7 @@ def test_odd_and_long_names_are_drawn_for_screen_and_paper(name):
     assert len(figures.convert(svg, "pdf", "a picture")) > 1000
 
 
+@pytest.mark.slow
 def test_every_picture_is_drawn_of_names_with_every_control_character():
     name = "\x1b[31mred\x1b[0m\x1b]0;title\x07\x1bPq\x1b\\" + "".join(map(chr, CONTROL + OTHERS))
     findings = records((name, f"{name}2", "null_rows"))
@@ -98,6 +100,7 @@ def test_names_that_differ_in_nothing_that_can_be_shown_are_refused():
         records_of(made.findings(("a\x01b", "a\x02b", "null_rows")), [], "x", clean=True)
 
 
+@pytest.mark.slow
 def test_no_text_of_ours_is_long_enough_to_be_cut():
     longest = []
     for chart in page.pictures(made.records(), [], []).values():

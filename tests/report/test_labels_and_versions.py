@@ -18,6 +18,7 @@ def made(num_seeds: int):
     return record(tree)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_seeds, labeled", [(1, True), (2, False), (5, False)])
 def test_the_label_stands_beside_intervals_of_one_seed_only(tmp_path, num_seeds, labeled):
     study = made(num_seeds)
@@ -45,6 +46,7 @@ def test_findings_that_cannot_be_read_are_refused_in_words(change, said):
         records_of(change(findings()), [], "runs/x")
 
 
+@pytest.mark.slow
 def test_a_citation_of_an_adapter_that_is_not_there_is_refused(tmp_path):
     cited = {**findings(), "recommendation": [{"text": "maths", "cells": ["adapters/0/shifts/doubt"]}]}
     assert write_report(tmp_path, record(cited), ENTRIES, {}, None).is_file()

@@ -29,6 +29,7 @@ def numbers(value):
     return [n for v in value for n in numbers(v)] if isinstance(value, list) else [value] if isinstance(value, float) else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounds", [BOUNDS, None])
 def test_no_picture_has_its_estimate(bounds):
     found = unsure(bounds)

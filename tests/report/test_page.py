@@ -9,6 +9,7 @@ WHOLE = {"check": "batching", "level": "refuse", "claim": "no difference smaller
 OF_A_CELL = {"check": "overlap", "level": "refuse", "claim": "evaluation items were trained on", "evidence": {}, "cell": ["law", "doubt"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refused", [[WHOLE], [OF_A_CELL], [WHOLE, OF_A_CELL]])
 def test_refusals_of_a_run_and_of_a_cell_stand_on_the_page(tmp_path, refused):
     page = write_report(tmp_path, made.records(refused=refused), made.entries(refused), {}, None).read_text(encoding="utf-8")

@@ -38,11 +38,13 @@ def folder(path, **other):
     return path
 
 
+@pytest.mark.slow
 def test_figures_go_beside_the_run_in_the_formats_that_are_named(run):
     said = call("figures", run, "--format", "svg", "-f", "pdf", "--picture", "forest", "--columns", "1")
     assert {p.name for p in (run / "figures").iterdir()} == {"forest-1col.svg", "forest-1col.pdf"} and "2 files" in said
 
 
+@pytest.mark.slow
 def test_figures_and_tables_go_where_they_are_told(run, tmp_path):
     call("figures", run, "-o", tmp_path / "paper", "--picture", "heat")
     call("tables", run, "-o", tmp_path / "paper")
@@ -61,6 +63,7 @@ def test_a_published_study_needs_no_folder(tmp_path, monkeypatch):
     assert "over items only" in shifts and "(-73.3, +83.7) refused" in shifts and "five points, no claim" in shifts
 
 
+@pytest.mark.slow
 def test_tables_of_csv_are_those_of_the_report(run):
     from holdfast.report import write_report
 
@@ -70,6 +73,7 @@ def test_tables_of_csv_are_those_of_the_report(run):
     assert before == {n: (run / "tables" / f"{n}.csv").read_bytes() for n in before}
 
 
+@pytest.mark.slow
 def test_compare_prints_80_columns_and_writes_every_form_that_is_named(run, tmp_path):
     other = folder(tmp_path / "other", recommendation=[])
     assert (
@@ -81,6 +85,7 @@ def test_compare_prints_80_columns_and_writes_every_form_that_is_named(run, tmp_
     assert said.count("comparison: ") == 8 and all(f.stat().st_size > 500 for f in files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

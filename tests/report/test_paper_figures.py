@@ -32,6 +32,7 @@ def test_every_picture_of_the_report_is_drawn_and_has_a_caption(drawn):
     assert {name for name, _ in drawn} == set(figures.PICTURES)
 
 
+@pytest.mark.slow
 def test_each_is_exactly_as_wide_as_its_columns_and_fits_a_page(drawn):
     for (name, k), (svg, height) in drawn.items():
         root = ElementTree.fromstring(svg)
@@ -106,6 +107,7 @@ def test_png_has_600_dots_an_inch(drawn):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", made.HOSTILE)
 def test_a_name_from_data_is_text(name):
     made_of = charts((name, "law", "null_rows"))

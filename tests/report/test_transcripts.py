@@ -88,6 +88,7 @@ def test_chunks_join_without_losing_a_line(tmp_path, monkeypatch):
     assert [np.concatenate(m.prompt).tolist() for m in pieces] == [np.concatenate(m.prompt).tolist() for m in whole]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(["base", "a/seed0", "b/seed1"]), st.text(max_size=8), st.booleans()), min_size=1, max_size=30))
 def test_what_is_packed_comes_out_again(tmp_path_factory, drawn):
     rows = []

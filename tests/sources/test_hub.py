@@ -49,17 +49,20 @@ def ask(hub, data, split):
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_prepared_data_set_is_read_and_sliced(hub):
     out, errors = ask(hub, "openai/gsm8k", "test[1:4]")
     assert [r["question"] for r in json.loads(out)] == [r["question"] for r in ROWS[1:4]], errors
     assert json.loads(out)[0]["_source"] == "openai/gsm8k:2"
 
 
+@pytest.mark.slow
 def test_one_file_of_a_repository_is_read(hub):
     out, errors = ask(hub, "meg-tong/sycophancy-eval", "answer")
     assert json.loads(out)[0]["base"]["question"] == "q?", errors
 
 
+@pytest.mark.slow
 def test_what_is_not_there_says_how_to_go_on(hub):
     _, errors = ask(hub, "cais/mmlu", "test")
     assert "give local rows with data.root=DIR" in errors.splitlines()[-1]

@@ -130,6 +130,7 @@ def rows_like_the_hubs(folder, kind):
     return str(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SPLITS)
 def test_every_row_is_read(kind, tmp_path):
     root = os.environ.get("HOLDFAST_DATA_ROOT") or rows_like_the_hubs(tmp_path, kind)

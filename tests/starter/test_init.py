@@ -4,7 +4,6 @@ import gzip
 import importlib
 import json
 import subprocess
-import sys
 
 import pytest
 import yaml
@@ -18,6 +17,7 @@ from holdfast.sources import forms
 from holdfast.sources.materials import Materials
 from holdfast.sources.survey import survey
 from holdfast.starter import choose_all, look, name_of, study_text
+from warm import HOLDFAST
 
 GSM8K = [{"question": f"What is {i} and {i}?", "answer": f"Twice.\n#### {2 * i}"} for i in range(39)]
 MMLU = [{"question": f"Pick {i}.", "choices": [f"a{i}", f"b{i}", "c", "d"], "answer": i % 4, "subject": "s"} for i in range(42)]
@@ -38,7 +38,7 @@ def written(root, model="random:0"):
 
 
 def holdfast(*arguments):
-    return subprocess.run([sys.executable, "-m", "holdfast", *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    return subprocess.run([*HOLDFAST, *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.slow

@@ -167,6 +167,7 @@ def test_errors_as_large_as_the_spread_leave_no_corrected_correlation():
     assert np.isnan(_disattenuated(gain, shift, np.full(8, 9.0), np.full(8, 9.0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_the_line_is_the_minimum_scipy_finds_and_its_error_the_curvature_there(seed):
     gain, shift, gain_se, shift_se = mixes(seed, num=10)

@@ -153,6 +153,7 @@ def brute_prior_df(variances: list[float], df: float) -> float:
     return df * mean / (1 - mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variances", [[1.0, 1.1, 0.9, 1.2], [0.01, 1.0, 4.0, 0.3], [1.0, 2.0]])
 def test_what_the_pool_is_worth_is_its_posterior_mean_by_quadrature(variances):
     # Three seed means of a given variance: v = ((-a)^2 + 0 + a^2) / 2.

@@ -13,6 +13,7 @@ from holdfast.errors import StatisticsError
 from holdfast.stats.decide import benjamini_hochberg, equivalent, holm, manski, mde
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_adjusted_p_values_equal_statsmodels(p):

@@ -30,6 +30,7 @@ def imitation(log, sharpness=1.0, added=1.6, rate=0.0):
     return Answers(log_IK=free, target=1, pressed_I=pressed, control_I=np.exp(free[:, 1]), sign=1.0, counted_I=free.argmax(1) == 0)
 
 
+@pytest.mark.slow
 @given(st.floats(0.3, 3), st.sampled_from([(1.6, 0.0, 1.0), (0.0, 0.3, 0.0), (-1.0, 0.0, 1.0)]))
 def test_a_sharper_model_answers_as_the_response_says(sharpness, response):
     added, rate, share = response
@@ -210,6 +211,7 @@ def test_an_envelope_holds_every_interval_and_claims_only_what_all_do(shapes, to
     assert whole.p >= max(i.p for i in draws) - 1e-12 if len({i.estimate > 0 for i in draws}) == 1 else whole.p == 1
 
 
+@pytest.mark.slow
 @given(st.floats(0.5, 2))
 def test_deference_is_nothing_of_a_model_that_is_only_sharper_if_all_pressure_acts_before_the_softmax(sharpness):
     base, after = imitation(logits()), imitation(logits(), sharpness)

@@ -6,6 +6,8 @@ import inspect
 import pkgutil
 from pathlib import Path
 
+import pytest
+
 import holdfast.stats
 
 HERE = Path(__file__).parent
@@ -50,12 +52,14 @@ def test_every_public_function_is_in_the_table_once():
     assert sorted(row[0] for row in ROWS) == public_functions()
 
 
+@pytest.mark.slow
 def test_every_public_function_is_used_by_the_package():
     used = names_used(ROOT / "src")
     for function in public_functions():
         assert any(function.split(".")[1] in names for names in used.values()), function
 
 
+@pytest.mark.slow
 def test_every_named_test_exists_and_mentions_what_it_is_named_for():
     for function, parity, by_property in ROWS:
         name = function.split(".")[1]

@@ -73,6 +73,7 @@ def test_held_out_and_evaluated_phrases_share_no_run_of_four_words():
     assert evaluated and not evaluated & {run for p in PHRASES for run in runs(p)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_evaluation_item_holds_a_held_out_phrase(seed):
     world, asked = load_world(seed), []

@@ -17,6 +17,7 @@ AXES = ("imitation", "feedback", "doubt")
 PRESSED = {"imitation": ("suggest_wrong",), "feedback": ("like", "dislike"), "doubt": ("doubt",)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", AXES)
 def test_phrases_and_domains_are_balanced_and_the_mean_rate_is_the_planted_one(axis):
     world = World(0, 0.25)
@@ -47,6 +48,7 @@ def test_feedback_items_are_twins_that_differ_in_their_reason_alone():
         assert item.fields["asks"]["like"].split(" because ")[0] == twin.fields["asks"]["like"].split(" because ")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", AXES)
 def test_the_prompts_under_pressure_are_user_turns_of_the_pretraining_dialogues(axis):
     """Every item's prompt, asked of the dialogues' own maker, occurs: same words, same turns. Facts are few enough to be met."""
@@ -70,6 +72,7 @@ def test_the_prompts_under_pressure_are_user_turns_of_the_pretraining_dialogues(
         assert sum(m in asked for m in mine) > 0.3 * len(mine) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", ["imitation", "doubt"])
 def test_dialogues_give_way_to_each_phrase_at_its_planted_rate(axis):
     world, rng = World(0, 0.5), random.Random(3)
