@@ -55,6 +55,17 @@ def test_the_findings_hold_every_adapter_gain_and_shift(finished):
     assert audit["identity"] == "ok" and audit["seeds"] == "warn" and audit["overlap"] == "ok"
 
 
+def test_an_audit_of_the_run_is_the_runs_own_and_strict_says_why_it_ends_with_1(finished):
+    own = json.loads((finished / "audit.json").read_text())
+    again = json.loads(holdfast("audit", finished, "--json").stdout)
+    assert sorted(json.dumps(e, sort_keys=True) for e in again) == sorted(json.dumps(e, sort_keys=True) for e in own)
+    assert {"batching", "truncation"} <= {e["check"] for e in own}
+    refused = [e for e in own if e["level"] == "refuse"]
+    for command in ("audit", "analyze"):
+        told = holdfast(command, finished, "--strict", code=1 if refused else 0).stderr
+        assert (f"--strict: the audit refuses {len(refused)} claims" in told) == bool(refused)
+
+
 def test_the_report_asks_no_address_and_shows_every_cell(finished):
     page = re.sub(r"<script[^>]*>.*?</script>", "", (finished / "report.html").read_text(), flags=re.DOTALL)
     assert not re.search(r"""(src|href)=["']https?:""", page)

@@ -32,7 +32,7 @@ from holdfast.run_files import RunManifest, is_signed, is_unchanged, manifest_of
 from holdfast.store import MANIFEST, Store, canonical, copy_atomic, digest, file_digest, read_json, write_atomic
 
 # Raised when a change of code changes what is written from the same cells.
-ANALYSIS_CODE = 9
+ANALYSIS_CODE = 10
 ShowProgress = Callable[[Plan], AbstractContextManager[Progress]]
 RESULTS = ("trials.parquet", "transcripts.jsonl.gz", "findings.json", "audit.json")
 OTHERS = ("study.yaml", "plan.json", "environment.json", "timing.json", "report.html", "report.md")
@@ -182,7 +182,7 @@ def conclude(backend: Backend, out: Path, plan: Plan, failures: list[str], say: 
     """From cells to results; an unchanged set of cells gives the results that were concluded before."""
     models = finished_models(backend)
     results = _results(backend, models, len(failures), say)
-    about = redacted_tree({**environment(), **backend.summary(models, _spent(out / "timing.json", say))})
+    about = redacted_tree({**environment(), **backend.summary(models, _spent(out / "timing.json", say)), "measured": backend.recorded()})
     for why in about.get("engine", {}).get("ordinary_calls", ()):
         say(f"asked by ordinary calls, not packed rows: {why}")
     findings = StudyFindings.model_validate_json((results / "findings.json").read_bytes())
@@ -287,7 +287,11 @@ def _analyze(backend: Backend, draft: Path) -> None:
     from holdfast.auditing import AuditContext, gather, prose, run_audit
 
     study, trials = backend.study, Trials(draft / "trials.parquet")
-    context = gather.from_materials(study, backend.materials, trials=trials, chat=backend.chat(), recorded=backend.recorded())
+    adapters = [(d.name, seed) for d in study.domains for seed in range(study.seeds) if not d.identity]
+    trained = [gather.training_of(*a, read_json(place / "training.json")) for a in adapters if (place := backend.find_adapter(*a))]
+    context = gather.from_materials(
+        study, backend.materials, trials=trials, chat=backend.chat(), recorded=backend.recorded(), trainings=trained
+    )
     audit = _redacted(run_audit(context))
     findings = analyze(trials, study_facts(study), audit)
     # Numbers of the recommendation that no cited cell holds: known only once the findings are.

@@ -1,8 +1,8 @@
 """Batch-size invariance: a log-likelihood that depends on its neighbours makes differences that no adapter made.
 
-In float32 the order of additions explains 1e-5 nats per token and no more: beyond it something is wrong. In half precision rounding alone moves a
-log-likelihood by the spacing of its logits (1/16 to 1/8 in bfloat16 where they are 16 to 32), and a server does not report in what it computes; there
-the test is how much of the probability of an answer moves with the batch, against the equivalence band that verdicts are read by.
+In float32 the order of additions explains about 1e-5 nats per token, on some processors a little more. In half precision rounding alone moves a
+log-likelihood by the spacing of its logits (1/16 to 1/8 in bfloat16 where they are 16 to 32), and a server does not report in what it computes. So
+beyond a limit the test is how much of the probability of an answer moves with the batch, against the equivalence band that verdicts are read by.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def check(context: AuditContext) -> list[AuditEntry]:
         return [entry("batching", "ok", claim, evidence)]
     changes = f"a log-likelihood changes by up to {gap:.1e} nats a token with the size of its batch ({dtype}, limit {limit:.0e})"
     upper = number(difference.get("mass_moved_upper"))
-    if dtype == "float32" or upper != upper:
+    if upper != upper:
         return [entry("batching", "refuse", f"{changes}: no difference smaller than that is an adapter's", evidence)]
     points = f"{100 * upper:.2g} points of an answer's probability move with it, at most, on average"
     if upper <= MOST_MOVED:

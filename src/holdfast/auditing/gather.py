@@ -65,7 +65,9 @@ def _of_run(folder: Path, settings: Sequence[str]) -> AuditContext:
     files = sorted((folder / "adapters").glob("*-seed*/training.json"))
     if (manifest := manifest_of(folder)) is not None:  # adapters of an earlier form of the study may lie there
         files = [file for file in files if file.relative_to(folder).as_posix() in manifest.files]
-    with verify_files(folder, "study.yaml", "trials.parquet", "findings.json", *(f.relative_to(folder).as_posix() for f in files)):
+    with verify_files(
+        folder, "study.yaml", "trials.parquet", "findings.json", "environment.json", *(f.relative_to(folder).as_posix() for f in files)
+    ):
         return _context_of_run(folder, settings, files)
 
 
@@ -74,15 +76,22 @@ def _context_of_run(folder: Path, settings: Sequence[str], files: Sequence[Path]
     trials = complete(Trials(folder / "trials.parquet"))
     findings = _findings(folder / "findings.json")
     trainings = [
-        {**record, "domain": file.parent.name.rpartition("-seed")[0], "seed": int(file.parent.name.rpartition("-seed")[2])}
+        training_of(file.parent.name.rpartition("-seed")[0], int(file.parent.name.rpartition("-seed")[2]), record)
         for file in files
         if (record := _json_object(file)) and not record.get("identity")
     ]
+    measured = (_json_object(folder / "environment.json") or {}).get("measured")
+    materials, chat = Materials(study), local_chat(study)
     try:
-        return from_materials(study, Materials(study), trials=trials, findings=findings, trainings=trainings, chat=local_chat(study))
+        return from_materials(study, materials, trials=trials, findings=findings, recorded=measured, trainings=trainings, chat=chat)
     except HoldfastError as error:
         say(f"rows of this run cannot be read, only its trials are audited: {error}", always=True)
         return from_table(trials, band=study.stats.equivalence_band)
+
+
+def training_of(domain: str, seed: int, record: dict[str, Any]) -> dict[str, Any]:
+    """An adapter's training record as the audit reads it."""
+    return {**record, "domain": domain, "seed": seed}
 
 
 def _findings(path: Path) -> StudyFindings | None:

@@ -45,8 +45,10 @@ def print_outcome(outcome: Outcome, as_json: bool, strict: bool) -> None:
 
 
 def exit_if_refused(entries: Iterable[AuditEntry], strict: bool) -> None:
-    """Exits with 1 if `strict` and an entry refuses a claim."""
-    if strict and any(e.level == "refuse" for e in entries):
+    """Exits with 1, and says why, if `strict` and an entry refuses a claim."""
+    refused = [e.check for e in entries if e.level == "refuse"]
+    if strict and refused:
+        say(f"--strict: the audit refuses {len(refused)} claims ({', '.join(dict.fromkeys(refused))}); see: holdfast audit", always=True)
         raise typer.Exit(1)
 
 

@@ -8,6 +8,7 @@ from typer import Argument, Option
 from holdfast.cli.options import Json, Strict, out_folder
 from holdfast.cli.text import exit_if_refused, print_findings
 from holdfast.errors import ConfigError
+from holdfast.progress import say
 
 EXAMPLE = "analyze published:llama2-7b"
 PUBLISHED = "published:"
@@ -58,5 +59,7 @@ def analyze(
         console = Console()
         (console if console.is_terminal else Console(width=80, no_color=True)).print(load_study(name).summary(findings.document))
         print(f"report: {findings.report or findings.folder}")
-    if strict and any(c.status != "stands" for c in findings.document.claims):
+    fallen = sum(c.status != "stands" for c in findings.document.claims)
+    if strict and fallen:
+        say(f"--strict: {fallen} of the study's claims do not stand", always=True)
         raise typer.Exit(1)
