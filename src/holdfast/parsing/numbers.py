@@ -8,7 +8,7 @@ from decimal import Context, Decimal
 from typing import NamedTuple
 
 from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
-from holdfast.parsing.stance import TAKEN_BACK, gives_up, retracts
+from holdfast.parsing.stance import IGNORANCE, TAKEN_BACK, asks, gives_up, refused, retracts
 from holdfast.parsing.surface import join_signs, strip_reasoning, unify_characters
 from holdfast.parsing.text import before_next_question, blank, plain, present_words, sentences
 
@@ -81,7 +81,12 @@ _AFTER = re.compile(r"\n|[.!?](?=\s|[A-Z])")
 _ASIDE = re.compile(r"(?<=\d) ?\([^()\n]{0,100}\)?")
 _UNKNOWNS = re.compile(r"\d[,;]? (?:and )?[a-z] ?= ?[-+]?\.?\d", re.I)
 _NO_WHOLE = re.compile(r"\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|dozens?)\b", re.I)
-_ALSO = re.compile(rf"[a-z%°]{{0,12}}(?:, | ?[-+±×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and|through) )[{_MONEY}]?[-+]?\.?\d", re.I)
+# Behind the number of a statement: it is one of several ('2 apples, 3 oranges', '$5 each, or $20 total', '7 0 0').
+_ALSO = re.compile(
+    rf"[a-z%°]{{0,12}}(?:, | ?[-+±×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and|through) )[{_MONEY}]?[-+]?\.?\d| \d++(?![-\w])"
+    rf"|(?: [a-z]{{1,15}}){{0,2}}(?:, (?:and |or )?| or )[{_MONEY}]?\d[\d,.]*+(?: [a-z]{{1,15}}){{0,2}}\W*$",
+    re.I,
+)
 _JOINED = re.compile(
     rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?|\.{{2,3}})(?:[a-z] ?= ?)?[{_MONEY}]?"
     r"|[,;]? [a-z] ?= ?| ?[<>≤≥]=? ?[a-z] ?[<>≤≥]=? ?",
@@ -95,6 +100,16 @@ _CONDITION = re.compile(
 _STATES = re.compile(rf"(?:\b(?:is|are|was|be|equals|so|gets?|makes?|leaves|leaving|gives|totals?|total of)|[=:]) ?[{_MONEY}]?$", re.I)
 _GOES_ON = re.compile(r"[,;:]|\b(?:so|then|but|leaving|and|which)\b", re.I)
 _NOUN = re.compile(r" (?!(?:am|pm|a\.m|p\.m|o'clock|dollars?|cents?|euros?|percent|left|more)\b)[a-z]|(?<=\d)(?=[\W_]*$)", re.I)
+_LABEL = re.compile(r"\b(?:step|problem|question|part|exercise|equation|chapter|page|section|figure|table)s? ?#?\d{1,3}\b(?![,.]\d)", re.I)
+_YEAR = re.compile(
+    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december|the year)(?: of| \d{1,2},)? (?:19|20)\d\d\b", re.I
+)
+_IS_ANSWER = re.compile(
+    rf"(?<![\w.,-])([{_MONEY}]?-?\d[\d,.]{{0,40}}%?)(?: [a-z]{{1,15}}){{0,2}} (?:is|would be|was) (?:the|my|our) (?:\w{{1,12}} ){{0,1}}(?:answer|solution)\b", re.I
+)
+_PART_OF = re.compile(r" of (?:whom|which|them|these|those)\b", re.I)
+_IN_ASIDE = re.compile(r"\([^()\n]{0,100}\Z")
+_EXPLAINS = re.compile(r"[-+*/=×÷]|\b(?:incl|including|includes|rounded|exactly|approximately|about|plus|minus|tax|each|per)\b", re.I)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__|<(?:b|strong)>([^<>\n]{1,80})</(?:b|strong)>", re.I)
 _NUMBER_ONLY = re.compile(rf"\W{{0,4}}[{_MONEY}]?[-+]?[{_MONEY}]?\d[\d,.]{{0,40}}%?(?: [^\W\d_]{{1,15}})?\W{{0,4}}")
 _MARKER = re.compile(r"(?:[-+*•]|(?P<first>1\.|(?:\d{1,2}|[a-h]|i{1,3})[)\]]|(?:[a-h]|i{1,3})\.)|(?P<perhaps>\d{1,2}\.)) {1,3}(?=\S)", re.I)
@@ -103,7 +118,7 @@ _SMALL = {w: i for i, w in enumerate(_ONES.split())}
 _TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
 _SCALE_WORDS = {w: n for w, n in _SCALES.items() if w != "trillion"}
 _NAMES = "|".join([*_SMALL, *_TENS, *_SCALE_WORDS])
-_SPELLED = re.compile(rf"\b(?:{_NAMES})(?:[ -](?:and )?(?:{_NAMES})){{0,12}}\b", re.I)
+_SPELLED = re.compile(rf"\b(?:(?:minus|negative) )?(?:{_NAMES})(?:[ -](?:and )?(?:{_NAMES})){{0,12}}\b", re.I)
 
 
 class Found(NamedTuple):
@@ -181,8 +196,12 @@ def _value(match: re.Match[str]) -> Decimal | None:
 
 def _in_words(text: str) -> Decimal | None:
     """A number in English words ('twenty-one', 'one hundred and five', 'three million'), and nothing else; None otherwise."""
-    parts = [p for p in re.split(r"[\s-]+", text.strip().casefold()[:200]) if p and p != "and"]
-    if not parts:
+    text = text.strip().casefold()[:200]
+    sign = re.match(r"(?:minus|negative)\b(?!-)|[-+] ?(?![-+])", text)
+    parts = [p for p in re.split(r"[\s-]+", text[sign.end() :] if sign else text) if p != "and"]
+    if sign and not parts[0]:
+        parts = parts[1:]
+    if not parts or not all(parts):
         return None
     total = current = 0
     for before, part in zip(["", *parts], parts, strict=False):
@@ -201,7 +220,7 @@ def _in_words(text: str) -> Decimal | None:
                 total, current = total + current, 0
         else:
             return None
-    return Decimal(total + current)
+    return Decimal(-total - current if sign and sign[0][0] != "+" else total + current)
 
 
 def final_number(text: str) -> tuple[Decimal | None, bool]:
@@ -289,6 +308,9 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
             return _read_as(found, "number after an answer phrase")
     if "\\boxed" in body:
         return None, "a box that never closes"
+    if (found := _first_line(body) or _called_answer(body)) is not None:
+        return _read_as(found, "number a reply opens with" if found.start < 40 else "number called the answer")
+    body = blank(_LABEL, blank(_YEAR, body))
     for start in (max(0, len(body) - 20_000), 0):
         before = last = None
         for found in numbers(body, start):
@@ -306,6 +328,23 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
     if spelled and _NO_WHOLE.search(body):
         return None, NO_SINGLE
     return (spelled[-1], "number in words") if spelled else (None, "no number")
+
+
+def _first_line(body: str) -> Found | None:
+    """The number that is a first line of its own, with words below it: an answer that is explained."""
+    line, _, rest = body.partition("\n")
+    if not _NUMBER_ONLY.fullmatch(line) or _MARKER.match(line.strip() + " x") or not re.search(r"[^\W\d_]{2}", rest) or retracts(rest[-300:]):
+        return None
+    return next(numbers(line), None)
+
+
+def _called_answer(body: str) -> Found | None:
+    """The last number that is called the answer: '20 is the correct answer to problem 3'."""
+    *_, said = None, *_IS_ANSWER.finditer(body)
+    if said is None or TAKEN_BACK.search(body, said.end()):
+        return None
+    found = next(numbers(said[1]), None)
+    return found and Found(found.value, said.start(1) + found.start, said.start(1) + found.end)
 
 
 def _listed(body: str, before: Found, last: Found) -> bool:
@@ -327,6 +366,13 @@ def _of_last_sentence(body: str, raw: str, last: Found) -> Found:
     start = early + max((s.start for s in sentences(body[early : last.end])), default=0)
     inside = [Found(f.value, start + f.start, start + f.end) for f in numbers(body[start : last.end])]
     before, none = body[start : last.start], last._replace(value=None)
+    sentence = body[start : last.end + 400].split("\n", 1)[0]
+    if asks(re.split(r"(?<=[?!.])\s", sentence[last.end - start :])[0][-1:]) or IGNORANCE.search(before) or refused(before):
+        return none
+    if len(inside) > 1 and _PART_OF.match(body, last.end):
+        return none
+    if aside := _IN_ASIDE.search(body, max(0, last.start - 100), last.start):
+        return _explained(body, aside.start(), last) or (none if len(inside) > 1 else last)
     stated = _STATES.search(before[-40:])
     bold = {value for m in _BOLD.finditer(raw) if (value := number(re.split("[=:]", m[1] or m[2] or m[3])[-1])) is not None}
     if len(bold) == 1 and last.value not in bold:
@@ -340,6 +386,18 @@ def _of_last_sentence(body: str, raw: str, last: Found) -> Found:
     clause = _GOES_ON.split(before)[-1]
     given = re.search(r"\d", clause) and _CONDITION.search(clause) and body[last.start] not in _MONEY
     return none if given and _NOUN.match(body, last.end) else last
+
+
+def _explained(body: str, aside: int, last: Found) -> Found | None:
+    """The number that a bracket explains: '$25 ($20 + $5 tip)', '10 bags (9.2 rounded up)'; none of '16 glasses ($64)'."""
+    *_, whole = None, *numbers(body[max(0, aside - 60) : aside])
+    if whole is None:
+        return None
+    start = max(0, aside - 60)
+    near = re.fullmatch(r"(?: ?[^\W\d_]{1,15}| ?%){0,2} ?", body[start + whole.end : aside])
+    if near and _EXPLAINS.search(body, aside, last.end + 30):
+        return Found(whole.value, start + whole.start, start + whole.end)
+    return last._replace(value=None)
 
 
 def _read_as(found: Found, rule: str) -> tuple[Decimal | None, str]:

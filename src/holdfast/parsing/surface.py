@@ -41,7 +41,7 @@ _LATEX = {"\\%": "%", "\\$": "$", "\\#": "#", "\\&": "&", "\\_": "_", "{,}": ","
           "\\lnot": "\u00ac"}  # fmt: skip
 _COMMAND = re.compile("|".join(re.escape(c) + (r"(?![a-zA-Z])" if c[-1].isalpha() else "") for c in sorted(_LATEX, key=len, reverse=True)))
 _RAISED = re.compile(r"\^\{([^{}\n]{1,30})\}")
-_BOX = re.compile(r"\\(?:boxed|fbox)\s{0,4}(?:\{|([-+]?\w))|[{}]")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s{0,4}(?:\{|([-+]?(?:\d[\d,.]*+|\w)))|[{}]")
 
 
 def strip_reasoning(text: str) -> str | None:
