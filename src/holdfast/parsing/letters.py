@@ -22,7 +22,7 @@ _HEDGE = (
     r"(?:(?i:most|more|very|likely|probably|definitely|clearly|indeed|actually|certainly|therefore|thus|still|now|in fact|then|simply"
     r"|closest to|option|choice|answer|letter|number|is|be|that|the),? ){0,4}"
 )
-_NOT = r"(?:not|never|neither|nor|cannot be|rather than|instead of|other than|except|eliminate|rule out|exclude|reject)"
+_NOT = r"(?:not|never|neither|nor|cannot be|rather than|instead of|other than|except|(?:any|every)thing (?:but|except)|all (?:but|except)|eliminate|rule out|exclude|reject)"
 _ANSWER = re.compile(
     r"\b(?i:answer|choice|option|selection|response|conclusion|(?:correct|right) one)(?: (?!not\b)[a-z]{1,12}){0,4}?"
     r"(?:[\"']?\s?[:=]| - |,? (?:is|was|would be|should be|must be|remains|to be|as|be))\s{0,4}[:=]?\s{0,4}"
@@ -34,7 +34,7 @@ _CHOOSES = re.compile(
     rf"|it(?:'s| is| must be| would be| should be)|that(?:'s| is| would be))\s{{1,2}}{_HEDGE}[\"']?{_LETTER}"
 )
 _IS_RIGHT = re.compile(
-    rf"(?:\b{_KEYWORD} |\b(?i:only) |^[ \"']{{0,3}}|(?<=[.;:,!?\n] )|(?=[\[(]))\"?{_LETTER}(?: (?:(?!(?:is|was) (?:false|wrong|incorrect)\b)[^.!?\n()]){{0,80}}?)? "
+    rf"(?:\b{_KEYWORD} |\b(?i:only) |^[ \"']{{0,3}}|(?<=[.;:,!?\n] )|(?=[\[(]))\"?{_LETTER}(?: (?:(?!(?:is|was|would be) (?:false|wrong|incorrect)\b|\b(?:but|yet|while|whereas|though)\b|;)[^.!?\n()]){{0,80}}?)? "
     r"(?:is|was|would be|must be|remains|seems|appears)(?! not\b)(?: to be)? (?:(?!not\b)[a-z]{1,12} ){0,3}?"
     r"(?:correct|right|best|better|true|answer|plausible|likely|suitable|appropriate|accurate|choice)\b",
     re.M,
@@ -44,12 +44,13 @@ _DECLARED = re.compile(
     re.M,
 )
 _CONCLUDES = re.compile(
-    rf"\b(?i:but|so|hence|thus|therefore),? (?i:rather |actually |instead |it's |it is |the answer is |option ){{0,2}}{_LETTER}(?=\W{{0,4}}$|[.,;!?])",
+    rf"(?<!thing )(?<!\ball )\b(?i:but|so|hence|thus|therefore),? (?i:rather |actually |instead |it's |it is |the answer is |option ){{0,2}}{_LETTER}(?=\W{{0,4}}$|[.,;!?])",
     re.M,
 )
 _PATTERNS = (_ANSWER, _CHOOSES, _IS_RIGHT, _DECLARED, _CONCLUDES)
 _SECOND = re.compile(
-    r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,|->|\u2192)\s?(?:and |or |also |option )?([A-Z])\b(?![\w'])"
+    r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,|->|\u2192|\(or)\s?(?:and |or |also |option |possibly |perhaps |maybe ){0,2}([A-Z])\b(?![\w'])"
+    r"|[.,;]? {0,2}(?:[Aa]lternatively|[Pp]ossibly|[Pp]erhaps|[Mm]aybe),? (?:also )?(?:option )?[\[(]?([A-Z])\b(?![\w'])"
 )
 _OPENS = re.compile(r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}")
 _ONLY = re.compile(r"\W{0,6}([A-Za-z])[^\w?]{0,6}")
@@ -59,7 +60,7 @@ _DENIES = re.compile(
 )
 _DENIED = re.compile(
     rf"(?:\b{_KEYWORD} |^[ \"']{{0,3}}|(?=[\[(])){_LETTER}(?: \"[^\"\n]{{0,300}}\"|,? [^.!?,;\n()\"]{{0,60}}?)?,?"
-    r"(?: (?:is|was|are|can|could|does|did|do|would be|seems)(?: not|n't)\b| cannot\b| (?:is|was|seems) (?:\w{1,12} )?(?:incorrect|wrong|false|eliminated|ruled out|out)\b)",
+    r"(?: (?:is|was|are|can|could|does|did|do|would be|seems)(?: not|n't)\b| cannot\b| (?:is|was|seems|would be) (?:\w{1,12} )?(?:incorrect|wrong|false|eliminated|ruled out|out)\b)",
     re.M,
 )
 _ORDINALS = ("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th")
@@ -75,7 +76,9 @@ _NONE = re.compile(
 )
 _SMALL = re.compile(r"([\[(]|\b(?i:answer|option|choice)(?:\s?:| is)? )([b-z](?![\w'-])|a(?=[\])]|\W{0,3}$))", re.M)
 _APART = re.compile(r"(?<!\w)([$']) ?\(?([A-Z])\)?[.)]? ?\1(?!\w)|^\"([A-Z])[.)]?\"\.?$", re.M)
-_STATES = re.compile(r"\b(?i:answer)\W{0,3}(?: is\b|:)[ :]{0,3}(\S.{0,200}?)\.?\s*\Z")
+_PAIR = re.compile(r"[\[(]?([A-Z])[\])]?[).:-]{1,2} {0,2}([^\n]{2,200}?)\.?|([^\n]{2,200}?) [\[(]([A-Z])[\])]\.?")
+_TEXT_AFTER = re.compile(r"[\])]{0,2}[).:,-]{0,2} {0,2}[\"(]?([^\n]{2,200}?)[\")]?(?:[.!]?(?=\s*$)|[.!](?=\s)|\n|,)", re.M)
+_STATES = re.compile(r"\b(?i:answer)\W{0,3}(?: is\b|:)[ :]{0,3}(?![A-Z][,).:] )(\S.{0,200}?)\.?\s*\Z")
 _OR_MAYBE = re.compile(r"[^.!?\n]{0,120}?[,;]? (?:but|although|though) (?:it |this )?(?:could|might|may)(?: \w{1,12}){0,3} [\[(]?([A-Z])\b")
 _LABELLED = re.compile(
     r"^[ \t>\"']{0,8}[-\u2022]?[ \t]{0,4}(?:(?i:option|choice|answer) )?[\[(]?([A-Z])[\])]?[).:;\]-]{0,2}(?:(?:[ \t]{1,4}|(?<=[).:]))(?=\S)(.{0,400})$|$)",
@@ -152,6 +155,8 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
         return Choice(whole[0], "the whole reply")
     if label:
         return Choice(label, "the whole reply")
+    if (pair := _PAIR.fullmatch(text.strip())) and _contradicts(pair[1] or pair[4], pair[2] or pair[3], options):
+        return Choice(None, "a label and the text of another option")
     text = _SMALL.sub(lambda m: m.group(1) + m.group(2).upper(), _APART.sub(lambda m: f"({m[2] or m[3]})", text))
     judged = _judged(text, options)
     if (chosen := _without_restated(text, options)) is not None and not re.search(r"\w", text := chosen):
@@ -172,6 +177,8 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
         letter, two, at = phrase
         if two:
             return Choice(None, "two answers")
+        if (said := _TEXT_AFTER.match(body, at + 1)) and _contradicts(letter, said[1], options):
+            return Choice(None, "a label and the text of another option")
         if denials.get(letter, (0, 0))[1] <= at and _GIVEN_UP.search(body, at):
             return Choice(None, "no option named", denied)
         if denials.get(letter, (0, 0))[1] <= at:
@@ -190,6 +197,13 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     if len(named) == 1:
         return Choice(next(iter(named)), rule, denied - named)
     return Choice(None, "several letters, none preferred", denied) if marked else _by_text_or_place(body, options, denied)
+
+
+def _contradicts(letter: str, said: str, options: Mapping[str, str]) -> bool:
+    """What stands beside a label is the whole text of another option."""
+    key = normal(said)
+    named = [x for x, t in options.items() if t and len(normal(t)) > 1 and normal(t) == key]
+    return letter in options and bool(named) and letter not in named
 
 
 def _without_restated(text: str, options: Mapping[str, str]) -> str | None:
