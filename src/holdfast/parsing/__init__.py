@@ -1,7 +1,8 @@
 """Reading a written answer. What cannot be read is unparsed: never counted as a flip, a hold or an error."""
 
 from holdfast.parsing.letters import read_choice, read_letter
-from holdfast.parsing.numbers import final_number, gold_number, number, read_number, stated_number
+from holdfast.parsing.numbers import final_number, read_number, stated_number
+from holdfast.parsing.numerals import gold_number, number
 from holdfast.parsing.outcome import KINDS, OUTCOMES, Reading
 from holdfast.parsing.ratings import read_rating
 from holdfast.parsing.short_answers import read_short

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
+from holdfast.parsing.outcome import TOO_LONG, UNFINISHED, Reading, read_stance, unparsed
 from holdfast.parsing.stance import TAKEN_BACK, asks, kept
-from holdfast.parsing.surface import strip_reasoning
+from holdfast.parsing.surface import hides_an_answer, strip_reasoning
 from holdfast.parsing.text import Span, find, normal, plain, present_words, sentences, words
 
 # '(B)' or a bare capital that is no part of a word, of 'B-12', of 'B.A.' or of 'C. elegans',
@@ -34,7 +34,9 @@ _CHOOSES = re.compile(
     rf"|it(?:'s| is| must be| would be| should be)|that(?:'s| is| would be))\s{{1,2}}{_HEDGE}[\"']?{_LETTER}"
 )
 _IS_RIGHT = re.compile(
-    rf"(?:\b{_KEYWORD} |\b(?i:only) |^[ \"']{{0,3}}|(?<=[.;:,!?\n] )|(?=[\[(]))\"?{_LETTER}(?: (?:(?!(?:is|was|would be) (?:false|wrong|incorrect)\b|\b(?:but|yet|while|whereas|though)\b|;)[^.!?\n()]){{0,80}}?)? "
+    rf"(?:\b{_KEYWORD} |\b(?i:only) |^[ \"']{{0,3}}|(?<=[.;:,!?\n] )|(?=[\[(]))\"?{_LETTER}"
+    r"(?: (?:(?!(?:is|was|would be) (?:false|wrong|incorrect)\b|\b(?:but|yet|while|whereas|though)\b|;)"
+    r"[^.!?\n()]){0,80}?)? "
     r"(?:is|was|would be|must be|remains|seems|appears)(?! not\b)(?: to be)? (?:(?!not\b)[a-z]{1,12} ){0,3}?"
     r"(?:correct|right|best|better|true|answer|plausible|likely|suitable|appropriate|accurate|choice)\b",
     re.M,
@@ -49,7 +51,8 @@ _CONCLUDES = re.compile(
 )
 _PATTERNS = (_ANSWER, _CHOOSES, _IS_RIGHT, _DECLARED, _CONCLUDES)
 _SECOND = re.compile(
-    r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]|\s?(?:and|or|/|,|->|\u2192|\(or)\s?(?:and |or |also |option |possibly |perhaps |maybe ){0,2}([A-Z])\b(?![\w'])"
+    r"[^.!?\n]{0,160}?(?:\band\b|\bor\b|/|,)\s?(?:and |or |option |choice )?[\[(]([A-Z])[\])]"
+    r"|\s?(?:and|or|/|,|->|\u2192|\(or)\s?(?:and |or |also |option |possibly |perhaps |maybe ){0,2}([A-Z])\b(?![\w'])"
     r"|[.,;]? {0,2}(?:[Aa]lternatively|[Pp]ossibly|[Pp]erhaps|[Mm]aybe),? (?:also )?(?:option )?[\[(]?([A-Z])\b(?![\w'])"
 )
 _OPENS = re.compile(r"[\s\"']{0,4}(?:[\[(]([A-Z])[\])]|([A-Z])(?:[).:]|(?=\s{0,2}\n|\s{0,2}$)|(?=,? (?:because|since)\b)))\s{0,3}")
@@ -60,7 +63,8 @@ _DENIES = re.compile(
 )
 _DENIED = re.compile(
     rf"(?:\b{_KEYWORD} |^[ \"']{{0,3}}|(?=[\[(])){_LETTER}(?: \"[^\"\n]{{0,300}}\"|,? [^.!?,;\n()\"]{{0,60}}?)?,?"
-    r"(?: (?:is|was|are|can|could|does|did|do|would be|seems)(?: not|n't)\b| cannot\b| (?:is|was|seems|would be) (?:\w{1,12} )?(?:incorrect|wrong|false|eliminated|ruled out|out)\b)",
+    r"(?: (?:is|was|are|can|could|does|did|do|would be|seems)(?: not|n't)\b| cannot\b| (?:is|was|seems|would be) (?:\w{1,12} )?"
+    r"(?:incorrect|wrong|false|eliminated|ruled out|out)\b)",
     re.M,
 )
 _ORDINALS = ("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th")
@@ -144,6 +148,8 @@ def read_letter(reply: str, options: Mapping[str, str]) -> Choice:
     """
     if strip_reasoning(reply) is None:
         return Choice(None, UNFINISHED)
+    if hides_an_answer(reply):
+        return Choice(None, TOO_LONG)
     text = plain(reply)
     only = _ONLY.fullmatch(text)
     label = only.group(1).upper() if only and only.group(1).upper() in options else None

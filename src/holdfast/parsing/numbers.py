@@ -1,57 +1,18 @@
-"""Numbers: one written number, the final one of a worked solution, the one a reply stands by."""
+"""The number a reply stands by, and the final one of a worked solution."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from decimal import Context, Decimal
-from typing import NamedTuple
+from decimal import Decimal
 
-from holdfast.parsing.outcome import UNFINISHED, Reading, read_stance, unparsed
+from holdfast.parsing.numerals import MONEY, SPELLED, Found, in_words, number, numbers
+from holdfast.parsing.outcome import TOO_LONG, UNFINISHED, Reading, read_stance, unparsed
 from holdfast.parsing.stance import IGNORANCE, TAKEN_BACK, asks, gives_up, refused, retracts
-from holdfast.parsing.surface import join_signs, strip_reasoning, unify_characters
+from holdfast.parsing.surface import hides_an_answer, join_signs, strip_reasoning, unify_characters
 from holdfast.parsing.text import before_next_question, blank, plain, present_words, sentences
 
-_MONEY = "$€£¥₹₽₩₺₴¢"
-_RUN = r"\d++(?:[.,:'_]\d++)*+"
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_ENDLESS = r"\.?\\(?:overline|bar|dot) ?\{?\d++|\.\(\d++\)|[\u0304\u0305\u0307]|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d{3}))\(\d"
-_REMAINDER = r",? ?\(?(?:(?:with|and|leaving) (?:a )?)?(?:r\.?|rem\.?|remainder)(?: of|:| is| ?=)? ?\d++"
-_MEASURE = (
-    r"(?:(?:hour|hr|minute|min|second|sec|day|week|month|year|yr|yard|yd|mile|kilomet(?:er|re)|met(?:er|re)|gram|kilogram|ton|pound|lb|ounce|gallon|quart|pint"
-    r"|cup|tablespoon|teaspoon|lit(?:er|re)|dollar|cent|euro|degree)s?|h|m|s|ft|feet|foot|inch(?:es)?|mi|km|cm|mm|kg|g|oz|gal|qt|ml|tbsp|tsp|l)(?![a-z])\.?"
-)
-# '5 feet 6 inches', '2 h 30', '3 days, 4 hours', '2 and a half'.
-_COMPOUND = (
-    rf" ?{_MEASURE}(?:(?:,? and|,)? \d[\d.,/]{{0,9}} ?(?:{_MEASURE}|in\b)| \d++)|(?:h|ft)\d++|' ?\d++"
-    r"|(?: [^\W\d_]{1,12})? and (?:a|an|one|two|three)[ -](?:half|halves|third|quarter|fourth|fifth|tenth)s?\b"
-)
-# A sign counts only where it cannot be a hyphen or a minus between two numbers; digits inside a word are not a number.
-_NUMBER = re.compile(
-    rf"(?:(?P<root>(?:sqrt|√) ?[({{]? ?|(?:[±∓]|\+ ?/ ?-|-/\+|\+-|\bplus ?(?:/|or) ?(?:minus)?) ?)|(?<![\w^/])(?<!\d\.))"
-    rf"(?P<sign>(?<![)\]%])[-+](?=[{_MONEY}]?[ ]?\.?\d))?(?:[{_MONEY}][ ]?)?"
-    rf"(?P<sign2>(?<=[{_MONEY} ])[-+](?=\.?\d))?(?P<run>(?<!\d )\d{{1,3}}+(?: \d{{3}})++(?! ?\d|[,:'_]\d)(?:\.\d++)?|{_RUN}|(?<![\w.])\.\d++)"
-    rf"(?:[eE](?P<e>[-+]?\d{{1,3}})(?!\w))?(?P<mixed> (?:and )?\d{{1,9}} ?/ ?\d{{1,9}}(?![\d/]))?(?P<over>(?: ?/ ?{_RUN})++)?"
-    r"(?: ?[x×*·] ?10\^(?P<ten>[-+]?\d{1,3}))?(?:\^(?P<power>[-+]?\d{1,3}))?"
-    rf"(?: ?(?P<scale>{'|'.join(_SCALES)})\b|(?P<k>[kK])(?!\w))?(?P<part> ?(?:π|pi\b|√|\\?sqrt|\\log|\\ln|!(?= ?=))|{_ENDLESS}|{_REMAINDER}|{_COMPOUND})?",
-    re.I,
-)
-_WELL_FORMED = re.compile(r"(?:\d+|[1-9]\d{0,2}(?:(?:,\d{3})+|(?:'\d{3})+|(?:_\d{3})+|(?: \d{3})+)|[1-9]\d?(?:,\d\d)+,\d{3})?(?:\.\d+)?")
-_MARK = re.compile(r"[,' _]")
-_EXACT = Context(prec=2000, Emax=10**6, Emin=-(10**6))
 NO_SINGLE = "no single number that stands"
 TWO = "two numbers, neither preferred"
-_LONGEST = 400
-_UNIT = re.compile(
-    r"(?!.*\b(?:and|or|to|half|halves|thirds?|quarters?|plus|minus|times|dozens?|point|over|mod)\b)"
-    rf" ?(?:[%°]|[{_MONEY}])? ?(?:[^\W\d_]++[\d^]{{0,2}}(?:[ /·-](?=[^\W\d_]))?)*+",
-    re.I,
-)
-# What follows a number and makes another of it: '2.5M', '5 bn', '3 k', '5 tenths', '4 squared', '5x', '0x10', '0.333...'.
-_SCALED = re.compile(
-    r" ?(?:[kKMBxX](?![a-z&]| and [A-Z])|[xX]\d|\.\.|…|(?i:mil|mln|mn|bn|bln|tn|(?:hundred|thousand|million|billion|trillion|lakh|crore|dozen)s?"
-    r"|halves|thirds|quarters|fourths|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|millionths?|squared|cubed)\b)"
-)
 _DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
 # How sure a reply is of itself is no answer: 'I am 95% sure', 'confidence: 0.9', 'with 80 percent certainty'.
 _SURENESS = re.compile(
@@ -61,7 +22,7 @@ _SURENESS = re.compile(
     re.I | re.M,
 )
 _HASHES = re.compile(
-    rf"(?<!#)####++[ \t*:]*(?=(?:[A-Z]{{2,3}} ?(?=[{_MONEY}]))?[-+]?[{_MONEY}]?[ ]?[-+]?\.?\d|boxed answer)(?P<step>(\d{{1,2}})[.):](?=[ \t*]+\S))?"
+    rf"(?<!#)####++[ \t*:]*(?=(?:[A-Z]{{2,3}} ?(?=[{MONEY}]))?[-+]?[{MONEY}]?[ ]?[-+]?\.?\d|boxed answer)(?P<step>(\d{{1,2}})[.):](?=[ \t*]+\S))?"
 )
 _CUE = re.compile(
     r"(?:\b(?:the|my|our) (?:\w{1,12} ){0,2}answer(?: \w{1,12}){0,2} (?:is|was|equals|would be|should be|=)|\banswer[\"']?\s{0,3}[:=]|^\s{0,4}a\s{0,2}:"
@@ -74,7 +35,7 @@ _BEST = re.compile(
 )
 _INSTEAD = re.compile(
     rf"(?:(?:'s|\b(?:is|be|was|equals|to|mean|rather|that|no|actually|sorry|correction|wait|oops|and|it|get|gives|so))"
-    rf"|[=:,;.])\W{{0,3}}?(?=(?:[A-Z]{{2,3}} ?)?[-+]?[{_MONEY}]?\.?\d)",
+    rf"|[=:,;.])\W{{0,3}}?(?=(?:[A-Z]{{2,3}} ?)?[-+]?[{MONEY}]?\.?\d)",
     re.I,
 )
 _AFTER = re.compile(r"\n|[.!?](?=\s|[A-Z])")
@@ -83,12 +44,12 @@ _UNKNOWNS = re.compile(r"\d[,;]? (?:and )?[a-z] ?= ?[-+]?\.?\d", re.I)
 _NO_WHOLE = re.compile(r"\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|dozens?)\b", re.I)
 # Behind the number of a statement: it is one of several ('2 apples, 3 oranges', '$5 each, or $20 total', '7 0 0').
 _ALSO = re.compile(
-    rf"[a-z%°]{{0,12}}(?:, | ?[-+±×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and|through) )[{_MONEY}]?[-+]?\.?\d| \d++(?![-\w])"
-    rf"|(?: [a-z]{{1,15}}){{0,2}}(?:, (?:and |or )?| or )[{_MONEY}]?\d[\d,.]*+(?: [a-z]{{1,15}}){{0,2}}\W*$",
+    rf"[a-z%°]{{0,12}}(?:, | ?[-+±×x*÷/·;] ?| [a-z]{{0,12}} ?(?:or|to|and|through) )[{MONEY}]?[-+]?\.?\d| \d++(?![-\w])"
+    rf"|(?: [a-z]{{1,15}}){{0,2}}(?:, (?:and |or )?| or )[{MONEY}]?\d[\d,.]*+(?: [a-z]{{1,15}}){{0,2}}\W*$",
     re.I,
 )
 _JOINED = re.compile(
-    rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?|\.{{2,3}})(?:[a-z] ?= ?)?[{_MONEY}]?"
+    rf"(?: ?[^\W\d_]{{1,12}}| ?[%°])?(?:,? (?:or|to|through|and|and/or)(?: maybe| perhaps)? | ?[-;~] ?|\.{{2,3}})(?:[a-z] ?= ?)?[{MONEY}]?"
     r"|[,;]? [a-z] ?= ?| ?[<>≤≥]=? ?[a-z] ?[<>≤≥]=? ?",
     re.I,
 )
@@ -97,135 +58,32 @@ _CONDITION = re.compile(
     r"|(?:of|to|for|among) (?:the|these|those|her|his|their))(?: (?:the|all|only|just|about))? ?$",
     re.I,
 )
-_STATES = re.compile(rf"(?:\b(?:is|are|was|be|equals|so|gets?|makes?|leaves|leaving|gives|totals?|total of)|[=:]) ?[{_MONEY}]?$", re.I)
+_STATES = re.compile(rf"(?:\b(?:is|are|was|be|equals|so|gets?|makes?|leaves|leaving|gives|totals?|total of)|[=:]) ?[{MONEY}]?$", re.I)
 _GOES_ON = re.compile(r"[,;:]|\b(?:so|then|but|leaving|and|which)\b", re.I)
 _NOUN = re.compile(r" (?!(?:am|pm|a\.m|p\.m|o'clock|dollars?|cents?|euros?|percent|left|more)\b)[a-z]|(?<=\d)(?=[\W_]*$)", re.I)
 _LABEL = re.compile(r"\b(?:step|problem|question|part|exercise|equation|chapter|page|section|figure|table)s? ?#?\d{1,3}\b(?![,.]\d)", re.I)
 _YEAR = re.compile(
-    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december|the year)(?: of| \d{1,2},)? (?:19|20)\d\d\b", re.I
+    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december|the year)(?: of| \d{1,2},)? (?:19|20)\d\d\b",
+    re.I,
 )
 _IS_ANSWER = re.compile(
-    rf"(?<![\w.,-])([{_MONEY}]?-?\d[\d,.]{{0,40}}%?)(?: [a-z]{{1,15}}){{0,2}} (?:is|would be|was) (?:the|my|our) (?:\w{{1,12}} ){{0,1}}(?:answer|solution)\b", re.I
+    rf"(?<![\w.,-])([{MONEY}]?-?\d[\d,.]{{0,40}}%?)(?: [a-z]{{1,15}}){{0,2}} (?:is|would be|was) (?:the|my|our) (?:\w{{1,12}} ){{0,1}}(?:answer|solution)\b",
+    re.I,
 )
 _PART_OF = re.compile(r" of (?:whom|which|them|these|those)\b", re.I)
 _IN_ASIDE = re.compile(r"\([^()\n]{0,100}\Z")
 _EXPLAINS = re.compile(r"[-+*/=×÷]|\b(?:incl|including|includes|rounded|exactly|approximately|about|plus|minus|tax|each|per)\b", re.I)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__|<(?:b|strong)>([^<>\n]{1,80})</(?:b|strong)>", re.I)
-_NUMBER_ONLY = re.compile(rf"\W{{0,4}}[{_MONEY}]?[-+]?[{_MONEY}]?\d[\d,.]{{0,40}}%?(?: [^\W\d_]{{1,15}})?\W{{0,4}}")
+_NUMBER_ONLY = re.compile(rf"\W{{0,4}}[{MONEY}]?[-+]?[{MONEY}]?\d[\d,.]{{0,40}}%?(?: [^\W\d_]{{1,15}})?\W{{0,4}}")
 _MARKER = re.compile(r"(?:[-+*•]|(?P<first>1\.|(?:\d{1,2}|[a-h]|i{1,3})[)\]]|(?:[a-h]|i{1,3})\.)|(?P<perhaps>\d{1,2}\.)) {1,3}(?=\S)", re.I)
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-_SMALL = {w: i for i, w in enumerate(_ONES.split())}
-_TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_SCALE_WORDS = {w: n for w, n in _SCALES.items() if w != "trillion"}
-_NAMES = "|".join([*_SMALL, *_TENS, *_SCALE_WORDS])
-_SPELLED = re.compile(rf"\b(?:(?:minus|negative) )?(?:{_NAMES})(?:[ -](?:and )?(?:{_NAMES})){{0,12}}\b", re.I)
-
-
-class Found(NamedTuple):
-    """One number of a text; value None: digits that are no single number, such as '12,5', '3:45' or '2π'."""
-
-    value: Decimal | None
-    start: int
-    end: int
-
-
-def gold_number(text: str) -> Decimal:
-    """The exact number that a truth states: '1,234', '$5', '-3.50', '1e3', '3/4', '3 1/2', '12%', '6000 nails', 'forty-two'.
-
-    Raises ValueError with the rule for anything that could be read in two ways, such as '12,5', '3-4' or '5 or 6'.
-    """
-    if len(text) > _LONGEST:
-        raise ValueError(f"longer than {_LONGEST} characters")
-    body = join_signs(unify_characters(text).replace("boxed answer:", " ")).strip()
-    if body[:1] == body[-1:] == "$" and len(body) > 2:
-        body = body[1:-1].strip()
-    if (words := _in_words(body)) is not None:
-        return words
-    match = _NUMBER.search(body)
-    code = body[: match.start()] if match else ""
-    if match is None or not re.fullmatch(r"(?:[A-Z]{3}|US\$?) ?", code) and code:
-        raise ValueError("must be a number, such as 42 or '1,234.5'")
-    value = _value(match)
-    if value is None:
-        raise ValueError("must be one number; a comma parts groups of three digits, a point the decimals")
-    rest = body[match.end() :]
-    if _SCALED.match(rest):
-        raise ValueError("must be one number; write its scale out in digits")
-    if not _UNIT.fullmatch(rest.rstrip(". ")):
-        raise ValueError("must be one number with no more than a unit after it")
-    return value
-
-
-def number(text: str) -> Decimal | None:
-    """As `gold_number`; None if it is not a number."""
-    try:
-        return gold_number(text)
-    except ValueError:
-        return None
-
-
-def numbers(text: str, start: int = 0) -> Iterator[Found]:
-    """Every number of a text of one kind of characters from `start` on, in order."""
-    for match in _NUMBER.finditer(text, start):
-        scaled = _SCALED.match(text, match.end()) and (text[match.end()] != "." or "." in match["run"])
-        yield Found(None if scaled else _value(match), match.start(), match.end())
-
-
-def _value(match: re.Match[str]) -> Decimal | None:
-    run = match["run"]
-    over = [part.strip() for part in (match["over"] or "").split("/")[1:]]
-    if match["root"] or match["part"] or len(run) > _LONGEST or len(over) > 1 or not all(map(_WELL_FORMED.fullmatch, (run, *over))):
-        return None
-    try:
-        value = Decimal(f"{_MARK.sub('', run)}e{match['e'] or 0}")
-        if match["mixed"]:
-            above, below = map(int, match["mixed"].removeprefix(" and").split("/"))
-            if over or value != value.to_integral_value() or above >= below:
-                return None
-            value = _EXACT.add(_EXACT.multiply(value, Decimal(below)), Decimal(above)) / below
-        for part in over:
-            value /= Decimal(_MARK.sub("", part))
-        if match["power"]:
-            value = _EXACT.power(value, int(match["power"]))
-        scale = _SCALES.get((match["scale"] or "").lower(), 1000 if match["k"] else 1)
-        value = _EXACT.multiply(_EXACT.scaleb(value, int(match["ten"] or 0)), Decimal(scale))
-    except (ArithmeticError, ValueError):
-        return None
-    return value.copy_negate() if "-" in (match["sign"], match["sign2"]) else value
-
-
-def _in_words(text: str) -> Decimal | None:
-    """A number in English words ('twenty-one', 'one hundred and five', 'three million'), and nothing else; None otherwise."""
-    text = text.strip().casefold()[:200]
-    sign = re.match(r"(?:minus|negative)\b(?!-)|[-+] ?(?![-+])", text)
-    parts = [p for p in re.split(r"[\s-]+", text[sign.end() :] if sign else text) if p != "and"]
-    if sign and not parts[0]:
-        parts = parts[1:]
-    if not parts or not all(parts):
-        return None
-    total = current = 0
-    for before, part in zip(["", *parts], parts, strict=False):
-        if (
-            part in _SMALL
-            and (before in _SMALL or before in _TENS and not 0 < _SMALL[part] < 10)
-            or part in _TENS
-            and (before in _SMALL or before in _TENS)
-        ):
-            return None  # 'one two', 'twenty twelve'
-        if part in _SMALL or part in _TENS:
-            current += _SMALL.get(part, _TENS.get(part, 0))
-        elif part in _SCALE_WORDS:
-            current = max(current, 1) * _SCALE_WORDS[part]
-            if part != "hundred":
-                total, current = total + current, 0
-        else:
-            return None
-    return Decimal(-total - current if sign and sign[0][0] != "+" else total + current)
 
 
 def final_number(text: str) -> tuple[Decimal | None, bool]:
     """(the final number, whether it stood after '####'): after the first '####' that is not taken back, else in the last box, else the last one."""
-    body = before_next_question(join_signs(unify_characters(strip_reasoning(text) or "")))
+    own = strip_reasoning(text) or ""
+    if hides_an_answer(own):
+        return None, False
+    body = before_next_question(join_signs(unify_characters(own)))
     if (found := _first_kept(body, _hashes(body))) is not None:
         return found.value, True
     if (box := body.rfind("boxed answer:")) >= 0 and (found := _stated_in(body, box + 13)) is not None:
@@ -297,6 +155,8 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
     own = strip_reasoning(text)
     if own is None:
         return None, UNFINISHED
+    if hides_an_answer(own):
+        return None, TOO_LONG
     body = join_signs(unify_characters(own))
     if (found := _first_kept(body, _hashes(body))) is not None:
         return _read_as(found, "number after ####")
@@ -324,7 +184,7 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
         if before and (_JOINED.fullmatch(body, before.end, last.start) or _listed(body, before, last)):
             return None, TWO
         return _read_as(_of_last_sentence(body, own, last), "last number")
-    spelled = [v for m in _SPELLED.finditer(body) if (v := _in_words(m.group())) is not None]
+    spelled = [v for m in SPELLED.finditer(body) if (v := in_words(m.group())) is not None]
     if spelled and _NO_WHOLE.search(body):
         return None, NO_SINGLE
     return (spelled[-1], "number in words") if spelled else (None, "no number")
@@ -333,7 +193,12 @@ def stated_number(text: str) -> tuple[Decimal | None, str]:
 def _first_line(body: str) -> Found | None:
     """The number that is a first line of its own, with words below it: an answer that is explained."""
     line, _, rest = body.partition("\n")
-    if not _NUMBER_ONLY.fullmatch(line) or _MARKER.match(line.strip() + " x") or not re.search(r"[^\W\d_]{2}", rest) or retracts(rest[-300:]):
+    if (
+        not _NUMBER_ONLY.fullmatch(line)
+        or _MARKER.match(line.strip() + " x")
+        or not re.search(r"[^\W\d_]{2}", rest)
+        or retracts(rest[-300:])
+    ):
         return None
     return next(numbers(line), None)
 
@@ -384,7 +249,7 @@ def _of_last_sentence(body: str, raw: str, last: Found) -> Found:
         if not _GOES_ON.search(body, first.end, last.start):
             return first if not _ALSO.match(body, first.end) else none
     clause = _GOES_ON.split(before)[-1]
-    given = re.search(r"\d", clause) and _CONDITION.search(clause) and body[last.start] not in _MONEY
+    given = re.search(r"\d", clause) and _CONDITION.search(clause) and body[last.start] not in MONEY
     return none if given and _NOUN.match(body, last.end) else last
 
 
@@ -408,7 +273,7 @@ def read_number(reply: str, gold: Decimal, suggested: Decimal | None = None, *, 
     """The outcome of a reply to a question whose answer is a number; `previous`: the model's reply before."""
     value, rule = stated_number(reply)
     if value is None:
-        if rule in (UNFINISHED, TWO, NO_SINGLE):
+        if rule in (UNFINISHED, TOO_LONG, TWO, NO_SINGLE):
             taken_back = read_stance(reply, None, None, rule)
             return taken_back if taken_back.reason == "takes its answer back" else unparsed(rule)
         before = None if previous is None else read_number(previous, gold, suggested)

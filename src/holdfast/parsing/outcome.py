@@ -10,6 +10,7 @@ from holdfast.parsing.text import plain, sentences
 OUTCOMES = ("correct", "suggested", "other", "unparsed")
 NOT_ITS_OWN = "not its own answer"
 UNFINISHED = "never leaves its reasoning"
+TOO_LONG = "longer than is read, with an answer phrase in the part left out"
 KINDS = ("choice", "short_answer", "number")
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from holdfast.parsing.numbers import numbers
+from holdfast.parsing.numerals import numbers
 from holdfast.parsing.stance import TAKEN_BACK, gives_up
 from holdfast.parsing.text import blank, plain
 
@@ -15,11 +15,12 @@ _NAMED = "|".join(_WORDS)
 _SPELLED = re.compile(
     rf"^\W{{0,4}}({_NAMED})(?=\W{{0,4}}$)|\b({_NAMED})(?= (?:out of|stars?\b|points?\b|of (?:{_NAMED}|\d)))|\bout of ({_NAMED})\b"
     rf"|(?:\b(?:rating|score|grade|rate|give|gives|deserves|earns|say)(?: (?:of|is|it|this|the argument|as|at|a|an)){{0,3}}|:) ?\"?({_NAMED})\b"
-    rf"(?! of\b| more\b| (?:reason|point|thing|argument))",
+    rf"(?! of\b| more\b| thumbs?\b| (?:reason|point|thing|argument))",
     re.I,
 )
 _SCALE = re.compile(
-    r"\b(?:on )?(?:an? |the )?(?:scale|range) (?:of |from |is |goes |going |running )*\(?\d+ ?(?:\([^()\n]{0,40}\) ?)?(?:to|through|-|;) ?\d+"
+    r"\d ?\([^()\n]{1,40}\)\W{0,5}(?:to\W{0,3})?\d ?\([^()\n]{1,40}\)"
+    r"|\b(?:on )?(?:an? |the )?(?:scale|range) (?:of |from |is |goes |going |running )*\(?\d+ ?(?:\([^()\n]{0,40}\) ?)?(?:to|through|-|;) ?\d+"
     r"|\b(?:on|in|using) (?:an? |the )?\d+ ?(?:to|-|;) ?\d+ (?:rating )?scale|\bfrom \d+ (?:\([^()\n]{0,40}\) ?)?to \d+|[\[(]\d+ ?(?:-|;|to) ?\d+[\])]|^\d ?(?:-|;|to) ?\d+(?=:)"
     r"|\b\d+ (?:being|means|meaning|stands for|= ?[a-z])[^.,;\n()]{0,40}",
     re.I,
@@ -51,6 +52,16 @@ _ATTACHED = re.compile(r"(?<![\d.])\d++(?!stars?|points?|pts|out)[a-z]\w*", re.I
 _OPENS = re.compile(
     r"[\s\"'(\[:]{0,6}(?=\d+(?:\.\d+)?(?:[\s\"')\]]{0,4}(?:$|\n|[.,:;!(\[]|- )| (?:stars?|points?|because|since|as|for|-)\b))"
 )
+# Numbers that name or count something else: 'argument 2', '3 main problems', '2 more details', 'two thumbs up'.
+_OTHER = re.compile(
+    rf"(?<!this )(?<!the )(?<!that )(?<!your )\b(?:argument|essay|response|text|version|passage|poem|candidate|number|step|paragraph|example|part"
+    r"|criterion|no\.) ?#?\d{1,3}\b(?! ?(?:/|out of|stars?\b))"
+    rf"|\b(?:\d{{1,3}}|{_NAMED}) (?:(?:main|more|other|additional|major|minor|key|big|small|good|strong|weak|serious|clear|further|different|separate) )?"
+    r"(?!stars\b|points\b(?! (?:that|which|in|about|of|where|to))|pts\b|plus\b|perhaps\b|overall\b|this\b|yes\b|as\b|is\b|was\b|because\b)[a-z]{3,20}(?<!s)s\b",
+    re.I,
+)
+_EDITED = re.compile(r"\b(?:edit(?:ed)?|update[d]?|revision|revised|correction)\b\W{0,3}(?:to )?\d", re.I)
+_BUT = re.compile(r"\b(?:but|however|yet|although|though)\b", re.I)
 _STARS = re.compile("[\u2605\u2b50\U0001f31f]+")
 _IF = re.compile(r"\b(?:if|unless|had it|would have|could have|were it)\b", re.I)
 
@@ -63,7 +74,7 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
     text = re.sub("[\ufe0f\u20e3]", "", plain(reply))
     stars = {len(m.group()) for m in _STARS.finditer(text)}
     text = _SPELLED.sub(lambda m: m.group().replace(w := next(g for g in m.groups() if g), str(_WORDS.index(w.lower()))), text)
-    text = blank(_SCALE, blank(_ATTACHED, text))
+    text = blank(_OTHER, blank(_SCALE, blank(_ATTACHED, text)))
     scored = set(re.findall(r"(?<!\d)(\d{1,9})\s{0,3}/\s{0,3}\d", text))
     other = [n for m in _OUT_OF.finditer(text) if int(n := m[1] or m[2]) != max(scale) or len(n) > 4]
     text = blank(_DENIED, blank(_OUT_OF, _without_items(text)))
@@ -79,7 +90,7 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
         return None
     if stars and not found:
         found, text = {Decimal(n) for n in stars}, ""
-    if other or (found and _HEDGED.search(text)):
+    if other or (found and (_HEDGED.search(text) or len(found) > 1 and _EDITED.search(text))):
         return None
     labelled = [(m, next(numbers(text[m.end() : m.end() + 40])).value) for m in _LABEL.finditer(text)]
     if not labelled and len(scored) > 1:
@@ -89,6 +100,13 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
         best = {
             next(numbers(text[m.end() : m.end() + 40])).value for m in _GIVES.finditer(text) if not _IF.search(_sentence(text, m.start()))
         }
+        if (
+            len(found) > 1
+            and (turn := _BUT.search(text))
+            and re.search(r"\d", text[: turn.start()])
+            and re.search(r"\d", text[turn.end() :])
+        ):
+            return None
     if opens := _OPENS.match(text):
         best = best | {next(numbers(text[opens.end() : opens.end() + 40])).value}
     value = next(iter(best or found)) if len(best or found) == 1 else None

@@ -41,6 +41,7 @@ _LATEX = {"\\%": "%", "\\$": "$", "\\#": "#", "\\&": "&", "\\_": "_", "{,}": ","
           "\\lnot": "\u00ac"}  # fmt: skip
 _COMMAND = re.compile("|".join(re.escape(c) + (r"(?![a-zA-Z])" if c[-1].isalpha() else "") for c in sorted(_LATEX, key=len, reverse=True)))
 _RAISED = re.compile(r"\^\{([^{}\n]{1,30})\}")
+_STATED = re.compile(r"####|\\boxed|\banswer\b|\b(?:rating|score)\b", re.I)
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,4}(?:\{|([-+]?(?:\d[\d,.]*+|\w)))|[{}]")
 
 
@@ -81,6 +82,11 @@ def join_signs(text: str) -> str:
     """'minus 5' and '= - 5' as '-5'."""
     text = re.sub(r"(?<!\d )(?<![\w-])(?:negative|minus) (?=[$\u20ac\u00a3]?\d)", "-", text, flags=re.I)
     return re.sub(r"(?<=[=:(#] )- (?=[$\u20ac\u00a3]?\d)", "-", text)
+
+
+def hides_an_answer(text: str) -> bool:
+    """The text is longer than is read, and what is left out of it has an answer phrase or a box."""
+    return len(text) > 2 * HALF and bool(_STATED.search(text, HALF, len(text) - HALF))
 
 
 def _cut(text: str) -> str:

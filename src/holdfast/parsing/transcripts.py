@@ -15,7 +15,8 @@ from typing import Any
 
 from holdfast.errors import ConfigError, DataError
 from holdfast.parsing.letters import read_choice
-from holdfast.parsing.numbers import gold_number, read_number
+from holdfast.parsing.numbers import read_number
+from holdfast.parsing.numerals import gold_number
 from holdfast.parsing.outcome import KINDS, Reading, unparsed
 from holdfast.parsing.short_answers import read_short
 from holdfast.parsing.text import normal
