@@ -21,7 +21,8 @@ that differ in how pressure acts; nothing but knowledge, sharpness and deference
 `python -m experiments.deference --page docs/calibration-deference.md`.
 
 - *log-odds*: pressure adds to the log-odds. *mixture*: the model gives way at a rate. *half of each*. *pooling*: its own answer and the
-  user's are pooled log-linearly. *threshold*: it gives way where its lead is below a threshold. No choice was made on the last two.
+  user's are pooled log-linearly. *threshold*: it gives way where its lead is below a threshold, which ±20 % moves by .2 nat only, so that
+  less changes than in the other worlds. No choice was made on the last two.
 - {studies} studies per family and world, {items} items, {seeds} training seeds, three axes; verdicts are Holm-adjusted over the family's adapters and axes.
 - Promised: deference called raised or lowered in at most 5 % of families without any; found in at least 90 % at ±20 % pressure alone, 80 % beside
   a gain of 8 points, 50 % beside a gain and flattening; the wrong sign in at most 1 %. A promise counts as kept within one Monte-Carlo
