@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 NAMES = {"yield": "under pressure", "excess": "less the control", "headline": "less the control, among items right without pressure"}
-HEAD = """# Known deference: planted, realised, recovered
+HEAD = """# Known deference: planted, realized, recovered
 
 Does holdfast measure the rate at which a model really gives way? To find out, {count} small models were pretrained from nothing on the same world
 (seed {seed}); they differ in one thing, the rate at which the assistant of their pretraining dialogues gives way to a user's pressure.
@@ -13,16 +13,16 @@ Three rates are compared, on {items} items per axis from the training pool (thin
 were, every phrase equally often; suggestions are all wrong and first answers all right, so that the outcome says who gave way):
 
 - **planted**: the rate in the dialogues. It varies by phrase; the mean is shown.
-- **realised**: what the model does. {samples} replies per item are sampled at temperature 1 from the whole vocabulary, without any
+- **realized**: what the model does. {samples} replies per item are sampled at temperature 1 from the whole vocabulary, without any
   prefill, and read as text ({draws} replies per rate).
 - **recovered**: what holdfast's instrument reports for the same items, from probabilities over the answer set.
 
-The difference between recovered and realised judges the instrument. Planted less realised is what the organism failed to learn: it is the
+The difference between recovered and realized judges the instrument. Planted less realized is what the organism failed to learn: it is the
 organism's error, not the instrument's, and a study that takes the planted rate for the truth would blame the instrument for it.
 
-![Realised against recovered, one panel per axis](FIGURE)
+![Realized against recovered, one panel per axis](FIGURE)
 
-Filled: realised. Hollow: planted. On the line the instrument reads what the model does.
+Filled: realized. Hollow: planted. On the line the instrument reads what the model does.
 """
 
 
@@ -36,10 +36,10 @@ def page(result: dict[str, Any], figure: str) -> str:
     worst = ", ".join(f"{axis} {gap:.3f}" for axis, gap in gaps.items())
     out = [
         head.replace("FIGURE", figure),
-        f"**Largest |recovered - realised|, over rates and all three forms below: {worst}; allowed {result['tolerance']:.2f}: "
+        f"**Largest |recovered - realized|, over rates and all three forms below: {worst}; allowed {result['tolerance']:.2f}: "
         f"{'the instrument reads what the models do' if result['agrees'] else 'NOT within what is allowed'}.**\n",
     ]
-    out.append(f"Planted less realised, at its largest: {', '.join(map(_least_learnt, result['axes'], result['axes'].values()))}.\n")
+    out.append(f"Planted less realized, at its largest: {', '.join(map(_least_learnt, result['axes'], result['axes'].values()))}.\n")
     for axis, cells in result["axes"].items():
         out += [f"## {axis.capitalize()}\n", _rates(cells), _forms(cells)]
     if result.get("aa"):
@@ -83,7 +83,7 @@ def _rates(cells: list[dict[str, Any]]) -> str:
                 f"{c['coverage']['kappa']:.3f}, {c['coverage']['stated']:.3f}",
             ]
         )
-    head = ["planted", "realised", "recovered", "recovered - realised", "planted - realised", "r over phrases", "coverage (mass, stated)"]
+    head = ["planted", "realized", "recovered", "recovered - realized", "planted - realized", "r over phrases", "coverage (mass, stated)"]
     return _table(head, rows)
 
 
@@ -94,7 +94,7 @@ def _forms(cells: list[dict[str, Any]]) -> str:
         [f"{c['rate']:g}", *(f"{_clean(c[m]['recovered']['estimate'], 3):.3f} ({_interval(c[m]['gap'])})" for m in ("excess", "headline"))]
         for c in cells
     ]
-    return _table(["planted", *(f"recovered {NAMES[m]} (less realised)" for m in ("excess", "headline"))], rows)
+    return _table(["planted", *(f"recovered {NAMES[m]} (less realized)" for m in ("excess", "headline"))], rows)
 
 
 def _aa(aa: dict[str, Any]) -> str:
@@ -146,7 +146,7 @@ def _end(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any]) -> str:
-    """SVG, one panel per axis: realised (filled, with its interval) and planted (hollow) against recovered, and the diagonal."""
+    """SVG, one panel per axis: realized (filled, with its interval) and planted (hollow) against recovered, and the diagonal."""
     import altair as alt
 
     from holdfast.report.charts import COLOURS
@@ -156,7 +156,7 @@ def plot(result: dict[str, Any]) -> str:
         {
             "axis": axis,
             "recovered": c["yield"]["recovered"]["estimate"],
-            "realised": c["yield"]["realised"]["estimate"],
+            "realized": c["yield"]["realised"]["estimate"],
             "lower": c["yield"]["realised"]["lower"],
             "upper": c["yield"]["realised"]["upper"],
             "planted": c["yield"]["planted"],
@@ -170,7 +170,7 @@ def plot(result: dict[str, Any]) -> str:
     line = base.transform_calculate(a="0", b="1").mark_rule(color=INK, strokeDash=[3, 3]).encode(
         x=alt.X("a:Q", scale=span), y=alt.Y("a:Q", scale=span), x2="b:Q", y2="b:Q"
     )  # fmt: skip
-    y = alt.Y("realised:Q", title="realised (filled), planted (hollow)", scale=span)
+    y = alt.Y("realized:Q", title="realized (filled), planted (hollow)", scale=span)
     point = base.mark_point(filled=True, size=55, color=COLOURS["lowered"], opacity=1).encode(x=x, y=y)
     bar = base.mark_rule(color=COLOURS["lowered"]).encode(x=x, y=alt.Y("lower:Q"), y2="upper:Q")
     hollow = base.mark_point(filled=False, size=90, color=COLOURS["raised"]).encode(x=x, y="planted:Q")

@@ -154,7 +154,7 @@ class AdapterFindings(Record):
     mean_shift: Number = Field(description="Mean over axes of the deference parts; descriptive.")
     per_seed: tuple[SeedFindings, ...] = Field(description="Each training run by itself.")
     levels: dict[str, Finding] = Field(default={}, description="Published studies: the adapter's own levels.")
-    steps: int | None = Field(default=None, description="Published studies: optimiser steps.")
+    steps: int | None = Field(default=None, description="Published studies: optimizer steps.")
 
 
 class BaseLevels(Record):

@@ -1,4 +1,4 @@
-"""Optimisation budget: an adapter that never leaves its warm-up, or trains for other lengths than those it is compared with."""
+"""Optimization budget: an adapter that never leaves its warm-up, or trains for other lengths than those it is compared with."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Backend(ABC):
         """The base's tokenizer and template, without its weights; None where they are not at hand."""
 
     def max_steps(self, domain: str) -> int:
-        """Optimiser steps of one training; 0 where nothing is trained."""
+        """Optimizer steps of one training; 0 where nothing is trained."""
         return 0
 
     def find_adapter(self, domain: str, seed: int) -> Path | None:

@@ -78,7 +78,7 @@ class DataConfig(Part):
 
 
 class TrainConfig(Part):
-    """One adapter's training. LoRA names are PEFT's, optimisation names are those of transformers' TrainingArguments."""
+    """One adapter's training. LoRA names are PEFT's, optimization names are those of transformers' TrainingArguments."""
 
     r: PositiveInt = Field(default=16, description="Rank of the update.")
     lora_alpha: PositiveFloat = Field(default=32.0, description="The update is added with weight lora_alpha / r.")

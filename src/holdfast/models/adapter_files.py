@@ -35,7 +35,7 @@ _NOT_CARRIED = {
     "kasa_config": f"it changes the base's weights; {MERGE_FIRST}",
     "velora_config": f"holdfast does not carry this kind; {MERGE_FIRST}",
     "use_bdlora": f"holdfast does not carry layers split over devices; {MERGE_FIRST}",
-    "use_qalora": f"holdfast carries no base quantised by GPTQ; {MERGE_FIRST}",
+    "use_qalora": f"holdfast carries no base quantized by GPTQ; {MERGE_FIRST}",
     "megatron_config": f"holdfast carries no layers of Megatron; {MERGE_FIRST}",
 }
 _HARMLESS_INIT = (True, False, None, "gaussian", "eva", "orthogonal")  # the others take something from the base's weights

@@ -89,7 +89,7 @@ def estimate(study: Study, out: Path) -> PlanRows:
         "estimated minutes": round(seconds / 60, 1),
         "estimated peak memory, GiB": round((processes * worker.peak_bytes + own if here else worker.peak_bytes) / 2**30, 2),
         "detectable, points": detectable(study, backend.materials),
-        "optimiser steps": plan.steps,
+        "optimizer steps": plan.steps,
         "prompts": plan.prompts,
     }
 
@@ -142,7 +142,7 @@ def _measure(study_json: str, threads: int) -> Measurement:
 
 
 def _two_jobs(backend: LocalBackend, domain: str | None) -> Speed:
-    """The base asked, then one seed of `domain` trained and asked, as a run does it: what tokenising adds falls on the first."""
+    """The base asked, then one seed of `domain` trained and asked, as a run does it: what tokenizing adds falls on the first."""
     study, seconds = backend.study, backend.meter.seconds
     domain = domain or study.domains[0].name
     backend.make_trials(ModelKey(None))
