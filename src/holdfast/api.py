@@ -325,4 +325,4 @@ def _audit_of_run(folder: Path | None) -> list[AuditEntry]:
     try:
         return TypeAdapter(list[AuditEntry]).validate_python(read_json(file))
     except ValidationError:
-        raise ConfigError(f"analyze: {file}: must be a list of audit entries; the run is damaged, run it again") from None
+        raise ConfigError(f"analyze: {file}: must be a list of audit entries; the run is damaged, run the study again") from None

@@ -32,7 +32,7 @@ from holdfast_llama2_7b.tables import AXES, BENCHMARKS, INSTRUMENTS, NAME
 BAND = 0.03
 LEAD = (
     "A published study, analyzed again from its own result files. Gain is the change in benchmark accuracy, shift the change in a sycophancy rate, adapted minus "
-    "base; a positive shift is more sycophantic. One training run an adapter and no answers item by item: intervals are over items alone, models taken as "
+    "base; a positive shift: gives way more. One training run per adapter and no answers item by item: intervals are over items alone, models taken as "
     "unpaired, and hold no training noise, so no change is called raised or lowered. Percentage points; the claims keep the study's own fractions."
 )
 OVER_ITEMS = "interval over items only: it says nothing about training noise"

@@ -206,7 +206,7 @@ def _training(s: Study) -> Iterator[Part]:
         text = say("{a:name}'s {n} steps end inside the {w}-step warm-up", a=a, n=t.steps[a], w=t.warmup_steps)
         yield Part(RECOMPUTED, text, how + ("; the notes state the same steps" if same else ""))
     if t.seeds is not None:
-        yield Part(RECOMPUTED, say("{n} training seed", n=t.seeds), "one result file an adapter, and the notes")
+        yield Part(RECOMPUTED, say("{n} training seed", n=t.seeds), "one result file per adapter, and the notes")
     elif not t.held_out_alone and not t.inside_warmup:
         yield Part(RECOMPUTED, say("steps, warm-up and order of the training sets show nothing amiss"), how)
     notes = s.tables.notes

@@ -86,7 +86,7 @@ class Tables:
         return self.facts.training or TrainingNotes()
 
     def change(self, adapter: str, instrument: str) -> float:
-        """adapted - base, from the counts; a positive change of an axis is more sycophantic."""
+        """adapted - base, from the counts; a positive change of an axis: gives way more."""
         return self.levels[adapter, instrument].rate - self.levels["base", instrument].rate
 
     @property

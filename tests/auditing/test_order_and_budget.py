@@ -133,7 +133,7 @@ def test_unequal_single_domains_warn_and_a_combined_set_without_a_matched_contro
     assert "a trains for 100 steps, b for 60" in claim
     long = {"steps": 400, "warmup": 12, "combined": True}
     ((level, claim),) = budget(a=even, b=even, all=long)
-    assert level == "ok" and "all for longer, with no control" in claim
+    assert level == "ok" and "longer, without a control of equal steps: all" in claim
     ((level, claim),) = budget(a=even, b=even, all=long, matched={**even, "combined": True}, control=("matched",))
     assert level == "ok" and "control" not in claim
 

@@ -140,7 +140,7 @@ def test_broken_times_are_left_out_with_a_word(tmp_path, data):
     said = []
     (tmp_path / "timing.json").write_bytes(data)
     assert pipeline._spent(tmp_path / "timing.json", said.append) == {}
-    assert len(said) == 1 and "timing.json: is no longer what the run wrote; its times are left out" in said[0]
+    assert len(said) == 1 and "timing.json: was changed after the run wrote it; its times are left out" in said[0]
 
 
 def test_times_come_back(tmp_path):
@@ -278,7 +278,7 @@ def test_of_two_studies_that_start_at_once_one_gets_the_folder(tmp_path):
 def test_a_folder_with_somebody_s_files_is_left_alone_and_a_run_whose_cells_were_deleted_is_not_somebody_s(tmp_path):
     study = load_study("embedded", [])
     (tmp_path / "report.html").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds report.html, which is no run's; name another folder"):
+    with pytest.raises(ConfigError, match=r"contains report.html, which no run wrote; name another folder"):
         pipeline.check_folder(study, tmp_path)
     (tmp_path / "study.yaml").write_text(sign(resolved(study)))
     pipeline.check_folder(study, tmp_path)

@@ -10,7 +10,7 @@ from holdfast.auditing.context import AuditContext, AuditEntry, entry
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Example
 
-NEXT = "Set train.chat_template=true train.train_eos=true train.completion_only_loss=true, and train again."
+NEXT = "Set train.chat_template=true, train.train_eos=true and train.completion_only_loss=true, and train again."
 
 
 def check(context: AuditContext) -> list[AuditEntry]:

@@ -129,7 +129,7 @@ class EndpointBackend(Backend):
     def _remark(self, transport: Transport) -> None:
         while transport.other_names:
             asked, said = transport.other_names.popitem()
-            self.store.warn(f"the server's replies for {asked!r} name their model {said!r}; see that it is the one meant")
+            self.store.warn(f"the server's replies for {asked!r} report the model {said!r}; check that this is intended")
 
     @property
     def form(self) -> Form:

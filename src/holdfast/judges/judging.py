@@ -87,7 +87,7 @@ def judge(
             requests = [request_of(question, settings) for question in flat]
             replies = asker.ask_all(requests, lambda _: advance(1, settings.model))
             for said in transport.other_names.values():
-                say(f"the judge's replies name their model {said!r}, where {settings.model!r} was asked")
+                say(f"the judge's replies report the model {said!r}, but {settings.model!r} was requested")
         asked, total = asked + asker.counts["asked"] + asker.counts["failed"], total + len(flat)
         answers = iter([_answer(question, reply) for question, reply in zip(flat, replies, strict=True)])
         return [_combine(item, tuple(next(answers) for _ in group)) for item, group in zip(some, by_item, strict=True)]

@@ -79,7 +79,7 @@ def _item(kind: Kind, row: Row) -> Item:
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not (value.strip() or name in _MAY_BE_EMPTY):
-        rule = "must be text" if name in _MAY_BE_EMPTY else "must be text that is not empty"
+        rule = "must be text" if name in _MAY_BE_EMPTY else "must be non-empty text"
         raise DataError(f"{row['_source']}: {name}: {_shown(value)}: {rule}; correct or remove the row")
     return _writable(value, name, row)
 

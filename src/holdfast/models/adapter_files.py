@@ -164,7 +164,7 @@ def _config(place: Path) -> Any:
 def _fields(place: Path) -> dict[str, Any]:
     def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         if twice := {name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1}:
-            raise ValueError(f"{few(twice)} stands twice")
+            raise ValueError(f"duplicate key {few(twice)}")
         return dict(pairs)
 
     def constant(text: str) -> Any:

@@ -294,7 +294,7 @@ def _require_causal(where: str, model: Any) -> None:
     gap, size = (first - second).abs().max(), (first - first.mean(-1, keepdim=True)).abs().max()
     if gap > (1e-5 if model.dtype == torch.float32 else 0.05) * size:
         raise ModelError(
-            f"model.name: {where!r}, read as {type(model).__name__}, sees the tokens that it should predict; name a causal decoder"
+            f"model.name: {where!r}, read as {type(model).__name__}, is not causal (it sees the tokens that it should predict); name a causal decoder"
         )
 
 

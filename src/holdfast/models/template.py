@@ -171,7 +171,7 @@ def _environment() -> Any:
     from transformers.utils import chat_template_utils
 
     def refuse(*_: object, **__: object) -> None:
-        raise jinja2.TemplateError("draws numbers, so that no two prompts are the same; take `random` and `lipsum` out of it")
+        raise jinja2.TemplateError("uses random numbers, so prompts differ between calls; remove `random` and `lipsum`")
 
     env: Any = chat_template_utils._compile_jinja_template("{#- of holdfast -#}").environment
     env.__class__ = _bounds(type(env))

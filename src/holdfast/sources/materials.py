@@ -118,7 +118,7 @@ class Materials:
                 kept = [e for e in rows if not self._evaluated & {*e.source_keys}]
                 if rows and not kept:
                     raise DataError(
-                        f"domains.{domain}: all of its {len(rows)} training rows are also asked; name others, or set overlap=allow"
+                        f"domains.{domain}: all of its {len(rows)} training rows are also evaluation items; use other rows, or set overlap=allow"
                     )
                 self.num_left_out[domain], rows = len(rows) - len(kept), kept
             rows = sources.with_answers(rows, config.answers, EXAMPLE_SEED)

@@ -69,7 +69,7 @@ def _design_matrix(mixes: Sequence[Collection[str]], *, order: int = 2) -> tuple
         raise StatisticsError("mixes: one is empty; the base model is no mix (its shift is 0 by definition, not by measurement)")
     repeated = [mix for i, mix in enumerate(sets) if mix in sets[:i]]
     if repeated:
-        raise StatisticsError(f"mixes: {' + '.join(sorted(repeated[0]))} comes twice; give its seeds as one mix")
+        raise StatisticsError(f"mixes: {' + '.join(sorted(repeated[0]))} is given twice; give its seeds as one mix")
     domains = sorted(frozenset[str]().union(*sets))
     order = whole("order", order, 1)
     if order > len(domains):

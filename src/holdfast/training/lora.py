@@ -111,7 +111,7 @@ def require_sound_loss(losses: Sequence[float], config: TrainConfig, vocabulary:
     most = max(1.5 * losses[0], 0.6 * guess) if ended else 10 * max(losses[0], guess)
     if not last <= most or (ended and all(abs(loss - guess) < 1e-5 for loss in tail)):
         raise ModelError(
-            f"train.learning_rate: {config.learning_rate:g}: the training diverged: the loss went from {losses[0]:.2f} to {last:.3g} nats a token "
+            f"train.learning_rate: {config.learning_rate:g}: the training diverged: the loss went from {losses[0]:.2f} to {last:.3g} nats per token "
             f"at step {len(losses)} of {max_steps}; lower it"
         )
 
