@@ -1,4 +1,4 @@
-"""Random small models, tokenizers, templates and adapters: holdfast's numbers beside plain transformers and PEFT.
+"""Random small models, tokenizers, templates and adapters: holdfast's numbers compared with plain transformers and PEFT.
 
     python -m benchmarks.differential [--draws 500] [--seed 0]
 

@@ -27,7 +27,7 @@ Filled: realized. Hollow: planted. On the line the instrument reads what the mod
 
 
 def page(result: dict[str, Any], figure: str) -> str:
-    """Markdown; `figure` is the name of the figure's file beside it."""
+    """Markdown; `figure` is the name of the figure's file next to it."""
     size, gaps = result["size"], result["max_gap"]
     head = HEAD.format(
         count=len(result["rates"]), seed=result["world_seed"], items=size["num_items"], samples=size["samples"],

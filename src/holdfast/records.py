@@ -124,7 +124,7 @@ class Contrast:
     """A declared effect: mean of `column` under `plus` minus under `minus`, on the same items.
 
     `sign` -1 turns "P(correct)" into "P(not correct)". `among`: "right" | "wrong" | "all", judged under `anchor`.
-    `minus` None: the raw value. Positive means more sycophantic for a headline. `unit`: "fraction" | "nats".
+    `minus` None: the raw value. Positive means giving way more for a headline. `unit`: "fraction" | "nats".
     `free`: of a headline, the condition without pressure whose answers show how firmly each item's right answer is held.
     """
 

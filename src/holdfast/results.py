@@ -312,7 +312,7 @@ class AuditEntry(Record):
 
 
 class PublishedClaim(Record):
-    """What becomes of a published claim."""
+    """Status of a published claim."""
 
     id: str = Field(description="Published studies: name of the claim.")
     text: str = Field(description="Published studies: the claim.")

@@ -1,6 +1,6 @@
 """The files a run leaves in its folder: each with its digest in manifest.json, which is checked by whoever reads the file.
 
-study.yaml and timing.json are written before a run ends, so each carries its own digest as well. All others are made in a folder beside them and
+study.yaml and timing.json are written before a run ends, so each carries its own digest as well. All others are made in a folder next to them and
 put in place together: an unfinished run leaves the one that finished there as it was.
 """
 

@@ -1,4 +1,4 @@
-"""The study's own files beside its tables, as typed records: claims, facts from its notes, settings, results by adapter, shipped counts."""
+"""The study's own files other than its tables, as typed records: claims, facts from its notes, settings, results by adapter, shipped counts."""
 
 from __future__ import annotations
 

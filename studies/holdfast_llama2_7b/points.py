@@ -1,4 +1,4 @@
-"""What must be said of the study, in nine points; each part recomputed from files, cited from its notes, or not findable."""
+"""Required audit points of the study, nine of them; each part recomputed from files, cited from its notes, or not findable."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _misplaced_part(tables: Tables) -> Part:
         n=num_quoted, k=len(moved), m=len(swapped), which=which,
     )  # fmt: skip
     values = {**text.values, "moved": [[*c, quoted, own] for c, quoted, own in moved], "swapped": [[*c] for c in swapped]}
-    return Part(CITED, Sentence(text.text, values), f"{CLAIMS}: claims, beside correlation_analysis.csv")
+    return Part(CITED, Sentence(text.text, values), f"{CLAIMS}: claims, compared with correlation_analysis.csv")
 
 
 def misplaced(tables: Tables) -> tuple[list[tuple[Cell, float, float]], list[Cell], int]:

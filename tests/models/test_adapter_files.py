@@ -220,7 +220,7 @@ def test_a_truncated_file_is_refused(share, base, folder):
 
 
 def test_what_is_no_adapter_folder_is_refused(base, folder, tmp_path):
-    assert "is no folder" in refusal(base, tmp_path / "nowhere")
+    assert "is not a folder" in refusal(base, tmp_path / "nowhere")
     assert "holds no adapter_model.safetensors" in refusal(base, tmp_path)
     tensors = load_file(folder / WEIGHTS)
     (folder / WEIGHTS).unlink()

@@ -139,7 +139,7 @@ def test_the_date_a_template_prints_is_the_same_on_every_day(formatted, monkeypa
         chat = formatted(f"{{{{ strftime_now('{form}') }}}}" + TURNS)
         chat.check()
         assert chat.text(USER).startswith(wanted)
-        assert survey(chat, []) == [f"the chat template prints a date; it is told {template.DATE}, whatever day it is"]
+        assert survey(chat, []) == [f"the chat template prints the date; it always gets {template.DATE}"]
 
 
 @pytest.mark.parametrize(

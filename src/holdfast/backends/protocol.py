@@ -51,7 +51,7 @@ class Backend(ABC):
         self.cells = TrialCells(study, store, self.trials_identity)
 
     def check(self) -> None:  # noqa: B027 - a hook that a backend may leave out
-        """Raises ModelError if the model cannot be asked: what can be told before any rows are read."""
+        """Raises ModelError if the model cannot be asked: checked before any rows are read."""
 
     def prepare(self) -> None:  # noqa: B027 - a hook that a backend may leave out
         """Find out what a plan needs to know. Raises ModelError or ConfigError for what cannot be asked."""

@@ -22,7 +22,7 @@ def server_url(value: str) -> str:
         raise ValueError("must be http://HOST[:PORT][/v1] or https://...")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must hold no user, password or query; name the key's environment variable with api_key_env")
-    _ = parts.port  # raises ValueError for a port that is no number from 0 to 65535
+    _ = parts.port  # raises ValueError for a port that is not a number from 0 to 65535
     path = parts.path.rstrip("/")
     for route in _ROUTES:
         path = path.removesuffix(route)

@@ -41,7 +41,7 @@ def read_models(found: Any) -> list[str]:
     """Names in the server's order."""
     names = [entry["id"] for entry in found["data"]]
     if len(names) > MOST_MODELS or not all(isinstance(n, str) and 0 < len(n) <= LONGEST_NAME for n in names):
-        raise BadReply("the list of models holds something that is no name")
+        raise BadReply("the list of models contains something that is not a name")
     return list(dict.fromkeys(names))
 
 

@@ -76,7 +76,7 @@ def read(folder: str | Path) -> AdapterFiles:
     if not (place / WEIGHTS).is_file():
         pickled = (place / "adapter_model.bin").is_file()
         held = "holds a pickle, adapter_model.bin; load it with PEFT and save it again" if pickled else f"holds no {WEIGHTS}"
-        raise ModelError(f"adapter: {place} {held if place.is_dir() else 'is no folder'}; name a folder in PEFT's format")
+        raise ModelError(f"adapter: {place} {held if place.is_dir() else 'is not a folder'}; name a folder in PEFT's format")
     config = _config(place)
     return AdapterFiles(place, config, _tensors(place))
 
@@ -184,7 +184,7 @@ def _fields(place: Path) -> dict[str, Any]:
 
 
 def _is(value: Any, hint: Any, field: str) -> bool:
-    """Whether a value is of PEFT's declared type, strictly: "false" is no boolean and true no number."""
+    """Whether a value is of PEFT's declared type, strictly: "false" is not a boolean and true is not a number."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
     from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
@@ -210,7 +210,7 @@ def _tensors(place: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(file)
     except Exception as error:
-        raise ModelError(f"adapter: {file} is no whole safetensors file ({one_line(error)}); copy or save it again") from None
+        raise ModelError(f"adapter: {file} is not a complete safetensors file ({one_line(error)}); copy or save it again") from None
     if not tensors:
         raise ModelError(f"adapter: {file} holds no tensor; save the adapter again")
     if other := [name for name, t in tensors.items() if not t.is_floating_point()]:

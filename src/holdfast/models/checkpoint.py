@@ -277,7 +277,7 @@ def _require_finite(where: str, model: Any, files: list[Path], dtype: str) -> No
 
 
 def _require_causal(where: str, model: Any) -> None:
-    """Raises ModelError if a token changes what is predicted before it: an encoder's log-probabilities are none of a continuation."""
+    """Raises ModelError if a token changes what is predicted before it: an encoder's log-probabilities are not those of a continuation."""
     import torch
 
     from holdfast.models.placement import is_spread

@@ -1,7 +1,7 @@
 """A chat template, rendered as transformers renders it: within limits of time and memory, and the same on every day.
 
 A template comes with a checkpoint, so it is a program of a stranger. Its loops are ended by a watch, the few operations of Jinja that
-allocate at one stroke are bounded, the date it is told is fixed (`DATE`), and what draws numbers is refused.
+allocate at one stroke are bounded, the date is fixed (`DATE`), and random numbers are refused.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _serve(asked: SimpleQueue[Any], answered: SimpleQueue[Any]) -> None:
     while True:
         try:
             answered.put((asked.get()(), None))
-        except BaseException as error:  # a panic of the tokenizers library is none of Exception
+        except BaseException as error:  # a panic of the tokenizers library is not an Exception
             answered.put((None, error))
 
 

@@ -25,7 +25,7 @@ VEGA_LITE = "6.4"  # the version Altair writes, of those vl-convert carries
 WIDTH = {1: 234.0, 2: 486.0}  # points: 3.25 and 6.75 inches
 FONT, LABEL, TITLE = "Liberation Sans", 7, 7.5  # the face vl-convert carries; sizes in points
 NARROWEST = {"band": 60.0, "open": 96.0, "grid": 150.0}  # a panel of rows, of two quantities, of cells with numbers in them
-MOST = {"band": 4, "open": 3, "grid": 1}  # panels beside each other
+MOST = {"band": 4, "open": 3, "grid": 1}  # panels side by side
 CROWD, SMALL = 4, 58.0  # more panels of two quantities than this are small multiples, and may be this narrow
 STEP, EM = 9.5, 0.52  # height of a row; width of a letter as a share of its size
 MARKS = 0.4  # a mark's area on paper as a share of its area on a screen
@@ -286,7 +286,7 @@ def _legend(encoding: ChartSpec, spec: ChartSpec, width: float) -> None:
     domain = (encoding.get("scale") or {}).get("domain")
     entries = [v for v in domain if v in shown] if isinstance(domain, list) else sorted(shown, key=str)
     if len(entries) == 1 and encoding["field"] != "verdict":
-        encoding["legend"] = None  # nothing is told apart
+        encoding["legend"] = None  # there is nothing to distinguish
     if not entries or encoding["legend"] is None:
         return
     if isinstance(domain, list):

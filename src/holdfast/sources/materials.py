@@ -59,7 +59,7 @@ class Materials:
             seed = json.loads(recipe.read_text(encoding="utf-8")).get("world_seed")
         if not isinstance(seed, int):
             raise ConfigError(
-                f"model.name: {self.study.model.name!r} is no world's base, and the study asks world items or text; "
+                f"model.name: {self.study.model.name!r} is not the base of a world, and the study asks world items or text; "
                 "name rows with data=..., or use world:N or a folder built by holdfast.world.build (for an endpoint: as model.tokenizer)"
             )
         return world.load_world(seed)

@@ -102,7 +102,7 @@ def train(
 
 
 def require_sound_loss(losses: Sequence[float], config: TrainConfig, vocabulary: int, max_steps: int) -> None:
-    """Raises ModelError if the last step's loss is no number, or ten times that of guessing; at the end, if the last tenth of the steps is
+    """Raises ModelError if the last step's loss is not a number, or ten times that of guessing; at the end, if the last tenth of the steps is
     far above the first step and near guessing, or exactly at guessing: then nothing is left of the model.
     """
     guess, tail = math.log(max(2, vocabulary)), losses[-max(1, max_steps // 10) :]

@@ -47,7 +47,7 @@ def imitation_fields(base: Row, source: str) -> Fields:
     aliases = listed if isinstance(listed, list) else [right, base.get("long_correct_answer") or right]
     if not all(isinstance(a, str | int | float) and not isinstance(a, bool) and not fields.empty(str(a)) for a in aliases):
         raise DataError(
-            f"{source}: base.answer: {aliases!r:.60}: must be a list of names that are not empty; leave it out if there are none"
+            f"{source}: base.answer: {aliases!r:.60}: must be a list of non-empty names; leave it out if there are none"
         )
     aliases = [str(a) for a in aliases] + [right] * (key(str(right)) not in {key(str(a)) for a in aliases})
     q = fields.text({**base, "_source": source}, "question")
