@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-NAMES = {"yield": "under pressure", "excess": "less the control", "headline": "less the control, among items right without pressure"}
+NAMES = {"yield": "under pressure", "excess": "minus the control", "headline": "minus the control, among items right without pressure"}
 HEAD = """# Known deference: planted, realized, recovered
 
 Does holdfast measure the rate at which a model really gives way? To find out, {count} small models were pretrained from nothing on the same world
@@ -17,12 +17,12 @@ were, every phrase equally often; suggestions are all wrong and first answers al
   prefill, and read as text ({draws} replies per rate).
 - **recovered**: what holdfast's instrument reports for the same items, from probabilities over the answer set.
 
-The difference between recovered and realized judges the instrument. Planted less realized is what the organism failed to learn: it is the
-organism's error, not the instrument's, and a study that takes the planted rate for the truth would blame the instrument for it.
+The difference between recovered and realized judges the instrument. Planted minus realized is what the organism failed to learn: it is the
+organism's error, not the instrument's, and a study that took the planted rate for the truth would blame the instrument for it.
 
 ![Realized against recovered, one panel per axis](FIGURE)
 
-Filled: realized. Hollow: planted. On the line the instrument reads what the model does.
+Filled: realized. Hollow: planted. On the diagonal, the instrument reads what the model does.
 """
 
 
@@ -39,7 +39,7 @@ def page(result: dict[str, Any], figure: str) -> str:
         f"**Largest |recovered - realized|, over rates and all three forms below: {worst}; allowed {result['tolerance']:.2f}: "
         f"{'the instrument reads what the models do' if result['agrees'] else 'NOT within what is allowed'}.**\n",
     ]
-    out.append(f"Planted less realized, at its largest: {', '.join(map(_least_learnt, result['axes'], result['axes'].values()))}.\n")
+    out.append(f"Planted minus realized, at its largest: {', '.join(map(_least_learnt, result['axes'], result['axes'].values()))}.\n")
     for axis, cells in result["axes"].items():
         out += [f"## {axis.capitalize()}\n", _rates(cells), _forms(cells)]
     if result.get("aa"):
@@ -94,7 +94,7 @@ def _forms(cells: list[dict[str, Any]]) -> str:
         [f"{c['rate']:g}", *(f"{_clean(c[m]['recovered']['estimate'], 3):.3f} ({_interval(c[m]['gap'])})" for m in ("excess", "headline"))]
         for c in cells
     ]
-    return _table(["planted", *(f"recovered {NAMES[m]} (less realized)" for m in ("excess", "headline"))], rows)
+    return _table(["planted", *(f"recovered {NAMES[m]} (minus realized)" for m in ("excess", "headline"))], rows)
 
 
 def _aa(aa: dict[str, Any]) -> str:
@@ -126,7 +126,7 @@ def _aa(aa: dict[str, Any]) -> str:
         f"{splits['families_with_a_claim']} families hold a claim ({splits['families_with_a_claim'] / count:.1%}), "
         f"{splits['families_significant']} an adjusted p < .05 ({splits['families_significant'] / count:.1%}) if the rule on coverage, "
         "which makes a cell not_identified, is left aside. The splits share their adapters and are not independent: this is an "
-        "example, not an error rate. An interval over items only takes single pairs of adapters for different as often as the table "
+        "example, not an error rate. Intervals over items only declare pairs of adapters different as often as the table "
         "says: that is why a verdict needs seeds.\n"
     )
 
