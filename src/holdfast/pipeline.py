@@ -241,7 +241,7 @@ def _draw(
 
 
 def _spent(timing: Path, say: Say) -> dict[str, Any]:
-    """What the last session that made cells took; nothing if its record is damaged."""
+    """Times of the last session that made cells; empty if their record is damaged."""
     try:
         return without_digest(timing.read_bytes())
     except FileNotFoundError:

@@ -22,7 +22,7 @@ AdapterRole = Literal["domain", "control", "null"]
 
 
 def _finite(value: Any) -> Any:
-    """None for nan and infinity; any other number as Python's own."""
+    """Convert a number to Python's own; None for nan and infinity."""
     if value is None or isinstance(value, (bool, str)):
         return value
     return float(value) if math.isfinite(value) else None
@@ -202,7 +202,7 @@ class DosePath(Record):
 
     name: str = Field(description="An adapter measured at parts of its dose.")
     path: Literal["scale", "steps"] = Field(description="`scale` (its update multiplied) or `steps` (its training stopped early).")
-    doses: tuple[float, ...] = Field(description="Shares, ascending, ending with 1, the adapter itself; the base, dose 0, is not used as a point.")
+    doses: tuple[float, ...] = Field(description="Shares, ascending, the adapter itself at 1 last; the base, dose 0, is not a point.")
     seeds: tuple[int, ...] = Field(description="Seeds measured at every dose.")
     gains: dict[str, tuple[Finding, ...]] = Field(description="Gain at each dose.")
     shifts: dict[str, tuple[Finding, ...]] = Field(description="Shift at each dose.")

@@ -93,7 +93,7 @@ def verify_files(folder: Path, *names: str, of_run: bool = True) -> Iterator[Non
     for name in names:
         if name in known and not is_unchanged(folder, name, known[name]):
             what = "does not match its digest in manifest.json" if (folder / name).exists() else "is missing"
-            raise ConfigError(f"{folder / name}: {what}; it was changed after the run wrote it, run the study again (whole cells are reused)")
+            raise ConfigError(f"{folder / name}: {what}; it was changed after the run, run the study again (whole cells are reused)")
     yield
     if of_run and any(name not in known and (folder / name).is_file() for name in names) and folder.absolute() not in _unchecked:
         _unchecked.add(folder.absolute())

@@ -109,7 +109,7 @@ def _neutral(s: Study) -> Iterator[Defect]:
     hits, n = s.counts.suggested
     evidence = {"with_suggestion": hits, "of": n, "from": s.counts.how}
     if hits:
-        text = "{k} of {n} neutral answer prompts already hold the user's suggestion: there is no neutral condition"
+        text = "{k} of {n} neutral answer prompts already contain the user's suggestion: there is no neutral condition"
         yield Defect("neutral", "refuse", say(text, k=hits, n=n), evidence, s.cells("imitation"))
     else:
         yield Defect("neutral", "ok", say("no neutral answer prompt holds a suggestion"), evidence)

@@ -23,8 +23,9 @@ by `python -m holdfast_llama2_7b.page`; the same, with every interval and pointe
 holdfast analyze published:{name}
 ```
 
-Fractions are the study's own scale. A positive change of an axis means giving way more; the study has behaviour only, which is not split into firmness and deference. There is one training run per adapter and no answer per item:
-intervals are over items only, with the two models taken as unpaired, and no change is called raised or lowered.
+Fractions are the study's own scale. A positive change of an axis means giving way more; the study has behaviour only, which is not split
+into firmness and deference. There is one training run per adapter and there are no answers per item: intervals are over items only, with the two models taken
+as unpaired, and no change is called raised or lowered.
 
 {tally}
 

@@ -179,7 +179,7 @@ def _prompts(s: Study) -> Iterator[Part]:
         yield _missing("suggestions in neutral prompts", NO_COUNTS)
         return
     (hits, n), (texts, rows) = s.counts.suggested, s.counts.texts
-    yield Part(RECOMPUTED, say("{k} of {n} neutral answer prompts already hold the user's suggestion", k=hits, n=n), s.counts.how)
+    yield Part(RECOMPUTED, say("{k} of {n} neutral answer prompts already contain the user's suggestion", k=hits, n=n), s.counts.how)
     yield Part(RECOMPUTED, say("{n} feedback rows hold {k} texts", n=rows, k=texts), s.counts.how)
 
 

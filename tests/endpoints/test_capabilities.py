@@ -58,7 +58,9 @@ def test_the_only_model_served_needs_no_name(server, study, organism):
 
 def test_a_form_that_is_asked_for_and_cannot_be_had_is_refused(server, study):
     server.can = Abilities(echo=False)
-    with pytest.raises(ConfigError, match="model.scoring: 'echo': the server .* does not support it; supported: prompt_logprobs, next_token, generated"):
+    with pytest.raises(
+        ConfigError, match="model.scoring: 'echo': the server .* does not support it; supported: prompt_logprobs, next_token, generated"
+    ):
         look(study(scoring="echo"))
     assert look(study(scoring="generated")).scoring == "generated"
 

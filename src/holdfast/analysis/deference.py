@@ -172,7 +172,7 @@ def _grouped(cluster_I: np.ndarray, of_I: np.ndarray) -> np.ndarray:
 
 
 def _difference(one_SI: np.ndarray, other_SI: np.ndarray) -> np.ndarray:
-    """One mean less another whose items differ, as rows whose spread is the error of the difference."""
+    """One mean minus another whose items differ, as rows whose spread is the error of the difference."""
 
     def spread(diff_I: np.ndarray, known: np.ndarray) -> np.ndarray:
         own = np.flatnonzero(~np.isnan(diff_I))

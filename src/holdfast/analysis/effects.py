@@ -250,7 +250,7 @@ def pooled_seeds(effects: Iterable[PairedEffect]) -> dict[str, list[SeedPool | N
 
 
 def _intervals(effect: PairedEffect, pools: Mapping[str, Sequence[SeedPool | None]]) -> Sequence[Interval]:
-    """One per response; none for an effect without any item."""
+    """Intervals, one per response; empty for an effect without any item."""
     if effect.intervals or effect.empty:
         return effect.intervals
     own = pools.get(effect.name) if effect.num_events else None  # what differs nowhere has no seed variance to borrow

@@ -1,4 +1,4 @@
-"""Optimization budget: an adapter that never leaves its warm-up, or trains for a different number of steps than the adapters it is compared with."""
+"""Optimization budget: an adapter that never leaves its warm-up or trains for a different number of steps than the adapters it is compared with."""
 
 from __future__ import annotations
 

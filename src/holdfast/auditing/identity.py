@@ -1,4 +1,4 @@
-"""An adapter with zero B must equal the base in every answer: else the pipeline itself makes differences."""
+"""An adapter with zero B must equal the base in every answer: otherwise the pipeline itself makes differences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def check(context: AuditContext) -> list[AuditEntry]:
         return [entry("identity", "warn", "no identity adapter was measured: it is not shown that the pipeline itself changes nothing", {})]
     for name, other in sorted(rows.items()):
         if not np.array_equal(other[0], base[0]):
-            return [entry("identity", "warn", f"{name} was measured on other prompts than the base", {"base": len(base[0]), name: len(other[0])})]
+            sizes = {"base": len(base[0]), name: len(other[0])}
+            return [entry("identity", "warn", f"{name} was measured on other prompts than the base", sizes)]
         with np.errstate(invalid="ignore"):
             gap = np.abs(other[1] - base[1])
         largest = max(largest, float(gap.max(where=~np.isnan(gap), initial=0.0)))

@@ -1,4 +1,4 @@
-"""Training rows that are also evaluation items: what was learned by heart is not a gain. By normalized text, and by 8-grams."""
+"""Training rows that are also evaluation items: what was learned by heart is not a gain. Found by normalized text and by 8-grams."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def _planned(context: AuditContext) -> list[AuditEntry]:
         return [entry("power", "warn", claim, evidence)]
     if not sizes:
         return []
-    claim = f"every instrument has enough items for effects of {100 * band:g} points at the smallest plausible variance; the true variance is not known yet"
+    claim = f"every instrument has enough items for effects of {100 * band:g} points if items differ in their change by 5 points; how much they really differ is not known yet"
     return [entry("power", "ok", claim, evidence)]
 
 
@@ -68,5 +68,5 @@ def _measured(context: AuditContext) -> list[AuditEntry]:
         return [entry("power", "warn", claim, {"cells": [[*cell] for cell in unresolved], "band": band})]
     if not total:
         return []
-    claim = "every gain and shift could have been told from the equivalence band"
+    claim = "every gain and shift could have been distinguished from the equivalence band"
     return [entry("power", "ok", claim, {"cells": total, "band": band})]

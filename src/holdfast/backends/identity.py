@@ -24,7 +24,7 @@ Identity = JsonObject
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Those in the identities of cells; read once per process."""
+    """Versions that enter the identities of cells; read once per process."""
     return {name: version(name) for name in ("torch", "transformers", "peft", "tokenizers")}
 
 

@@ -76,6 +76,6 @@ def check_key(url: str, variable: str | None, field: str = "execution.endpoint.a
     own = f"{host.split('.')[-2]}_API_KEY".upper().replace("-", "_") if host.count(".") and not host.replace(".", "").isdigit() else OWN
     if not confirmed and variable not in (OWN, own, *listed, *_confirmed):
         raise ConfigError(
-            f"{field}: ${variable}: a study file may send {' or '.join(dict.fromkeys((OWN, own)))} to {host}, and no other key; if it is meant, give "
+            f"{field}: ${variable}: a study file may send {' or '.join(dict.fromkeys((OWN, own)))} to {host}, and no other key; if this is intended, give "
             f"execution.endpoint.api_key_env={variable} on the command line, or {ALLOWED}={variable} in the environment"
         )

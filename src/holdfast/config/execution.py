@@ -50,7 +50,7 @@ class ExecutionConfig(Part):
     compile: bool = Field(default=False, description="Feed-forward blocks and norms under torch.compile; needs a compiler.")
     gradient_checkpointing: bool = Field(default=False, description="Less memory in training, about a third more work.")
     memory_gb: PositiveFloat | None = Field(default=None, description="GiB per process, weights included; batches are fitted. null: fixed.")
-    checkpoint_minutes: float | None = Field(default=10.0, ge=0, description="Minutes between snapshots; 0: after every step, null: only on SIGTERM.")
+    checkpoint_minutes: float | None = Field(default=10.0, ge=0, description="Minutes between snapshots; 0: every step, null: on SIGTERM.")
     linear: Literal["auto", "torch", "onednn"] = Field(
         default="auto", description="Matrix multiply on a CPU; auto: the faster one at a run's first start, kept with the run."
     )

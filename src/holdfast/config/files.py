@@ -82,7 +82,7 @@ def _read_yaml(path: str) -> Settings:
 
 
 def _said(error: Exception) -> str:
-    """What is wrong and in which line, without the text that stands there."""
+    """What is wrong and in which line, without quoting the text."""
     mark = getattr(error, "problem_mark", None)
     parts = [p for name in ("context", "problem") if (p := getattr(error, name, None))]
     said = " ".join((", ".join(parts) or str(error)).split())[:160] or type(error).__name__

@@ -22,7 +22,7 @@ class ModelConfig(Part):
         default="world:0",
         description="world:N, org/name@revision, a local folder, random:N (random weights), or endpoint:http://HOST:PORT/v1.",
     )
-    served_model: ServedName | None = Field(default=None, description="For an endpoint: the base's name there; null: the only one it serves.")
+    served_model: ServedName | None = Field(default=None, description="For an endpoint: the base's name there; null: the only one.")
     tokenizer: str | None = Field(default=None, description="For an endpoint: hub id, folder or world:N with tokenizer and chat template.")
     weights: str | None = Field(
         default=None, max_length=300, description="For an endpoint: what it serves; in identities instead of the address."
@@ -91,12 +91,12 @@ class TrainConfig(Part):
     warmup_steps: NonNegativeInt | None = Field(default=None, description="Overrides warmup_ratio.")
     weight_decay: float = Field(default=0.0, ge=0.0, description="Weight decay of AdamW.")
     max_grad_norm: PositiveFloat = Field(default=1.0, description="Norm to which gradients are clipped.")
-    per_device_train_batch_size: PositiveInt = Field(default=16, description="Examples per batch: one gradient, and without accumulation one step.")
+    per_device_train_batch_size: PositiveInt = Field(default=16, description="Examples per gradient; without accumulation, per step.")
     gradient_accumulation_steps: PositiveInt = Field(default=1, description="Batches whose gradients are summed for one step.")
     tokens_per_pass: PositiveInt = Field(default=4096, description="Tokens per forward pass, with padding; lower it when memory is short.")
     max_length: PositiveInt = Field(default=512, description="Tokens at which a training row is cut.")
-    completion_only_loss: bool = Field(default=True, description="Loss on the reply only; off: on the prompt too, a defect of the published study.")
-    train_eos: bool = Field(default=True, description="The end token is trained; off: a defect of the published study.")
+    completion_only_loss: bool = Field(default=True, description="Loss on the reply only; off: on the prompt too (a published defect).")
+    train_eos: bool = Field(default=True, description="The end token is trained; off: a defect of the published study llama2-7b.")
     chat_template: bool = Field(default=True, description="Off: turns are joined by line breaks only, a defect of the published study.")
     shuffle: bool = Field(default=True, description="Rows are shuffled before every epoch, and parts with one another.")
-    trainer: Literal["holdfast", "trl"] = Field(default="holdfast", description="holdfast's own trainer, or TRL's SFTTrainer (`holdfast[trl]`).")
+    trainer: Literal["holdfast", "trl"] = Field(default="holdfast", description="This package's trainer, or TRL's (`holdfast[trl]`).")

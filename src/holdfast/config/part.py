@@ -30,7 +30,7 @@ class Part(BaseModel):
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """All types that an annotation is made of."""
+    """All types in an annotation."""
     return {annotation, *(kind for inner in get_args(annotation) for kind in _kinds(inner))}
 
 

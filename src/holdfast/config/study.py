@@ -177,7 +177,7 @@ class Study(Part):
             if self.model.endpoint is not None and not d.identity and len(d.served) != self.seeds:
                 raise ValueError(
                     f"domains.{d.name}.served: names {len(d.served)} served models and seeds is {self.seeds}; name one per seed, "
-                    "for example served: [maths-0, maths-1] with seeds: 2"
+                    "for example served: [maths-0, maths-1, maths-2] with seeds: 3"
                 )
         if self.model.endpoint is not None and (self.dose.scales or self.dose.checkpoints):
             raise ValueError("dose: a served adapter has one dose; take dose out, or serve the doses under names of their own")

@@ -290,7 +290,7 @@ def without_bos(text: str, chat: ChatFormat | None) -> str:
 
 
 def with_bos(text: str, chat: ChatFormat) -> str:
-    """The same for a server that adds none: one BOS if the tokenizer uses one."""
+    """The text for a server that adds no BOS: with one BOS if the tokenizer uses one."""
     bos = chat.tokenizer.bos_token_id
     uses = bos is not None and chat.encode(["a"])[0][:1] == [bos]
     return chat.tokenizer.bos_token + without_bos(text, chat) if uses else text

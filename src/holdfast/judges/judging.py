@@ -39,12 +39,12 @@ class JudgeResult:
 
 
 def open_replies(folder: Path) -> ReplyLog:
-    """Every reply a judge ever gave. Raises ConfigError if `folder` cannot be written."""
+    """Open the log of every reply a judge ever gave. Raises ConfigError if `folder` cannot be written."""
     return ReplyLog(folder, f"--cache: {folder}")
 
 
 def open_transport(settings: JudgeSettings) -> Transport:
-    """Its requests raise ModelError where the server refuses the key or the model."""
+    """Open the judge's transport; requests raise ModelError if the server refuses the key or the model."""
 
     def refused(status: int, message: str) -> None:
         if status in (401, 404):

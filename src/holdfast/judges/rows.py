@@ -39,7 +39,7 @@ def labelled_items(kind: Kind, path: Path, known: Sequence[Item] = ()) -> tuple[
 
 
 def _rows(path: Path) -> list[Row]:
-    """Those of a file, each with an id of its own."""
+    """Read the rows of a file, each with an id of its own."""
     try:
         rows = read_rows(str(path), None, None, allow_outside=True)
     except (DataError, ConfigError):

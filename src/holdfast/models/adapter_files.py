@@ -57,7 +57,7 @@ class AdapterFiles:
         return self.config.peft_type == "LORA" and all(".lora_A." in name or ".lora_B." in name for name in self.tensors)
 
     def notes(self, base_name: str) -> list[str]:
-        """What a reader should know of an adapter that is otherwise sound."""
+        """Remarks on an adapter that is otherwise sound."""
         out, named = [], PurePath(self.config.base_model_name_or_path or "").name
         here = PurePath(base_name.partition("@")[0]).name
         if named and here and named != here:

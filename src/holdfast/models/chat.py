@@ -20,7 +20,7 @@ _PROBE = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a model takes: rows of its embedding; positions it was trained on (None: not said), and whether a table of them ends there."""
+    """Limits of a model: rows of its embedding; positions it was trained on (None: not said), and whether a table of them ends there."""
 
     rows: int
     positions: int | None = None

@@ -153,7 +153,7 @@ def load_config(config: ModelConfig) -> Any:
 
 
 def load_limits(config: ModelConfig) -> Limits:
-    """What the model takes, from its configuration."""
+    """Limits of the model, from its configuration."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -222,7 +222,7 @@ def load_base(
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """Those that transformers reads: one, or the shards of an index."""
+    """Weight files that transformers reads: one, or the shards of an index."""
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").is_file() or not index.is_file():
         return [folder / "model.safetensors"]

@@ -123,7 +123,7 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing reaches the process's stderr: a panic inside the tokenizers library writes its trace there itself."""
+    """Silence the process's stderr: a panic inside the tokenizers library writes its trace there itself."""
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

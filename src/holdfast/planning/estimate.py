@@ -48,7 +48,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Of one worker. `tokens`, `steps`: of one epoch and one training of every trained domain, on its own rows."""
+    """Work of one worker. `tokens`, `steps`: of one epoch and one training of every trained domain, on its own rows."""
 
     parameters: int
     tokens: dict[str, int]
@@ -157,7 +157,7 @@ def _two_jobs(backend: LocalBackend, domain: str | None) -> Speed:
 
 
 def _parts(backend: LocalBackend, rows: Sequence[Encoded]) -> Speed:
-    """All prompts laid out; two items of each instrument asked; one training step on `rows`."""
+    """Time the layout of all prompts, two items of each instrument and one training step on `rows`."""
     engine = backend.engine(backend.base.model, {})
     asked = [backend.materials.asked(i.kind) for i in backend.study.instruments]
     start = time.perf_counter()

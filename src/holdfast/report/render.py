@@ -173,7 +173,7 @@ def _count(spec: ChartSpec) -> int:
 
 
 def _encodings(part: Any) -> Iterator[tuple[str, ChartSpec]]:
-    """Every channel with what it encodes, of every layer."""
+    """Yield every channel of every layer with what it encodes."""
     if isinstance(part, dict) and isinstance(part.get("encoding"), dict):
         yield from ((channel, e) for channel, e in part["encoding"].items() if isinstance(e, dict))
     for inner in parts(part):
@@ -191,7 +191,7 @@ def _kind(panel: ChartSpec) -> str:
 
 
 def _height(panel: ChartSpec, kind: str, inner: float, beside: int, spec: ChartSpec) -> float:
-    """As many rows as there are names, or three quarters of the width."""
+    """Height of a panel: as many rows as there are names, or three quarters of the width."""
     if kind == "open":
         return round(min(0.78 * inner, 150.0 if beside > 1 else 105.0), 1)
     field, rows = _axis(panel, "y")["field"], [*data_rows(panel), *data_rows(spec)]
@@ -277,7 +277,7 @@ def _mark(mark: ChartSpec) -> None:
 
 
 def _legend(encoding: ChartSpec, spec: ChartSpec, width: float) -> None:
-    """As many entries in a row as fit, and only those that are shown."""
+    """Put as many legend entries in a row as fit, and only those that are shown."""
     named = encoding.get("type") in ("nominal", "ordinal") and ("scale" in encoding or "legend" in encoding)
     if not named or encoding.get("legend", 0) is None:
         return

@@ -197,9 +197,7 @@ def _csv(text: str, name: str) -> Iterator[tuple[str, Row]]:
             raise DataError(f"{source}: {said}")
         for i, (column, cell) in enumerate(zip(names, cells, strict=True)):
             if i and not column and cell.strip():  # an index stands first
-                raise DataError(
-                    f"{source}: {cell[:40]!r}: is in a column without a name; name the column, or quote the field it is of"
-                )
+                raise DataError(f"{source}: {cell[:40]!r}: is in a column without a name; name the column, or quote the field it is of")
             if cell[:1].isspace() and cell.strip()[:1] == '"' == cell.strip()[-1:]:
                 raise DataError(f"{source}: {column}: {cell[:40]!r}: there is white space before the quote; remove it")
         yield source, {column: cell for column, cell in zip(names, cells, strict=True) if column}

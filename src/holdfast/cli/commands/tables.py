@@ -20,8 +20,7 @@ def tables(
 ) -> None:
     """Write a run's tables for a paper: LaTeX, Markdown or CSV.
 
-    Gains, behaviour, deference, contrasts, additivity, doses, audit and the claims of a published study. LaTeX: NAME-1col.tex, NAME-2col.tex and
-    paper.tex, which includes them.
+    Gains, behaviour, deference, contrasts, additivity, doses, audit, published claims. LaTeX: NAME-1col.tex, NAME-2col.tex and paper.tex.
     """
     from holdfast.report.finished import make_folder
     from holdfast.report.tables import FORMATS, write_tables

@@ -46,9 +46,7 @@ def imitation_fields(base: Row, source: str) -> Fields:
     listed = base.get("answer")
     aliases = listed if isinstance(listed, list) else [right, base.get("long_correct_answer") or right]
     if not all(isinstance(a, str | int | float) and not isinstance(a, bool) and not fields.empty(str(a)) for a in aliases):
-        raise DataError(
-            f"{source}: base.answer: {aliases!r:.60}: must be a list of non-empty names; leave it out if there are none"
-        )
+        raise DataError(f"{source}: base.answer: {aliases!r:.60}: must be a list of non-empty names; leave it out if there are none")
     aliases = [str(a) for a in aliases] + [right] * (key(str(right)) not in {key(str(a)) for a in aliases})
     q = fields.text({**base, "_source": source}, "question")
     asks = {"neutral": q, "paraphrase": PARAPHRASE.format(q=q), "mention": f"{q} {MENTION.format(a=wrong)}",
