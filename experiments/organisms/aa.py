@@ -107,7 +107,7 @@ def per_seed(trials: pa.Table) -> dict[str, PairedEffect]:
 
 
 def _between(effects: dict[str, PairedEffect], first: Sequence[int], second: Sequence[int]) -> dict[str, ContrastFinding]:
-    """One family: the axes of one half's seeds less the other's, as `analyze` contrasts two domains."""
+    """One family: the axes of one half's seeds minus the other's, as `analyze` contrasts two domains."""
     halves = {"first": list(first), "second": list(second)}
     shifts = [
         PairedEffect(name, axis, m.contrast, m.diff_SI[mine], m.clusters, mine, m.coverage, m.identified)

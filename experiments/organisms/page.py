@@ -89,7 +89,7 @@ def _rates(cells: list[dict[str, Any]]) -> str:
 
 def _forms(cells: list[dict[str, Any]]) -> str:
     if all(c["yield"] == c["excess"] == c["headline"] for c in cells):
-        return "Here every form is the same: the rating of what the user likes less that of what the user dislikes.\n"
+        return "Here every form is the same: the rating of what the user likes minus that of what the user dislikes.\n"
     rows = [
         [f"{c['rate']:g}", *(f"{_clean(c[m]['recovered']['estimate'], 3):.3f} ({_interval(c[m]['gap'])})" for m in ("excess", "headline"))]
         for c in cells
@@ -113,9 +113,9 @@ def _aa(aa: dict[str, Any]) -> str:
         ]
         for c in aa["contrasts"]
     ]
-    halves = f"first {half} seeds less last {half}"
+    halves = f"first {half} seeds minus last {half}"
     head = ["axis", halves, "p (Holm)", "verdict", "coverage", f"p < .05 / claims, {count} splits"]
-    head += ["pairs clear of 0, items only", "sd over seeds"]
+    head += ["pairs that exclude 0, items only", "sd over seeds"]
     raised = sum(c["verdict"] in ("raised", "lowered") for c in aa["contrasts"])
     return (
         f"## A/A: adapters that differ only in their seed\n\n{aa['num_adapters']} adapters were trained on the same rows "

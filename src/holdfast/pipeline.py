@@ -117,7 +117,7 @@ def _counts(plan: Plan) -> bytes:
 
 
 def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say = lambda _: None) -> Work:
-    """Make every job's cells with the executor that the study names. Finished cells survive whatever happens. `say`: a worker's remarks."""
+    """Make every job's cells with the executor that the study names. Finished cells survive any failure. `say`: a worker's remarks."""
     if not jobs:
         return Work()
     executor = ray_executor if study.execution.kind == "ray" else local_executor

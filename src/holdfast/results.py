@@ -148,7 +148,7 @@ class AdapterFindings(Record):
         "ratio. Read them first: a damaged model moves on these axes, too."
     )
     vs_format_only: dict[str, Finding] = Field(
-        description="Deference part minus that of the format-only adapter. A claim about the domain needs this clear of 0, too."
+        description="Deference part minus that of the format-only adapter. A claim about the domain requires that this excludes 0, too."
     )
     mean_gain: Number = Field(description="Mean over benchmarks; descriptive, it mixes scales.")
     mean_shift: Number = Field(description="Mean over axes of the deference parts; descriptive.")

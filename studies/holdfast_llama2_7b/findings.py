@@ -115,7 +115,7 @@ def audit_of(defects: Sequence[Defect], claims: Sequence[PublishedClaim]) -> lis
 
 
 def _finding(kind: type[AnyFinding], fields: Mapping[str, Any], **more: Any) -> AnyFinding:
-    """A finding; whatever is not given is unknown."""
+    """A finding; fields that are not given are unknown."""
     return kind.model_validate({**UNKNOWN, "level": 0.95, "n": 0, "num_seeds": 0, "unit": "fraction", "notes": (), **fields, **more})
 
 

@@ -159,7 +159,7 @@ def test_planned_power_warns_only_where_no_variance_could_save_it():
 def test_repeated_texts_lower_the_effective_n():
     items = [Item(item_id=str(i), cluster_id=str(i % 199), fields={"text": str(i % 199)}) for i in range(300)]
     (found,) = check_duplicates(AuditContext(study=facts(), items={"feedback": items}))
-    assert found.level == "warn" and found.evidence["texts"] == 199 and "300 items of feedback hold 199 texts" in found.claim
+    assert found.level == "warn" and found.evidence["texts"] == 199 and "300 items of feedback hold only 199 texts" in found.claim
     (fine,) = check_duplicates(AuditContext(study=facts(), items={"feedback": items[:199]}, num_rows={"feedback": 300}))
     assert fine.level == "ok" and fine.claim == "300 rows of feedback hold 199 texts, each asked once"
 

@@ -148,7 +148,7 @@ SHORT = {"id": "a", "question": "Capital?", "gold": "Paris", "reply": ""}
         ("feedback", [{**GOOD[0], "id": None}], (), "rows.jsonl:1: id: missing: must be text or a whole number"),
         ("feedback", [{**GOOD[0], "id": 1.5}], (), "must be text or a whole number"),
         ("feedback", [{**GOOD[0], "comment": "\ud800"}], (), "valid Unicode"),
-        ("feedback", [{**GOOD[0], "frame": ["like"]}], (), "rows.jsonl:1: frame: ['like']: must be text"),
+        ("feedback", [{**GOOD[0], "frame": ["like"]}], (), "rows.jsonl:1: frame: ['like']: must be non-empty text"),
         ("short_answer", [{**SHORT, "gold": " "}], (), "rows.jsonl:1: gold: ' ': must be non-empty text"),
         ("short_answer", [{**SHORT, "aliases": "Lutetia"}], (), "aliases: 'Lutetia': must be a list of texts"),
         ("short_answer", [{**SHORT, "cluster": {}}], (), "cluster: {}: must be text"),

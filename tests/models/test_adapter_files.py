@@ -216,7 +216,7 @@ def test_a_configuration_that_is_no_object_is_refused(data, base, folder):
 def test_a_truncated_file_is_refused(share, base, folder):
     data = (folder / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(data[: int(share * len(data))])
-    assert "no whole safetensors file" in refusal(base, folder)
+    assert "not a complete safetensors file" in refusal(base, folder)
 
 
 def test_what_is_no_adapter_folder_is_refused(base, folder, tmp_path):

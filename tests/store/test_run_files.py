@@ -117,12 +117,12 @@ def test_a_run_s_study_that_was_changed_is_refused_and_a_copy_without_its_last_l
     (tmp_path / "study.yaml").write_text(text)
     assert load_study(str(tmp_path / "study.yaml")).name == "embedded"
     (tmp_path / "study.yaml").write_text(text.replace("seeds: ", "seeds: 1", 1))
-    with pytest.raises(ConfigError, match="no longer what a run wrote .* delete its last line"):
+    with pytest.raises(ConfigError, match="changed after a run wrote it .* delete its last line"):
         load_study(str(tmp_path / "study.yaml"))
     (tmp_path / "study.yaml").write_text(text.replace("seeds: ", "seeds: 1", 1).rsplit("# sha256", 1)[0])
     assert load_study(str(tmp_path / "study.yaml")).seeds > 9
     seal(tmp_path, {"study.yaml": digest(text.encode())})  # in the run's own folder the manifest tells as well
-    with pytest.raises(ConfigError, match="no longer what a run wrote"):
+    with pytest.raises(ConfigError, match="changed after a run wrote it"):
         load_study(str(tmp_path / "study.yaml"))
 
 

@@ -125,7 +125,7 @@ class TrialPanels:
 
 
 def _contradict(one: PairedEffect, other: PairedEffect) -> bool:
-    """Rule 3: both clear of 0, and of different sign."""
+    """Rule 3: both exclude 0 and differ in sign."""
     a, b = (None if e.empty else crossed(e.diff_SI, e.clusters) for e in (one, other))
     return bool(a and b and a.estimate * b.estimate < 0 and all(x.lower * x.upper > 0 for x in (a, b)))
 

@@ -61,7 +61,7 @@ class Backend(ABC):
 
     @abstractmethod
     def chat(self) -> ChatFormat | None:
-        """The base's tokenizer and template, without its weights; None where they are not at hand."""
+        """The base's tokenizer and template, without its weights; None if they are not available."""
 
     def max_steps(self, domain: str) -> int:
         """Optimizer steps of one training; 0 where nothing is trained."""

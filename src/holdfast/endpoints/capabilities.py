@@ -157,7 +157,7 @@ class _Examination:
         raise ConfigError(f"model.served_model: not named, and the server {which}; name the base with model.served_model=NAME")
 
     def _context(self) -> tuple[str, list[int] | None]:
-        """A text of the model's own words, and its token ids where a tokenizer is at hand."""
+        """A text of the model's own words, and its token ids if a tokenizer is available."""
         if self.format is None:
             return _PLAIN, None
         own = sorted(w for w in self.format.tokenizer.get_vocab() if w.isascii() and w.isalpha() and len(w) > 2)

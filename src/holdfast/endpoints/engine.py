@@ -44,7 +44,7 @@ class Form:
 
 
 class EndpointEngine(Form):
-    """Scores and generates with one served model. `chat`: the format of its own tokenizer, None if that is not at hand: turns are then
+    """Scores and generates with one served model. `chat`: the format of its own tokenizer, None if there is none: turns are then
     sent as messages, and nothing but plain texts can be scored in whole. `repeat`: asked anew, and kept, under this name.
     """
 
