@@ -129,7 +129,7 @@ def test_a_run_s_study_that_was_changed_is_refused_and_a_copy_without_its_last_l
 TEXT = st.text(st.characters(codec="utf-8"))
 
 
-@given(st.dictionaries(TEXT, st.floats(allow_nan=False, allow_infinity=False) | TEXT | st.integers()))
+@given(st.dictionaries(TEXT.filter(lambda key: key != "sha256"), st.floats(allow_nan=False, allow_infinity=False) | TEXT | st.integers()))
 def test_a_record_with_its_digest_comes_back(record):
     assert without_digest(json.dumps(with_digest(record), indent=1).encode()) == record
 
