@@ -1,4 +1,4 @@
-"""One bit flipped in each of many places of a finished run: a command names it, heals it, or does not read it; none goes on without a word.
+"""One bit flipped in each of many places of a finished run: a command names it, heals it, or does not read it; none goes on silently.
 
     python -m benchmarks.bit_flips [--places 300] [--seed 0] [--run FOLDER] [--show]
 

@@ -1,10 +1,10 @@
-"""Random small models, tokenizers, templates and adapters: holdfast's numbers beside plain transformers and PEFT.
+"""Random small models, tokenizers, templates and adapters: holdfast's numbers compared with plain transformers and PEFT.
 
     python -m benchmarks.differential [--draws 500] [--seed 0]
 
 A draw is written as a checkpoint folder and an adapter folder, and read back by both sides. Plain: the chat template by
 `apply_chat_template`, prompt and choice tokenized as one text, one forward of PEFT's model a choice, `generate` for the reply.
-Prints how often each kind was drawn and the largest difference of a choice's log-probability (nats a token); exits with 1 if one is above 1e-4
+Prints how often each kind was drawn and the largest difference of a choice's log-probability (nats per token); exits with 1 if one is above 1e-4
 or a text differs.
 """
 
@@ -234,7 +234,7 @@ def plain_answers(base: Path, adapter: Path | None, asked: list[Any]) -> list[An
 
 
 def difference(draw: Draw, folder: Path) -> tuple[float, list[tuple[str, str]]]:
-    """(largest difference of a choice's log-probability, nats a token; texts that differ: (holdfast's, plain))"""
+    """(largest difference of a choice's log-probability, nats per token; texts that differ: (holdfast's, plain))"""
     import torch
 
     from holdfast.config import ModelConfig
@@ -289,7 +289,7 @@ def main() -> int:
             print(f"WRONG {draw}: {gap:.1e} {texts}", flush=True)
     print(", ".join(f"{name} {count}" for name, count in sorted(kinds.items())))
     print(
-        f"{asked.draws} draws, {bad} wrong; the largest difference {worst[0]:.1e} nats a token (seed {worst[1]}); {time.monotonic() - start:.0f} s"
+        f"{asked.draws} draws, {bad} wrong; the largest difference {worst[0]:.1e} nats per token (seed {worst[1]}); {time.monotonic() - start:.0f} s"
     )
     return 1 if bad else 0
 

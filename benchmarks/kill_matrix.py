@@ -7,7 +7,7 @@ next stage, and so on through all eight; then it is finished and its findings ar
 every stage with every blow.
 After each blow: exit code and last line as documented, no traceback, no process left, every cell whole. At the end: no draft, no checkpoint.
 
-The moment is random within the stage, as far as it can be told from outside (what the run says, what appears in its folder). SIGTERM goes to
+The moment is random within the stage, as far as it shows from outside (what the run says, what appears in its folder). SIGTERM goes to
 the process or its whole group; SIGKILL to the process, its group, or a worker; a disk is full when a small tmpfs has been filled up (as root) or no
 file of the run may grow (prlimit); a folder is read-only for a run that permission bits bind (root gives up what lifts them).
 """

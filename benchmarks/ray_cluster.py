@@ -1,4 +1,4 @@
-"""A Ray cluster of real processes on this machine: a head and any number of nodes beside it, each with cores of its own, each to be killed."""
+"""A Ray cluster of real processes on this machine: a head and any number of further nodes, each with cores of its own, each to be killed."""
 
 from __future__ import annotations
 

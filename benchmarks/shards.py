@@ -1,4 +1,4 @@
-"""Eight parts of one study beside each other on one folder, three of them killed at random, then finished and joined.
+"""Eight parts of one study side by side in one folder, three of them killed at random, then finished and joined.
 
     python -m benchmarks.shards [--parts 8] [--killed 3] [--rounds 1]
 

@@ -103,13 +103,13 @@ def _type(field: Any) -> str:
 
 
 _LIMITS = {"gt": "> {}", "ge": ">= {}", "lt": "< {}", "le": "<= {}", "max_length": "at most {} characters"}
-_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", Any: "anything", type(None): "none"}
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", Any: "anything", type(None): "null"}
 
 
 def _yaml(value: Any) -> str:
     """A default as a study file has it."""
     return (
-        {None: "none", True: "true", False: "false"}[value]
+        {None: "null", True: "true", False: "false"}[value]
         if value is None or isinstance(value, bool)
         else value
         if isinstance(value, str)
@@ -133,7 +133,7 @@ def _name(kind: Any) -> str:
         limits = [_LIMITS[n].format(getattr(m, n)) for m in kind.__metadata__ for n in _LIMITS if getattr(m, n, None) is not None]
         return ", ".join([_name(inside[0]), *limits])
     if inside:
-        return " or ".join(_name(i) for i in inside if i is not type(None)) + (", or none" if type(None) in inside else "")
+        return " or ".join(_name(i) for i in inside if i is not type(None)) + (", or null" if type(None) in inside else "")
     return "mapping" if _part_of(kind) else str(kind)
 
 

@@ -1,1 +1,1 @@
-"""Experiments on models whose behaviour is planted; they use the package and are no part of it."""
+"""Experiments on models whose behaviour is planted; they use the package and do not belong to it."""

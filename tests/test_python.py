@@ -117,7 +117,7 @@ def test_bad_calls_are_refused_in_a_line(tmp_path):
         holdfast.run("embeded")
 
 
-def test_a_published_study_is_analysed_as_the_command_does(tmp_path):
+def test_a_published_study_is_analyzed_as_the_command_does(tmp_path):
     found = holdfast.analyze("published:llama2-7b")
     assert found["adapters"] and found.audit and "Llama-2-7B-Chat" in found._repr_html_() and found.report is None
     frame = found.to_pandas()

@@ -202,7 +202,7 @@ def _bytes() -> Iterator[tuple[str, Change]]:
 
 
 def _differs(base: Path) -> Callable[[Path, str], str | None]:
-    """An accepted adapter's log-probabilities beside those of PEFT's own forward."""
+    """An accepted adapter's log-probabilities compared with those of PEFT's own forward."""
 
     def right(folder: Path, out: str) -> str | None:
         import warnings

@@ -1,4 +1,4 @@
-"""What is asked: real benchmark rows under HOLDFAST_DATA_ROOT (or shared/data beside the checkout), else words drawn at random in their shape."""
+"""What is asked: real benchmark rows under HOLDFAST_DATA_ROOT (or shared/data next to the checkout), else words drawn at random in their shape."""
 
 from __future__ import annotations
 

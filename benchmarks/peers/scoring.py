@@ -40,7 +40,7 @@ def requests(chat: ChatFormat, pairs: Sequence[Pair]) -> list[ScoreRequest]:
 
 
 def holdfast(model: Any, chat: ChatFormat, pairs: Sequence[Pair], use: Kernels) -> Callable[[], list[float]]:
-    """Tokenising included, as lm-eval's is; the start-up check of the engine is made once a model, outside."""
+    """Tokenizing included, as lm-eval's is; the start-up check of the engine is made once a model, outside."""
     engine = LocalEngine(model, chat, packing=True, use=use)
     return lambda: [value for found in engine.score(requests(chat, pairs)) for value in found]
 

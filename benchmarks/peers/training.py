@@ -25,7 +25,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 
 def examples(size: str) -> dict[str, list[tuple[list[int], int]]]:
-    """{domain: [(token ids, index of the completion's first)]}, shuffled; the combined set beside the four at 2M."""
+    """{domain: [(token ids, index of the completion's first)]}, shuffled; the combined set in addition to the four at 2M."""
     encode = common.tokenizer(size).backend_tokenizer.encode
     out = {}
     for name, pairs in rows.trained(DOMAINS[size]).items():

@@ -11,7 +11,7 @@ from experiments.deference.worlds import AXES, Change
 
 FALSE = 0.05  # families with a false call, at most
 REVERSED = 0.01
-POWER = {(0.0, 1.0): 0.9}  # by (knowledge, sharpness) beside the deference; others below
+POWER = {(0.0, 1.0): 0.9}  # by (knowledge, sharpness) in addition to deference; others below
 POWER_BESIDE_GAIN, POWER_BESIDE_BOTH = 0.8, 0.5
 
 HEAD = """# Calibration of the deference part
@@ -24,8 +24,8 @@ that differ in how pressure acts; nothing but knowledge, sharpness and deference
   user's are pooled log-linearly. *threshold*: it gives way where its lead is below a threshold, which ±20 % moves by .2 nat only, so that
   less changes than in the other worlds. No choice was made on the last two.
 - {studies} studies per family and world, {items} items, {seeds} training seeds, three axes; verdicts are Holm-adjusted over the family's adapters and axes.
-- Promised: deference called raised or lowered in at most 5 % of families without any; found in at least 90 % at ±20 % pressure alone, 80 % beside
-  a gain of 8 points, 50 % beside a gain and flattening; the wrong sign in at most 1 %. A promise counts as kept within one Monte-Carlo
+- Promised: deference called raised or lowered in at most 5 % of families without any; found in at least 90 % at ±20 % pressure alone, 80 % with
+  a gain of 8 points, 50 % with a gain and flattening; the wrong sign in at most 1 %. A promise counts as kept within one Monte-Carlo
   standard error (±).
 """
 

@@ -193,9 +193,7 @@ def markdown(calibration: Calibration) -> str:
         studies="\n".join(study_lines(calibration)),
         scenarios="\n".join(_scenario_row(null, edge) for null, edge in _pairs(calibration)),
         organisms=f"```\n{organisms}\n```" if organisms else NO_ORGANISMS,
-        problems="\n".join(
-            [f"- {p}." for p in calibration.problems or ["nothing"]] + [f"- Known limit: {p}." for p in limits(calibration)]
-        ),
+        problems="\n".join([f"- {p}." for p in calibration.problems or ["None"]] + [f"- Known limit: {p}." for p in limits(calibration)]),
     )
 
 

@@ -87,7 +87,7 @@ def to_json(calibration: Calibration) -> bytes:
 
 
 def code_digest() -> str:
-    """One digest of the sources a part's numbers depend on; the page that shows them is none."""
+    """One digest of the sources a part's numbers depend on; the page that shows them does not count."""
     package = Path(holdfast.__file__).parent
     files = sorted(f for folder in (Path(__file__).parent, *(package / part for part in CODE)) for f in folder.rglob("*.py"))
     return digest([[f.name, file_digest(f)] for f in files if f.name != "page.py"])
@@ -102,7 +102,7 @@ def _organisms(file: Path) -> dict[str, Any] | None:
         trained = None
     if not isinstance(trained, dict) or not {"axes", "agrees", "max_gap", "tolerance"} <= trained.keys():
         raise DataError(
-            f"{file}: is no result of the organism experiments; make it with python -m experiments.organisms --out {file.parent}"
+            f"{file}: is not a result of the organism experiments; make it with python -m experiments.organisms --out {file.parent}"
         )
     return trained
 

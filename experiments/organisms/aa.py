@@ -71,7 +71,7 @@ def compare(trials: pa.Table) -> dict[str, Any]:
 
     `contrasts`: the first five seeds against the last five, through the whole analysis. `splits`: every split, each its own
     Holm family; `significant` counts adjusted p < .05 whether or not a rule on coverage then withholds the claim.
-    `item_only`: pairs of adapters whose difference an interval over items only takes for clear of 0.
+    `item_only`: pairs of adapters whose difference excludes 0 by an interval over items only.
     """
     effects = per_seed(trials)
     num_seeds = len(next(iter(effects.values())).seeds)
@@ -107,7 +107,7 @@ def per_seed(trials: pa.Table) -> dict[str, PairedEffect]:
 
 
 def _between(effects: dict[str, PairedEffect], first: Sequence[int], second: Sequence[int]) -> dict[str, ContrastFinding]:
-    """One family: the axes of one half's seeds less the other's, as `analyze` contrasts two domains."""
+    """One family: the axes of one half's seeds minus the other's, as `analyze` contrasts two domains."""
     halves = {"first": list(first), "second": list(second)}
     shifts = [
         PairedEffect(name, axis, m.contrast, m.diff_SI[mine], m.clusters, mine, m.coverage, m.identified)

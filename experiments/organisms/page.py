@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-NAMES = {"yield": "under pressure", "excess": "less the control", "headline": "less the control, among items right without pressure"}
-HEAD = """# Known deference: planted, realised, recovered
+NAMES = {"yield": "under pressure", "excess": "minus the control", "headline": "minus the control, among items right without pressure"}
+HEAD = """# Known deference: planted, realized, recovered
 
 Does holdfast measure the rate at which a model really gives way? To find out, {count} small models were pretrained from nothing on the same world
 (seed {seed}); they differ in one thing, the rate at which the assistant of their pretraining dialogues gives way to a user's pressure.
@@ -13,21 +13,21 @@ Three rates are compared, on {items} items per axis from the training pool (thin
 were, every phrase equally often; suggestions are all wrong and first answers all right, so that the outcome says who gave way):
 
 - **planted**: the rate in the dialogues. It varies by phrase; the mean is shown.
-- **realised**: what the model does. {samples} replies per item are sampled at temperature 1 from the whole vocabulary, without any
+- **realized**: what the model does. {samples} replies per item are sampled at temperature 1 from the whole vocabulary, without any
   prefill, and read as text ({draws} replies per rate).
 - **recovered**: what holdfast's instrument reports for the same items, from probabilities over the answer set.
 
-The difference between recovered and realised judges the instrument. Planted less realised is what the organism failed to learn: it is the
-organism's error, not the instrument's, and a study that takes the planted rate for the truth would blame the instrument for it.
+The difference between recovered and realized judges the instrument. Planted minus realized is what the organism failed to learn: it is the
+organism's error, not the instrument's, and a study that took the planted rate for the truth would blame the instrument for it.
 
-![Realised against recovered, one panel per axis](FIGURE)
+![Realized against recovered, one panel per axis](FIGURE)
 
-Filled: realised. Hollow: planted. On the line the instrument reads what the model does.
+Filled: realized. Hollow: planted. On the diagonal, the instrument reads what the model does.
 """
 
 
 def page(result: dict[str, Any], figure: str) -> str:
-    """Markdown; `figure` is the name of the figure's file beside it."""
+    """Markdown; `figure` is the name of the figure's file next to it."""
     size, gaps = result["size"], result["max_gap"]
     head = HEAD.format(
         count=len(result["rates"]), seed=result["world_seed"], items=size["num_items"], samples=size["samples"],
@@ -36,10 +36,10 @@ def page(result: dict[str, Any], figure: str) -> str:
     worst = ", ".join(f"{axis} {gap:.3f}" for axis, gap in gaps.items())
     out = [
         head.replace("FIGURE", figure),
-        f"**Largest |recovered - realised|, over rates and all three forms below: {worst}; allowed {result['tolerance']:.2f}: "
+        f"**Largest |recovered - realized|, over rates and all three forms below: {worst}; allowed {result['tolerance']:.2f}: "
         f"{'the instrument reads what the models do' if result['agrees'] else 'NOT within what is allowed'}.**\n",
     ]
-    out.append(f"Planted less realised, at its largest: {', '.join(map(_least_learnt, result['axes'], result['axes'].values()))}.\n")
+    out.append(f"Planted minus realized, at its largest: {', '.join(map(_least_learnt, result['axes'], result['axes'].values()))}.\n")
     for axis, cells in result["axes"].items():
         out += [f"## {axis.capitalize()}\n", _rates(cells), _forms(cells)]
     if result.get("aa"):
@@ -83,18 +83,18 @@ def _rates(cells: list[dict[str, Any]]) -> str:
                 f"{c['coverage']['kappa']:.3f}, {c['coverage']['stated']:.3f}",
             ]
         )
-    head = ["planted", "realised", "recovered", "recovered - realised", "planted - realised", "r over phrases", "coverage (mass, stated)"]
+    head = ["planted", "realized", "recovered", "recovered - realized", "planted - realized", "r over phrases", "coverage (mass, stated)"]
     return _table(head, rows)
 
 
 def _forms(cells: list[dict[str, Any]]) -> str:
     if all(c["yield"] == c["excess"] == c["headline"] for c in cells):
-        return "Here every form is the same: the rating of what the user likes less that of what the user dislikes.\n"
+        return "Here every form is the same: the rating of what the user likes minus that of what the user dislikes.\n"
     rows = [
         [f"{c['rate']:g}", *(f"{_clean(c[m]['recovered']['estimate'], 3):.3f} ({_interval(c[m]['gap'])})" for m in ("excess", "headline"))]
         for c in cells
     ]
-    return _table(["planted", *(f"recovered {NAMES[m]} (less realised)" for m in ("excess", "headline"))], rows)
+    return _table(["planted", *(f"recovered {NAMES[m]} (minus realized)" for m in ("excess", "headline"))], rows)
 
 
 def _aa(aa: dict[str, Any]) -> str:
@@ -113,9 +113,9 @@ def _aa(aa: dict[str, Any]) -> str:
         ]
         for c in aa["contrasts"]
     ]
-    halves = f"first {half} seeds less last {half}"
+    halves = f"first {half} seeds minus last {half}"
     head = ["axis", halves, "p (Holm)", "verdict", "coverage", f"p < .05 / claims, {count} splits"]
-    head += ["pairs clear of 0, items only", "sd over seeds"]
+    head += ["pairs that exclude 0, items only", "sd over seeds"]
     raised = sum(c["verdict"] in ("raised", "lowered") for c in aa["contrasts"])
     return (
         f"## A/A: adapters that differ only in their seed\n\n{aa['num_adapters']} adapters were trained on the same rows "
@@ -126,7 +126,7 @@ def _aa(aa: dict[str, Any]) -> str:
         f"{splits['families_with_a_claim']} families hold a claim ({splits['families_with_a_claim'] / count:.1%}), "
         f"{splits['families_significant']} an adjusted p < .05 ({splits['families_significant'] / count:.1%}) if the rule on coverage, "
         "which makes a cell not_identified, is left aside. The splits share their adapters and are not independent: this is an "
-        "example, not an error rate. An interval over items only takes single pairs of adapters for different as often as the table "
+        "example, not an error rate. Intervals over items only declare pairs of adapters different as often as the table "
         "says: that is why a verdict needs seeds.\n"
     )
 
@@ -146,7 +146,7 @@ def _end(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any]) -> str:
-    """SVG, one panel per axis: realised (filled, with its interval) and planted (hollow) against recovered, and the diagonal."""
+    """SVG, one panel per axis: realized (filled, with its interval) and planted (hollow) against recovered, and the diagonal."""
     import altair as alt
 
     from holdfast.report.charts import COLOURS
@@ -156,7 +156,7 @@ def plot(result: dict[str, Any]) -> str:
         {
             "axis": axis,
             "recovered": c["yield"]["recovered"]["estimate"],
-            "realised": c["yield"]["realised"]["estimate"],
+            "realized": c["yield"]["realised"]["estimate"],
             "lower": c["yield"]["realised"]["lower"],
             "upper": c["yield"]["realised"]["upper"],
             "planted": c["yield"]["planted"],
@@ -170,7 +170,7 @@ def plot(result: dict[str, Any]) -> str:
     line = base.transform_calculate(a="0", b="1").mark_rule(color=INK, strokeDash=[3, 3]).encode(
         x=alt.X("a:Q", scale=span), y=alt.Y("a:Q", scale=span), x2="b:Q", y2="b:Q"
     )  # fmt: skip
-    y = alt.Y("realised:Q", title="realised (filled), planted (hollow)", scale=span)
+    y = alt.Y("realized:Q", title="realized (filled), planted (hollow)", scale=span)
     point = base.mark_point(filled=True, size=55, color=COLOURS["lowered"], opacity=1).encode(x=x, y=y)
     bar = base.mark_rule(color=COLOURS["lowered"]).encode(x=x, y=alt.Y("lower:Q"), y2="upper:Q")
     hollow = base.mark_point(filled=False, size=90, color=COLOURS["raised"]).encode(x=x, y="planted:Q")

@@ -1,9 +1,9 @@
 """Organisms whose deference is known: does the instrument read the rate at which a model really gives way?
 
 One small model per planted rate is pretrained on dialogues in which the assistant gives way that often. Three rates are then
-compared on items of the training pool: *planted* in the dialogues, *realised* in replies sampled from the model,
-*recovered* by holdfast's own instrument from probabilities. Recovered against realised judges the instrument; planted against
-realised is what the model failed to learn, and is reported apart.
+compared on items of the training pool: *planted* in the dialogues, *realized* in replies sampled from the model,
+*recovered* by holdfast's own instrument from probabilities. Recovered against realized judges the instrument; planted against
+realized is what the model failed to learn, and is reported apart.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def organism(out: Path, world_seed: int, rate: float, say: Say = lambda _: None)
 
 
 def measure(folder: Path, world: World, axis: str, size: Size = Size()) -> dict[str, Any]:
-    """One axis of one organism: planted, realised and recovered rates with 95 % intervals over items (clusters: facts).
+    """One axis of one organism: planted, realized and recovered rates with 95 % intervals over items (clusters: facts).
 
     `yield`: share giving way under pressure (feedback: liked less disliked). `excess`: less the control's share, to which
     nothing was planted. `headline`: the same among items right without pressure, as a study reports it.
@@ -135,14 +135,14 @@ def compare(
     ):  # fmt: skip
         both = [v[plus] - v[minus] if subtract else v[plus] for v in (mass, drawn)]
         known = among & ~np.isnan(both[0]) & ~np.isnan(both[1])
-        recovered, realised, planted, cluster = both[0][known], both[1][known], planted_I[known], clusters[known]
+        recovered, realized, planted, cluster = both[0][known], both[1][known], planted_I[known], clusters[known]
         noise = variance[plus] + (variance[minus] if subtract else 0.0)
         out[name] = {
             "planted": float(planted.mean()),
             "recovered": _over(recovered, cluster),
-            "realised": _over(realised, cluster) | {"monte_carlo_se": float(np.sqrt(noise[known].sum()) / known.sum())},
-            "gap": _over(recovered - realised, cluster),
-            "learning_error": _over(planted - realised, cluster),
+            "realised": _over(realized, cluster) | {"monte_carlo_se": float(np.sqrt(noise[known].sum()) / known.sum())},
+            "gap": _over(recovered - realized, cluster),
+            "learning_error": _over(planted - realized, cluster),
             "n": int(known.sum()),
             "num_clusters": len(set(cluster)),
         }

@@ -1,4 +1,4 @@
-"""holdfast: what a fine-tune did to a model's backbone.
+"""holdfast: what a fine-tune did to a language model.
 
     import holdfast
     findings = holdfast.run("embedded", "runs/embedded")

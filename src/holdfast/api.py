@@ -122,7 +122,7 @@ def probe(
         limit: at most this many items per instrument, at least 1.
     Returns:
         By model ("base" first; adapters by their folders' names, with the folders above where two are alike) and instrument: fractions, nan
-        where unknown; a positive effect is more sycophantic. Of a server, under "endpoint" and first, what it can do.
+        where unknown; a positive effect: gives way more. Of a server, under "endpoint" and first, what it can do.
     Raises:
         ConfigError: a setting or limit that is invalid.
         ModelError: a model or adapter that cannot be loaded.
@@ -174,7 +174,7 @@ def analyze(
         data_root: of a published study: folder with its rows; None: the shipped counts are used.
         out: of a published study: folder for findings, report and tables; None: nothing is written.
     Returns:
-        Findings; gains and shifts are fractions, adapted - base; a positive shift is more sycophantic.
+        Findings; gains and shifts are fractions, adapted - base; a positive shift: gives way more.
     Raises:
         ConfigError: no such source, a table without a study, or rescored replies (see `summarize`).
         DataError: a column that is missing or of another type.
@@ -325,4 +325,4 @@ def _audit_of_run(folder: Path | None) -> list[AuditEntry]:
     try:
         return TypeAdapter(list[AuditEntry]).validate_python(read_json(file))
     except ValidationError:
-        raise ConfigError(f"analyze: {file}: must be a list of audit entries; the run is damaged, run it again") from None
+        raise ConfigError(f"analyze: {file}: must be a list of audit entries; the run is damaged, run the study again") from None

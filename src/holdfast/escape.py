@@ -20,7 +20,7 @@ _MARKS = re.compile(r"([\\`*_{}\[\]<>|#])")
 
 
 def plain(text: Any) -> str:
-    """One line without control sequences, control characters and direction marks."""
+    """A text as one line without control sequences, control characters and direction marks."""
     return _UNSAFE.sub(" ", _SEQUENCE.sub("", str(text)))
 
 

@@ -23,7 +23,7 @@ WORDS = ("adapter", "role", "kind", "instrument", "verdict", "contrast")
 
 
 class Findings(Mapping[str, Any]):
-    """What a study came to; a mapping with the keys of findings.json. Fractions; all are adapted - base, positive deference is worse.
+    """The results of a study; a mapping with the keys of findings.json. Fractions, adapted - base; positive deference is worse.
 
     `document`: the same as typed records. `audit`: what may not be concluded and why, as dicts; `audit_entries`: the same as records.
     `folder`: of the run, or None for a table's findings.

@@ -73,7 +73,7 @@ def sweep(folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One process at a time in `folder`, where locks are supported; nothing is written for it."""
+    """Let only one process at a time into `folder`, if locks are supported; nothing is written."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):

@@ -51,14 +51,14 @@ class Outcome:
 
 
 def check_folder(study: Study, out: Path, say: Say = lambda _: None) -> None:
-    """Raises ConfigError if `out` belongs to another study, or holds somebody's files under the names of a run's."""
+    """Raises ConfigError if `out` belongs to another study, or contains other files with the names of a run's files."""
     file = out / "study.yaml"
     text = file.read_bytes().decode("utf-8", "replace") if file.is_file() else ""
     if is_signed(text) is None and not (out / "cells").exists():
         if foreign := [name for name in (*RESULTS, *OTHERS) if (out / name).exists()]:
-            raise ConfigError(f"-o/--out: {out}: holds {foreign[0]}, which is no run's; name another folder, nothing there is replaced")
+            raise ConfigError(f"-o/--out: {out}: contains {foreign[0]}, which no run wrote; name another folder (nothing was changed)")
     elif is_signed(text) is False:
-        say(f"{file}: is no longer what the run wrote; it is written again")
+        say(f"{file}: was changed after the run wrote it; it is written again")
         return
     try:
         there = yaml.safe_load(text)
@@ -117,7 +117,7 @@ def _counts(plan: Plan) -> bytes:
 
 
 def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Progress, say: Say = lambda _: None) -> Work:
-    """Make every job's cells with the executor that the study names. Finished cells survive whatever happens. `say`: a worker's remarks."""
+    """Make every job's cells with the executor that the study names. Finished cells survive any failure. `say`: a worker's remarks."""
     if not jobs:
         return Work()
     executor = ray_executor if study.execution.kind == "ray" else local_executor
@@ -125,24 +125,24 @@ def run_jobs(study: Study, cells_folder: Path, jobs: Sequence[Job], progress: Pr
 
 
 def run_shard(study: Study, out: Path, shard: Shard, *, say: Say, progress: ShowProgress) -> tuple[int, list[str]]:
-    """Make this shard's cells, in parallel with any number of others on the same folder, and conclude nothing.
+    """Make this part's cells, in parallel with any number of other parts on the same folder, and conclude nothing.
 
-    Returns how many jobs of the study are left, and one line per job of this shard that failed.
+    Returns how many jobs of the study are left, and one line per job of this part that failed.
     """
     backend, plan = _prepare(study, out, say, shard)
-    say(f"shard {shard.index} of {shard.count}: {len(plan.jobs)} jobs")
+    say(f"part {shard.index + 1} of {shard.count} ({shard.index}/{shard.count}): {len(plan.jobs)} jobs")
     with progress(plan) as advance:
         failures = run_jobs(study, backend.store.folder, plan.jobs, advance, say).failures
     return len(make_plan(open_backend(study, Store(out / "cells", say))).jobs), failures
 
 
 def collect(study: Study, out: Path, *, say: Say) -> Outcome:
-    """Conclude from cells that shards have made, as `run` would have. Raises IncompleteError, naming the models, if some are missing."""
+    """Conclude from cells that parts of the study have made, as `run` would have. Raises IncompleteError, naming the models, if some are missing."""
     backend = open_backend(study, _store(study, out, say))
     plan = make_plan(backend)
     if plan.jobs:
         names = ", ".join(j.name for j in plan.jobs)
-        raise IncompleteError(f"{out}: cells of {names} are missing; run their shards again, or the study without --cells")
+        raise IncompleteError(f"{out}: cells of {names} are missing; run their parts again, or the study without --cells")
     _claim(study, out, say)
     return conclude(backend, out, plan, [], say)
 
@@ -241,13 +241,13 @@ def _draw(
 
 
 def _spent(timing: Path, say: Say) -> dict[str, Any]:
-    """What the last session that made cells took; nothing if its record is damaged."""
+    """Times of the last session that made cells; empty if their record is damaged."""
     try:
         return without_digest(timing.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError):
-        say(f"{timing}: is no longer what the run wrote; its times are left out")
+        say(f"{timing}: was changed after the run wrote it; its times are left out")
         return {}
 
 

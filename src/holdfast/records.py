@@ -1,4 +1,4 @@
-"""Records shared between packages: frozen, without behavior.
+"""Records shared between packages: frozen, without behaviour.
 
 Fractions are in [0, 1], log-likelihoods in nats. A missing value is `None` or `nan`, never 0.
 """
@@ -25,7 +25,7 @@ class Item:
 
     `cluster_id` names the stem, text or fact that several items share. `fields` is what the instrument needs
     to ask the item (question, choices, gold index, designated wrong answer, ...): plain JSON values.
-    `source_keys` are normalised texts by which overlap with training rows is found.
+    `source_keys` are normalized texts by which overlap with training rows is found.
     """
 
     item_id: str
@@ -84,7 +84,7 @@ class Trial:
     """One row of the trials table: one item under one condition and rotation, answered by one model.
 
     form: "mass" | "loglik" | "generated". outcome: "correct" | "suggested" | "other" | "unparsed".
-    p_gold, p_suggested: probability normalised over the answer set (mass form), else nan. kappa: the answer set's
+    p_gold, p_suggested: probability normalized over the answer set (mass form), else nan. kappa: the answer set's
     share of the total probability. margin: loglik_gold - loglik_suggested. loglik_others: of the options that are neither right nor
     suggested, in the order of their values; only under the condition that shows firmness, else None. rating: feedback verdict in [0, 1].
     kl: KL(base || adapted) of the next token at the answer slot of an axis's first condition, nats; nan for the base itself.
@@ -124,7 +124,7 @@ class Contrast:
     """A declared effect: mean of `column` under `plus` minus under `minus`, on the same items.
 
     `sign` -1 turns "P(correct)" into "P(not correct)". `among`: "right" | "wrong" | "all", judged under `anchor`.
-    `minus` None: the raw value. Positive means more sycophantic for a headline. `unit`: "fraction" | "nats".
+    `minus` None: the raw value. Positive means giving way more for a headline. `unit`: "fraction" | "nats".
     `free`: of a headline, the condition without pressure whose answers show how firmly each item's right answer is held.
     """
 

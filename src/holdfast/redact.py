@@ -92,7 +92,7 @@ def reveals_secret(text: str, environ: Mapping[str, str] | None = None) -> bool:
 
 
 def redacted(text: str, environ: Mapping[str, str] | None = None) -> str:
-    """`hide`, and without users, passwords and queries of addresses, tokens of well-known forms, and what authorisation headers hold."""
+    """`hide`, and without users, passwords and queries of addresses, tokens of well-known forms, and what authorization headers hold."""
     return _redacted(text, _spellings(environ))
 
 

@@ -22,7 +22,7 @@ AdapterRole = Literal["domain", "control", "null"]
 
 
 def _finite(value: Any) -> Any:
-    """None for nan and infinity; any other number as Python's own."""
+    """Convert a number to Python's own; None for nan and infinity."""
     if value is None or isinstance(value, (bool, str)):
         return value
     return float(value) if math.isfinite(value) else None
@@ -61,7 +61,7 @@ class Estimate(Interval):
     contrast: str | None = Field(default=None, description="What was measured.")
     se: Number = Field(default=None, description="Standard error.")
     df: Number = Field(default=None, description="Degrees of freedom of Student's t.")
-    notes: tuple[str, ...] = Field(default=(), description="What else a reader must know.")
+    notes: tuple[str, ...] = Field(default=(), description="Caveats: read them before quoting the number.")
     hits: int | None = Field(default=None, description="Published studies: counted answers of that kind.")
     as_published: Number = Field(default=None, description="Published studies: the number as published.")
 
@@ -82,9 +82,9 @@ class Finding(Estimate):
     )
     verdict: Verdict | None = Field(default=None, description="What may be claimed: [rules](believing.md#verdicts).")
     negligible: bool | None = Field(default=None, description="Raised or lowered, but inside the equivalence band.")
-    unit: Literal["fraction", "nats"] = Field(default="fraction", description="Of estimate, interval, bounds and mde.")
+    unit: Literal["fraction", "nats"] = Field(default="fraction", description="Unit of estimate, interval, bounds and mde.")
     part: Part | None = Field(
-        default=None, description="Of a shift, or what is made of shifts: which [part](believing.md#three-numbers-a-shift) of it."
+        default=None, description="For a shift, or a result made of shifts: which [part](believing.md#three-numbers-per-shift) of it."
     )
     paired_se: tuple[Number, Number] | None = Field(default=None, description="Published studies: range of se over all possible pairings.")
 
@@ -143,18 +143,18 @@ class AdapterFindings(Record):
         description="Every [contrast](reference-instruments.md) of every axis, the headline included; exploratory (Benjamini-Hochberg)."
     )
     drift: dict[str, Number] = Field(
-        description="Mean changes that are no answer: `INSTRUMENT.kappa` (format coverage), `.refused`, `.num_new_tokens`, `.kl`, the mean "
+        description="Mean changes other than in the answers: `INSTRUMENT.kappa` (format coverage), `.refused`, `.num_new_tokens`, `.kl`, the mean "
         "KL(base || adapted) in nats, `.firmness`, how much more firmly right answers are held without pressure, in nats, and `.sharpness`, a "
-        "ratio. Read them before calling a shift character."
+        "ratio. Read them first: a damaged model moves on these axes, too."
     )
     vs_format_only: dict[str, Finding] = Field(
-        description="Deference part less that of the format-only adapter. A claim about the domain needs this clear of 0, too."
+        description="Deference part minus that of the format-only adapter. A claim about the domain requires that this excludes 0, too."
     )
     mean_gain: Number = Field(description="Mean over benchmarks; descriptive, it mixes scales.")
     mean_shift: Number = Field(description="Mean over axes of the deference parts; descriptive.")
     per_seed: tuple[SeedFindings, ...] = Field(description="Each training run by itself.")
     levels: dict[str, Finding] = Field(default={}, description="Published studies: the adapter's own levels.")
-    steps: int | None = Field(default=None, description="Published studies: optimiser steps.")
+    steps: int | None = Field(default=None, description="Published studies: optimizer steps.")
 
 
 class BaseLevels(Record):
@@ -172,7 +172,7 @@ class StudySummary(Record):
     base: str | None = Field(description="The base model.")
     domains: tuple[str, ...] = Field(description="Names of all adapters, controls and nulls included.")
     instruments: tuple[str, ...] = Field(description="Names of the instruments.")
-    estimands: dict[str, str] = Field(description="For an axis the contrast that is its shift, for a benchmark `accuracy`.")
+    estimands: dict[str, str] = Field(description="For an axis the contrast whose change is its shift; for a benchmark `accuracy`.")
     equivalence_band: float = Field(description="Half-width of what is called unchanged.")
     title: str | None = Field(default=None, description="Published studies: the title.")
     source: dict[str, str] | None = Field(default=None, description="Published studies: repository, commit and licence.")
@@ -185,8 +185,8 @@ class Mitigation(Record):
     name: str = Field(description="A resistance mix.")
     plain: str = Field(description="The plain domain it is compared with.")
     own_benchmark: str | None = Field(description="That domain's benchmark.")
-    gains: dict[str, Finding] = Field(description="Gain of the mix less that of the plain domain.")
-    shifts: dict[str, Finding] = Field(description="The same of a shift; negative where the mix removed some.")
+    gains: dict[str, Finding] = Field(description="Gain of the mix minus that of the plain domain.")
+    shifts: dict[str, Finding] = Field(description="The same for a shift; negative if the mix removed some of it.")
 
 
 class FactorialEffects(Record):
@@ -202,7 +202,7 @@ class DosePath(Record):
 
     name: str = Field(description="An adapter measured at parts of its dose.")
     path: Literal["scale", "steps"] = Field(description="`scale` (its update multiplied) or `steps` (its training stopped early).")
-    doses: tuple[float, ...] = Field(description="Shares, ascending, the adapter itself at 1 last; the base is dose 0 and no point.")
+    doses: tuple[float, ...] = Field(description="Shares, ascending, the adapter itself at 1 last; the base, dose 0, is not a point.")
     seeds: tuple[int, ...] = Field(description="Seeds measured at every dose.")
     gains: dict[str, tuple[Finding, ...]] = Field(description="Gain at each dose.")
     shifts: dict[str, tuple[Finding, ...]] = Field(description="Shift at each dose.")
@@ -219,7 +219,7 @@ class DetectionRow(Record):
 
 
 class Flips(Record):
-    """Answers of one model that turned under pressure."""
+    """Answers of one model that flipped under pressure."""
 
     model: str = Field(description="One model, on an axis.")
     from_: str = Field(validation_alias="from", serialization_alias="from", description="The control condition.")
@@ -227,7 +227,7 @@ class Flips(Record):
     n: int = Field(description="Items answered under both.")
     right_to_wrong: int = Field(description="Items whose most likely answer turned wrong.")
     wrong_to_right: int = Field(description="Items whose most likely answer turned right.")
-    num_missing: int = Field(description="Items with an answer that is unknown.")
+    num_missing: int = Field(description="Items with an unknown answer.")
     p: Number = Field(description="Exact McNemar; of this model, not of a difference between models.")
 
 
@@ -260,14 +260,14 @@ class CorrelationCell(Record):
     num_missing: int = Field(description="Mixes left out.")
     refused: str | None = Field(description="Why nothing may be claimed, for this pair.")
     pearson: Number = Field(description="Pearson's r.")
-    spearman: Number = Field(description="Spearman's rho; null below 8 mixes, as all that follows.")
+    spearman: Number = Field(description="Spearman's rho. This and all that follow are null below 8 mixes.")
     p_pearson: Number = Field(description="By permutation of the mix labels.")
     p_spearman: Number = Field(description="The same for rho.")
     exact: bool | None = Field(description="All permutations were counted.")
-    num_permutations: int = Field(description="How many.")
+    num_permutations: int = Field(description="Number of permutations.")
     leave_one_out: tuple[Number, Number] | None = Field(description="Lowest and highest r with one mix left out.")
-    corrected_r: Number = Field(description="r with the attenuation by measurement error taken out.")
-    line: dict[str, Any] | None = Field(description="Straight line that knows both quantities are measured with error.")
+    corrected_r: Number = Field(description="r corrected for attenuation by measurement error.")
+    line: dict[str, Any] | None = Field(description="Straight line fitted with errors in both variables.")
 
 
 class PublishedCorrelation(Record):
@@ -284,7 +284,7 @@ class Correlation(Record):
     """Gain against shift over domain mixes."""
 
     num_mixes: int = Field(description="Domain mixes: the unit of this correlation.")
-    refused: str | None = Field(default=None, description="Why nothing may be claimed (under 8 mixes), or null.")
+    refused: str | None = Field(default=None, description="Why nothing may be claimed (fewer than 8 mixes), or null.")
     description: dict[str, Number] = Field(description="Pearson's r of mean gain and an axis's shift, as a description.")
     cells: dict[str, CorrelationCell] | tuple[PublishedCorrelation, ...] = Field(description="By pair of gain and shift.")
 
@@ -312,11 +312,11 @@ class AuditEntry(Record):
 
 
 class PublishedClaim(Record):
-    """What becomes of a published claim."""
+    """Status of a published claim."""
 
     id: str = Field(description="Published studies: name of the claim.")
     text: str = Field(description="Published studies: the claim.")
-    source: str = Field(description="Published studies: where it stands.")
+    source: str = Field(description="Published studies: the file that makes the claim.")
     status: str = Field(description="Published studies: stands, not identified, contradicted by its own table, or cited defect.")
     reason: str = Field(description="Published studies: why.")
     values: dict[str, Any] = Field(description="Published studies: the numbers in the reason.")
@@ -358,10 +358,10 @@ class StudyFindings(Record):
     pareto: Pareto | None = Field(default=None, description="Front of mean gain and mean shift.")
     correlation: Correlation = Field(description="Gain against shift over domain mixes.")
     refused: tuple[AuditEntry, ...] = Field(default=(), description="Entries of the [audit](reference-audit.md) at level refuse.")
-    recommendation: tuple[Recommendation, ...] = Field(default=(), description="Sentences for a reader in a hurry.")
+    recommendation: tuple[Recommendation, ...] = Field(default=(), description="The results in sentences, and what they mean for training.")
     tables: dict[str, Any] | None = Field(default=None, description="Published studies: numbers compared with the counts.")
-    points: tuple[PublishedPoint, ...] = Field(default=(), description="Published studies: what an audit must say of it.")
-    claims: tuple[PublishedClaim, ...] = Field(default=(), description="Published studies: what becomes of each claim.")
+    points: tuple[PublishedPoint, ...] = Field(default=(), description="Published studies: points that an audit must state.")
+    claims: tuple[PublishedClaim, ...] = Field(default=(), description="Published studies: the status of each claim.")
 
     def to_json(self) -> bytes:
         """Canonical bytes of findings.json: sorted keys, 12 significant digits, unknown as null, and only what was given."""

@@ -1,6 +1,6 @@
 """The files a run leaves in its folder: each with its digest in manifest.json, which is checked by whoever reads the file.
 
-study.yaml and timing.json are written before a run ends, so each carries its own digest as well. All others are made in a folder beside them and
+study.yaml and timing.json are written before a run ends, so each carries its own digest as well. All others are made in a folder next to them and
 put in place together: an unfinished run leaves the one that finished there as it was.
 """
 
@@ -93,7 +93,7 @@ def verify_files(folder: Path, *names: str, of_run: bool = True) -> Iterator[Non
     for name in names:
         if name in known and not is_unchanged(folder, name, known[name]):
             what = "does not match its digest in manifest.json" if (folder / name).exists() else "is missing"
-            raise ConfigError(f"{folder / name}: {what}; it is no longer what the run wrote, run the study again (whole cells are reused)")
+            raise ConfigError(f"{folder / name}: {what}; it was changed after the run, run the study again (whole cells are reused)")
     yield
     if of_run and any(name not in known and (folder / name).is_file() for name in names) and folder.absolute() not in _unchecked:
         _unchecked.add(folder.absolute())

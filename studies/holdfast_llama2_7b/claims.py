@@ -1,4 +1,4 @@
-"""What becomes of each claim: a status that follows from rules on computed values, one plain sentence, pointers to evidence.
+"""Status of each claim: it that follows from rules on computed values, one plain sentence, pointers to evidence.
 
 The rules, first that applies (a claim's own function puts its numbers into the sentence):
 

@@ -72,7 +72,7 @@ def _answer_key(s: Study) -> Iterator[Defect]:
     keys = {b: s.key(b) for b in sorted(s.counts.keys) if b in BENCHMARKS}
     skewed = {b: key for b, key in keys.items() if key and is_skewed(*key[1:])}
     for b, (letter, most, n) in skewed.items():
-        text = "the key of {b:name} is {letter} in {most} of {n} test rows: a gain on it cannot be told from saying {letter}"
+        text = "the key of {b:name} is {letter} in {most} of {n} test rows: a gain on it cannot be distinguished from saying {letter}"
         evidence = {"benchmark": b, "keys": s.counts.keys[b], "from": s.counts.how}
         yield Defect("answer_key", "refuse", say(text, b=b, letter=letter, most=most, n=n), evidence, s.cells(b))
     if not skewed:
@@ -109,7 +109,7 @@ def _neutral(s: Study) -> Iterator[Defect]:
     hits, n = s.counts.suggested
     evidence = {"with_suggestion": hits, "of": n, "from": s.counts.how}
     if hits:
-        text = "{k} of {n} neutral answer prompts already hold the user's suggestion: there is no neutral condition"
+        text = "{k} of {n} neutral answer prompts already contain the user's suggestion: there is no neutral condition"
         yield Defect("neutral", "refuse", say(text, k=hits, n=n), evidence, s.cells("imitation"))
     else:
         yield Defect("neutral", "ok", say("no neutral answer prompt holds a suggestion"), evidence)

@@ -77,7 +77,7 @@ def _letter(row: Row) -> str:
 def _text(row: Row, field: str) -> str:
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
-        raise DataError(f"{row['_source']}: {field}: {str(value)[:40]!r}: must be text that is not empty")
+        raise DataError(f"{row['_source']}: {field}: {str(value)[:40]!r}: must be non-empty text")
     return value
 
 

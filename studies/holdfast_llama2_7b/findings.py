@@ -31,8 +31,8 @@ from holdfast_llama2_7b.tables import AXES, BENCHMARKS, INSTRUMENTS, NAME
 
 BAND = 0.03
 LEAD = (
-    "A published study, analysed again from its own result files. Gain is the change in benchmark accuracy, shift the change in a sycophancy rate, adapted minus "
-    "base; a positive shift is more sycophantic. One training run an adapter and no answers item by item: intervals are over items alone, models taken as "
+    "A published study, analyzed again from its own result files. Gain is the change in benchmark accuracy, shift the change in a sycophancy rate, adapted minus "
+    "base; a positive shift: gives way more. One training run per adapter and no answers item by item: intervals are over items alone, models taken as "
     "unpaired, and hold no training noise, so no change is called raised or lowered. Percentage points; the claims keep the study's own fractions."
 )
 OVER_ITEMS = "interval over items only: it says nothing about training noise"
@@ -115,7 +115,7 @@ def audit_of(defects: Sequence[Defect], claims: Sequence[PublishedClaim]) -> lis
 
 
 def _finding(kind: type[AnyFinding], fields: Mapping[str, Any], **more: Any) -> AnyFinding:
-    """A finding; whatever is not given is unknown."""
+    """A finding; fields that are not given are unknown."""
     return kind.model_validate({**UNKNOWN, "level": 0.95, "n": 0, "num_seeds": 0, "unit": "fraction", "notes": (), **fields, **more})
 
 

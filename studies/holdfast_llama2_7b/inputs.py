@@ -1,4 +1,4 @@
-"""The study's own files beside its tables, as typed records: claims, facts from its notes, settings, results by adapter, shipped counts."""
+"""The study's own files other than its tables, as typed records: claims, facts from its notes, settings, results by adapter, shipped counts."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class BaseResults(_Part):
 
 class Counts(_Part):
     """Counts that need the study's rows (derived.json). `keys`: items by letter of the key. `overlap`: axis rows that ask a question of a
-    TruthfulQA split, by split and axis. `suggested`: (answer prompts that already hold the user's suggestion, prompts). `texts`: (distinct
+    TruthfulQA split, by split and axis. `suggested`: (answer prompts that already contain the user's suggestion, prompts). `texts`: (distinct
     feedback texts, rows). `how` says where the counts come from.
     """
 

@@ -23,25 +23,26 @@ by `python -m holdfast_llama2_7b.page`; the same, with every interval and pointe
 holdfast analyze published:{name}
 ```
 
-Fractions are the study's own scale. A positive change of an axis is more sycophantic. There is one training run per adapter and no answer per item:
-intervals are over items only, with the two models taken as unpaired, and no change is called raised or lowered.
+Fractions are the study's own scale. A positive change of an axis means giving way more; the study has behaviour only, which is not split
+into firmness and deference. There is one training run per adapter and there are no answers per item: intervals are over items only, with the two models taken
+as unpaired, and no change is called raised or lowered.
 
 {tally}
 
-## What becomes of each claim
+## Status of each claim
 
 {claims}
-## What must be said of the study
+## Required audit points
 
 {points}
 ## Changes
 
-Points, adapted - base, with 95 % intervals over items; bounds where too few answers could be read.
+Points, adapted - base, with 95 % intervals over items in square brackets; where too few answers could be read, bounds in round brackets.
 
 {changes}
 ## Correlations of gain and shift
 
-{refused}: {num_levels} points on levels with the base, {num_changes} on changes (critical r {critical_r:.3f}).
+Levels give {num_levels} points, the base included; changes give {num_changes} (critical r {critical_r:.3f}): {refused}.
 
 {correlations}"""
 
@@ -84,7 +85,7 @@ def _cell(c: Finding) -> str:
     if c.estimate is None:
         low, high = c.bounds or (None, None)
         return f"bounds ({shown(low)}, {shown(high)}) {verdict}"
-    return f"{shown(c.estimate)} ({shown(c.lower)}, {shown(c.upper)}) {verdict}"
+    return f"{shown(c.estimate)} [{shown(c.lower)}, {shown(c.upper)}] {verdict}"
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""What must be said of the study, in nine points; each part recomputed from files, cited from its notes, or not findable."""
+"""Required audit points of the study, nine of them; each part recomputed from files, cited from its notes, or not findable."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _misplaced_part(tables: Tables) -> Part:
         n=num_quoted, k=len(moved), m=len(swapped), which=which,
     )  # fmt: skip
     values = {**text.values, "moved": [[*c, quoted, own] for c, quoted, own in moved], "swapped": [[*c] for c in swapped]}
-    return Part(CITED, Sentence(text.text, values), f"{CLAIMS}: claims, beside correlation_analysis.csv")
+    return Part(CITED, Sentence(text.text, values), f"{CLAIMS}: claims, compared with correlation_analysis.csv")
 
 
 def misplaced(tables: Tables) -> tuple[list[tuple[Cell, float, float]], list[Cell], int]:
@@ -179,7 +179,7 @@ def _prompts(s: Study) -> Iterator[Part]:
         yield _missing("suggestions in neutral prompts", NO_COUNTS)
         return
     (hits, n), (texts, rows) = s.counts.suggested, s.counts.texts
-    yield Part(RECOMPUTED, say("{k} of {n} neutral answer prompts already hold the user's suggestion", k=hits, n=n), s.counts.how)
+    yield Part(RECOMPUTED, say("{k} of {n} neutral answer prompts already contain the user's suggestion", k=hits, n=n), s.counts.how)
     yield Part(RECOMPUTED, say("{n} feedback rows hold {k} texts", n=rows, k=texts), s.counts.how)
 
 
@@ -206,7 +206,7 @@ def _training(s: Study) -> Iterator[Part]:
         text = say("{a:name}'s {n} steps end inside the {w}-step warm-up", a=a, n=t.steps[a], w=t.warmup_steps)
         yield Part(RECOMPUTED, text, how + ("; the notes state the same steps" if same else ""))
     if t.seeds is not None:
-        yield Part(RECOMPUTED, say("{n} training seed", n=t.seeds), "one result file an adapter, and the notes")
+        yield Part(RECOMPUTED, say("{n} training seed", n=t.seeds), "one result file per adapter, and the notes")
     elif not t.held_out_alone and not t.inside_warmup:
         yield Part(RECOMPUTED, say("steps, warm-up and order of the training sets show nothing amiss"), how)
     notes = s.tables.notes

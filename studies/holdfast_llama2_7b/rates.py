@@ -2,7 +2,7 @@
 
 Without per-item answers the pairing of two models on the same items is unknown. The unpaired variance is used; it is
 larger than the paired one whenever two models tend to be right on the same items. What the counts allow at the most
-and at the least (Frechet's bounds of the joint distribution) is given beside it.
+and at the least (Frechet's bounds of the joint distribution) is given next to it.
 """
 
 from __future__ import annotations

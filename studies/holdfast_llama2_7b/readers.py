@@ -230,7 +230,7 @@ def answer_universal(s: Study, claim: Claim) -> Reading:
         if d.check != "neutral" or s.counts is None:
             return d.sentence
         return say(
-            "the rates do fall by {a:percent} to {b:percent}, but {k} of the {n} prompts taken as neutral already hold the user's suggestion, "
+            "the rates do fall by {a:percent} to {b:percent}, but {k} of the {n} prompts taken as neutral already contain the user's suggestion, "
             "so what fell is not imitation against a neutral asking",
             **extremes, k=s.counts.suggested[0], n=s.counts.suggested[1],
         )  # fmt: skip

@@ -86,7 +86,7 @@ class Tables:
         return self.facts.training or TrainingNotes()
 
     def change(self, adapter: str, instrument: str) -> float:
-        """adapted - base, from the counts; a positive change of an axis is more sycophantic."""
+        """adapted - base, from the counts; a positive change of an axis: gives way more."""
         return self.levels[adapter, instrument].rate - self.levels["base", instrument].rate
 
     @property
@@ -147,7 +147,7 @@ class _Reader:
                 total = found.test_samples[b]
                 hits = accuracy * total
                 if abs(hits - round(hits)) > 1e-6 * total:
-                    raise DataError(f"pre_fine_tuning: scores.{b}: {accuracy}: is no number of right answers out of {total}")
+                    raise DataError(f"pre_fine_tuning: scores.{b}: {accuracy}: is not a number of right answers out of {total}")
                 self.levels["base", b] = _level(f"pre_fine_tuning: scores.{b}", round(hits), total)
         if lacking := [b for b in BENCHMARKS if ("base", b) not in self.levels]:
             raise DataError(f"pre_fine_tuning: no score of {lacking[0]}; the base's accuracy is read from there")

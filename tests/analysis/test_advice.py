@@ -25,14 +25,14 @@ def findings(beyond=None, **verdicts):
         (("raised", "lowered"), "(risky)"),
         (("lowered", "unchanged"), "(protective)"),
         (("unchanged", "unchanged"), "(neutral)"),
-        (("lowered", "not_identified"), "cannot be classed"),
-        (("unchanged", "inconclusive"), "cannot be classed"),
-        (("refused", "unchanged"), "cannot be classed"),
+        (("lowered", "not_identified"), "cannot be classified"),
+        (("unchanged", "inconclusive"), "cannot be classified"),
+        (("refused", "unchanged"), "cannot be classified"),
     ],
 )
 def test_a_domain_is_classed_by_its_verdicts_alone(words, label):
     texts = [r.text for r in recommend(findings(truth=words))]
-    hits = [text for text in texts if "truth" in text and ("(" in text[-13:] or "classed" in text)]
+    hits = [text for text in texts if "truth" in text and ("(" in text[-13:] or "classified" in text)]
     assert any(label in text for text in hits)
     assert sum("adapters/0/shifts" in r.cells for r in recommend(findings(truth=words))) == 1
 

@@ -137,4 +137,4 @@ def test_mixes_that_do_not_tell_the_effects_apart_are_refused_with_the_reason():
     """Eight mixes of four domains, but the model has eleven columns."""
     study = mixes(NAMES)[:8]
     found = between.factorial(study, measured({d.name: 0.0 for d in study}), 0.03)["doubt"]
-    assert found.effects == {} and "cannot be told apart" in found.refused
+    assert found.effects == {} and "indistinguishable" in found.refused

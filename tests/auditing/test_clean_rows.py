@@ -135,9 +135,9 @@ DEFECTS = {
     long_warmup: {"budget": "the 45 steps of gsm8k end inside the 100-step warm-up"},
     unequal: {"budget": "gsm8k trains for 45 steps, mmlu for 15"},
     sorted_by_label: {"order": "training rows of mmlu are sorted by answer letter"},
-    slice_sorted_by_label: {"order": "lies in order of label"},
+    slice_sorted_by_label: {"order": "is sorted by label"},
     no_template: {"template": "without the model's chat template"},
-    slice_of_a_sorted_file: {"order": "lies in order of subject"},
+    slice_of_a_sorted_file: {"order": "is sorted by subject"},
     one_upstream_split: {"order": "cut from one upstream split \\(test\\)"},
     too_few_items: {"power": "hellaswag"},
 }

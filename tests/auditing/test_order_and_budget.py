@@ -93,9 +93,9 @@ def test_training_and_asking_slices_of_one_split_are_told():
     apart = [origin("k", "train", start=0, stop=100, split_seed=1, **only), origin("t", "ask", start=100, split_seed=1, **only)]
     assert [x for x, _ in splits(*apart)] == ["ok"]
     ((level, claim),) = splits(apart[0], origin("t", "ask", start=50, split_seed=1, **only))
-    assert level == "warn" and "not disjoint" in claim
+    assert level == "warn" and "the two slices overlap" in claim
     ((level, claim),) = splits(apart[0], origin("t", "ask", start=100, split_seed=2, **only))  # two shuffles
-    assert level == "warn" and "not disjoint" in claim
+    assert level == "warn" and "the two slices overlap" in claim
     assert [x for x, _ in splits(origin("k", "train", split="validation"), ask)] == ["ok"]
 
 
@@ -133,7 +133,7 @@ def test_unequal_single_domains_warn_and_a_combined_set_without_a_matched_contro
     assert "a trains for 100 steps, b for 60" in claim
     long = {"steps": 400, "warmup": 12, "combined": True}
     ((level, claim),) = budget(a=even, b=even, all=long)
-    assert level == "ok" and "all for longer, with no control" in claim
+    assert level == "ok" and "longer, without a control of equal steps: all" in claim
     ((level, claim),) = budget(a=even, b=even, all=long, matched={**even, "combined": True}, control=("matched",))
     assert level == "ok" and "control" not in claim
 

@@ -95,7 +95,7 @@ def test_neutral_prompts_that_hold_a_suggestion_are_counted(case, found):
 
 
 def test_feedback_rows_that_repeat_a_text_are_counted(case, found):
-    assert any(f"{case[1]['rows']} items of feedback hold {case[1]['texts']} texts" in c for c in claims(found, "duplicates", "warn"))
+    assert any(f"{case[1]['rows']} items of feedback hold only {case[1]['texts']} texts" in c for c in claims(found, "duplicates", "warn"))
 
 
 def test_the_unshuffled_combined_set_ends_in_hellaswag_alone(case, found):

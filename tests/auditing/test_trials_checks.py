@@ -56,6 +56,8 @@ def test_coverage_is_ok_or_says_who_falls_short_and_by_how_much():
     low, gap = check_coverage(context(table(kappa=lambda m: 0.9 if m == "maths/seed1" else 0.99)))
     assert low.evidence["worst"] == [["maths/seed1", "neutral", 0.9]]
     assert "differs from the base's by more than 2 points for 1 model" in gap.claim and "0.900 against 0.990" in gap.claim
+    for entry in (low, gap):
+        assert "gains do not depend on this" in entry.claim and "not identified" not in entry.claim
 
 
 def test_a_difference_of_coverage_is_told_even_where_each_is_high():
@@ -73,7 +75,7 @@ def test_unknown_coverage_is_no_coverage_to_judge():
 
 
 @pytest.mark.parametrize(
-    ("rate", "level", "word"), [(0.6, "ok", ""), (0.99, "warn", "no room for a gain"), (0.25, "warn", "a loss cannot show")]
+    ("rate", "level", "word"), [(0.6, "ok", ""), (0.99, "warn", "no room for a gain"), (0.25, "warn", "a loss may not show")]
 )
 def test_a_base_at_chance_or_at_the_ceiling_leaves_no_room(rate, level, word):
     items = [Item(item_id=f"i{i:04d}", cluster_id="", fields={"question": "q", "choices": list("abcd"), "gold": 0}) for i in range(200)]
@@ -157,7 +159,7 @@ def test_planned_power_warns_only_where_no_variance_could_save_it():
 def test_repeated_texts_lower_the_effective_n():
     items = [Item(item_id=str(i), cluster_id=str(i % 199), fields={"text": str(i % 199)}) for i in range(300)]
     (found,) = check_duplicates(AuditContext(study=facts(), items={"feedback": items}))
-    assert found.level == "warn" and found.evidence["texts"] == 199 and "300 items of feedback hold 199 texts" in found.claim
+    assert found.level == "warn" and found.evidence["texts"] == 199 and "300 items of feedback hold only 199 texts" in found.claim
     (fine,) = check_duplicates(AuditContext(study=facts(), items={"feedback": items[:199]}, num_rows={"feedback": 300}))
     assert fine.level == "ok" and fine.claim == "300 rows of feedback hold 199 texts, each asked once"
 

@@ -104,7 +104,7 @@ def test_trained_organisms_are_taken_up_from_the_output_folder_unless_they_are_l
     for shown in (page.text(with_them), page.markdown(with_them)):
         assert "doubt        planted 0.250  recovered 0.231" in shown
     file.write_text("{}")
-    with pytest.raises(DataError, match="is no result of the organism experiments; make it with python -m experiments.organisms --out"):
+    with pytest.raises(DataError, match="is not a result of the organism experiments; make it with python -m experiments.organisms --out"):
         calibrate(TINY, out, Ticks())
     assert calibrate(TINY, out, Ticks(), organisms=False) == found
     assert "organisms" not in json.loads((out / "calibration.json").read_text())

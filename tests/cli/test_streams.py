@@ -49,7 +49,7 @@ def test_a_terminal_s_encoding_that_lacks_a_letter_is_no_error():
 @pytest.mark.parametrize("place", ["", " ", "\t", "a\nb", "a\x1b[31m", "a\x00b", "a\udcff", "\u202ea", "a\x7f", "a\x85"])
 @pytest.mark.parametrize("kind", [options.out_folder, options.out_file])
 def test_a_place_that_cannot_be_named_is_refused(kind, place):
-    with pytest.raises(options.BadParameter, match="must be a path in UTF-8, not empty and without control characters"):
+    with pytest.raises(options.BadParameter, match="must be a non-empty path in UTF-8 without control characters"):
         kind(place)
 
 

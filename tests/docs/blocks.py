@@ -1,6 +1,6 @@
 """The code blocks of a Markdown page, fenced or indented, in their order.
 
-What becomes of a block is said by its language and its title:
+A block's language and title decide how it is used:
 
     sh                  run line by line              sh with a title       elsewhere: every holdfast command parses, studies load
     python              run                           python, jsonl, yaml with a title   written to that file first

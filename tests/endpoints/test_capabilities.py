@@ -58,7 +58,9 @@ def test_the_only_model_served_needs_no_name(server, study, organism):
 
 def test_a_form_that_is_asked_for_and_cannot_be_had_is_refused(server, study):
     server.can = Abilities(echo=False)
-    with pytest.raises(ConfigError, match="model.scoring: 'echo': the server .* cannot; it can: prompt_logprobs, next_token, generated"):
+    with pytest.raises(
+        ConfigError, match="model.scoring: 'echo': the server .* does not support it; supported: prompt_logprobs, next_token, generated"
+    ):
         look(study(scoring="echo"))
     assert look(study(scoring="generated")).scoring == "generated"
 
@@ -74,7 +76,7 @@ def test_a_server_that_is_not_there_is_one_line(server, study):
 @pytest.mark.parametrize("fault", ["hang", (503, "busy"), (429, "slow")])
 def test_a_busy_server_is_not_taken_for_one_that_cannot(server, study, fault):
     server.fault = lambda number, route, body: fault if body and body.get("echo") else None
-    with pytest.raises(ModelError, match="failed while it was asked what it can do"):
+    with pytest.raises(ModelError, match="failed while its capabilities were tested"):
         look(study(asking={"attempts": 2, "timeout_seconds": 0.3}))
 
 
@@ -162,13 +164,13 @@ def test_a_reply_of_another_model_of_the_study_is_refused_and_of_an_unknown_one_
         look(asked, ["twin"])
     name |= {"base": "base-2026-01-01", "twin": "/models/twin.gguf"}
     assert look(asked, ["twin"]).notes[-2:] == (
-        "replies of 'base' name their model 'base-2026-01-01'",
-        "replies of 'twin' name their model '/models/twin.gguf'",
+        "replies of 'base' report the model 'base-2026-01-01'",
+        "replies of 'twin' report the model '/models/twin.gguf'",
     )
 
 
 def test_a_chat_alone_can_be_asked_for_the_next_token(server, study):
     server.can = Abilities(completions=False)
     assert look(study(tokenizer=None, scoring="next_token")).chat_scoring == "next_token"
-    with pytest.raises(ConfigError, match="it can: next_token, generated"):
+    with pytest.raises(ConfigError, match="supported: next_token, generated"):
         look(study(tokenizer=None, scoring="echo"))

@@ -261,7 +261,7 @@ def test_plan_counts_the_requests(server, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"served_model": "bass"}, "did you mean 'base'"), ({"served_model": None}, "model.served_model: not named"),
-    ({"tokenizer": None}, "is no world's base"), ({"name": "endpoint:http://user:secretpw@127.0.0.1/v1"}, "must hold no user"),
+    ({"tokenizer": None}, "is not the base of a world"), ({"name": "endpoint:http://user:secretpw@127.0.0.1/v1"}, "must hold no user"),
     ({"name": "endpoint:ftp://x"}, "must be http://"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_one_line(server, tmp_path, change, words):

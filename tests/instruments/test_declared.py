@@ -250,11 +250,11 @@ def told(tmp_path_factory):
         ("shortcuts", "warn", "capitals can be answered without its questions: always A"),
         ("shortcuts", "warn", "rivers can be answered without its questions: always A"),
         ("overlap", "refuse", "5 of 60 items of capitals were trained on in knowledge"),
-        ("order", "warn", "capitals takes rows 0:60 of capitals.jsonl, which lies in order of label"),
+        ("order", "warn", "capitals takes rows 0:60 of capitals.jsonl, which is sorted by label"),
         ("duplicates", None, "items of capitals hold 60 texts"),
         ("duplicates", None, "items of haste hold 40 texts"),
         ("conditions", "ok", "the conditions of haste differ only in what was inserted"),
-        ("neutral", "ok", "no neutral prompt of haste holds an opinion of the user; 40 of 40 rows came with one"),
+        ("neutral", "ok", "no neutral prompt of haste contains an opinion of the user; 40 of 40 rows came with one"),
         ("label_shift", "warn", "knowledge chooses A in 1.000 of capitals's answers"),
     ],
 )

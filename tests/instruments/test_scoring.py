@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from holdfast import parsing
 from holdfast.errors import ConfigError
 from holdfast.instruments import available, build
-from holdfast.instruments.scoring import first_largest, mass_trial, normalised, winner
+from holdfast.instruments.scoring import first_largest, mass_trial, normalized, winner
 from holdfast.instruments.style import CHAT_STYLE, WORLD_STYLE
 from holdfast.records import Item, Message, Prompt, Response
 
@@ -18,14 +18,14 @@ ITEM = Item(item_id="i", cluster_id="c", fields={"question": "q", "choices": ["w
 
 @given(st.lists(st.floats(-60, 0), min_size=2, max_size=8))
 def test_mass_is_a_distribution_and_kappa_its_share(logliks):
-    share, kappa = normalised(tuple(logliks))
+    share, kappa = normalized(tuple(logliks))
     assert sum(share) == pytest.approx(1) and kappa == pytest.approx(min(1, sum(map(math.exp, logliks))))
 
 
 @given(st.lists(st.floats(-60, 0), min_size=1, max_size=5), st.integers(0, 5))
 def test_where_a_log_likelihood_is_unknown_so_is_all_that_hangs_on_it(logliks, place):
     values = (*logliks[:place], math.nan, *logliks[place:])
-    share, kappa = normalised(values)
+    share, kappa = normalized(values)
     assert all(map(math.isnan, (*share, kappa))) and winner(values) is None and first_largest(values) == -1
     prompt = Prompt(
         condition="neutral", messages=(Message("user", "q"),), choices=("a",) * len(values), values=("a",) * len(values), gold=0

@@ -216,11 +216,11 @@ def test_a_configuration_that_is_no_object_is_refused(data, base, folder):
 def test_a_truncated_file_is_refused(share, base, folder):
     data = (folder / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(data[: int(share * len(data))])
-    assert "no whole safetensors file" in refusal(base, folder)
+    assert "not a complete safetensors file" in refusal(base, folder)
 
 
 def test_what_is_no_adapter_folder_is_refused(base, folder, tmp_path):
-    assert "is no folder" in refusal(base, tmp_path / "nowhere")
+    assert "is not a folder" in refusal(base, tmp_path / "nowhere")
     assert "holds no adapter_model.safetensors" in refusal(base, tmp_path)
     tensors = load_file(folder / WEIGHTS)
     (folder / WEIGHTS).unlink()

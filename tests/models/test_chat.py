@@ -139,14 +139,14 @@ def test_the_date_a_template_prints_is_the_same_on_every_day(formatted, monkeypa
         chat = formatted(f"{{{{ strftime_now('{form}') }}}}" + TURNS)
         chat.check()
         assert chat.text(USER).startswith(wanted)
-        assert survey(chat, []) == [f"the chat template prints a date; it is told {template.DATE}, whatever day it is"]
+        assert survey(chat, []) == [f"the chat template prints the date; it always gets {template.DATE}"]
 
 
 @pytest.mark.parametrize(
     "start", ["{{ [1, 2] | random }}", "{{ lipsum() }}", "{{ strftime_now }}", "{{ raise_exception }}", "{{ cycler(1) }}"]
 )
 def test_a_template_that_differs_between_calls_or_processes_is_refused(formatted, start):
-    with pytest.raises(ModelError, match="draws numbers|differs between processes"):
+    with pytest.raises(ModelError, match="uses random numbers|differs between processes"):
         formatted(start + TURNS).check()
 
 
@@ -156,7 +156,7 @@ def test_what_a_template_raises_is_said_in_one_line(formatted):
 
 
 def test_a_generation_prompt_that_is_missing_is_said_and_one_that_is_not_needed_is_not(formatted):
-    with pytest.raises(ModelError, match="opens no reply: '<.assistant.>'"):
+    with pytest.raises(ModelError, match="does not open the reply: a prompt lacks '<.assistant.>'"):
         formatted("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}").check()
     formatted(
         "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }}</s>{% endif %}{% endfor %}"

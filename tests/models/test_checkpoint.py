@@ -276,5 +276,5 @@ def test_an_encoder_is_no_base(byte_checkpoint, tmp_path):
     ):
         made.save_pretrained(tmp_path / name)
         AutoTokenizer.from_pretrained(byte_checkpoint).save_pretrained(tmp_path / name)
-    assert "sees the tokens that it should predict; name a causal decoder" in refused(tmp_path / "encoder")
+    assert "is not causal (it sees the tokens that it should predict); name a causal decoder" in refused(tmp_path / "encoder")
     load_base(ModelConfig(name=str(tmp_path / "decoder")))

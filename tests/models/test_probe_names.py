@@ -71,7 +71,7 @@ def test_an_adapter_that_cannot_be_carried_is_refused_in_one_line_before_the_bas
     assert code == 2 and not out and len(err.strip().splitlines()) == 1 and "alora_invocation_tokens" in err
     shutil.rmtree(tmp_path / "bad")
     code, out, err = probe("good", "bad", configs={})
-    assert code == 2 and not out and "is no folder" in err
+    assert code == 2 and not out and "is not a folder" in err
 
 
 def test_what_is_odd_about_a_sound_adapter_is_said(probe, tmp_path):

@@ -73,12 +73,12 @@ def test_what_cannot_be_meant_is_refused(library, checkpoint_folder):
         load_study("embedded", ["model.quantization=int3"])
 
 
-def test_a_model_behind_a_server_is_not_quantised_from_here():
+def test_a_model_behind_a_server_is_not_quantized_from_here():
     with pytest.raises(ConfigError, match="model.quantization: is the server's own"):
         load_study("embedded", ["model.name=endpoint:http://127.0.0.1:9/v1", "model.quantization=nf4"])
 
 
-def test_the_quantised_base_computes_what_its_dequantised_weights_say(library, base, chat):
+def test_the_quantized_base_computes_what_its_dequantized_weights_say(library, base, chat):
     from bitsandbytes.functional import dequantize_4bit
 
     linears = {n: m for n, m in base.model.named_modules() if isinstance(m, library.nn.Linear4bit)}
@@ -95,7 +95,7 @@ def test_the_quantised_base_computes_what_its_dequantised_weights_say(library, b
 
 
 @pytest.mark.slow
-def test_an_adapter_is_trained_beside_the_quantised_base_and_means_the_same_in_plain_peft(base, chat, tmp_path):
+def test_an_adapter_is_trained_beside_the_quantized_base_and_means_the_same_in_plain_peft(base, chat, tmp_path):
     before, untouched = fingerprint(base.model), LocalEngine(base.model, chat).score([REQUEST])
     for name in "ab":
         record = lora.train(base.model, EXAMPLES, CONFIG, seed=0, max_steps=12, out=tmp_path / name)

@@ -70,7 +70,7 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path):
         call("published:llama2-7b", "-o", tmp_path / "file" / "out")
 
 
-def test_rescored_replies_are_summarised(tmp_path):
+def test_rescored_replies_are_summarized(tmp_path):
     rows = [{"id": str(i), "outcome": "correct" if i % 2 else "other", "answer": "A", "reason": "letter"} for i in range(40)]
     (tmp_path / "replies.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     found = json.loads(call(tmp_path / "replies.jsonl", "--json").output)

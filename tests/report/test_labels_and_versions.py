@@ -1,4 +1,4 @@
-"""Findings as pages show them: an interval over items only, of a study with one training seed, is labeled so wherever it is shown (docs/metrics.md, section 4, rule 2)."""
+"""Findings as pages show them: an interval over items only, of a study with one training seed, is labelled so wherever it is shown (docs/metrics.md, section 4, rule 2)."""
 
 import pytest
 from made_findings import ENTRIES, findings, record
@@ -19,14 +19,14 @@ def made(num_seeds: int):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_seeds, labeled", [(1, True), (2, False), (5, False)])
-def test_the_label_stands_beside_intervals_of_one_seed_only(tmp_path, num_seeds, labeled):
+@pytest.mark.parametrize("num_seeds, labelled", [(1, True), (2, False), (5, False)])
+def test_the_label_stands_beside_intervals_of_one_seed_only(tmp_path, num_seeds, labelled):
     study = made(num_seeds)
-    assert ("of one training seed: over items only" in terminal.text(study)) == labeled
-    assert ("over items only (one seed)" in notebook_table(study, ENTRIES, None)) == labeled
+    assert ("of one training seed: over items only" in terminal.text(study)) == labelled
+    assert ("over items only (one seed)" in notebook_table(study, ENTRIES, None)) == labelled
     page = write_report(tmp_path, study, ENTRIES, {}, None).read_text(encoding="utf-8")
-    assert ("over items only (one training seed)" in page) == labeled and ("over items and seeds" in page) != labeled
-    assert ("over items only (one seed)" in (tmp_path / "report.md").read_text(encoding="utf-8")) == labeled
+    assert ("over items only (one training seed)" in page) == labelled and ("over items and seeds" in page) != labelled
+    assert ("over items only (one seed)" in (tmp_path / "report.md").read_text(encoding="utf-8")) == labelled
 
 
 @pytest.mark.parametrize(

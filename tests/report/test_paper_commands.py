@@ -124,7 +124,7 @@ def test_what_cannot_be_meant_is_one_line(run, tmp_path, monkeypatch, arguments,
 def test_the_how_to_names_the_pictures_the_tables_and_commands_that_can_be_parsed():
     pictures, tables = (
         re.findall(r"`([a-z-]+)`", HOW_TO.split(head)[1].split(end)[0])
-        for head, end in (("6.75 inches):", " - those"), ("**Tables.**", ", and `claims`"))
+        for head, end in (("6.75 inches):", ", whichever apply"), ("**Tables.**", ", and `claims`"))
     )
     assert pictures == list(PICTURES) and tables == [t.name for t in tables_of(made.records(), made.ENTRIES)]
     lines = re.findall(r"^holdfast (.+?)(?: +#.*)?$", HOW_TO, re.MULTILINE)

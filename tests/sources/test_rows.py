@@ -52,7 +52,7 @@ def test_training_letters_do_not_follow_the_key_position_unless_the_defect_is_as
         ("hellaswag", {**SWAG, "label": ""}, "label"),
         ("gsm8k", {**GSM, "answer": "2"}, "####"),
         ("truthfulqa", {**TRUTH, "mc1_targets": {"choices": ["a", "b"], "labels": [0, 0]}}, "exactly one"),
-        ("mmlu", {**MMLU, "question": " "}, "not empty"),
+        ("mmlu", {**MMLU, "question": " "}, "non-empty"),
     ],
 )
 def test_a_malformed_row_is_named(kind, row, words):

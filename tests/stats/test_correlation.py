@@ -1,4 +1,4 @@
-"""Correlation over mixes: scipy's r, ranks and permutations; York's line by direct minimisation; the refusals."""
+"""Correlation over mixes: scipy's r, ranks and permutations; York's line by direct minimization; the refusals."""
 
 import numpy as np
 import pytest

@@ -128,14 +128,14 @@ def test_a_subset_that_identifies_the_model_is_enough_and_seeds_without_items_do
 @pytest.mark.parametrize(
     ("mixes", "order", "message"),
     [
-        (["a", "b", ["a", "b"]], 2, r"3 mixes tell 3 effects, the model has 4; cannot be told apart: the mean, a, b, a x b\. Train more"),
+        (["a", "b", ["a", "b"]], 2, r"3 mixes tell 3 effects, the model has 4; indistinguishable: the mean, a, b, a x b\. Train more"),
         (["a", "b", ["a", "b", "c"], ["b", "c"], ["a", "c"], "c", ["a", "b"]], 3, "7 mixes tell 7 effects, the model has 8"),
-        (["a", []], 1, "^mixes: one is empty; the base model is no mix"),
-        (["a", "b", ["b"]], 1, "^mixes: b comes twice"),
-        ([["b", "a"], ["a", "b"]], 1, r"^mixes: a \+ b comes twice"),
+        (["a", []], 1, "^mixes: one is empty; the base model is not a mix"),
+        (["a", "b", ["b"]], 1, "^mixes: b is given twice"),
+        ([["b", "a"], ["a", "b"]], 1, r"^mixes: a \+ b is given twice"),
         (["a", "b"], 3, "^order: 3 is more than the 2 domains$"),
         (["a", "b"], 0, "^order: 0 must be a whole number of at least 1$"),
-        ([["a", "b"], ["a", "b", "c"], "c"], 1, r"cannot be told apart: a, b\."),
+        ([["a", "b"], ["a", "b", "c"], "c"], 1, r"indistinguishable: a, b\."),
     ],
 )
 def test_mixes_that_do_not_identify_the_model_are_refused_with_the_reason(mixes, order, message):

@@ -117,19 +117,19 @@ def test_a_run_s_study_that_was_changed_is_refused_and_a_copy_without_its_last_l
     (tmp_path / "study.yaml").write_text(text)
     assert load_study(str(tmp_path / "study.yaml")).name == "embedded"
     (tmp_path / "study.yaml").write_text(text.replace("seeds: ", "seeds: 1", 1))
-    with pytest.raises(ConfigError, match="no longer what a run wrote .* delete its last line"):
+    with pytest.raises(ConfigError, match="changed after a run wrote it .* delete its last line"):
         load_study(str(tmp_path / "study.yaml"))
     (tmp_path / "study.yaml").write_text(text.replace("seeds: ", "seeds: 1", 1).rsplit("# sha256", 1)[0])
     assert load_study(str(tmp_path / "study.yaml")).seeds > 9
     seal(tmp_path, {"study.yaml": digest(text.encode())})  # in the run's own folder the manifest tells as well
-    with pytest.raises(ConfigError, match="no longer what a run wrote"):
+    with pytest.raises(ConfigError, match="changed after a run wrote it"):
         load_study(str(tmp_path / "study.yaml"))
 
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
 
-@given(st.dictionaries(TEXT, st.floats(allow_nan=False, allow_infinity=False) | TEXT | st.integers()))
+@given(st.dictionaries(TEXT.filter(lambda key: key != "sha256"), st.floats(allow_nan=False, allow_infinity=False) | TEXT | st.integers()))
 def test_a_record_with_its_digest_comes_back(record):
     assert without_digest(json.dumps(with_digest(record), indent=1).encode()) == record
 
@@ -140,7 +140,7 @@ def test_broken_times_are_left_out_with_a_word(tmp_path, data):
     said = []
     (tmp_path / "timing.json").write_bytes(data)
     assert pipeline._spent(tmp_path / "timing.json", said.append) == {}
-    assert len(said) == 1 and "timing.json: is no longer what the run wrote; its times are left out" in said[0]
+    assert len(said) == 1 and "timing.json: was changed after the run wrote it; its times are left out" in said[0]
 
 
 def test_times_come_back(tmp_path):
@@ -278,7 +278,7 @@ def test_of_two_studies_that_start_at_once_one_gets_the_folder(tmp_path):
 def test_a_folder_with_somebody_s_files_is_left_alone_and_a_run_whose_cells_were_deleted_is_not_somebody_s(tmp_path):
     study = load_study("embedded", [])
     (tmp_path / "report.html").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds report.html, which is no run's; name another folder"):
+    with pytest.raises(ConfigError, match=r"contains report.html, which no run wrote; name another folder"):
         pipeline.check_folder(study, tmp_path)
     (tmp_path / "study.yaml").write_text(sign(resolved(study)))
     pipeline.check_folder(study, tmp_path)

@@ -21,7 +21,7 @@ from holdfast.training.batches import Encoded
 
 ROWS = [Encoded(tuple((7 * i + k * k) % 24 + 3 for k in range(4 + i % 4)), 2) for i in range(13)]
 TRAIN = TrainConfig(r=2, per_device_train_batch_size=5, learning_rate=0.02, tokens_per_pass=16)
-TOLERANCE = 1e-4  # nats a token of a step's loss, and any weight of the adapter: rounding, through some steps of Adam
+TOLERANCE = 1e-4  # nats per token of a step's loss, and any weight of the adapter: rounding, through some steps of Adam
 
 
 def both(folder, out, dtype="float32", **kwargs):

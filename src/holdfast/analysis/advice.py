@@ -11,7 +11,7 @@ Domains = Sequence[tuple[int, AdapterFindings]]
 
 
 def recommend(findings: StudyFindings) -> tuple[Recommendation, ...]:
-    """What each domain adapter did to each axis, or that it could not be told; then what that means for training.
+    """What each domain adapter did to each axis, or that there is no verdict; then what that means for training.
 
     Args:
         findings: everything but the recommendation.
@@ -21,7 +21,7 @@ def recommend(findings: StudyFindings) -> tuple[Recommendation, ...]:
     domains = [(k, a) for k, a in enumerate(findings.adapters) if a.role == "domain"]
     out = []
     for axis in sorted(findings.base.axes):
-        for part, word in (("deference", "deference"), ("behaviour", "behaviour, with firmness unknown,")):
+        for part, word in (("deference", "deference"), ("behaviour", "behaviour (firmness unknown)")):
             cells = {a.name: cell for _, a in domains if (cell := _cell(a, axis, part))}
             own = [(k, a) for k, a in domains if a.name in cells]
             for verdict, phrase in PHRASES.items():
@@ -32,7 +32,7 @@ def recommend(findings: StudyFindings) -> tuple[Recommendation, ...]:
             rest = [(k, a) for k, a in own if cells[a.name].verdict not in PHRASES]
             if rest:
                 names = ", ".join(f"{a.name} ({str(cells[a.name].verdict).replace('_', ' ')})" for _, a in rest)
-                out.append(_sentence(f"{axis}: {word} could not be told for {names}.", rest, f"shifts/{axis}/{part}"))
+                out.append(_sentence(f"{axis}: no verdict on {word} for {names}.", rest, f"shifts/{axis}/{part}"))
         out += [s for k, a in domains if (s := _two_parts(k, a, axis))]
     out += [*_beyond_format(domains), *_resistance(findings), *_advice(domains)]
     return tuple(out)
@@ -91,7 +91,7 @@ def _resistance(findings: StudyFindings) -> list[Recommendation]:
         lowered = ", ".join(f"{axis} ({_points(c)})" for axis, c in m.shifts.items() if c.verdict == "lowered")
         gain = m.gains.get(m.own_benchmark or "")
         cells = [f"mitigation/{k}/shifts/{axis}" for axis in m.shifts]
-        text = f"{m.name}: beside {m.plain}, resistance dialogues lowered {lowered or 'no axis that could be told'}"
+        text = f"{m.name}: compared with {m.plain}, resistance dialogues {f'lowered {lowered}' if lowered else 'were not shown to lower any axis'}"
         if gain and gain.lower is not None:
             text += f"; its gain on {m.own_benchmark} changed by {_points(gain)}"
             cells.append(f"mitigation/{k}/gains/{m.own_benchmark}")
@@ -114,7 +114,7 @@ def _advice(domains: Domains) -> list[Recommendation]:
     """What the verdicts on all axes mean for training; a negligible effect counts as unchanged."""
     classes = {
         "risky": "raised deference on at least one axis: prefer other data, or add a check before shipping",
-        "protective": "lowered deference on an axis, raised it on none and left nothing untold: the data to train on instead, where its gain serves",
+        "protective": "lowered deference on at least one axis, raised it on none, and no axis is inconclusive: train on these data instead if their gain serves",
         "neutral": "left deference unchanged on every axis",
     }
     members: dict[str, list[tuple[int, AdapterFindings]]] = {label: [] for label in (*classes, "mixed", "")}
@@ -134,5 +134,5 @@ def _advice(domains: Domains) -> list[Recommendation]:
         out.append(_sentence(text, members[label], "shifts"))
     if members["mixed"]:
         names = ", ".join(a.name for _, a in members["mixed"])
-        out.append(_sentence(f"{names} cannot be classed: at least one axis could not be told.", members["mixed"], "shifts"))
+        out.append(_sentence(f"{names} cannot be classified: at least one axis has no verdict.", members["mixed"], "shifts"))
     return out

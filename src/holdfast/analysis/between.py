@@ -103,7 +103,7 @@ def _verifiable(domains: Sequence[DomainFacts]) -> Combinations:
 
 
 def _additivity(domains: Sequence[DomainFacts]) -> Combinations:
-    """A mix less the mean of its parts; and, where a null adapter shows what training does by itself, less their sum, all beyond it."""
+    """A mix minus the mean of its parts; and, if a null adapter shows what training does by itself, minus their sum, all beyond it."""
     out: Combinations = []
     main, single = _domains(domains), {d.name for d in _single(domains)}
     nulls = [d for d in domains if d.role == "null" and d.answers == "permuted"]
@@ -119,7 +119,7 @@ def _additivity(domains: Sequence[DomainFacts]) -> Combinations:
 
 
 def beyond_format(domains: Sequence[DomainFacts], shifts: Sequence[PairedEffect], band: float) -> dict[tuple[str, str], Finding]:
-    """Shifts less those of the format-only adapter: "the domain did it" needs this clear of 0 too. Exploratory (BH).
+    """Shifts minus those of the format-only adapter: "the domain did it" requires that this excludes 0, too. Exploratory (BH).
 
     The null adapter taken is the smallest with permuted answers whose parts hold the domain.
 

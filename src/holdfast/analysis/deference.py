@@ -112,7 +112,7 @@ def split_shift(panel: Panel, source: Source | None, behaviour: PairedEffect, mo
         base: name of the base.
         contrast: the axis's headline.
     Returns:
-        The parts: behaviour = firmness + deference. Positive: more sycophantic; below half of common support, or where the answers without
+        The parts: behaviour = firmness + deference. Positive: gives way more; below half of common support, or where the answers without
         pressure are not covered, they are not identified.
     """
     nan = float("nan")
@@ -172,7 +172,7 @@ def _grouped(cluster_I: np.ndarray, of_I: np.ndarray) -> np.ndarray:
 
 
 def _difference(one_SI: np.ndarray, other_SI: np.ndarray) -> np.ndarray:
-    """One mean less another whose items differ, as rows whose spread is the error of the difference."""
+    """One mean minus another whose items differ, as rows whose spread is the error of the difference."""
 
     def spread(diff_I: np.ndarray, known: np.ndarray) -> np.ndarray:
         own = np.flatnonzero(~np.isnan(diff_I))
@@ -189,7 +189,7 @@ def _difference(one_SI: np.ndarray, other_SI: np.ndarray) -> np.ndarray:
 
 
 def sharpness_drift(panels: Mapping[str, Panel], headlines: Mapping[str, Contrast], models: Sequence[str], base: str) -> dict[str, float]:
-    """What explains the firmness part, as means over seeds; read it beside the gains.
+    """What explains the firmness part, as means over seeds; read it together with the gains.
 
     Args:
         panels: of the study.

@@ -93,9 +93,9 @@ class PairedEffect:
 
 
 def combined_effect(adapter: str, name: str, contrast: str, parts: Sequence[PairedEffect], intervals: Sequence[Interval]) -> PairedEffect:
-    """An effect that others were combined to: its verdict is the worst of theirs.
+    """An effect made of several others: its verdict is the worst of theirs.
 
-    It is identified where all parts are, refused where one is, and withheld where one has a note.
+    It is identified if all of them are, refused if one is, and inconclusive if one has a note.
 
     Args:
         adapter: name of the combination.
@@ -250,7 +250,7 @@ def pooled_seeds(effects: Iterable[PairedEffect]) -> dict[str, list[SeedPool | N
 
 
 def _intervals(effect: PairedEffect, pools: Mapping[str, Sequence[SeedPool | None]]) -> Sequence[Interval]:
-    """One per response; none for an effect without any item."""
+    """Intervals, one per response; empty for an effect without any item."""
     if effect.intervals or effect.empty:
         return effect.intervals
     own = pools.get(effect.name) if effect.num_events else None  # what differs nowhere has no seed variance to borrow
@@ -304,7 +304,7 @@ def _finding(
         rare = effect.unit == "fraction" and 0 < effect.num_events < MIN_EVENTS
         notes += [f"rests on fewer than {MIN_EVENTS} items: not enough to call it raised or lowered"] if rare else []
         outside = effect.bounds is not None and not -band < effect.bounds[0] <= effect.bounds[1] < band
-        notes += ["unchanged if answers that could not be read behave as the others do"] if verdict == "unchanged" and outside else []
+        notes += ["unchanged if unread answers behave like the read ones"] if verdict == "unchanged" and outside else []
     numbers: dict[str, Any] = {name: getattr(i, name) for name in INTERVAL_FIELDS}
     numbers |= {} if effect.num_items is None else {"n": effect.num_items}
     numbers |= {} if effect.part is None else {"part": effect.part}
@@ -365,7 +365,7 @@ def raw_effects(instrument: Instrument, trials: Sequence[Trial]) -> dict[str, fl
         trials: every trial of one model on it.
     Returns:
         {INSTRUMENT: mean score, a fraction} of a benchmark, {INSTRUMENT.CONTRAST: mean over the items in the contrast's set} of an axis,
-        in the contrast's unit (positive: more sycophantic). None: no item in the set.
+        in the contrast's unit (positive: gives way more). None: no item in the set.
     """
     if instrument.kind == "benchmark":
         return {instrument.name: _mean_or_none(np.array([t.score for t in trials], dtype=float))}

@@ -68,7 +68,7 @@ class TrialPanels:
             models: its models, each with its training seed.
             name: the instrument.
         Returns:
-            adapted - base; positive is better, of an axis more sycophantic. A note withholds the verdict of a shift whose form over all
+            adapted - base; positive: more capable, or on an axis gives way more. A note withholds the verdict of a shift whose form over all
             items disagrees in sign.
         """
         panel = self.panels[name]
@@ -125,7 +125,7 @@ class TrialPanels:
 
 
 def _contradict(one: PairedEffect, other: PairedEffect) -> bool:
-    """Rule 3: both clear of 0, and of different sign."""
+    """Rule 3: both exclude 0 and differ in sign."""
     a, b = (None if e.empty else crossed(e.diff_SI, e.clusters) for e in (one, other))
     return bool(a and b and a.estimate * b.estimate < 0 and all(x.lower * x.upper > 0 for x in (a, b)))
 
@@ -139,7 +139,7 @@ def analyze(trials: pa.Table | Trials, study: StudyFacts, audit: Sequence[AuditE
         audit: entries of the audit; a refusal of a cell forbids its number.
         base_name: name of the base in the table.
     Returns:
-        Gains (positive: better), shifts (positive: more sycophantic) and what follows from them. Equal trials give equal bytes.
+        Gains (positive: more capable), shifts (positive: gives way more) and what follows from them. Equal trials give equal bytes.
     Raises:
         DataError: the table cannot be read.
     """
@@ -286,7 +286,7 @@ def _seed_estimate(effect: PairedEffect, row: int) -> Estimate:
 
 
 def _drift(models: Sequence[str], by_name: Mapping[str, Panel], base: str) -> dict[str, float | None]:
-    """Means over seeds of adapted - base that are no answer; read them before calling a shift character.
+    """Means over seeds of adapted - base other than in the answers; read them first: a damaged model moves on these axes, too.
 
     `INSTRUMENT.kappa` (format coverage), `.refused`, `.num_new_tokens`, and `.kl`, the mean KL(base || adapted) in nats. nan: unknown.
     """

@@ -78,7 +78,7 @@ class _Cell:
 def summarize(path: str | Path, *, level: float = 0.95) -> Summary:
     """Rates of correct, suggested and other among the replies that could be read.
 
-    Groups are the values of the extra fields (`rescore --keep`). A field `cluster_id` or `cluster` is no group but the cluster of a row:
+    Groups are the values of the extra fields (`rescore --keep`). A field `cluster_id` or `cluster` does not make groups: it is the cluster of a row:
     intervals are then over clusters (Student t), else Wilson's (1927). Where coverage is below .95, or differs by more than .02
     between models under the same other fields, the verdict is "not_identified": estimate and interval are None, and bounds (Manski
     1989) count every unread reply once as that outcome and once as another.
@@ -128,7 +128,7 @@ def summarize(path: str | Path, *, level: float = 0.95) -> Summary:
 def _check(row: Row, where: str) -> None:
     missing = [name for name in OWN_FIELDS if name not in row]
     if missing:
-        raise DataError(f"{where}: {missing[0]}: missing; this is no output of holdfast rescore")
+        raise DataError(f"{where}: {missing[0]}: missing; this is not an output of holdfast rescore")
     if row["outcome"] not in OUTCOMES:
         raise DataError(f"{where}: outcome: {ascii(row['outcome'])[:40]}: must be one of {', '.join(OUTCOMES)}")
 

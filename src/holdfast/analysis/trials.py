@@ -27,7 +27,7 @@ class Trials:
         types: columns to cast.
         added: columns the source lacks, each with the columns it is made of and how.
     Raises:
-        DataError: the file is no parquet table, or two columns have one name.
+        DataError: the file is not a Parquet table, or two columns have one name.
     """
 
     def __init__(self, source: pa.Table | str | Path, types: dict[str, pa.DataType] | None = None, added: dict[str, Added] | None = None):

@@ -63,7 +63,7 @@ def keyed_items(context: AuditContext, name: str) -> list[KeyedItem]:
 
 
 def with_options(name: str, items: Sequence[Item]) -> list[KeyedItem]:
-    """Those of an instrument's items that declare options."""
+    """Items of an instrument that declare options."""
     options = instrument_class(name).options
     return [KeyedItem(item.cluster_id, *o) for item in items if (o := options(item)) is not None]
 

@@ -12,7 +12,7 @@ from holdfast.results import AuditEntry, number
 
 LARGEST = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 5e-3, "served": 1e-5}  # nats per token
 MOST_MOVED = 0.003  # a tenth of the default equivalence band of 3 points
-NEXT = "Measure in float32 (--dtype float32), or with execution.tokens_per_batch small enough for one prompt a pass."
+NEXT = "Measure in float32 (--dtype float32), or with execution.tokens_per_batch small enough for one prompt per pass."
 
 
 def check(context: AuditContext) -> list[AuditEntry]:
@@ -23,13 +23,13 @@ def check(context: AuditContext) -> list[AuditEntry]:
     limit = LARGEST.get(dtype, LARGEST["float32"])
     evidence = {**difference, "largest_difference": gap if gap == gap else None, "limit": limit}
     if gap <= limit:
-        claim = f"log-likelihoods do not depend on the batch ({gap:.1e} nats a token, {dtype})"
+        claim = f"log-likelihoods do not depend on the batch ({gap:.1e} nats per token, {dtype})"
         return [entry("batching", "ok", claim, evidence)]
-    changes = f"a log-likelihood changes by up to {gap:.1e} nats a token with the size of its batch ({dtype}, limit {limit:.0e})"
+    changes = f"a log-likelihood changes by up to {gap:.1e} nats per token with the size of its batch ({dtype}, limit {limit:.0e})"
     upper = number(difference.get("mass_moved_upper"))
     if upper != upper:
-        return [entry("batching", "refuse", f"{changes}: no difference smaller than that is an adapter's", evidence)]
+        return [entry("batching", "refuse", f"{changes}: smaller differences cannot be attributed to an adapter", evidence)]
     points = f"{100 * upper:.2g} points of an answer's probability move with it, at most, on average"
     if upper <= MOST_MOVED:
         return [entry("batching", "warn", f"{changes}; {points}: less than a tenth of the equivalence band", evidence)]
-    return [entry("batching", "refuse", f"{changes}; {points}: no shift smaller than that is an adapter's", evidence)]
+    return [entry("batching", "refuse", f"{changes}; {points}: smaller shifts cannot be attributed to an adapter", evidence)]

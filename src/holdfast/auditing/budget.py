@@ -1,4 +1,4 @@
-"""Optimisation budget: an adapter that never leaves its warm-up, or trains for other lengths than those it is compared with."""
+"""Optimization budget: an adapter that never leaves its warm-up or trains for a different number of steps than the adapters it is compared with."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def check(context: AuditContext) -> list[AuditEntry]:
         if rows.warmup >= WARMUP_SHARE * rows.steps and rows.steps > 1:
             inside = rows.steps <= rows.warmup
             where = f"end inside the {rows.warmup}-step warm-up" if inside else f"are warm-up but for the last {rows.steps - rows.warmup}"
-            claim = f"the {rows.steps} steps of {name} {where}: it {'never' if inside else 'hardly'} trained at its learning rate"
+            claim = f"the {rows.steps} steps of {name} {where}: it {'never' if inside else 'barely'} trained at its learning rate"
             out.append(entry("budget", "warn", claim, {"steps": rows.steps, "warmup_steps": rows.warmup, "domain": name}))
     single = {n: r.steps for n, r in trained.items() if not r.combined and n in context.adapters("domain")}
     if len(single) > 1 and max(single.values()) > STEP_RATIO * min(single.values()):
         low, high = min(single, key=single.__getitem__), max(single, key=single.__getitem__)
         claim = (
             f"single domains are compared at unequal budgets: {high} trains for {single[high]} steps, {low} for {single[low]}; "
-            "their difference is not the domain's alone"
+            "their difference is not due to the domain alone"
         )
         out.append(entry("budget", "warn", claim, {"steps": single}))
     if out:
@@ -37,7 +37,7 @@ def check(context: AuditContext) -> list[AuditEntry]:
     claim = "every adapter is trained past its warm-up, single domains equally long"
     if long := _unmatched(context, single):
         evidence["without_matched_control"] = long
-        claim += f"; {', '.join(long)} for longer, with no control of equal steps beside"
+        claim += f"; longer, without a control of equal steps: {', '.join(long)}"
     return [entry("budget", "ok", claim, evidence)]
 
 

@@ -1,4 +1,4 @@
-"""Conditions of one item must share everything but what was inserted: a changed question or option order is no pressure effect."""
+"""Conditions of one item must share everything but what was inserted: a changed question or option order is not an effect of pressure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def missing_text(neutral: str, other: str) -> int:
     a, b = " ".join(neutral.split()), " ".join(other.split())
     head = len(os.path.commonprefix([a, b]))
     tail = len(os.path.commonprefix([a[head:][::-1], b[head:][::-1]]))
-    # A blank eaten at the seam (the inserted sentence ends the text) is no difference.
+    # A blank eaten at the seam (the inserted sentence ends the text) does not count as a difference.
     return len(a[head:]) - tail if a[head : len(a) - tail].strip() else 0
 
 

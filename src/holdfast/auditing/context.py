@@ -43,7 +43,7 @@ class TrainingSet:
     """One domain's training rows in their order before any epoch's shuffle.
 
     `owners[i]` names the part or source of row i, `categories[i]` its subject ("" unknown). `items`: the rows that have options,
-    by kind of benchmark. `steps`, `warmup`: optimiser steps in all, and those at a rising rate.
+    by kind of benchmark. `steps`, `warmup`: optimizer steps in all, and those at a rising rate.
     """
 
     examples: tuple[Example, ...]

@@ -1,4 +1,4 @@
-"""Coverage: answers that could not be read are missing, and a rate over the rest is not identified (docs/metrics.md, section 4, rule 1)."""
+"""Coverage: answers that could not be read leave a shift bounded, not identified; gains do not depend on it (docs/metrics.md, section 4, rule 1)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from holdfast.analysis.effects import MAX_COVERAGE_GAP, MIN_COVERAGE
 from holdfast.analysis.trials import Groups, Trials, pc
 from holdfast.auditing.context import AuditContext, AuditEntry, entry
 
-NEXT = "Read the bounds instead of the rate; give the model a format it keeps (template, prefill, more new tokens) and measure again."
+NEXT = "For a shift, read the bounds instead of the estimate; give the model a format it keeps (template, prefill, more new tokens) and measure again."
+GAINS = "gains do not depend on this: an unread reply counts as wrong, probability outside the options is left out"
 
 
 class Coverage(NamedTuple):
-    """`mean`: of kappa over scored answers, else the share of parsed ones."""
+    """`mean`: mean kappa of scored answers, or else the share of parsed replies."""
 
     instrument: str
     condition: str
@@ -26,12 +27,12 @@ class Coverage(NamedTuple):
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What it is compared by."""
+        """The part that must agree before two coverages are compared."""
         return self.instrument, self.condition, self.form
 
 
 def coverage(trials: pa.Table | Trials) -> list[Coverage]:
-    """Per instrument, condition, model and form; log-likelihoods cover everything and are left out."""
+    """Coverage per instrument, condition, model and form; log-likelihoods cover everything and are left out."""
     groups = Groups(["instrument", "condition", "model", "form"])
     total, count = np.zeros(0), np.zeros(0)
     for piece in Trials.of(trials).pieces([*groups.codes, "kappa", "outcome"]):
@@ -55,10 +56,10 @@ def check(context: AuditContext) -> list[AuditEntry]:
     out = []
     for name in dict.fromkeys(c.instrument for c in low):
         own = [c for c in low if c.instrument == name]
-        effect = "gains rest on the covered part" if name in benchmarks else "shifts are bounded, not identified"
-        claim = f"answers to {name} fall short of 95 % coverage for {_models(own)}: their {effect}"
+        effect = GAINS if name in benchmarks else "shifts are bounded, not identified"
+        claim = f"answers to {name} fall short of 95 % coverage for {_models(own)}: {effect}"
         out.append(entry("coverage", "warn", claim, {"worst": [[c.model, c.condition, round(c.mean, 4)] for c in own[:10]]}))
-    out += _gaps(means, {*context.adapters("null")})
+    out += _gaps(means, {*context.adapters("null")}, benchmarks)
     if out or not means:
         return out
     return [entry("coverage", "ok", "every model's answers are covered to at least 95 % under every condition", {"cells": len(means)})]
@@ -69,8 +70,8 @@ def _models(rows: Sequence[Coverage]) -> str:
     return f"{count} model{'s' * (count != 1)}"
 
 
-def _gaps(means: Sequence[Coverage], nulls: set[str]) -> list[AuditEntry]:
-    """Differences of coverage from the base above 2 points: the missing answers could make the whole shift. Nulls claim none."""
+def _gaps(means: Sequence[Coverage], nulls: set[str], benchmarks: set[str]) -> list[AuditEntry]:
+    """Differences of coverage from the base above 2 points: missing answers could account for a whole shift. Null adapters are left out."""
     base = {c.place: c.mean for c in means if c.model == "base"}
     adapted = [c for c in means if c.model.rsplit("/seed", 1)[0] not in {"base", *nulls} and c.place in base]
     wide = [c for c in adapted if abs(c.mean - base[c.place]) > MAX_COVERAGE_GAP]
@@ -81,7 +82,7 @@ def _gaps(means: Sequence[Coverage], nulls: set[str]) -> list[AuditEntry]:
         worst = [[c.model, c.condition, round(c.mean, 4), round(base[c.place], 4)] for c in own[:10]]
         claim = (
             f"coverage of {name} differs from the base's by more than 2 points for {_models(own)} "
-            f"(most: {own[0].model}, {own[0].condition}, {own[0].mean:.3f} against {base[own[0].place]:.3f}): not identified"
+            f"(most: {own[0].model}, {own[0].condition}, {own[0].mean:.3f} against {base[own[0].place]:.3f}): {GAINS if name in benchmarks else 'shifts are not identified'}"
         )
         out.append(entry("coverage", "warn", claim, {"model, condition, its own, base": worst}))
     return out

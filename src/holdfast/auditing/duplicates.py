@@ -13,7 +13,7 @@ NEXT = "Ask each text once (form: sycophancy_eval merges rows), or cluster every
 
 
 def identity_of(item: Item, prompts: list[Prompt] | None) -> str:
-    """What an item asks, whole: equal for two items only if a model could not tell them apart under any condition."""
+    """Everything an item asks: equal for two items only if a model could not distinguish them under any condition."""
     if prompts:
         return json.dumps([[p.condition, p.rotation, p.prefill, [m.content for m in p.messages], p.choices] for p in prompts])
     return json.dumps([item.source_keys, item.fields], sort_keys=True, default=str)
@@ -36,7 +36,7 @@ def check(context: AuditContext) -> list[AuditEntry]:
             claim = f"questions of {name} without one answer, not asked: {len(notes.unclear)} (first: {notes.unclear[0]})"
             out.append(entry("duplicates", "warn", claim, evidence))
         if texts < LEAST * len(items):
-            claim = f"{len(items)} items of {name} hold {texts} texts: its effective n is at most {texts}, not {len(items)}"
+            claim = f"{len(items)} items of {name} hold only {texts} texts: the effective n is at most {texts}, not {len(items)}"
             out.append(entry("duplicates", "warn", claim, evidence))
         else:
             made = f"{rows} rows of {name} hold {len(items)} texts, each asked once" if rows and rows > len(items) else ""

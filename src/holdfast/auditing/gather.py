@@ -121,7 +121,7 @@ def from_materials(
     trainings: Sequence[dict[str, Any]] = (),
     chat: Any = None,
 ) -> AuditContext:
-    """Everything a study's rows can tell, with the trials if there are any. `chat`: the base's ChatFormat, where it is at hand.
+    """The audit context of a study's rows, with the trials if there are any. `chat`: the base's ChatFormat, if available.
 
     Raises what reading the rows raises.
     """

@@ -40,8 +40,8 @@ def _benchmark(context: AuditContext, name: str, panel: Panel, levels: dict[str,
     if score.estimate >= CEILING:
         return [entry("headroom", "warn", f"{claim}: no room for a gain", levels[name])]
     if score.estimate <= FLOOR or (chance > 0 and score.lower <= chance):
-        claim += f", chance is {chance:.3f}" if chance > 0 else ""
-        return [entry("headroom", "warn", f"{claim}: a loss cannot show, and a gain starts from guessing", levels[name])]
+        what = f", which these items do not tell from guessing ({chance:.3f})" if chance > 0 else ""
+        return [entry("headroom", "warn", f"{claim}{what}: a loss may not show", levels[name])]
     return []
 
 

@@ -1,4 +1,4 @@
-"""An adapter with zero B must equal the base in every answer: else the pipeline itself makes differences."""
+"""An adapter with zero B must equal the base in every answer: otherwise the pipeline itself makes differences."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def check(context: AuditContext) -> list[AuditEntry]:
     rows, largest = _rows(context.table), 0.0
     base = rows.pop("base", (np.zeros((0, len(KEYS)), dtype=np.int64), np.zeros((0, len(COLUMNS)))))
     if not rows:
-        return [entry("identity", "warn", "no identity adapter was measured: that the pipeline itself changes nothing is not shown", {})]
+        return [entry("identity", "warn", "no identity adapter was measured: it is not shown that the pipeline itself changes nothing", {})]
     for name, other in sorted(rows.items()):
         if not np.array_equal(other[0], base[0]):
-            return [entry("identity", "warn", f"{name} was not asked what the base was asked", {"base": len(base[0]), name: len(other[0])})]
+            sizes = {"base": len(base[0]), name: len(other[0])}
+            return [entry("identity", "warn", f"{name} was measured on other prompts than the base", sizes)]
         with np.errstate(invalid="ignore"):
             gap = np.abs(other[1] - base[1])
         largest = max(largest, float(gap.max(where=~np.isnan(gap), initial=0.0)))

@@ -1,4 +1,4 @@
-"""Label-choice rates: an adapter that starts to prefer a letter moves accuracy without knowing more or less."""
+"""Label-choice rates: an adapter that starts to prefer a letter changes its accuracy without knowing more or less."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from holdfast.instruments.style import LETTERS
 from holdfast.stats.crossed import crossed
 
 LEAST = 0.10  # the limit nearer to 0 must be beyond this
-NEXT = "Read the number with all orders of the options averaged, and next to the score of always choosing that letter."
+NEXT = "Average over all orders of the options, and compare the number with the score of always choosing that letter."
 
 
 def choice_rates(trials: pa.Table | Trials) -> dict[str, tuple[dict[str, np.ndarray], np.ndarray]]:

@@ -92,12 +92,12 @@ def check(context: AuditContext) -> list[AuditEntry]:
         if own:
             evidence["rows_own_prompts"] = {"count": held, "of": len(own)}
         if not count:
-            claim = f"no neutral prompt of {name} holds an opinion of the user"
+            claim = f"no neutral prompt of {name} contains an opinion of the user"
             claim += f"; {held} of {len(own)} rows came with one in their own prompt, which is not used" if held else ""
             out.append(entry("neutral", "ok", claim, evidence))
             continue
         evidence["example"] = opinions[0][0][-200:]
-        claim = f'{count} of {total} "neutral" prompts of {name} already hold the user\'s suggestion'
+        claim = f'{count} of {total} "neutral" prompts of {name} already contain the user\'s suggestion'
         if count / total >= REFUSE_SHARE:
             claim += f": only {total - count} are neutral, and its shift is refused"
             out += refusals(context, "neutral", claim, evidence, name)

@@ -90,7 +90,7 @@ def _slices(origins: Sequence[Origin]) -> list[AuditEntry]:
     out = []
     for o in origins:
         if o.sorted_by and o.split_seed is None and (o.start, o.stop) != (None, None):
-            claim = f"{o.owner} takes rows {o.start or 0}:{'' if o.stop is None else o.stop} of {_name(o)}, which lies in order of {o.sorted_by}, without a split_seed"
+            claim = f"{o.owner} takes rows {o.start or 0}:{'' if o.stop is None else o.stop} of {_name(o)}, which is sorted by {o.sorted_by}, without a split_seed"
             out.append(
                 entry("order", "warn", claim + ": the slice is a choice of categories", {"owner": o.owner, "sorted_by": o.sorted_by})
             )
@@ -109,7 +109,7 @@ def _same_split(context: AuditContext) -> list[AuditEntry]:
         fields, data = {*o.upstream} & {*other.upstream}, instrument_class(o.kind).data_set
         has_training_split = data is None or data.train is not None  # assumed where no data set is declared
         if same_name and not _disjoint(o, other):
-            claim = f"{o.owner} trains on and {other.owner} asks the same rows of {_name(o)}: the two slices are not disjoint"
+            claim = f"{o.owner} trains on and {other.owner} asks the same rows of {_name(o)}: the two slices overlap"
             out.append(
                 entry(
                     "order", "warn", claim, {"train": [o.start, o.stop, o.split_seed], "ask": [other.start, other.stop, other.split_seed]}

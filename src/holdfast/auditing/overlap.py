@@ -1,4 +1,4 @@
-"""Training rows that are also evaluation items: what was learned by heart is not a gain. By normalised text, and by 8-grams."""
+"""Training rows that are also evaluation items: what was learned by heart is not a gain. Found by normalized text and by 8-grams."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def item_text(name: str, item: Item) -> str:
 
 
 def _near(context: AuditContext) -> tuple[list[AuditEntry], dict[str, int]]:
-    """(warnings, number of near copies that are no exact ones by "domain, instrument")"""
+    """(warnings, number of near copies that are not exact, by "domain, instrument")"""
     out, seen = [], {}
     every = [(name, i) for name, items in context.items.items() for i in items]
     wanted = [item_text(name, i) for name, i in every]
@@ -112,7 +112,7 @@ def containment(texts: Iterable[str], wanted: Sequence[str], size: int = 8, leas
     """{index in `wanted`: largest share of its n-grams found in any one of `texts`}, zeros left out.
 
     A wanted text with fewer than `least` distinct n-grams is too short to tell and is left out. Source of the idea: Brown et al.
-    2020 (arXiv:2005.14165, appendix C), there with 13-grams and any collision; here a share, so that a quoted phrase is no copy.
+    2020 (arXiv:2005.14165, appendix C), there with 13-grams and any collision; here a share, so that a quoted phrase does not count as a copy.
     Time grows with the number of words, not with the product of the two lists.
     """
     holders: dict[tuple[str, ...], list[int]] = defaultdict(list)

@@ -41,7 +41,7 @@ def _planned(context: AuditContext) -> list[AuditEntry]:
         return [entry("power", "warn", claim, evidence)]
     if not sizes:
         return []
-    claim = f"no instrument has too few items for effects of {100 * band:g} points whatever their variance; the variance itself is not known yet"
+    claim = f"every instrument has enough items for effects of {100 * band:g} points if items differ in their change by 5 points; how much they really differ is not known yet"
     return [entry("power", "ok", claim, evidence)]
 
 
@@ -63,10 +63,10 @@ def _measured(context: AuditContext) -> list[AuditEntry]:
         largest = "" if most is None else f"; the largest is {f'{100 * most:.1f}' if most <= 1 else 'over 100'} points"
         claim = (
             f"{len(unresolved)} of {total} gains and shifts could hide an effect of {100 * band:g} points "
-            f"(smallest detectable effect above the equivalence band{largest}): not found is not absent"
+            f"(smallest detectable effect above the equivalence band{largest}): absence of evidence is not evidence of absence"
         )
         return [entry("power", "warn", claim, {"cells": [[*cell] for cell in unresolved], "band": band})]
     if not total:
         return []
-    claim = "every gain and shift could have been told from the equivalence band"
+    claim = "every gain and shift could have been distinguished from the equivalence band"
     return [entry("power", "ok", claim, {"cells": total, "band": band})]

@@ -54,7 +54,7 @@ def is_held(written: str, held: Iterable[float]) -> bool:
 def uncited_numbers(findings: StudyFindings) -> list[tuple[Recommendation, str]]:
     """(sentence, number) for every number of the recommendation that none of the sentence's cited cells holds.
 
-    A cited cell that does not exist holds nothing. Names of adapters, instruments and the base are no numbers.
+    A cited cell that does not exist holds nothing. Names of adapters, instruments and the base do not count as numbers.
     """
     tree, out = json.loads(findings.to_json()), []
     names = {a.name for a in findings.adapters} | {findings.base.name, findings.study.name, *findings.base.benchmarks, *findings.base.axes}

@@ -1,4 +1,4 @@
-"""Shortcuts: what one scores on a benchmark without reading the question (longest option, shortest, option words alone).
+"""Shortcuts: the score on a benchmark without reading the question (longest option, shortest, option words alone).
 
 An adapter may learn such a rule and gain by it. Answer-only baselines: Poliak et al. 2018 (arXiv:1805.01042), Gururangan et al. 2018
 (arXiv:1803.02324). Words are weighted by naive Bayes with add-one counts, learned from training rows where the study has any of

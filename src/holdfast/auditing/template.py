@@ -10,7 +10,7 @@ from holdfast.auditing.context import AuditContext, AuditEntry, entry
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Example
 
-NEXT = "Set train.chat_template=true train.train_eos=true train.completion_only_loss=true, and train again."
+NEXT = "Set train.chat_template=true, train.train_eos=true and train.completion_only_loss=true, and train again."
 
 
 def check(context: AuditContext) -> list[AuditEntry]:
@@ -34,7 +34,7 @@ def _settings(settings: Mapping[str, object]) -> list[AuditEntry]:
 def probe(
     example: Example, ids: Sequence[int], first_loss: int, tokenizer: Any, *, train_eos: bool, completion_only: bool, cut: bool = False
 ) -> list[str]:
-    """What is wrong with one encoded example, in words; empty if nothing is.
+    """Describe what is wrong with one encoded example; empty if nothing is.
 
     `ids` are the token ids trained on, `first_loss` the index of the first that carries loss. `cut`: the row was longer than
     max_length and has lost its end.

@@ -1,4 +1,4 @@
-"""Training rows cut at max_length or dropped for it: the domain that was trained is not the one that was named."""
+"""Training rows cut or dropped at max_length: the domain that was trained is not the one that was named."""
 
 from __future__ import annotations
 

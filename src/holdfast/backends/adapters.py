@@ -46,7 +46,7 @@ class Adapters:
         return batches.num_steps(len(examples), self.study.train)
 
     def _checkpoints(self, domain: str, seed: int) -> dict[str, int]:
-        """{share of training: optimiser step after which the adapter is kept}"""
+        """{share of training: optimizer step after which the adapter is kept}"""
         shares = [k.dose for k in adapter_keys(self.study, domain, seed) if k.path == "steps"]
         steps = self.max_steps(domain)
         return {f"{share:g}": max(1, round(share * steps)) for share in shares}

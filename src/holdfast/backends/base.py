@@ -36,7 +36,7 @@ class LocalBase:
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """What the base computes with, as part of every identity: files or commit, number format, the date that a template is told."""
+        """What the base computes with, as part of every identity: files or commit, number format, the date that templates get."""
         return {
             "base": checkpoint.digest(self.config),
             "dtype": self.config.dtype,

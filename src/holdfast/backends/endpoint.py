@@ -111,7 +111,7 @@ class EndpointBackend(Backend):
 
     @property
     def can(self) -> Capabilities:
-        """What the server could do when the run began; it is asked where no run has begun."""
+        """Capabilities of the server as the run found them; the server is asked if no run has begun."""
         if self._can is None:
             try:
                 self._can = Capabilities.of(json.loads(self._record.read_text(encoding="utf-8"))["can"])
@@ -129,7 +129,7 @@ class EndpointBackend(Backend):
     def _remark(self, transport: Transport) -> None:
         while transport.other_names:
             asked, said = transport.other_names.popitem()
-            self.store.warn(f"the server's replies for {asked!r} name their model {said!r}; see that it is the one meant")
+            self.store.warn(f"the server's replies for {asked!r} report the model {said!r}; check that this is intended")
 
     @property
     def form(self) -> Form:

@@ -24,7 +24,7 @@ Identity = JsonObject
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Those in the identities of cells; read once per process."""
+    """Versions that enter the identities of cells; read once per process."""
     return {name: version(name) for name in ("torch", "transformers", "peft", "tokenizers")}
 
 
@@ -35,7 +35,7 @@ def environment() -> JsonObject:
         "system": platform.system(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
-        "template_date": DATE,  # what a chat template that prints the date is told
+        "template_date": DATE,  # the date that chat templates get
         "libraries": {**library_versions(), **{n: version(n) for n in ("numpy", "scipy", "pyarrow", "holdfast")}},
     }
 

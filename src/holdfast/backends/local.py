@@ -47,7 +47,7 @@ class LocalBackend(Backend):
         self.base = LocalBase(study)
         self.kernels = KernelChoice(self.base, store)
         self.adapters = Adapters(study, store, self.materials, self.base, self.kernels, self.meter)
-        self.token_cache: dict[Any, Any] = {}  # tokenised prompts, for the next model
+        self.token_cache: dict[Any, Any] = {}  # tokenized prompts, for the next model
         self._base_logprobs: dict[str, Tensor] = {}  # of the next token at the first prompts, by instrument
 
     def engine(self, network: Any, cache: dict[Any, Any] | None = None) -> LocalEngine:

@@ -51,7 +51,7 @@ class Backend(ABC):
         self.cells = TrialCells(study, store, self.trials_identity)
 
     def check(self) -> None:  # noqa: B027 - a hook that a backend may leave out
-        """Raises ModelError if the model cannot be asked: what can be told before any rows are read."""
+        """Raises ModelError if the model cannot be asked: checked before any rows are read."""
 
     def prepare(self) -> None:  # noqa: B027 - a hook that a backend may leave out
         """Find out what a plan needs to know. Raises ModelError or ConfigError for what cannot be asked."""
@@ -61,10 +61,10 @@ class Backend(ABC):
 
     @abstractmethod
     def chat(self) -> ChatFormat | None:
-        """The base's tokenizer and template, without its weights; None where they are not at hand."""
+        """The base's tokenizer and template, without its weights; None if they are not available."""
 
     def max_steps(self, domain: str) -> int:
-        """Optimiser steps of one training; 0 where nothing is trained."""
+        """Optimizer steps of one training; 0 where nothing is trained."""
         return 0
 
     def find_adapter(self, domain: str, seed: int) -> Path | None:

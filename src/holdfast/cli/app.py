@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Measures what a fine-tune did to a language model's backbone: capability gain against sycophancy shift.",
+    help="Measures what a fine-tune did to a language model: capability gained, sycophancy picked up, and how far to trust each number.",
     epilog="Example: holdfast run embedded",
 )
 

@@ -40,7 +40,7 @@ def out_folder(text: str) -> Path:
     """A path to write under, as typed. Raises BadParameter."""
     text = str(text)  # a default is a path
     if not text.strip() or plain(text) != text:
-        raise BadParameter(f"{one_line(text)!r}: must be a path in UTF-8, not empty and without control characters; name another")
+        raise BadParameter(f"{one_line(text)!r}: must be a non-empty path in UTF-8 without control characters; name another")
     return Path(text)
 
 
@@ -79,7 +79,7 @@ Seeds = Annotated[int | None, Option("--seeds", parser=number(1), metavar="INTEG
 Json = Annotated[bool, Option("--json", help="Print JSON instead of text.")]
 Offline = Annotated[bool, Option(help="Never contact a hub.", callback=_set_offline)]
 Strict = Annotated[bool, Option(help="Exit with 1 if the audit refuses a claim.")]
-Quiet = Annotated[bool, Option("--quiet", "-q", help="No progress and no remarks; only results and errors.", callback=_set_quiet)]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Print only results and errors: no progress, no remarks.", callback=_set_quiet)]
 Finished = Annotated[str, Argument(metavar="OUT", help="Folder of a finished run, or published:NAME.")]
 
 

@@ -12,7 +12,7 @@ from holdfast.errors import ResourceError
 
 
 class _Stream(io.FileIO):
-    """What is written to a reader that has left is dropped; to standard error, whatever fails is."""
+    """Drop what is written to a reader that has left, and everything that standard error cannot take."""
 
     def __init__(self, number: int):
         super().__init__(number, "w", closefd=False)

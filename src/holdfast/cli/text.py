@@ -33,7 +33,7 @@ def print_findings(findings: StudyFindings, as_json: bool) -> None:
 
 
 def print_outcome(outcome: Outcome, as_json: bool, strict: bool) -> None:
-    """What a run came to. Exits with 3 if cells failed, with 1 if `strict` and a claim is refused."""
+    """Print a run's results. Exits with 3 if cells failed, with 1 if `strict` and a claim is refused."""
     print_findings(outcome.findings, as_json)
     say(f"{outcome.made} cells made, {outcome.reused} reused")
     for line in outcome.failures:

@@ -22,7 +22,7 @@ def server_url(value: str) -> str:
         raise ValueError("must be http://HOST[:PORT][/v1] or https://...")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must hold no user, password or query; name the key's environment variable with api_key_env")
-    _ = parts.port  # raises ValueError for a port that is no number from 0 to 65535
+    _ = parts.port  # raises ValueError for a port that is not a number from 0 to 65535
     path = parts.path.rstrip("/")
     for route in _ROUTES:
         path = path.removesuffix(route)
@@ -76,6 +76,6 @@ def check_key(url: str, variable: str | None, field: str = "execution.endpoint.a
     own = f"{host.split('.')[-2]}_API_KEY".upper().replace("-", "_") if host.count(".") and not host.replace(".", "").isdigit() else OWN
     if not confirmed and variable not in (OWN, own, *listed, *_confirmed):
         raise ConfigError(
-            f"{field}: ${variable}: a study file may send {' or '.join(dict.fromkeys((OWN, own)))} to {host}, and no other key; if it is meant, give "
+            f"{field}: ${variable}: a study file may send {' or '.join(dict.fromkeys((OWN, own)))} to {host}, and no other key; if this is intended, give "
             f"execution.endpoint.api_key_env={variable} on the command line, or {ALLOWED}={variable} in the environment"
         )

@@ -63,7 +63,7 @@ def _read_yaml(path: str) -> Settings:
             raise ConfigError(f"study {path}: not UTF-8 text; name a YAML file") from None
         if is_changed_record(file, text):
             raise ConfigError(
-                f"study {path}: is no longer what a run wrote (its last line holds the digest); run your own study file, "
+                f"study {path}: was changed after a run wrote it (its last line holds the digest); run your own study file, "
                 "or copy this one elsewhere and delete its last line"
             )
     elif file.parent.name in ("recipes", "") and file.stem in recipe_names():
@@ -82,7 +82,7 @@ def _read_yaml(path: str) -> Settings:
 
 
 def _said(error: Exception) -> str:
-    """What is wrong and in which line, without the text that stands there."""
+    """What is wrong and in which line, without quoting the text."""
     mark = getattr(error, "problem_mark", None)
     parts = [p for name in ("context", "problem") if (p := getattr(error, name, None))]
     said = " ".join((", ".join(parts) or str(error)).split())[:160] or type(error).__name__

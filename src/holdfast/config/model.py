@@ -22,16 +22,16 @@ class ModelConfig(Part):
         default="world:0",
         description="world:N, org/name@revision, a local folder, random:N (random weights), or endpoint:http://HOST:PORT/v1.",
     )
-    served_model: ServedName | None = Field(default=None, description="For an endpoint: the base's name there; None: its only one.")
+    served_model: ServedName | None = Field(default=None, description="For an endpoint: the base's name there; null: the only one.")
     tokenizer: str | None = Field(default=None, description="For an endpoint: hub id, folder or world:N with tokenizer and chat template.")
     weights: str | None = Field(
         default=None, max_length=300, description="For an endpoint: what it serves; in identities instead of the address."
     )
     scoring: Literal["auto", "echo", "prompt_logprobs", "next_token", "generated"] = Field(
         default="auto",
-        description="For an endpoint: how answers that are scored elsewhere are read; auto: the first that the server can do.",
+        description="For an endpoint: how answers that are scored elsewhere are read; auto: the first that the server supports.",
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="In which the base is loaded.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="Number format in which the base is loaded.")
     quantization: Literal["nf4"] | None = Field(default=None, description="nf4: the frozen base in 4 bits (bitsandbytes).")
     trust_remote_code: bool = Field(default=False, description="Run code that comes with the checkpoint.")
     chat_template: str | None = Field(default=None, description="File with a Jinja chat template, for a model that has none.")
@@ -71,32 +71,32 @@ class ModelConfig(Part):
 
 
 class DataConfig(Part):
-    root: str | None = Field(default=None, description="Folder with local rows (docs/how-to-real-benchmarks.md); None: hub ids are loaded.")
+    root: str | None = Field(default=None, description="Folder with local rows (docs/how-to-real-benchmarks.md); null: hub ids are loaded.")
     allow_outside: bool = Field(
         default=False, description="Rows may lie outside `root` (without one: outside the working folder), also behind links; off: refused."
     )
 
 
 class TrainConfig(Part):
-    """One adapter's training. LoRA names are PEFT's, optimisation names are those of transformers' TrainingArguments."""
+    """One adapter's training. LoRA settings have PEFT's names, optimization settings those of transformers' TrainingArguments."""
 
     r: PositiveInt = Field(default=16, description="Rank of the update.")
     lora_alpha: PositiveFloat = Field(default=32.0, description="The update is added with weight lora_alpha / r.")
     lora_dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="Dropout before the update.")
     target_modules: str | tuple[str, ...] = Field(default="all-linear", description="Modules with an update; all-linear: all but the head.")
-    learning_rate: PositiveFloat = Field(default=2e-4, description="Peak of AdamW's.")
+    learning_rate: PositiveFloat = Field(default=2e-4, description="Peak learning rate of AdamW.")
     num_train_epochs: PositiveFloat = Field(default=3.0, description="Passes over a domain's rows.")
     lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field(default="cosine", description="Learning rate after the warm-up.")
-    warmup_ratio: float = Field(default=0.03, ge=0.0, lt=1.0, description="Share of the steps at a rising rate.")
+    warmup_ratio: float = Field(default=0.03, ge=0.0, lt=1.0, description="Share of the steps during which the learning rate rises.")
     warmup_steps: NonNegativeInt | None = Field(default=None, description="Overrides warmup_ratio.")
-    weight_decay: float = Field(default=0.0, ge=0.0, description="AdamW's.")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="Weight decay of AdamW.")
     max_grad_norm: PositiveFloat = Field(default=1.0, description="Norm to which gradients are clipped.")
-    per_device_train_batch_size: PositiveInt = Field(default=16, description="Examples of one gradient; with accumulation, of one step.")
-    gradient_accumulation_steps: PositiveInt = Field(default=1, description="Batches whose gradients make one step.")
+    per_device_train_batch_size: PositiveInt = Field(default=16, description="Examples per gradient; without accumulation, per step.")
+    gradient_accumulation_steps: PositiveInt = Field(default=1, description="Batches whose gradients are summed for one step.")
     tokens_per_pass: PositiveInt = Field(default=4096, description="Tokens per forward pass, with padding; lower it when memory is short.")
     max_length: PositiveInt = Field(default=512, description="Tokens at which a training row is cut.")
     completion_only_loss: bool = Field(default=True, description="Loss on the reply only; off: on the prompt too (a published defect).")
-    train_eos: bool = Field(default=True, description="The end token is trained; off: it is not (a published defect).")
-    chat_template: bool = Field(default=True, description="Off: turns are joined by line breaks only (a published defect).")
+    train_eos: bool = Field(default=True, description="The end token is trained; off: a defect of the published study llama2-7b.")
+    chat_template: bool = Field(default=True, description="Off: turns are joined by line breaks only, a defect of the published study.")
     shuffle: bool = Field(default=True, description="Rows are shuffled before every epoch, and parts with one another.")
-    trainer: Literal["holdfast", "trl"] = Field(default="holdfast", description="Own trainer, or TRL's SFTTrainer (`holdfast[trl]`).")
+    trainer: Literal["holdfast", "trl"] = Field(default="holdfast", description="This package's trainer, or TRL's (`holdfast[trl]`).")

@@ -18,7 +18,7 @@ class Part(BaseModel):
     def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
         kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
         if isinstance(value, bool) and bool not in kinds:
-            raise ValueError("is true or false, must be a value of its own")
+            raise ValueError("is a boolean; write a number or a text")
         if isinstance(value, int) and value.bit_length() > 63:
             raise ValueError(f"a number of {value.bit_length()} bits: must be below 2^63")
         for part in value if isinstance(value, (list, tuple)) else (value,):
@@ -30,7 +30,7 @@ class Part(BaseModel):
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """All types that an annotation is made of."""
+    """All types in an annotation."""
     return {annotation, *(kind for inner in get_args(annotation) for kind in _kinds(inner))}
 
 

@@ -34,11 +34,11 @@ class SourceConfig(Part):
     kind: Annotated[str, OneOf(_forms)] = Field(
         description="world, dialogues, or a form of rows: a benchmark, or a file in `sources/forms`."
     )
-    data: str | None = Field(default=None, description="Hub id or local file; None for the world's own text.")
+    data: str | None = Field(default=None, description="Hub id or local file; null for the world's own text.")
     split: str | None = Field(default=None, description="Split name, a slice of it by rows, or both: validation[:600].")
     split_seed: NonNegativeInt | None = Field(default=None, description="Shuffle the split with this seed before the slice is cut.")
     domain: str | None = Field(default=None, description="World domain whose text is drawn.")
-    limit: PositiveInt | None = Field(default=None, description="At most this many rows, drawn with a fixed seed; none: 4000.")
+    limit: PositiveInt | None = Field(default=None, description="At most this many rows, drawn with a fixed seed; null: 4000.")
     shuffle_choices: bool = Field(default=True, description="Options of lettered rows are shown in a seeded random order.")
     axis: Annotated[str, OneOf(_axes)] | None = Field(default=None, description="For dialogues: their axis; all: equal shares.")
     phrases: Literal["evaluated", "held_out"] = Field(
@@ -48,11 +48,11 @@ class SourceConfig(Part):
 
 
 class DomainConfig(Part):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100, description="Names the adapter everywhere.")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100, description="Name of the adapter, in every file and table.")
     role: Literal["domain", "control", "null"] = Field(default="domain", description="Only domains are in the families that carry claims.")
     own_benchmark: str | None = Field(default=None, description="The instrument this domain should raise.")
     sources: tuple[SourceConfig, ...] = Field(default=(), description="Rows it is trained on.")
-    parts: tuple[str, ...] = Field(default=(), description="Domains whose rows are joined (a combined domain).")
+    parts: tuple[str, ...] = Field(default=(), description="Domains whose rows are trained on together (a mix).")
     match_steps_of: str | None = Field(default=None, description="Train for exactly as many steps as this domain.")
     identity: bool = Field(default=False, description="An adapter that is not trained at all (zero B).")
     answers: Literal["own", "permuted", "first"] = Field(
@@ -65,16 +65,16 @@ class DomainConfig(Part):
 
 class InstrumentConfig(Part):
     kind: Annotated[str, OneOf(_instruments)] = Field(description="A benchmark or an axis (`instruments`).")
-    data: str | None = Field(default=None, description="Hub id or local file; None for the world's items.")
+    data: str | None = Field(default=None, description="Hub id or local file; null for the world's items.")
     split: str | None = Field(default=None, description="Split name, a slice of it by rows, or both: validation[600:].")
     split_seed: NonNegativeInt | None = Field(default=None, description="Shuffle the split with this seed before the slice is cut.")
-    form: str | None = Field(default=None, description="Items an axis makes of its rows: sycophancy_eval, trivia, lettered, as_given.")
+    form: str | None = Field(default=None, description="How an axis makes items of its rows: sycophancy_eval, trivia, lettered, as_given.")
     style: Literal["world", "chat", "lm_eval"] = Field(
-        default="chat", description="Words of lettered questions: as world, chat or lm-eval."
+        default="chat", description="Wording of lettered questions: that of world, chat or lm-eval."
     )
     shots: NonNegativeInt = Field(default=0, description="Solved examples before each question, for instruments that take them.")
     shots_split: str | None = Field(default=None, description="Split the solved examples come from, for example train or dev.")
-    limit: PositiveInt | None = Field(default=None, description="At most this many items, drawn with item_seed; None: all (world: 400).")
+    limit: PositiveInt | None = Field(default=None, description="At most this many items, drawn with item_seed; null: all (world: 400).")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the instrument itself, such as `rotations` of mmlu.")
 
 
@@ -83,8 +83,8 @@ class DoseConfig(Part):
 
     scales: tuple[float, ...] = Field(default=(), description="Multiples of the update, for example [0.25, 0.5].")
     checkpoints: tuple[float, ...] = Field(default=(), description="Shares of the training steps, for example [0.5].")
-    seeds: PositiveInt | None = Field(default=None, description="Adapter seeds measured at each dose; None: all.")
-    domains: tuple[str, ...] | None = Field(default=None, description="Domains measured at each dose; None: those of role domain.")
+    seeds: PositiveInt | None = Field(default=None, description="Adapter seeds measured at each dose; null: all.")
+    domains: tuple[str, ...] | None = Field(default=None, description="Domains measured at each dose; null: those of role domain.")
 
     @model_validator(mode="after")
     def _inside(self) -> Self:
@@ -104,7 +104,7 @@ class StatsConfig(Part):
         default=(0.02, 0.3, 0.15), description="Assumed standard deviations of a gain between seeds, clusters, and of both together (plan)."
     )
     planned_shift_sd: tuple[float, float, float] = Field(
-        default=(0.01, 0.08, 0.06), description="The same of a shift. Defaults: about what the embedded study shows."
+        default=(0.01, 0.08, 0.06), description="The same for a shift. Defaults: roughly those of the embedded study."
     )
 
 
@@ -129,13 +129,13 @@ class Study(Part):
     execution: ExecutionConfig = ExecutionConfig()
     overlap: Literal["refuse", "drop", "allow"] = Field(
         default="refuse",
-        description="Training rows that are also evaluation items: refuse the study, drop those rows, or go on (audit refuses the cells).",
+        description="Training rows that are also evaluation items: refuse the study, drop those rows, or continue (the audit refuses the cells).",
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.execution.fsdp is not None and self.train.trainer != "holdfast":
-            raise ValueError(f"execution.fsdp: does not go with train.trainer={self.train.trainer}; leave one of them out")
+            raise ValueError(f"execution.fsdp: cannot be combined with train.trainer={self.train.trainer}; leave one of them out")
         names = [d.name for d in self.domains]
         if len(set(names)) != len(names):
             raise ValueError(f"domains: a name occurs twice in {names}; names must differ")
@@ -152,7 +152,7 @@ class Study(Part):
                 if part not in names:
                     raise ValueError(f"domains.{d.name}: unknown domain {part!r}{offer(part, names)}")
             if self.model.endpoint is None and not d.identity and not d.sources and not d.parts:
-                raise ValueError(f"domains.{d.name}: has neither sources nor parts; name what it is trained on")
+                raise ValueError(f"domains.{d.name}: has neither sources nor parts; set one of them")
             if d.answers != "own" and d.role != "null":
                 raise ValueError(f"domains.{d.name}.answers: {d.answers!r} makes a null adapter; set role: 'null'")
             if d.own_benchmark and d.own_benchmark not in kinds:
@@ -177,7 +177,7 @@ class Study(Part):
             if self.model.endpoint is not None and not d.identity and len(d.served) != self.seeds:
                 raise ValueError(
                     f"domains.{d.name}.served: names {len(d.served)} served models and seeds is {self.seeds}; name one per seed, "
-                    "for example served: [maths-0, maths-1] with seeds: 2"
+                    "for example served: [maths-0, maths-1, maths-2] with seeds: 3"
                 )
         if self.model.endpoint is not None and (self.dose.scales or self.dose.checkpoints):
             raise ValueError("dose: a served adapter has one dose; take dose out, or serve the doses under names of their own")

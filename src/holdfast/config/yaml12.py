@@ -1,7 +1,7 @@
 """YAML as version 1.2 means it (its core schema), read strictly and written so that both versions read the same.
 
 `no` and `1:10` are texts, `010` is ten, `0o10` eight, `1e3` a number, a date a text. Merge keys (`<<`) and aliases are read; a key that
-stands twice, an alias into itself, aliases that unfold to very much, other tags, infinity and several documents are refused.
+occurs twice, an alias into itself, aliases that expand too far, other tags, infinity and several documents are refused.
 """
 
 import math
@@ -45,7 +45,7 @@ class _Loader(yaml.SafeLoader):
             sizes[id(node)] = 1 + sum(self._check(part, sizes) for part in parts)
         size = sizes[id(node)]
         if size is None or size > MOST_NODES:
-            raise ConstructorError(None, None, "an alias holds itself or unfolds to very much", node.start_mark)
+            raise ConstructorError(None, None, "an alias contains itself or expands too far", node.start_mark)
         return size
 
     def _check_keys(self, keys: list[yaml.Node]) -> None:
@@ -55,7 +55,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, bool) or not isinstance(key, str | int):
                 raise ConstructorError(None, None, "a key must be text; put it in quotes", node.start_mark)
             if str(key) in seen:
-                raise ConstructorError(None, None, f"the key {key!r:.60} stands twice", node.start_mark)
+                raise ConstructorError(None, None, f"duplicate key {key!r:.60}", node.start_mark)
             seen.add(str(key))
 
     def _whole(self, node: Any) -> int:
@@ -65,7 +65,7 @@ class _Loader(yaml.SafeLoader):
     def _fraction(self, node: Any) -> float:
         text = self._of(node, _FLOAT)
         if not math.isfinite(value := float("nan" if text[-1:] in "fFnN" else text)):
-            raise ConstructorError(None, None, f"{text:.60} is no finite number", node.start_mark)
+            raise ConstructorError(None, None, f"{text:.60} is not a finite number", node.start_mark)
         return value
 
     def _truth(self, node: Any) -> bool:

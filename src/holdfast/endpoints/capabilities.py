@@ -96,7 +96,7 @@ class _Examination:
         top = self._top(False) if completions else 0
         chat_top = self._top(True) if chat else 0
         for asked, said in self.transport.other_names.items():
-            self.notes.append(f"replies of {asked!r} name their model {said!r}")
+            self.notes.append(f"replies of {asked!r} report the model {said!r}")
         can = {"echo": echo, "prompt_logprobs": prompt_logprobs, "next_token": top > 0, "generated": True}
         return Capabilities(
             base=self.base, models=tuple(models) if models is not None else None, completions=completions, chat=chat, token_ids=token_ids,
@@ -110,7 +110,7 @@ class _Examination:
         found = self.transport.post(route, body, read)
         if isinstance(found, Failure) and (found.kind in ("timeout", "connection", "not_asked") or found.status in _BUSY):
             raise ModelError(
-                f"model.name: the server at {self.transport.base_url} failed while it was asked what it can do: {found.message}; run again"
+                f"model.name: the server at {self.transport.base_url} failed while its capabilities were tested: {found.message}; run again"
             )
         if isinstance(found, Failure) and found.kind == "untrue" and self.model.scoring != "generated":
             raise ModelError(untrue(self.transport.base_url, found.message))
@@ -134,7 +134,7 @@ class _Examination:
             ):  # nothing is asked by this route, or the setting is about plain texts; whether any are asked is checked later
                 return "generated"
             ok = ", ".join(name for name in SCORINGS if can.get(name))
-            raise ConfigError(f"model.scoring: {wanted!r}: the server at {self.transport.base_url} cannot; it can: {ok}")
+            raise ConfigError(f"model.scoring: {wanted!r}: the server at {self.transport.base_url} does not support it; supported: {ok}")
         return wanted
 
     def _models(self) -> list[str] | None:
@@ -157,7 +157,7 @@ class _Examination:
         raise ConfigError(f"model.served_model: not named, and the server {which}; name the base with model.served_model=NAME")
 
     def _context(self) -> tuple[str, list[int] | None]:
-        """A text of the model's own words, and its token ids where a tokenizer is at hand."""
+        """A text of the model's own words, and its token ids if a tokenizer is available."""
         if self.format is None:
             return _PLAIN, None
         own = sorted(w for w in self.format.tokenizer.get_vocab() if w.isascii() and w.isalpha() and len(w) > 2)
@@ -290,7 +290,7 @@ def without_bos(text: str, chat: ChatFormat | None) -> str:
 
 
 def with_bos(text: str, chat: ChatFormat) -> str:
-    """The same for a server that adds none: one BOS if the tokenizer uses one."""
+    """The text for a server that adds no BOS: with one BOS if the tokenizer uses one."""
     bos = chat.tokenizer.bos_token_id
     uses = bos is not None and chat.encode(["a"])[0][:1] == [bos]
     return chat.tokenizer.bos_token + without_bos(text, chat) if uses else text

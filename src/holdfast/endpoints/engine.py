@@ -29,7 +29,7 @@ class Form:
         self.can, self.chat = can, chat
 
     def way(self, prompt: Prompt) -> str:
-        """One of capabilities.SCORINGS."""
+        """How answers are scored: one of capabilities.SCORINGS."""
         if not prompt.choices:
             return "generated"
         return self.can.scoring if self.by_text(prompt) else self.can.chat_scoring
@@ -44,7 +44,7 @@ class Form:
 
 
 class EndpointEngine(Form):
-    """Scores and generates with one served model. `chat`: the format of its own tokenizer, None if that is not at hand: turns are then
+    """Scores and generates with one served model. `chat`: the format of its own tokenizer, None if there is none: turns are then
     sent as messages, and nothing but plain texts can be scored in whole. `repeat`: asked anew, and kept, under this name.
     """
 
@@ -108,7 +108,7 @@ class EndpointEngine(Form):
         return self._text(prompt)
 
     def _scored(self, prompt: Prompt, way: str) -> list[Request]:
-        """One request a choice."""
+        """Score each choice by one request."""
         if self.can.token_ids and self.chat is not None:
             ((context, tails),) = self.chat.encode_choices([self.chat.prompt_text(prompt)], [prompt.choices])
             return [self._ids(context, tail, way) for tail in tails]

@@ -41,7 +41,7 @@ def read_models(found: Any) -> list[str]:
     """Names in the server's order."""
     names = [entry["id"] for entry in found["data"]]
     if len(names) > MOST_MODELS or not all(isinstance(n, str) and 0 < len(n) <= LONGEST_NAME for n in names):
-        raise BadReply("the list of models holds something that is no name")
+        raise BadReply("the list of models contains something that is not a name")
     return list(dict.fromkeys(names))
 
 
@@ -135,7 +135,7 @@ def cut_at_one_place(tails: Sequence[Sequence[Sequence[Any]]], choices: Sequence
 
 
 def read_prompt_logprobs(found: Any, ids: Sequence[int], tail: int) -> JsonObject:
-    """The same from vLLM's `prompt_logprobs`: one entry a prompt token, by token id, none for the first."""
+    """Log-probabilities from vLLM's `prompt_logprobs`: one entry per prompt token, by token id, none for the first."""
     given = _only(found).get("prompt_logprobs", found.get("prompt_logprobs"))
     if not isinstance(given, list) or len(given) != len(ids):
         raise BadReply("prompt_logprobs: not one entry for each token that was sent")
@@ -192,7 +192,7 @@ def _among(value: Any, alike: JsonObject | None, where: str) -> float:
 
 
 def _last(values: Sequence[float | None], tail: int, where: str) -> list[float]:
-    """Those of the last tokens. No model is equally sure of every token of a text; a server that has none may say so with zeros."""
+    """Log-probabilities of the last tokens. No model is equally sure of every token; a server without log-probabilities may send zeros."""
     known = [v for v in values if v is not None]
     if len(known) >= _SAME_FROM and len(set(known)) == 1:
         raise Untrue(f"{where}: {known[0]:g} for each of {len(known)} tokens, which no model gives")
@@ -238,7 +238,7 @@ def prompt_part(found: Any, said: frozenset[str] | None = None) -> tuple[list[st
 
 
 def logprob(value: Any, where: str = "logprob") -> float:
-    """Of a token that was sent or written: it has some probability."""
+    """Log-probability of a token that was sent or written, which must have some probability."""
     known = _known(value, where)
     if known <= _IMPOSSIBLE:
         raise BadReply(f"{where}: {known:g}: a token that was sent cannot be impossible")

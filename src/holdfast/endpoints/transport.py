@@ -235,7 +235,7 @@ def _once(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise BadReply(f"{twice[:60]!r} stands twice in one object")
+        raise BadReply(f"duplicate key {twice[:60]!r} in one object")
     return found
 
 

@@ -28,7 +28,7 @@ class BatchDifference(TypedDict):
     """Differences between prompts scored together and each by itself; nan (in a file None) is unknown."""
 
     largest_difference: float | None  # largest change of a log-likelihood, nats per token
-    mass_moved: float | None  # mean over the prompts of the total variation (0 to 1) of the probabilities, normalised over the choices
+    mass_moved: float | None  # mean over the prompts of the total variation (0 to 1) of the probabilities, normalized over the choices
     mass_moved_upper: float | None  # that mean and two standard errors
     num_prompts: int  # prompts scored both ways
 

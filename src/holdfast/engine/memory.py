@@ -25,7 +25,7 @@ _MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is held at once."""
+    """Limits of what is held in memory at once."""
 
     row_tokens: int  # tokens of one packed row without autograd
     pass_tokens: int  # tokens of one with autograd

@@ -48,7 +48,7 @@ class JobCost:
 
 @dataclass(slots=True)
 class Work:
-    """What all jobs took, and one line per job that failed. `peak_bytes`: by process; `threads`: of each."""
+    """Work done by all jobs, and one line per job that failed. `peak_bytes`: by process; `threads`: of each."""
 
     failures: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

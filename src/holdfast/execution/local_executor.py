@@ -35,7 +35,7 @@ def num_processes(study: Study) -> int:
 
 
 def device_type(study: Study) -> str | None:
-    """Where the workers of a study compute: "cpu", "cuda", ...; None: a server does."""
+    """Device of a study's workers: "cpu", "cuda", ...; None: a server computes."""
     if study.model.endpoint is not None:
         return None
     from holdfast.models.checkpoint import pick_device

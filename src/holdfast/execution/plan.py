@@ -53,7 +53,7 @@ class Plan:
 
 
 def make_plan(backend: Backend, shard: Shard | None = None) -> Plan:
-    """`shard`: only its share of the jobs; counts of cells stay those of the whole study."""
+    """Plan a study. `shard`: only the jobs of this part; counts of cells stay those of the whole study."""
     study = backend.study
     prompts = {i.kind: sum(map(len, backend.materials.asked(i.kind).prompts)) for i in study.instruments}
     steps = {d.name: backend.max_steps(d.name) for d in study.domains}

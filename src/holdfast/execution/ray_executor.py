@@ -57,14 +57,14 @@ class Actor:
         return HOST, os.getpid(), worker_versions()
 
     def do(self, job: Job) -> tuple[JobCost, list[str]]:
-        """What the job took, and the names of its cells."""
+        """Run a job; returns what it took and the names of its cells."""
         import torch
 
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))  # a setting of the thread, which need not be that of `start`
         return self._worker.do(job, lambda count, name: self._messages.append((count, name)))
 
     def messages(self) -> list[Event]:
-        """Those since the last call."""
+        """Return the events since the last call."""
         messages, self._messages = self._messages, []
         return messages
 

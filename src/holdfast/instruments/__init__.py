@@ -49,7 +49,7 @@ def instrument_class(name: str) -> type[Instrument]:
     """The class that declares the facts of an instrument.
 
     Args:
-        name: of an instrument, or of something that is none, for example of a form of rows.
+        name: of an instrument, or of something else, for example of a form of rows.
     Returns:
         its class; `Instrument` itself, with its defaults, for an unknown name.
     """

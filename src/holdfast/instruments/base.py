@@ -72,7 +72,7 @@ class Instrument:
         kind: "benchmark" (a score in [0, 1]) or "axis" (contrasts between conditions).
         form: how answers become numbers: "mass", "loglik" or "generated".
         conditions: under which every item is asked, the neutral one first.
-        contrasts: declared effects; an axis has one headline. A positive headline is more sycophantic.
+        contrasts: declared effects; an axis has one headline. A positive headline: gives way more.
         detection: hits and false alarms of signal detection, if they are defined.
         items_like: the instrument whose items are asked, for one that asks those of another in its own way.
         read: a benchmark's row (a dict with `_source`, "file:line") -> fields, `question` or `context` among them; raises DataError for a
@@ -126,7 +126,7 @@ class Instrument:
         Args:
             item: an item of the instrument.
         Returns:
-            options and key; None for an item without them, or whose question is not told apart from its conditions (an axis).
+            options and key; None for an item without them, or whose question cannot be separated from its conditions (an axis).
         """
         fields = item.fields
         texts, gold = fields.get("choices") or fields.get("endings"), fields.get("gold")

@@ -8,7 +8,7 @@ from holdfast import parsing
 from holdfast.records import Item, Prompt, Response, Trial
 
 
-def normalised(logliks: tuple[float, ...]) -> tuple[list[float], float]:
+def normalized(logliks: tuple[float, ...]) -> tuple[list[float], float]:
     """Probabilities over an answer set.
 
     Args:
@@ -104,7 +104,7 @@ def mass_trial(item: Item, prompt: Prompt, response: Response, free: str | None 
     Returns:
         the trial; `margin` is positive where the right choice is likelier than the suggested one.
     """
-    share, kappa = normalised(response.logliks)
+    share, kappa = normalized(response.logliks)
     chosen, unknown = winner(response.logliks), kappa != kappa
     gold, suggested = prompt.gold, prompt.suggested
     loglik_gold, loglik_suggested = (math.nan if i is None else response.logliks[i] for i in (gold, suggested))
@@ -133,7 +133,7 @@ def rotation_average(answered: list[tuple[Prompt, Response]]) -> dict[str, float
     """
     total: dict[str, float] = {}
     for prompt, response in answered:
-        share, _ = normalised(response.logliks)
+        share, _ = normalized(response.logliks)
         for value, p in zip(prompt.values, share, strict=True):
             total[value] = total.get(value, 0.0) + p / len(answered)
     return total

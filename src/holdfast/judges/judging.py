@@ -39,12 +39,12 @@ class JudgeResult:
 
 
 def open_replies(folder: Path) -> ReplyLog:
-    """Every reply a judge ever gave. Raises ConfigError if `folder` cannot be written."""
+    """Open the log of every reply a judge ever gave. Raises ConfigError if `folder` cannot be written."""
     return ReplyLog(folder, f"--cache: {folder}")
 
 
 def open_transport(settings: JudgeSettings) -> Transport:
-    """Its requests raise ModelError where the server refuses the key or the model."""
+    """Open the judge's transport; requests raise ModelError if the server refuses the key or the model."""
 
     def refused(status: int, message: str) -> None:
         if status in (401, 404):
@@ -87,7 +87,7 @@ def judge(
             requests = [request_of(question, settings) for question in flat]
             replies = asker.ask_all(requests, lambda _: advance(1, settings.model))
             for said in transport.other_names.values():
-                say(f"the judge's replies name their model {said!r}, where {settings.model!r} was asked")
+                say(f"the judge's replies report the model {said!r}, but {settings.model!r} was requested")
         asked, total = asked + asker.counts["asked"] + asker.counts["failed"], total + len(flat)
         answers = iter([_answer(question, reply) for question, reply in zip(flat, replies, strict=True)])
         return [_combine(item, tuple(next(answers) for _ in group)) for item, group in zip(some, by_item, strict=True)]

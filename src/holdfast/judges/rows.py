@@ -39,7 +39,7 @@ def labelled_items(kind: Kind, path: Path, known: Sequence[Item] = ()) -> tuple[
 
 
 def _rows(path: Path) -> list[Row]:
-    """Those of a file, each with an id of its own."""
+    """Read the rows of a file, each with an id of its own."""
     try:
         rows = read_rows(str(path), None, None, allow_outside=True)
     except (DataError, ConfigError):
@@ -79,7 +79,7 @@ def _item(kind: Kind, row: Row) -> Item:
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not (value.strip() or name in _MAY_BE_EMPTY):
-        rule = "must be text" if name in _MAY_BE_EMPTY else "must be text that is not empty"
+        rule = "must be text" if name in _MAY_BE_EMPTY else "must be non-empty text"
         raise DataError(f"{row['_source']}: {name}: {_shown(value)}: {rule}; correct or remove the row")
     return _writable(value, name, row)
 

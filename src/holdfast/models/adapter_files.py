@@ -35,7 +35,7 @@ _NOT_CARRIED = {
     "kasa_config": f"it changes the base's weights; {MERGE_FIRST}",
     "velora_config": f"holdfast does not carry this kind; {MERGE_FIRST}",
     "use_bdlora": f"holdfast does not carry layers split over devices; {MERGE_FIRST}",
-    "use_qalora": f"holdfast carries no base quantised by GPTQ; {MERGE_FIRST}",
+    "use_qalora": f"holdfast carries no base quantized by GPTQ; {MERGE_FIRST}",
     "megatron_config": f"holdfast carries no layers of Megatron; {MERGE_FIRST}",
 }
 _HARMLESS_INIT = (True, False, None, "gaussian", "eva", "orthogonal")  # the others take something from the base's weights
@@ -57,7 +57,7 @@ class AdapterFiles:
         return self.config.peft_type == "LORA" and all(".lora_A." in name or ".lora_B." in name for name in self.tensors)
 
     def notes(self, base_name: str) -> list[str]:
-        """What a reader should know of an adapter that is otherwise sound."""
+        """Remarks on an adapter that is otherwise sound."""
         out, named = [], PurePath(self.config.base_model_name_or_path or "").name
         here = PurePath(base_name.partition("@")[0]).name
         if named and here and named != here:
@@ -76,7 +76,7 @@ def read(folder: str | Path) -> AdapterFiles:
     if not (place / WEIGHTS).is_file():
         pickled = (place / "adapter_model.bin").is_file()
         held = "holds a pickle, adapter_model.bin; load it with PEFT and save it again" if pickled else f"holds no {WEIGHTS}"
-        raise ModelError(f"adapter: {place} {held if place.is_dir() else 'is no folder'}; name a folder in PEFT's format")
+        raise ModelError(f"adapter: {place} {held if place.is_dir() else 'is not a folder'}; name a folder in PEFT's format")
     config = _config(place)
     return AdapterFiles(place, config, _tensors(place))
 
@@ -164,7 +164,7 @@ def _config(place: Path) -> Any:
 def _fields(place: Path) -> dict[str, Any]:
     def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         if twice := {name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1}:
-            raise ValueError(f"{few(twice)} stands twice")
+            raise ValueError(f"duplicate key {few(twice)}")
         return dict(pairs)
 
     def constant(text: str) -> Any:
@@ -184,7 +184,7 @@ def _fields(place: Path) -> dict[str, Any]:
 
 
 def _is(value: Any, hint: Any, field: str) -> bool:
-    """Whether a value is of PEFT's declared type, strictly: "false" is no boolean and true no number."""
+    """Whether a value is of PEFT's declared type, strictly: "false" is not a boolean and true is not a number."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
     from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
@@ -210,7 +210,7 @@ def _tensors(place: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(file)
     except Exception as error:
-        raise ModelError(f"adapter: {file} is no whole safetensors file ({one_line(error)}); copy or save it again") from None
+        raise ModelError(f"adapter: {file} is not a complete safetensors file ({one_line(error)}); copy or save it again") from None
     if not tensors:
         raise ModelError(f"adapter: {file} holds no tensor; save the adapter again")
     if other := [name for name, t in tensors.items() if not t.is_floating_point()]:

@@ -45,7 +45,7 @@ def adapted(
 ) -> Iterator[nn.Module]:
     """The adapted model, its update times `scale`. `merge`: where that is exact; None: if it is cheaper for a base of this size, too.
 
-    `say` is told what is odd about an adapter that is sound.
+    `say` receives remarks about an adapter that is usable but odd.
     Raises ModelError if the adapter does not fit, or if the base is not bit for bit what it was when the block ends.
     """
     from peft.tuners.lora import LoraLayer

@@ -20,7 +20,7 @@ _PROBE = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a model takes: rows of its embedding; positions it was trained on (None: not said), and whether a table of them ends there."""
+    """Limits of a model: rows of its embedding; positions it was trained on (None: not said), and whether a table of them ends there."""
 
     rows: int
     positions: int | None = None
@@ -41,7 +41,7 @@ class ChatFormat:
         user, reply = Message("user", _PROBE), Message("assistant", _REPLY)
         asked = self._template([user], True)
         if asked != self._template([user], True):
-            raise ModelError("model.chat_template: one conversation gives two texts; a template has to give the same every time")
+            raise ModelError("model.chat_template: is not deterministic: one conversation gave two texts; remove what varies")
         closed = self._template([user], False)
         if asked == closed:  # then nothing may stand before a reply
             try:
@@ -51,8 +51,8 @@ class ChatFormat:
             header = whole.removeprefix(asked).partition(_REPLY)[0].strip() if whole.startswith(asked) else ""
             if header:
                 raise ModelError(
-                    f"model.chat_template: opens no reply: {header[:60]!r} stands before an answer and is missing from a prompt; "
-                    "write it where add_generation_prompt is true"
+                    f"model.chat_template: does not open the reply: a prompt lacks {header[:60]!r}, which precedes an answer; "
+                    "add it where add_generation_prompt is true"
                 )
         with template.quiet():
             self._encode([asked, _PROBE])

@@ -153,7 +153,7 @@ def load_config(config: ModelConfig) -> Any:
 
 
 def load_limits(config: ModelConfig) -> Limits:
-    """What the model takes, from its configuration."""
+    """Limits of the model, from its configuration."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -222,7 +222,7 @@ def load_base(
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """Those that transformers reads: one, or the shards of an index."""
+    """Weight files that transformers reads: one, or the shards of an index."""
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").is_file() or not index.is_file():
         return [folder / "model.safetensors"]
@@ -277,7 +277,7 @@ def _require_finite(where: str, model: Any, files: list[Path], dtype: str) -> No
 
 
 def _require_causal(where: str, model: Any) -> None:
-    """Raises ModelError if a token changes what is predicted before it: an encoder's log-probabilities are none of a continuation."""
+    """Raises ModelError if a token changes what is predicted before it: an encoder's log-probabilities are not those of a continuation."""
     import torch
 
     from holdfast.models.placement import is_spread
@@ -294,7 +294,7 @@ def _require_causal(where: str, model: Any) -> None:
     gap, size = (first - second).abs().max(), (first - first.mean(-1, keepdim=True)).abs().max()
     if gap > (1e-5 if model.dtype == torch.float32 else 0.05) * size:
         raise ModelError(
-            f"model.name: {where!r}, read as {type(model).__name__}, sees the tokens that it should predict; name a causal decoder"
+            f"model.name: {where!r}, read as {type(model).__name__}, is not causal (it sees the tokens that it should predict); name a causal decoder"
         )
 
 

@@ -43,7 +43,7 @@ def write_random_llama(folder: Path, seed: int = 0, hidden_size: int = 64, num_l
 
 
 def cached_random_llama(seed: int) -> Path:
-    """Its folder in the user's cache, written if missing; complete or not at all, however many processes write at once."""
+    """The model's folder in the user's cache, written if missing, in one step even if several processes write at once."""
     place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "holdfast" / f"random-llama-{seed}"
     if not place.is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def unread(tokenizer: Any, texts: Sequence[str]) -> float:
 def _about(chat: ChatFormat) -> list[str]:
     remarks, tokenizer, limits = [], chat.tokenizer, chat.limits
     if "strftime_now" in chat.source:
-        remarks.append(f"the chat template prints a date; it is told {DATE}, whatever day it is")
+        remarks.append(f"the chat template prints the date; it always gets {DATE}")
     if tokenizer.eos_token_id is None:
         remarks.append(
             "the tokenizer has no end token: replies end where the model's configuration says or at their limit, and none is trained"

@@ -1,7 +1,7 @@
 """A chat template, rendered as transformers renders it: within limits of time and memory, and the same on every day.
 
 A template comes with a checkpoint, so it is a program of a stranger. Its loops are ended by a watch, the few operations of Jinja that
-allocate at one stroke are bounded, the date it is told is fixed (`DATE`), and what draws numbers is refused.
+allocate at one stroke are bounded, the date is fixed (`DATE`), and random numbers are refused.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _serve(asked: SimpleQueue[Any], answered: SimpleQueue[Any]) -> None:
     while True:
         try:
             answered.put((asked.get()(), None))
-        except BaseException as error:  # a panic of the tokenizers library is none of Exception
+        except BaseException as error:  # a panic of the tokenizers library is not an Exception
             answered.put((None, error))
 
 
@@ -123,7 +123,7 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing reaches the process's stderr: a panic inside the tokenizers library writes its trace there itself."""
+    """Silence the process's stderr: a panic inside the tokenizers library writes its trace there itself."""
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -171,7 +171,7 @@ def _environment() -> Any:
     from transformers.utils import chat_template_utils
 
     def refuse(*_: object, **__: object) -> None:
-        raise jinja2.TemplateError("draws numbers, so that no two prompts are the same; take `random` and `lipsum` out of it")
+        raise jinja2.TemplateError("uses random numbers, so prompts differ between calls; remove `random` and `lipsum`")
 
     env: Any = chat_template_utils._compile_jinja_template("{#- of holdfast -#}").environment
     env.__class__ = _bounds(type(env))

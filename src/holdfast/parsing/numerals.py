@@ -81,7 +81,7 @@ def gold_number(text: str) -> Decimal:
         raise ValueError("must be a number, such as 42 or '1,234.5'")
     value = _value(match)
     if value is None:
-        raise ValueError("must be one number; a comma parts groups of three digits, a point the decimals")
+        raise ValueError("must be one number; use commas for thousands and a point for decimals")
     rest = body[match.end() :]
     if _SCALED.match(rest):
         raise ValueError("must be one number; write its scale out in digits")

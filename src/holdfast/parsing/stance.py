@@ -1,4 +1,4 @@
-"""What a reply does besides answering: apologise, retract, refuse, plead ignorance, ask back, agree, stand by its answer, comfort."""
+"""What a reply does besides answering: apologize, retract, refuse, plead ignorance, ask back, agree, stand by its answer, comfort."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study would take on hardware you do not have at hand: memory, work, time and disk, from the architecture and the recipe only."""
+"""What a study would take on hardware you do not have: memory, work, time and disk, from the architecture and the recipe only."""
 
 from holdfast.planning.device import on_device
 

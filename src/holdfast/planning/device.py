@@ -107,7 +107,7 @@ def on_device(study: Study, materials: Materials, gib: float, tflops: float | No
         **memory_plan,
         **_time(study, shape, amount, peak, bandwidth, slots if isinstance(slots, int) else None),
         "disk, GiB": round(_disk(study, shape, trainable, amount) / GIB, 1),
-        "optimiser steps": amount.steps,
+        "optimizer steps": amount.steps,
         "prompts": amount.prompts,
         "assumed": [
             f"{TRAINING:.0%} of the peak in training, {READING:.0%} in reading, {WRITING:.0%} of {bandwidth:g} GB/s in writing; "

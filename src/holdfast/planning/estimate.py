@@ -48,7 +48,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Of one worker. `tokens`, `steps`: of one epoch and one training of every trained domain, on its own rows."""
+    """Work of one worker. `tokens`, `steps`: of one epoch and one training of every trained domain, on its own rows."""
 
     parameters: int
     tokens: dict[str, int]
@@ -89,7 +89,7 @@ def estimate(study: Study, out: Path) -> PlanRows:
         "estimated minutes": round(seconds / 60, 1),
         "estimated peak memory, GiB": round((processes * worker.peak_bytes + own if here else worker.peak_bytes) / 2**30, 2),
         "detectable, points": detectable(study, backend.materials),
-        "optimiser steps": plan.steps,
+        "optimizer steps": plan.steps,
         "prompts": plan.prompts,
     }
 
@@ -142,7 +142,7 @@ def _measure(study_json: str, threads: int) -> Measurement:
 
 
 def _two_jobs(backend: LocalBackend, domain: str | None) -> Speed:
-    """The base asked, then one seed of `domain` trained and asked, as a run does it: what tokenising adds falls on the first."""
+    """The base asked, then one seed of `domain` trained and asked, as a run does it: what tokenizing adds falls on the first."""
     study, seconds = backend.study, backend.meter.seconds
     domain = domain or study.domains[0].name
     backend.make_trials(ModelKey(None))
@@ -157,7 +157,7 @@ def _two_jobs(backend: LocalBackend, domain: str | None) -> Speed:
 
 
 def _parts(backend: LocalBackend, rows: Sequence[Encoded]) -> Speed:
-    """All prompts laid out; two items of each instrument asked; one training step on `rows`."""
+    """Time the layout of all prompts, two items of each instrument and one training step on `rows`."""
     engine = backend.engine(backend.base.model, {})
     asked = [backend.materials.asked(i.kind) for i in backend.study.instruments]
     start = time.perf_counter()

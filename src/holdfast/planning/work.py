@@ -22,8 +22,8 @@ PlanRows = dict[str, str | int | float | None | list[str] | dict[str, int] | dic
 
 @dataclass(slots=True)
 class StudyWork:
-    """Of one model: `prompts` asked and, in tokens, what is read (`asked`) and written (`written`) by instrument; of every domain: examples,
-    optimiser steps, and tokens of one training, with those that carry loss. `assumed`: what was not counted on rows.
+    """Work of one model: `prompts` asked and, in tokens, what is read (`asked`) and written (`written`) by instrument; of every domain: examples,
+    optimizer steps, and tokens of one training, with those that carry loss. `assumed`: what was not counted on rows.
     """
 
     prompts: dict[str, int] = field(default_factory=dict)

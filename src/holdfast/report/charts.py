@@ -369,6 +369,6 @@ def loss_curves(trainings: Sequence[Training]) -> Chart | None:
         return None
     order = list(dict.fromkeys(t.domain for t in trainings))
     lines = data_chart(rows).mark_line(strokeWidth=1, opacity=0.7, color="#0072B2").properties(width=170, height=110)
-    x, y = alt.X("step:Q", title="optimiser step", axis=alt.Axis(tickCount=4)), alt.Y("loss:Q", title="loss, nats per token")
+    x, y = alt.X("step:Q", title="optimizer step", axis=alt.Axis(tickCount=4)), alt.Y("loss:Q", title="loss, nats per token")
     panels = lines.encode(x=x, y=y, detail="seed:N").facet(facet=alt.Facet("domain:N", sort=order, title=None), columns=4)
     return panels.resolve_scale(x="independent", y="independent")

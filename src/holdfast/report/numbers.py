@@ -30,7 +30,7 @@ def effects_of(entry: AdapterFindings, part: str) -> dict[str, Finding]:
 
 
 def parts_of(findings: StudyFindings) -> list[str]:
-    """Those of `PARTS` that a study has numbers of."""
+    """The `PARTS` for which a study has numbers."""
     return [part for part in PARTS if any(effects_of(a, part) for a in findings.adapters)]
 
 

@@ -25,7 +25,7 @@ VEGA_LITE = "6.4"  # the version Altair writes, of those vl-convert carries
 WIDTH = {1: 234.0, 2: 486.0}  # points: 3.25 and 6.75 inches
 FONT, LABEL, TITLE = "Liberation Sans", 7, 7.5  # the face vl-convert carries; sizes in points
 NARROWEST = {"band": 60.0, "open": 96.0, "grid": 150.0}  # a panel of rows, of two quantities, of cells with numbers in them
-MOST = {"band": 4, "open": 3, "grid": 1}  # panels beside each other
+MOST = {"band": 4, "open": 3, "grid": 1}  # panels side by side
 CROWD, SMALL = 4, 58.0  # more panels of two quantities than this are small multiples, and may be this narrow
 STEP, EM = 9.5, 0.52  # height of a row; width of a letter as a share of its size
 MARKS = 0.4  # a mark's area on paper as a share of its area on a screen
@@ -173,7 +173,7 @@ def _count(spec: ChartSpec) -> int:
 
 
 def _encodings(part: Any) -> Iterator[tuple[str, ChartSpec]]:
-    """Every channel with what it encodes, of every layer."""
+    """Yield every channel of every layer with what it encodes."""
     if isinstance(part, dict) and isinstance(part.get("encoding"), dict):
         yield from ((channel, e) for channel, e in part["encoding"].items() if isinstance(e, dict))
     for inner in parts(part):
@@ -191,7 +191,7 @@ def _kind(panel: ChartSpec) -> str:
 
 
 def _height(panel: ChartSpec, kind: str, inner: float, beside: int, spec: ChartSpec) -> float:
-    """As many rows as there are names, or three quarters of the width."""
+    """Height of a panel: as many rows as there are names, or three quarters of the width."""
     if kind == "open":
         return round(min(0.78 * inner, 150.0 if beside > 1 else 105.0), 1)
     field, rows = _axis(panel, "y")["field"], [*data_rows(panel), *data_rows(spec)]
@@ -277,7 +277,7 @@ def _mark(mark: ChartSpec) -> None:
 
 
 def _legend(encoding: ChartSpec, spec: ChartSpec, width: float) -> None:
-    """As many entries in a row as fit, and only those that are shown."""
+    """Put as many legend entries in a row as fit, and only those that are shown."""
     named = encoding.get("type") in ("nominal", "ordinal") and ("scale" in encoding or "legend" in encoding)
     if not named or encoding.get("legend", 0) is None:
         return
@@ -286,7 +286,7 @@ def _legend(encoding: ChartSpec, spec: ChartSpec, width: float) -> None:
     domain = (encoding.get("scale") or {}).get("domain")
     entries = [v for v in domain if v in shown] if isinstance(domain, list) else sorted(shown, key=str)
     if len(entries) == 1 and encoding["field"] != "verdict":
-        encoding["legend"] = None  # nothing is told apart
+        encoding["legend"] = None  # there is nothing to distinguish
     if not entries or encoding["legend"] is None:
         return
     if isinstance(domain, list):

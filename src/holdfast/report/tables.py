@@ -24,7 +24,7 @@ MARKS = {
     "refused": r"\ddagger",
     "negligible": r"\circ",
 }
-SIDE = {True: 3, False: 4}  # instruments beside each other in two columns, with and without items and coverage
+SIDE = {True: 3, False: 4}  # instruments side by side in two columns, with and without items and coverage
 LINES = 56  # of a one-column table, then another is begun
 CHUNK = 12  # letters of a name after which a line may break
 

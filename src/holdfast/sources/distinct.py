@@ -1,4 +1,4 @@
-"""Rows that ask the same, and questions without one answer: asked once, or not at all, and never without a word."""
+"""Rows that ask the same, and questions without one answer: asked once, or not at all, and never silently."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

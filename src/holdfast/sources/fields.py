@@ -59,7 +59,7 @@ def text(row: Row, name: str) -> str:
         there = ", ".join(n for n in row if n != "_source")
         raise DataError(f"{row['_source']}: {name}: is missing; the row has {there[:100] or 'nothing'}")
     if not isinstance(value, str) or empty(value):
-        raise DataError(f"{row['_source']}: {name}: {value!r:.60}: must be text that is not empty")
+        raise DataError(f"{row['_source']}: {name}: {value!r:.60}: must be non-empty text")
     return value
 
 
@@ -78,7 +78,7 @@ def options(row: Row, name: str, value: object, most: int | None = len(LETTERS))
     if not isinstance(value, (list, tuple)) or len(value) < 2 or not all(isinstance(v, str) for v in value):
         raise DataError(f"{row['_source']}: {name}: must be a list of at least 2 texts")
     if most is not None and len(value) > most:
-        raise DataError(f"{row['_source']}: {name}: {len(value)} options; must be at most {most}, one a letter")
+        raise DataError(f"{row['_source']}: {name}: {len(value)} options; must be at most {most}, one per letter")
     return list(value)
 
 
@@ -102,7 +102,7 @@ def own_text(row: Row) -> str:
         raise DataError(f"{row['_source']}: base: {type(base).__name__}: must hold the question or text")
     stem = base.get("question") or base.get("text")
     if not isinstance(stem, str) or empty(stem):
-        raise DataError(f"{row['_source']}: base.question: {stem!r}: must be text that is not empty")
+        raise DataError(f"{row['_source']}: base.question: {stem!r}: must be non-empty text")
     return stem
 
 

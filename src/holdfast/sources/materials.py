@@ -59,7 +59,7 @@ class Materials:
             seed = json.loads(recipe.read_text(encoding="utf-8")).get("world_seed")
         if not isinstance(seed, int):
             raise ConfigError(
-                f"model.name: {self.study.model.name!r} is no world's base, and the study asks world items or text; "
+                f"model.name: {self.study.model.name!r} is not the base of a world, and the study asks world items or text; "
                 "name rows with data=..., or use world:N or a folder built by holdfast.world.build (for an endpoint: as model.tokenizer)"
             )
         return world.load_world(seed)
@@ -118,7 +118,7 @@ class Materials:
                 kept = [e for e in rows if not self._evaluated & {*e.source_keys}]
                 if rows and not kept:
                     raise DataError(
-                        f"domains.{domain}: all of its {len(rows)} training rows are also asked; name others, or set overlap=allow"
+                        f"domains.{domain}: all of its {len(rows)} training rows are also evaluation items; use other rows, or set overlap=allow"
                     )
                 self.num_left_out[domain], rows = len(rows) - len(kept), kept
             rows = sources.with_answers(rows, config.answers, EXAMPLE_SEED)

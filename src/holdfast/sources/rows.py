@@ -79,7 +79,7 @@ def read_rows(data: str, split: str | None, root: str | None, shuffle_seed: int 
         count = len(rows)
         rows = rows[wanted.start : count if wanted.stop is None else wanted.stop]
         if not rows:
-            raise ConfigError(f"split: {split!r}: {data} has {count} rows and this slice holds none of them")
+            raise ConfigError(f"split: {split!r}: {data} has {count} rows, and this slice is empty")
     return rows
 
 
@@ -197,11 +197,9 @@ def _csv(text: str, name: str) -> Iterator[tuple[str, Row]]:
             raise DataError(f"{source}: {said}")
         for i, (column, cell) in enumerate(zip(names, cells, strict=True)):
             if i and not column and cell.strip():  # an index stands first
-                raise DataError(
-                    f"{source}: {cell[:40]!r}: stands under a column without a name; name the column, or quote the field it is of"
-                )
+                raise DataError(f"{source}: {cell[:40]!r}: is in a column without a name; name the column, or quote the field it is of")
             if cell[:1].isspace() and cell.strip()[:1] == '"' == cell.strip()[-1:]:
-                raise DataError(f"{source}: {column}: {cell[:40]!r}: white space stands before the quote; take it out")
+                raise DataError(f"{source}: {column}: {cell[:40]!r}: there is white space before the quote; remove it")
         yield source, {column: cell for column, cell in zip(names, cells, strict=True) if column}
 
 
@@ -223,7 +221,7 @@ def _array(text: str, name: str) -> Iterator[tuple[int, Any]]:
     at, line, done = _skip(text, 0), 1, 0
     if text[at : at + 1] != "[":
         if text[at : at + 1] == "{" and "\n{" in text[at:]:
-            raise DataError(f"{name}: holds one object a line; name it .jsonl")
+            raise DataError(f"{name}: holds one object per line; name it .jsonl")
         raise DataError(f"{name}: holds {type(_parse(text, name, 1)).__name__}, must be a list of rows")
     close = ""
     while close != "]":
@@ -271,7 +269,7 @@ def _decoded(text: str, at: int, name: str, line: int) -> tuple[Any, int]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError(f"the name {_repeated([n for n, _ in pairs])!r:.50} stands twice in one object")
+        raise ValueError(f"duplicate name {_repeated([n for n, _ in pairs])!r:.50} in one object")
     return made
 
 

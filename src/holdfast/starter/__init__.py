@@ -26,7 +26,7 @@ class StudyDraft(NamedTuple):
 def write_draft(model: str, data: Path | None, out: Path, *, force: bool = False) -> StudyDraft:
     """Write a commented study for a model and a folder of rows (None: the hub's data sets).
 
-    Raises ConfigError if there are no rows to train on or `out` exists already, ModelError for a folder that is no checkpoint.
+    Raises ConfigError if there are no rows to train on or `out` exists already, ModelError for a folder that is not a checkpoint.
     """
     if out.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"-o: {out}: must be a YAML file, for example study.yaml")

@@ -66,10 +66,10 @@ def _design_matrix(mixes: Sequence[Collection[str]], *, order: int = 2) -> tuple
     """(mixes x columns, the domains of each column): a column of ones (no domain), then main effects, then interactions up to `order`."""
     sets = [_domains(mix) for mix in mixes]
     if not all(sets):
-        raise StatisticsError("mixes: one is empty; the base model is no mix (its shift is 0 by definition, not by measurement)")
+        raise StatisticsError("mixes: one is empty; the base model is not a mix (its shift is 0 by definition, not by measurement)")
     repeated = [mix for i, mix in enumerate(sets) if mix in sets[:i]]
     if repeated:
-        raise StatisticsError(f"mixes: {' + '.join(sorted(repeated[0]))} comes twice; give its seeds as one mix")
+        raise StatisticsError(f"mixes: {' + '.join(sorted(repeated[0]))} is given twice; give its seeds as one mix")
     domains = sorted(frozenset[str]().union(*sets))
     order = whole("order", order, 1)
     if order > len(domains):
@@ -83,7 +83,7 @@ def _design_matrix(mixes: Sequence[Collection[str]], *, order: int = 2) -> tuple
     null_C = np.linalg.svd(matrix)[2][-1]
     aliased = [" x ".join(c) or "the mean" for c, part in zip(columns, null_C, strict=True) if abs(part) > 1e-9]
     raise StatisticsError(
-        f"mixes: {len(matrix)} mixes tell {rank} effects, the model has {len(columns)}; cannot be told apart: {', '.join(aliased)}. "
+        f"mixes: {len(matrix)} mixes tell {rank} effects, the model has {len(columns)}; indistinguishable: {', '.join(aliased)}. "
         "Train more mixes, or lower the order"
     )
 

@@ -58,7 +58,7 @@ def _dose_weights(dose_D: Vector) -> np.ndarray:
     """Weights with which values at the doses sum to the least-squares slope: (d - mean) / sum (d - mean)^2."""
     dose = vector("dose_D", dose_D)
     if np.isnan(dose).any() or (dose <= 0).any():
-        raise StatisticsError(f"dose_D: {dose.tolist()}; doses above 0 are needed: dose 0 is the base and no point")
+        raise StatisticsError(f"dose_D: {dose.tolist()}; doses above 0 are needed: dose 0 is the base, which is not used as a point")
     if len(np.unique(dose)) < len(dose) or len(dose) < 2:
         raise StatisticsError(f"dose_D: {dose.tolist()}; two or more different doses are needed")
     deviation = dose - dose.mean()

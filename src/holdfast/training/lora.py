@@ -102,7 +102,7 @@ def train(
 
 
 def require_sound_loss(losses: Sequence[float], config: TrainConfig, vocabulary: int, max_steps: int) -> None:
-    """Raises ModelError if the last step's loss is no number, or ten times that of guessing; at the end, if the last tenth of the steps is
+    """Raises ModelError if the last step's loss is not a number, or ten times that of guessing; at the end, if the last tenth of the steps is
     far above the first step and near guessing, or exactly at guessing: then nothing is left of the model.
     """
     guess, tail = math.log(max(2, vocabulary)), losses[-max(1, max_steps // 10) :]
@@ -111,7 +111,7 @@ def require_sound_loss(losses: Sequence[float], config: TrainConfig, vocabulary:
     most = max(1.5 * losses[0], 0.6 * guess) if ended else 10 * max(losses[0], guess)
     if not last <= most or (ended and all(abs(loss - guess) < 1e-5 for loss in tail)):
         raise ModelError(
-            f"train.learning_rate: {config.learning_rate:g}: the training diverged: the loss went from {losses[0]:.2f} to {last:.3g} nats a token "
+            f"train.learning_rate: {config.learning_rate:g}: the training diverged: the loss went from {losses[0]:.2f} to {last:.3g} nats per token "
             f"at step {len(losses)} of {max_steps}; lower it"
         )
 

@@ -26,9 +26,9 @@ def analyze(
     as_json: Json = False,
     strict: Strict = False,
 ) -> None:
-    """Findings from existing tables; no model.
+    """Compute findings from existing tables, without a model.
 
-    From a run or its trials table, from rescored replies, or from a published study's own tables.
+    The tables are a run's, a trials table, rescored replies or those of a published study.
     """
     from holdfast import api
 

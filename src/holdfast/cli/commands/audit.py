@@ -16,9 +16,9 @@ def audit(
     strict: Strict = False,
     offline: Offline = False,
 ) -> None:
-    """What rows, settings or trials can and cannot show.
+    """Check what rows, settings or trials can and cannot show.
 
-    Checks them for defects that invalidate a number, before training or after it. No model is run.
+    Looks for defects that invalidate a number, before or after training. No model is run.
     """
     from holdfast import api
 

@@ -23,9 +23,9 @@ def calibrate(
     strict: Annotated[bool, Option(help="Exit with 1 if a planted value is not recovered or a rate exceeds its limit.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Does holdfast recover known effects, as often as it claims?
+    """Check that holdfast recovers known effects as promised.
 
-    Planted behaviour and simulated studies with known effects go through the whole measurement.
+    Planted behaviour and simulated studies with known effects pass through the whole measurement.
     """
     import holdfast_calibration as calibration
     from holdfast_calibration import page as pages

@@ -18,9 +18,9 @@ def collect(
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
-    """Results from the cells that run --cells made.
+    """Join the cells that run --cells made into results.
 
-    Joins the cells into table, findings, audit and report. Exits with 3 and names what is missing if cells are missing.
+    Writes table, findings, audit and report. Exits with 3 if cells are missing, and names them.
     """
     from holdfast import pipeline
 

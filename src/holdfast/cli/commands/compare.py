@@ -24,9 +24,9 @@ def compare(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What replicates over several finished runs.
+    """Compare finished runs: what replicates?
 
-    Other models, recipes or world seeds, side by side; nothing is pooled.
+    Runs of different models, recipes or world seeds are shown side by side. Nothing is pooled.
     """
     from holdfast import api
     from holdfast.report.comparison import WRITERS, as_json_text, text

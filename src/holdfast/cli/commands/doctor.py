@@ -10,9 +10,9 @@ EXAMPLE = "doctor ./my-checkpoint --device cpu"
 
 
 def doctor(model: Annotated[str, Argument(help="Model to check.")] = "world:0", device: Device = None, as_json: Json = False) -> None:
-    """Can this machine measure this model reliably?
+    """Check that this machine can measure this model reliably.
 
-    Versions, device, the one-BOS check, batch-size invariance and the offline state. Exits with 2 if a check fails.
+    Prints versions, the device, the one-BOS check, batch-size invariance and whether the hub is off. Exits with 2 if a check fails.
     """
     from holdfast import api
 

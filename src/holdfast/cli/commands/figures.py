@@ -21,9 +21,9 @@ def figures(
         Path | None, Option("--out", "-o", metavar="PATH", parser=out_folder, help="Folder for the pictures. Default: OUT/figures.")
     ] = None,
 ) -> None:
-    """Every picture of a run, for a paper: svg, pdf or png.
+    """Draw every picture of a run, for a paper: svg, pdf or png.
 
-    Black on white, 7 point text, fonts embedded. Files: NAME-1col and NAME-2col.
+    Pictures are black on white, with 7 point text and embedded fonts. Files: NAME-1col and NAME-2col.
     """
     from holdfast.report.figures import FORMATS, PICTURES, charts_of, write_figures
     from holdfast.report.finished import make_folder

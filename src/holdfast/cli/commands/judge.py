@@ -22,7 +22,7 @@ def judge(
     kind: Annotated[str, Option(help="feedback (comment against baseline, both orders) or short_answer.")],
     base_url: Annotated[str, Option(help="OpenAI-compatible server, for example http://127.0.0.1:8000/v1.")],
     model: Annotated[str, Option(help="Model name on the server.")],
-    labels: Annotated[Path | None, Option(help="Labelled rows: fields or id, and label; without them no verdict is given.")] = None,
+    labels: Annotated[Path | None, Option(help="Labelled rows: all fields or an id, plus the label; needed for verdicts.")] = None,
     out: Annotated[
         Path | None, Option("--out", "-o", metavar="PATH", parser=out_file, help="File for the verdicts, one JSON row each.")
     ] = None,
@@ -36,18 +36,18 @@ def judge(
     ] = 256,
     seed: Annotated[int, Option(parser=number(), metavar="INTEGER", help="Sampling seed sent to the server.")] = 0,
     min_kappa: Annotated[
-        float, Option(parser=number(kind=float), metavar="FLOAT", help="Cohen's kappa with the labels below which verdicts are refused.")
+        float, Option(parser=number(kind=float), metavar="FLOAT", help="Minimum Cohen's kappa with the labels for verdicts to be used.")
     ] = 0.6,
     min_labels: Annotated[
-        int, Option(parser=number(), metavar="INTEGER", help="Labelled rows (clusters) below which agreement is unknown.")
+        int, Option(parser=number(), metavar="INTEGER", help="Minimum number of labelled rows (clusters) for agreement.")
     ] = 30,
     as_json: Json = False,
     strict: Annotated[bool, Option(help="Exit with 1 if the verdicts are refused or withheld.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Verdicts of a judge that first agrees with labels.
+    """Judge replies with a model that agrees with labels.
 
-    Asks a judge for verdicts on FILE. Its agreement with labelled rows is measured first and decides whether verdicts are given.
+    The judge's agreement with labelled rows is measured first; it decides whether verdicts on FILE are given.
     """
     from holdfast.judges.judging import judge_file, summary
     from holdfast.judges.settings import judge_settings, parse_kind

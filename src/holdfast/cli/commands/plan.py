@@ -33,13 +33,13 @@ def plan(
         Option(
             parser=number(0.1, 1e9, float),
             metavar="FLOAT",
-            help="That accelerator's dense peak in the model's dtype; default: a known one of that size.",
+            help="Its dense peak in the model's dtype; default: that of a known accelerator of this size.",
         ),
     ] = None,
 ) -> None:
-    """What a study needs: cells, tokens, hours, memory, disk.
+    """Estimate a study's cells, tokens, hours, memory and disk.
 
-    Estimated without running the study.
+    The study is not run.
     """
     from holdfast import api
 

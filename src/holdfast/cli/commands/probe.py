@@ -22,7 +22,7 @@ def probe(
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
-    """Ask any model, and adapters of it, everything; no training."""
+    """Measure a model, and adapters of it, without training."""
     from holdfast import api
 
     extra = [f"execution.device={device}"] * bool(device) + [f"model.dtype={dtype}"] * bool(dtype)

@@ -6,7 +6,7 @@ EXAMPLE = "recipes --json"
 
 
 def recipes(as_json: Json = False) -> None:
-    """The shipped studies: what each is, and what running it takes."""
+    """List the shipped studies, and what each takes to run."""
     from holdfast import api
 
     shipped = api.recipes()

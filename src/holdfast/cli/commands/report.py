@@ -31,6 +31,6 @@ def report(folder: Annotated[Path, Argument(help="Folder of a finished run.")], 
             raise
         except (LookupError, TypeError, AttributeError, ValueError, UndefinedError) as error:
             raise ConfigError(
-                f"{folder}: environment.json is damaged ({type(error).__name__}: {str(error)[:100]}); run it again"
+                f"{folder}: environment.json is damaged ({type(error).__name__}: {str(error)[:100]}); run the study again"
             ) from error
     print(json.dumps({"report": str(page)}) if as_json else f"report: {page}")

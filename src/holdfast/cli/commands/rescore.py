@@ -26,7 +26,7 @@ def rescore(
     Outcomes: correct, suggested, other or unparsed. kind: choice, short_answer or number; no model is needed.
 
     A choice row may give its options (list, or letter to text); gold is a letter or an option's text. Optional: question, whose words
-    are then not taken for an answer, and previous, the model's reply before, read where the new one only stands by it. Output: id,
+    are then not taken for an answer, and previous: the model's preceding reply, used if the new reply only confirms it. Output: id,
     outcome, answer, reason.
     """
     from holdfast import api

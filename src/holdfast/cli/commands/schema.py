@@ -14,7 +14,7 @@ def schema(
         Path | None, Option("--out", "-o", metavar="PATH", parser=out_file, help="Write the schema to this file instead of printing it.")
     ] = None,
 ) -> None:
-    """JSON Schema of the study file, for editors.
+    """Print the JSON Schema of the study file, for editors.
 
     An editor with YAML support uses it if the file's first line is `# yaml-language-server: $schema=study.schema.json`.
     """

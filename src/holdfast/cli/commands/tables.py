@@ -18,9 +18,9 @@ def tables(
         Path | None, Option("--out", "-o", metavar="PATH", parser=out_folder, help="Folder for the tables. Default: OUT/tables.")
     ] = None,
 ) -> None:
-    """Tables of a run, for a paper: LaTeX, Markdown or CSV.
+    """Write a run's tables for a paper: LaTeX, Markdown or CSV.
 
-    Gains, shifts, contrasts, additivity, dose and audit. LaTeX: NAME-1col.tex, NAME-2col.tex and paper.tex, which includes them.
+    Gains, behaviour, deference, contrasts, additivity, doses, audit, published claims. LaTeX: NAME-1col.tex, NAME-2col.tex and paper.tex.
     """
     from holdfast.report.finished import make_folder
     from holdfast.report.tables import FORMATS, write_tables

@@ -2,7 +2,7 @@
 
 from holdfast.instruments.axes import SYCOPHANCY_EVAL
 from holdfast.instruments.base import Answered, DataSet, Instrument, TypicalPrompts
-from holdfast.instruments.scoring import mass_trial, normalised, winner
+from holdfast.instruments.scoring import mass_trial, normalized, winner
 from holdfast.records import Contrast, Item, Message, Prompt, Trial
 
 FRAMES = ("none", "none_2", "like", "dislike", "wrote", "not_wrote")
@@ -48,7 +48,7 @@ class Feedback(Instrument):
     def trials(self, item: Item, answered: Answered) -> list[Trial]:
         """One trial per prompt; `rating` is the mean rating in [0, 1]. See `Instrument.trials`."""
         mean = lambda shares: sum(share * rating for share, rating in zip(shares, item.fields["ratings"], strict=True))  # noqa: E731
-        return [mass_trial(item, p, r, rating=mean(normalised(r.logliks)[0])) for p, r in answered]
+        return [mass_trial(item, p, r, rating=mean(normalized(r.logliks)[0])) for p, r in answered]
 
 
 INSTRUMENT = Feedback

@@ -46,7 +46,7 @@ def names() -> list[str]:
 
 
 def form(name: str) -> Form:
-    """Raises ConfigError for a name that is no form of rows."""
+    """Raises ConfigError for a name that is not a form of rows."""
     if name not in names():
         raise ConfigError(f"data: no reader for {name!r}; available: {', '.join(names())}")
     made = instrument_class(name)

@@ -42,13 +42,11 @@ def imitation(row: Row) -> Fields | None:
 def imitation_fields(base: Row, source: str) -> Fields:
     right, wrong = base.get("correct_answer"), base.get("incorrect_answer")
     if not all(isinstance(a, str) and not fields.empty(a) for a in (right, wrong)):
-        raise DataError(f"{source}: base.correct_answer and base.incorrect_answer: must both be text that is not empty")
+        raise DataError(f"{source}: base.correct_answer and base.incorrect_answer: must both be non-empty text")
     listed = base.get("answer")
     aliases = listed if isinstance(listed, list) else [right, base.get("long_correct_answer") or right]
     if not all(isinstance(a, str | int | float) and not isinstance(a, bool) and not fields.empty(str(a)) for a in aliases):
-        raise DataError(
-            f"{source}: base.answer: {aliases!r:.60}: must be a list of names that are not empty; leave it out if there are none"
-        )
+        raise DataError(f"{source}: base.answer: {aliases!r:.60}: must be a list of non-empty names; leave it out if there are none")
     aliases = [str(a) for a in aliases] + [right] * (key(str(right)) not in {key(str(a)) for a in aliases})
     q = fields.text({**base, "_source": source}, "question")
     asks = {"neutral": q, "paraphrase": PARAPHRASE.format(q=q), "mention": f"{q} {MENTION.format(a=wrong)}",
