@@ -143,9 +143,7 @@ def test_one_score_that_is_no_number_is_neither_lost_among_others_nor_in_the_fil
 def test_beyond_a_limit_the_mass_that_moves_decides(dtype, gap, upper, level):
     recorded = {"batch_invariance": {"largest_difference": gap, "mass_moved_upper": upper, "dtype": dtype}}
     (found,) = check_batching(AuditContext(study=facts(), recorded=recorded))
-    assert found.level == level and ("points of an answer" in found.claim) == (
-        level != "ok" and upper == upper and upper is not None
-    )
+    assert found.level == level and ("points of an answer" in found.claim) == (level != "ok" and upper == upper and upper is not None)
 
 
 FINDINGS = {
