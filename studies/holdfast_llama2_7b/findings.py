@@ -23,9 +23,10 @@ from holdfast.results import (
     StudySummary,
 )  # fmt: skip
 from holdfast.stats.decide import manski
+from holdfast.stats.rates import wilson
 from holdfast_llama2_7b.correlation import refusal
 from holdfast_llama2_7b.defects import MIN_COVERAGE
-from holdfast_llama2_7b.rates import difference, wilson
+from holdfast_llama2_7b.rates import difference
 from holdfast_llama2_7b.study import Defect, Study
 from holdfast_llama2_7b.tables import AXES, BENCHMARKS, INSTRUMENTS, NAME
 
