@@ -224,7 +224,7 @@ def _correlation(s: Study) -> Correlation:
     why = refusal(len(s.adapters))
     return Correlation(
         num_mixes=len(s.adapters),
-        description={f"{c.benchmark} x {c.axis}": c.changes["r"] for c in s.correlations},
+        description={f"{c.benchmark} x {c.axis}": c.changes.r for c in s.correlations},
         cells=s.correlations,
         **({"refused": why} if why else {}),
     )
