@@ -13,7 +13,6 @@ import json
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from holdfast.config import ServerConfig
 from holdfast.config.address import api_key, is_loopback
 from holdfast.escape import one_line, plain
 from holdfast.redact import hide, map_strings, redacted, reveals_secret
+from holdfast.store import duplicate
 
 T = TypeVar("T")
 Read = Callable[[Any], T]
@@ -232,11 +232,9 @@ class Transport:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> JsonObject:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+    if (twice := duplicate(key for key, _ in pairs)) is not None:
         raise BadReply(f"{twice[:60]!r} stands twice in one object")
-    return found
+    return dict(pairs)
 
 
 async def _closed(stream: Any) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.config import ModelConfig
 from holdfast.errors import ModelError
+from holdfast.escape import few, reason
 from holdfast.models.chat import ChatFormat, Limits
 
 if TYPE_CHECKING:  # an audit reads a tokenizer without torch
@@ -250,7 +250,7 @@ def _require_whole(where: str, model: Any, found: dict[str, Any], files: list[Pa
     sizes = [f"{name} ({list(theirs)} instead of {list(ours)})" for name, theirs, ours in found["mismatched_keys"]]
     wrong = {"lacks tensors of the model": found["missing_keys"], "holds tensors that the model does not have": left,
              "holds tensors of other sizes than its config.json says": sizes, "holds whole numbers as weights": whole}  # fmt: skip
-    if said := "; ".join(f"{what}: {_some(names)}" for what, names in wrong.items() if names):
+    if said := "; ".join(f"{what}: {few(names)}" for what, names in wrong.items() if names):
         raise ModelError(f"model.name: {where!r} {said}; name a complete checkpoint with its own config.json")
 
 
@@ -272,7 +272,7 @@ def _require_finite(where: str, model: Any, files: list[Path], dtype: str) -> No
                 wrong += [name for name in tensors.keys() if name not in wrong and bad(tensors.get_tensor(name))]  # noqa: SIM118
     if wrong:
         raise ModelError(
-            f"model.name: {where!r}, read as {dtype}, holds NaN or infinite numbers in {_some(wrong)}; name a sound checkpoint, or a wider model.dtype"
+            f"model.name: {where!r}, read as {dtype}, holds NaN or infinite numbers in {few(wrong)}; name a sound checkpoint, or a wider model.dtype"
         )
 
 
@@ -298,11 +298,6 @@ def _require_causal(where: str, model: Any) -> None:
         )
 
 
-def _some(names: Iterable[str]) -> str:
-    names = sorted(names)
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
 def _load(loader: Any, config: ModelConfig, failure: str, **options: Any) -> Any:
     where, revision = resolve(config)
     try:
@@ -312,7 +307,7 @@ def _load(loader: Any, config: ModelConfig, failure: str, **options: Any) -> Any
 
 
 def _failed(where: str, failure: str, error: Exception) -> ModelError:
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    why = reason(error, 300)
     if "gated" in str(error).lower() or "401" in str(error) or "403" in str(error):
-        reason += f". Accept the licence at https://huggingface.co/{where} and run: hf auth login"
-    return ModelError(f"model.name: {failure.format(repr(where))}: {reason}")
+        why += f". Accept the licence at https://huggingface.co/{where} and run: hf auth login"
+    return ModelError(f"model.name: {failure.format(repr(where))}: {why}")

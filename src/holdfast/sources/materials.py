@@ -62,7 +62,7 @@ class Materials:
                 f"model.name: {self.study.model.name!r} is no world's base, and the study asks world items or text; "
                 "name rows with data=..., or use world:N or a folder built by holdfast.world.build (for an endpoint: as model.tokenizer)"
             )
-        return world.load_world(seed)
+        return world.World(seed)
 
     def asked(self, kind: str) -> InstrumentItems:
         if kind not in self._items:
