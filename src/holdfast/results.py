@@ -366,7 +366,7 @@ class PublishedPoint(Record):
     parts: tuple[dict[str, Any], ...] = Field(description="Published studies: status, text, values and how each part was obtained.")
 
 
-def _known(version: int) -> int:
+def _check_version(version: int) -> int:
     if version != SCHEMA_VERSION:
         raise ValueError(f"{version}: this holdfast reads version {SCHEMA_VERSION} only; use the holdfast that wrote it")
     return version
@@ -375,7 +375,7 @@ def _known(version: int) -> int:
 class StudyFindings(Record):
     """findings.json: everything a study came to. No time, path or machine is inside: equal runs give equal bytes."""
 
-    schema_version: Annotated[int, AfterValidator(_known)] = Field(
+    schema_version: Annotated[int, AfterValidator(_check_version)] = Field(
         default=SCHEMA_VERSION, description="Raised when a key changes its meaning."
     )
     study: StudySummary = Field(description="What was declared.")

@@ -22,8 +22,8 @@ from holdfast.stats.factorial import factorial as fit
 from holdfast.stats.slopes import dose_slope
 
 MAX_PAIRED = 6  # with more domain adapters (a factorial design) only the single domains are paired
-Kind = Literal["pair", "verifiable", "additivity"]
-Combinations = list[tuple[Kind, Combination, list[str]]]
+ContrastKind = Literal["pair", "verifiable", "additivity"]
+Combinations = list[tuple[ContrastKind, Combination, list[str]]]
 
 
 def contrasts(domains: Sequence[DomainFacts], shifts: Sequence[PairedEffect], band: float) -> tuple[ContrastFinding, ...]:

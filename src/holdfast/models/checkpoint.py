@@ -104,7 +104,7 @@ def _snapshot(where: str, revision: str | None) -> Path:
                 return Path(file).parent
         except Exception as error:
             refused = refused or error
-    raise _failed(where, "{} could not be found", refused or FileNotFoundError("config.json")) from None
+    raise _load_error(where, "{} could not be found", refused or FileNotFoundError("config.json")) from None
 
 
 def digest(config: ModelConfig) -> str:
@@ -162,7 +162,7 @@ def load_limits(config: ModelConfig) -> Limits:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(shape, trust_remote_code=config.trust_remote_code)
     except Exception as error:
-        raise _failed(resolve(config)[0], "{} could not be loaded", error) from None
+        raise _load_error(resolve(config)[0], "{} could not be loaded", error) from None
     return limits_of(model)
 
 
@@ -303,10 +303,10 @@ def _load(loader: Any, config: ModelConfig, failure: str, **options: Any) -> Any
     try:
         return loader.from_pretrained(where, revision=revision, trust_remote_code=config.trust_remote_code, **options)
     except Exception as error:
-        raise _failed(where, failure, error) from None
+        raise _load_error(where, failure, error) from None
 
 
-def _failed(where: str, failure: str, error: Exception) -> ModelError:
+def _load_error(where: str, failure: str, error: Exception) -> ModelError:
     why = reason(error, 300)
     if "gated" in str(error).lower() or "401" in str(error) or "403" in str(error):
         why += f". Accept the licence at https://huggingface.co/{where} and run: hf auth login"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigError
 from holdfast.escape import markdown
-from holdfast.report.finished import Training, training_rows, trainings
+from holdfast.report.finished import TrainingCurve, training_rows, trainings
 from holdfast.report.numbers import NOUNS, PARTS, effects_of, identified, interval, parts_of, phrase, points, share, split_line, value
 from holdfast.report.templates import templates
 from holdfast.results import AuditEntry, Finding, StudyFindings
@@ -100,7 +100,7 @@ def write_report(
     return out / "report.html"
 
 
-def pictures(findings: StudyFindings, records: Sequence[Training], confidence: Sequence[Datum]) -> dict[str, Chart]:
+def pictures(findings: StudyFindings, records: Sequence[TrainingCurve], confidence: Sequence[Datum]) -> dict[str, Chart]:
     """Every chart that has something to show."""
     from holdfast.report import charts
 
@@ -112,7 +112,7 @@ def pictures(findings: StudyFindings, records: Sequence[Training], confidence: S
         "raw": charts.raw(findings),
         "gains": charts.forest(findings, "gains"),
         "bars": charts.bars(findings),
-        "heat": charts.heat(findings),
+        "heat": charts.heat_map(findings),
         "profiles": charts.profiles(findings),
         "ranking": charts.ranking(findings),
         "paths": charts.dose_paths(findings),
