@@ -13,6 +13,7 @@ from holdfast.config import ModelConfig
 from holdfast.errors import ModelError
 from holdfast.escape import few, reason
 from holdfast.models.chat import ChatFormat, Limits
+from holdfast.world import base_path
 
 if TYPE_CHECKING:  # an audit reads a tokenizer without torch
     import torch
@@ -55,8 +56,6 @@ def resolve(config: ModelConfig) -> tuple[str, str | None]:
             f"model.name: {config.name!r} is a server's model: its weights are not on this machine; run, plan and probe query it"
         )
     if config.world_seed is not None:
-        from holdfast.world import base_path
-
         folder = base_path(config.world_seed)
         if not (Path(folder) / "model.safetensors").is_file():
             raise ModelError(

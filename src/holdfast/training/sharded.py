@@ -21,6 +21,7 @@ import torch
 from holdfast.config import ModelConfig, TrainConfig
 from holdfast.errors import ModelError, ResourceError
 from holdfast.escape import one_line
+from holdfast.processes import configure_worker
 from holdfast.training import lora
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.lora import Training
@@ -109,7 +110,6 @@ def train(
 
 
 def _rank(rank: int, job: _Job, events: Any) -> None:
-    from holdfast.processes import configure_worker
     from holdfast.workers import enter_worker
 
     enter_worker(os.environ)
