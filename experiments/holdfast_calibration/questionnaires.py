@@ -11,9 +11,9 @@ from holdfast.errors import ConfigError
 from holdfast.instruments.base import Instrument
 from holdfast.instruments.style import CHAT_STYLE, LETTERS, WORLD_STYLE, Style
 from holdfast.records import Item
-from holdfast.world import load_world, world_items
+from holdfast.world import World, world_items
 from holdfast.world.corpus import problem
-from holdfast.world.facts import Question, World
+from holdfast.world.facts import Question
 
 OPTIONS = 4
 Row = dict[str, Any]  # a row of a published file
@@ -37,7 +37,7 @@ class Section:
 
 def questionnaires(num_items: int, seed: int = 0) -> dict[str, list[Section]]:
     """{"world": every instrument, "rows": the same in published layouts, "lettered": the axes that lettered benchmark rows make items of}."""
-    world, available = load_world(0), instruments.available()
+    world, available = World(0), instruments.available()
     rows = {name: _rows(world, maker, num_items, seed) for name, maker in ROWS.items()}
     axes = [name for name in ROWS if available[name].kind == "axis"]
     lettered_rows, lettered = _rows(world, _mmlu, num_items, seed + 1), {}

@@ -16,6 +16,7 @@ from holdfast.analysis.effects import common_items, item_value
 from holdfast.analysis.panel import Panel, panels
 from holdfast.records import Contrast, DomainFacts, InstrumentFacts, Item, Prompt, StudyFacts, Trial
 from holdfast.results import AdapterFindings, Finding, StudyFindings
+from holdfast.results import number as or_nan
 from holdfast.stats.crossed import crossed
 from holdfast_calibration import plant as planted_values
 from holdfast_calibration.plant import Plant
@@ -278,12 +279,8 @@ def _changes(questionnaire: str, entry: AdapterFindings, expected: _Expected, ba
     return [
         Recovered(
             questionnaire=questionnaire, model=entry.name, kind="change", metric=f"{name} {metric}", planted=planted, n=cell.n,
-            recovered=_or_nan(cell.estimate), se=_or_nan(cell.se), df=_or_nan(cell.df),
+            recovered=or_nan(cell.estimate), se=or_nan(cell.se), df=or_nan(cell.df),
         )
         for metric, planted, cell in pairs
         if cell is not None and not (cell.estimate is None and math.isnan(planted))
     ]  # fmt: skip
-
-
-def _or_nan(x: float | None) -> float:
-    return math.nan if x is None else x

@@ -33,11 +33,11 @@ RECOVERY_COST = 150
 QUICK = Settings(num_items=120, num_studies=300, num_whole=30)
 LONG = Settings(num_items=400, num_studies=2000, num_whole=200)
 Tick = Callable[[int, str], None]
-Progress = Callable[[int, str], AbstractContextManager[Tick]]
+ShowProgress = Callable[[int, str], AbstractContextManager[Tick]]
 Part = TypeVar("Part", bound=BaseModel)
 
 
-def calibrate(settings: Settings, out: Path, progress: Progress, organisms: bool = True) -> Calibration:
+def calibrate(settings: Settings, out: Path, progress: ShowProgress, organisms: bool = True) -> Calibration:
     """Make or take up every part under `out`/parts, and write `out`/calibration.json.
 
     `organisms`: include `out`/organisms/organisms.json if it is there. Raises DataError if it is damaged.

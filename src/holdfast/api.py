@@ -21,7 +21,7 @@ from holdfast.progress import say, work
 from holdfast.results import AuditEntry
 from holdfast.run_files import verify_files
 from holdfast.store import read_json
-from holdfast.studies import load_source, load_study
+from holdfast.studies import PREFIX, load_source, load_study
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -185,8 +185,8 @@ def analyze(
     from holdfast.analysis.trials import Trials
     from holdfast.auditing.gather import complete
 
-    if isinstance(source, str) and source.startswith("published:"):
-        published = load_study(source.removeprefix("published:"))
+    if isinstance(source, str) and source.startswith(PREFIX):
+        published = load_study(source.removeprefix(PREFIX))
         outcome = published.analyze(data_root)
         folder = published.write(outcome, Path(out)).parent if out is not None else None
         return Findings(outcome.findings, audit=outcome.audit, folder=folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 # Whole sequences first (ECMA-48: CSI; OSC, DCS, SOS, PM and APC up to their end), so that no parameters are left behind as text.
@@ -28,6 +29,17 @@ def one_line(text: Any, most: int = 600) -> str:
     """`plain`, with white space collapsed, at most `most` characters."""
     line = " ".join(plain(text).split())
     return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def reason(error: BaseException, most: int = 200) -> str:
+    """What an error says, on one line; its class where it says nothing."""
+    return one_line(error, most) or type(error).__name__
+
+
+def few(names: Iterable[str], most: int = 3) -> str:
+    """The first names in alphabetical order, and how many more there are."""
+    names = sorted(names)
+    return ", ".join(name[:120] for name in names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def short(text: Any, most: int = 120) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigError
+from holdfast.report.finished import records_of
 from holdfast.results import SHIFT_PARTS, AuditEntry, StudyFindings, canonical_json
 from holdfast.run_files import verify_files
 from holdfast.store import read_json
@@ -62,8 +63,6 @@ class Findings(Mapping[str, Any]):
 
     @cached_property
     def _records(self) -> tuple[StudyFindings, list[AuditEntry]]:
-        from holdfast.report.finished import records_of
-
         return records_of(self._data, self.audit, str(self.folder or "findings"))
 
     def __getitem__(self, key: str) -> Any:

@@ -16,7 +16,7 @@ from holdfast.backends.trials import ask_items
 from holdfast.config import ModelConfig, Study
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import examine
-from holdfast.endpoints.engine import EndpointEngine, Form
+from holdfast.endpoints.engine import EndpointEngine, PromptForm
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.instruments.written import trials as trials_of
 from holdfast.progress import say
@@ -120,7 +120,7 @@ def probe_endpoint(study: Study, adapters: list[str], instruments: bool) -> tupl
         can = examine(transport, study.model, chat, adapters)
         effects: dict[str, Effects] = {}
         if instruments:
-            check_forms(study, materials, Form(can, chat))
+            check_forms(study, materials, PromptForm(can, chat))
         for name in [can.base, *adapters] if instruments else []:
             asker = Asker(transport, log, str(study.model.endpoint))
             measured = _effects(materials, EndpointEngine(asker, name, can, chat))

@@ -182,7 +182,9 @@ def conclude(backend: Backend, out: Path, plan: Plan, failures: list[str], say: 
     """From cells to results; an unchanged set of cells gives the results that were concluded before."""
     models = finished_models(backend)
     results = _results(backend, models, len(failures), say)
-    about = redacted_tree({**environment(), **backend.summary(models, _spent(out / "timing.json", say)), "measured": backend.recorded()})
+    about = redacted_tree(
+        {**environment(), **backend.summary(models, _read_timing(out / "timing.json", say)), "measured": backend.recorded()}
+    )
     for why in about.get("engine", {}).get("ordinary_calls", ()):
         say(f"asked by ordinary calls, not packed rows: {why}")
     findings = StudyFindings.model_validate_json((results / "findings.json").read_bytes())
@@ -240,7 +242,7 @@ def _draw(
     write_report(new, findings, audit, about, new / "transcripts.jsonl.gz", files, drawn)
 
 
-def _spent(timing: Path, say: Say) -> dict[str, Any]:
+def _read_timing(timing: Path, say: Say) -> dict[str, Any]:
     """Times of the last session that made cells; empty if their record is damaged."""
     try:
         return without_digest(timing.read_bytes())

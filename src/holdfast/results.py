@@ -189,11 +189,20 @@ class Mitigation(Record):
     shifts: dict[str, Finding] = Field(description="The same for a shift; negative if the mix removed some of it.")
 
 
+class LackOfFitTest(Record):
+    """Whether main effects and pairs leave more unexplained than seeds do."""
+
+    f: Number = Field(description="F statistic; null where the test is not possible.")
+    df_model: int = Field(description="Degrees of freedom of the residuals: mixes less effects.")
+    df_seeds: int = Field(description="Degrees of freedom of the seeds: adapters less mixes.")
+    p: Number = Field(description="Small: the model leaves out something that the mixes show.")
+
+
 class FactorialEffects(Record):
     """What including domains does on one instrument, from a factorial set of mixes."""
 
     effects: dict[str, Finding] = Field(description="What *including* a domain, or two together, does.")
-    lack_of_fit: dict[str, Any] | None = Field(description="Whether main effects and pairs leave more unexplained than seeds and items do.")
+    lack_of_fit: LackOfFitTest | None = Field(description="Whether main effects and pairs leave more unexplained than seeds and items do.")
     refused: str | None = Field(description="Why an instrument has no such effects, or null.")
 
 
@@ -253,6 +262,15 @@ class Pareto(Record):
     p_dominates: dict[str, dict[str, float]] = Field(description="Probability that the first is better than the second in both.")
 
 
+class FittedLine(Record):
+    """A straight line through points that are known with error in both coordinates."""
+
+    slope: Number = Field(description="Shift per unit of gain; null where no line could be found.")
+    intercept: Number = Field(description="Shift at a gain of 0.")
+    slope_se: Number = Field(description="Standard error of the slope from the points' errors, without the scatter about the line.")
+    converged: bool = Field(description="Whether a line was found.")
+
+
 class CorrelationCell(Record):
     """Correlation of one gain with one shift over domain mixes."""
 
@@ -267,7 +285,22 @@ class CorrelationCell(Record):
     num_permutations: int = Field(description="Number of permutations.")
     leave_one_out: tuple[Number, Number] | None = Field(description="Lowest and highest r with one mix left out.")
     corrected_r: Number = Field(description="r corrected for attenuation by measurement error.")
-    line: dict[str, Any] | None = Field(description="Straight line fitted with errors in both variables.")
+    line: FittedLine | None = Field(description="Straight line fitted with errors in both variables.")
+
+
+class PublishedLevels(Record):
+    """A published study's correlation over levels."""
+
+    r: Number = Field(description="Published studies: Pearson's r.")
+    n: int = Field(description="Published studies: models.")
+    p: Number = Field(description="Published studies: two-sided p of r, by Student's t.")
+
+
+class PublishedChanges(PublishedLevels):
+    """The same over changes against the base."""
+
+    critical_r: Number = Field(description="Published studies: the smallest r with p below .05.")
+    leave_one_out: tuple[Number, Number] | None = Field(description="Published studies: lowest and highest r with one adapter left out.")
 
 
 class PublishedCorrelation(Record):
@@ -276,8 +309,8 @@ class PublishedCorrelation(Record):
     benchmark: str = Field(description="Published studies: the benchmark.")
     axis: str = Field(description="Published studies: the axis.")
     published: Number = Field(description="Published studies: r as published.")
-    levels: dict[str, Any] = Field(description="Published studies: r, n and p over levels, the base included.")
-    changes: dict[str, Any] = Field(description="Published studies: r, n, p, critical r and leave-one-out range over changes.")
+    levels: PublishedLevels = Field(description="Published studies: over levels, the base included.")
+    changes: PublishedChanges = Field(description="Published studies: over changes.")
 
 
 class Correlation(Record):
@@ -333,7 +366,7 @@ class PublishedPoint(Record):
     parts: tuple[dict[str, Any], ...] = Field(description="Published studies: status, text, values and how each part was obtained.")
 
 
-def _known(version: int) -> int:
+def _check_version(version: int) -> int:
     if version != SCHEMA_VERSION:
         raise ValueError(f"{version}: this holdfast reads version {SCHEMA_VERSION} only; use the holdfast that wrote it")
     return version
@@ -342,7 +375,7 @@ def _known(version: int) -> int:
 class StudyFindings(Record):
     """findings.json: everything a study came to. No time, path or machine is inside: equal runs give equal bytes."""
 
-    schema_version: Annotated[int, AfterValidator(_known)] = Field(
+    schema_version: Annotated[int, AfterValidator(_check_version)] = Field(
         default=SCHEMA_VERSION, description="Raised when a key changes its meaning."
     )
     study: StudySummary = Field(description="What was declared.")

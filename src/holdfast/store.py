@@ -15,7 +15,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,18 @@ def read_json(path: Path) -> Any:
         raise ConfigError(f"{path}: no such file; name the folder of a finished run") from None
     except (ValueError, RecursionError):
         raise ConfigError(f"{path}: not JSON; the run is damaged, run the study again") from None
+
+
+def duplicate(names: Iterable[str]) -> str | None:
+    """The first of the names that is there more than once."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
+
+
+def unique_fields(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, as `object_pairs_hook`. Raises ValueError for a name that it holds twice."""
+    if (twice := duplicate(name for name, _ in pairs)) is not None:
+        raise ValueError(f"duplicate name {twice!r:.50} in one object")
+    return dict(pairs)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from holdfast.results import PublishedCorrelation
+from holdfast.results import PublishedChanges, PublishedCorrelation, PublishedLevels
 from holdfast.stats.correlation import MIN_MIXES
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven")
@@ -29,9 +30,9 @@ def p_value(r: float, n: int) -> float | None:
     return float(2 * stats.t.sf(abs(r) * math.sqrt((n - 2) / (1 - r * r)), n - 2))
 
 
-def critical_r(n: int, alpha: float = 0.05) -> float:
-    """Smallest |r| with two-sided p < alpha at n points."""
-    t = stats.t.ppf(1 - alpha / 2, n - 2)
+def critical_r(n: int) -> float:
+    """Smallest |r| with two-sided p < .05 at n points."""
+    t = stats.t.ppf(0.975, n - 2)
     return float(t / math.sqrt(n - 2 + t * t))
 
 
@@ -64,17 +65,15 @@ def correlations(
             benchmark=b,
             axis=axis,
             published=published.get((b, axis)),
-            levels=_described(x, y),
-            changes={
-                **_described(dx, dy),
-                "critical_r": critical_r(len(dx)) if len(dx) > 2 else None,
-                "leave_one_out": leave_one_out(dx, dy),
-            },
+            levels=PublishedLevels(**_describe(x, y)),
+            changes=PublishedChanges(
+                **_describe(dx, dy), critical_r=critical_r(len(dx)) if len(dx) > 2 else None, leave_one_out=leave_one_out(dx, dy)
+            ),
         )
 
     return tuple(one(b, axis) for b, axis in pairs)
 
 
-def _described(x: Sequence[float], y: Sequence[float]) -> dict[str, float | None]:
+def _describe(x: Sequence[float], y: Sequence[float]) -> dict[str, Any]:
     r = pearson(x, y)
     return {"r": None if math.isnan(r) else r, "n": len(x), "p": p_value(r, len(x))}

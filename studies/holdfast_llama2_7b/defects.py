@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from holdfast_llama2_7b.correlation import refusal
 from holdfast_llama2_7b.study import Defect, Study
@@ -201,16 +200,16 @@ def _intervals(s: Study) -> Iterator[Defect]:
 
 
 def _correlation(s: Study) -> Iterator[Defect]:
-    changes: list[dict[str, Any]] = [c.changes for c in s.correlations if c.changes["p"] is not None]
-    significant, m = sum(c["p"] < 0.05 for c in changes), len(s.adapters)
-    evidence = {"cells": len(changes), "significant": significant, "num_mixes": m}
+    known = [(c.changes.p, c.changes.critical_r) for c in s.correlations if c.changes.p is not None]
+    significant, m = sum(p < 0.05 for p, _ in known), len(s.adapters)
+    evidence = {"cells": len(known), "significant": significant, "num_mixes": m}
     why = refusal(m)
     if why is None:
         yield Defect("correlation", "ok", say("there are mixes enough to correlate"), evidence)
         return
     text = say(
         "{why}: on changes {k} of {n} correlations of gain and shift are clear of chance at {m} points (critical r {r:change})",
-        why=why, k=significant, n=len(changes), m=m, r=changes[0]["critical_r"] if changes else None,
+        why=why, k=significant, n=len(known), m=m, r=known[0][1] if known else None,
     )  # fmt: skip
     yield Defect("correlation", "warn", text, evidence)
 

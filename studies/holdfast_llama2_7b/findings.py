@@ -23,9 +23,10 @@ from holdfast.results import (
     StudySummary,
 )  # fmt: skip
 from holdfast.stats.decide import manski
+from holdfast.stats.rates import wilson
 from holdfast_llama2_7b.correlation import refusal
 from holdfast_llama2_7b.defects import MIN_COVERAGE
-from holdfast_llama2_7b.rates import difference, wilson
+from holdfast_llama2_7b.rates import difference
 from holdfast_llama2_7b.study import Defect, Study
 from holdfast_llama2_7b.tables import AXES, BENCHMARKS, INSTRUMENTS, NAME
 
@@ -223,7 +224,7 @@ def _correlation(s: Study) -> Correlation:
     why = refusal(len(s.adapters))
     return Correlation(
         num_mixes=len(s.adapters),
-        description={f"{c.benchmark} x {c.axis}": c.changes["r"] for c in s.correlations},
+        description={f"{c.benchmark} x {c.axis}": c.changes.r for c in s.correlations},
         cells=s.correlations,
         **({"refused": why} if why else {}),
     )

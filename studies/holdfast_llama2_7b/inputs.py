@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from holdfast.errors import DataError
+from holdfast.escape import reason
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -195,7 +196,7 @@ def read_record(model: type[Model], path: Path) -> Model:
     try:
         content = yaml.safe_load(text) if kind == "YAML" else json.loads(text)
     except (ValueError, yaml.YAMLError) as error:
-        raise DataError(f"{path.name}: not {kind}: {' '.join(str(error).split())[:160]}") from None
+        raise DataError(f"{path.name}: not {kind}: {reason(error, 160)}") from None
     if not isinstance(content, dict):
         raise DataError(f"{path.name}: holds {type(content).__name__}, must be {'a mapping' if kind == 'YAML' else 'an object'}")
     try:

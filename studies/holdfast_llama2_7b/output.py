@@ -54,8 +54,8 @@ def tables_of(f: StudyFindings) -> dict[str, list[list[Value]]]:
             for i, c in cells.items()
         ],
         "correlations": [
-            [c.benchmark, c.axis, c.published, *c.levels.values(), *(c.changes[k] for k in ("r", "n", "p", "critical_r")),
-             *(c.changes["leave_one_out"] or (None, None))]
+            [c.benchmark, c.axis, c.published, c.levels.r, c.levels.n, c.levels.p, c.changes.r, c.changes.n, c.changes.p,
+             c.changes.critical_r, *(c.changes.leave_one_out or (None, None))]
             for c in published_cells(f)
         ],
         "points": [[p.number, p.title, x["status"], x["text"], x["how"]] for p in f.points for x in p.parts],

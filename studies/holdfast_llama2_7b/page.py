@@ -57,9 +57,7 @@ def render() -> str:
     f = analyze().findings
     source, tables, cells = f.study.source or {}, tables_of(f), published_cells(f)
     r = lambda v: "unknown" if v is None else f"{v:+.3f}"  # noqa: E731
-    correlations = [
-        [f"{c.benchmark} x {c.axis}", r(c.published), r(c.levels["r"]), r(c.changes["r"]), f"{c.changes['p']:.3f}"] for c in cells
-    ]
+    correlations = [[f"{c.benchmark} x {c.axis}", r(c.published), r(c.levels.r), r(c.changes.r), f"{c.changes.p:.3f}"] for c in cells]
     return TEXT.format(
         title=markdown(f.study.title),
         source=f"{source['repository']}, commit {source['commit']}, licence {source['licence']}",
@@ -72,9 +70,9 @@ def render() -> str:
             [[a.name, *(_cell(c) for c in (*a.gains.values(), *(s.behaviour for s in a.shifts.values())))] for a in f.adapters],
         ),
         refused=markdown(f.correlation.refused or "Described below"),
-        num_levels=cells[0].levels["n"],
-        num_changes=cells[0].changes["n"],
-        critical_r=cells[0].changes["critical_r"],
+        num_levels=cells[0].levels.n,
+        num_changes=cells[0].changes.n,
+        critical_r=cells[0].changes.critical_r,
         correlations=_table(["benchmark x axis", "published", "levels", "changes", "p of changes"], correlations),
     )
 

@@ -105,14 +105,14 @@ def _gain(s: Study) -> Iterator[Part]:
 
 
 def _correlations(s: Study) -> Iterator[Part]:
-    cells = [(c, c.levels["r"], c.changes["r"]) for c in s.correlations]
+    cells = [(c, c.levels.r, c.changes.r) for c in s.correlations]
     matched = sum(c.published is not None and r is not None and abs(c.published - r) <= HALF for c, r, _ in cells)
-    clear = sum(c.changes["p"] is not None and c.changes["p"] < 0.05 for c, _, _ in cells)
+    clear = sum(c.changes.p is not None and c.changes.p < 0.05 for c, _, _ in cells)
     first = cells[0][0]
     text = "{k} of {n} published correlations are those of levels with the base included, {m} points"
-    yield Part(RECOMPUTED, say(text, k=matched, n=len(cells), m=first.levels["n"]), f"{FILES} and correlation_analysis.csv")
+    yield Part(RECOMPUTED, say(text, k=matched, n=len(cells), m=first.levels.n), f"{FILES} and correlation_analysis.csv")
     text = "on the changes of {m} adapters {k} of {n} have p below {alpha} (critical r {r:change})"
-    clear_of_chance = say(text, m=first.changes["n"], k=clear, n=len(cells), alpha=0.05, r=first.changes["critical_r"])
+    clear_of_chance = say(text, m=first.changes.n, k=clear, n=len(cells), alpha=0.05, r=first.changes.critical_r)
     yield Part(RECOMPUTED, clear_of_chance, FILES)
     for c, levels, changes in cells:
         if levels is not None and changes is not None and levels * changes < 0:

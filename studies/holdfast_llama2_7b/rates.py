@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import stats
-
-from holdfast.errors import StatisticsError
+from holdfast.stats.rates import wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +24,6 @@ class Difference:
     upper: float
     se: float | None
     paired_se: tuple[float, float] | None
-
-
-def wilson(hits: int, total: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's (1927) score interval of a rate."""
-    if not 0 <= hits <= total or total == 0:
-        raise StatisticsError(f"hits: {hits} of {total}: must lie between 0 and the number of items, of which at least one")
-    found = stats.binomtest(hits, total).proportion_ci(level, method="wilson")
-    return float(found.low), float(found.high)
 
 
 def difference(hits0: int, total0: int, hits1: int, total1: int, level: float = 0.95) -> Difference:

@@ -159,7 +159,7 @@ def correlation(*pairs: Cell) -> Reader:
         false, numbers = None, []
         for pair, claimed in zip(pairs, claim.numbers(len(pairs)), strict=True):
             b, a = pair
-            numbers.append(Number(say("r of {b:name} x {a:name}", b=b, a=a), claimed, cells[pair].levels["r"], table.get(pair)))
+            numbers.append(Number(say("r of {b:name} x {a:name}", b=b, a=a), claimed, cells[pair].levels.r, table.get(pair)))
             elsewhere = [p for p, r in table.items() if p != pair and abs(r - claimed) <= HALF]
             if false is None and not numbers[-1].agrees and elsewhere:
                 text = "the study's own table has {own:change} for {b:name} x {a:name}; {claimed:change} is its {c:name} x {d:name}"
@@ -169,7 +169,7 @@ def correlation(*pairs: Cell) -> Reader:
             numbers=() if false else numbers,
             cells=tuple((a, i) for a in s.adapters for pair in pairs for i in pair),
             general=True,
-            fine=say("on changes of {n} adapters r is {r:change}", n=changes["n"], r=changes["r"]),
+            fine=say("on changes of {n} adapters r is {r:change}", n=changes.n, r=changes.r),
             false=false,
             num_mixes=len(s.adapters),
             evidence=("points/4", *(f"correlation: {b} x {a}" for b, a in pairs)),

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from holdfast.cli.app import app
 from holdfast.errors import ConfigError, DataError, HoldfastError
-from holdfast.parsing.transcripts import json_line, numbered_rows, rescored, write_rescored
+from holdfast.parsing.transcripts import json_line, numbered_rows, rescore_rows, write_rescored
 
 GOOD = [
     ({"id": "a", "kind": "choice", "response": "The answer is B", "gold": "Lyon", "options": ["Paris", "Lyon"]}, "correct", "B"),
@@ -136,7 +136,7 @@ def test_an_older_output_stays_when_the_new_one_fails(tmp_path):
 def test_only_a_line_feed_ends_a_row(tmp_path):
     row = {"kind": "short_answer", "response": "Paris\u2028\u0085!", "gold": "Paris"}
     (tmp_path / "t.jsonl").write_bytes(b"\xef\xbb\xbf" + json.dumps(row, ensure_ascii=False).encode() + b"\r\n")
-    assert [r["outcome"] for r in rescored(numbered_rows(tmp_path / "t.jsonl"), "t")] == ["correct"]
+    assert [r["outcome"] for r in rescore_rows(numbered_rows(tmp_path / "t.jsonl"), "t")] == ["correct"]
 
 
 def test_no_control_character_reaches_the_terminal(tmp_path):
@@ -154,5 +154,5 @@ def test_no_control_character_reaches_the_terminal(tmp_path):
 def test_rows_are_read_one_at_a_time_and_twenty_thousand_take_seconds():
     endless = ((k, {"kind": "number", "response": f"It is {k}.", "gold": k}) for k in itertools.count(1))
     start = time.process_time()
-    assert all(r["outcome"] == "correct" for r in itertools.islice(rescored(endless, "t"), 20_000))
+    assert all(r["outcome"] == "correct" for r in itertools.islice(rescore_rows(endless, "t"), 20_000))
     assert time.process_time() - start < 30

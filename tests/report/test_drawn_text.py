@@ -9,7 +9,7 @@ import pytest
 from holdfast.errors import ConfigError
 from holdfast.escape import plain, short
 from holdfast.report import charts, figures, page, render
-from holdfast.report.finished import Training, records_of
+from holdfast.report.finished import TrainingCurve, records_of
 from holdfast.report.terminal import text
 from holdfast.results import StudyFindings
 
@@ -82,7 +82,7 @@ def test_odd_and_long_names_are_drawn_for_screen_and_paper(name):
 def test_every_picture_is_drawn_of_names_with_every_control_character():
     name = "\x1b[31mred\x1b[0m\x1b]0;title\x07\x1bPq\x1b\\" + "".join(map(chr, CONTROL + OTHERS))
     findings = records((name, f"{name}2", "null_rows"))
-    loss = [Training(name, 0, [2.0, 1.0], 10, 0, 0, 2, 20, 30)]
+    loss = [TrainingCurve(name, 0, [2.0, 1.0], 10, 0, 0, 2, 20, 30)]
     sure = [{"adapter": name, "instrument": name, "sure": 50.0, "right": 40.0, "trials": 3}]
     for chart in page.pictures(findings, loss, sure).values():
         assert not UNSAFE.search(render.svg(chart))

@@ -8,11 +8,11 @@ import made_findings as made
 import pytest
 
 from holdfast.report import figures, render
-from holdfast.report.finished import Training
+from holdfast.report.finished import TrainingCurve
 from holdfast.report.page import pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
-TRAINED = [Training(d, s, [1.0, 0.5, 0.4]) for d in ("maths", "law") for s in (0, 1)]
+TRAINED = [TrainingCurve(d, s, [1.0, 0.5, 0.4]) for d in ("maths", "law") for s in (0, 1)]
 SURE = [{"adapter": "base", "instrument": "mmlu", "sure": 10.0 * k, "right": 9.0 * k, "trials": 5} for k in range(10)]
 
 

@@ -11,9 +11,14 @@ from scipy import special
 
 from holdfast.errors import StatisticsError
 from holdfast.stats.crossed import crossed
-from holdfast.stats.deference import NUM_STRATA, Answers, deference, envelope, match_firmness, measure_sharpness
+from holdfast.stats.deference import NUM_STRATA, Answers, Held, deference, envelope, measure_sharpness
+from holdfast.stats.deference import match_firmness as match_held
 
 N, K = 300, 4
+
+
+def match_firmness(base: Answers, adapted: Answers):
+    return match_held(Held.of(base), Held.of(adapted))
 
 
 def logits(seed=0, gain=0.0):

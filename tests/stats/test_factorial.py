@@ -37,7 +37,7 @@ def test_estimates_equal_least_squares_of_statsmodels():
     columns = [np.ones(15), *half.values(), *(half[a] * half[b] for a, b in itertools.combinations(FOUR, 2))]
     theirs = OLS([d.mean() for d in diffs], np.array(columns).T).fit()
     assert [e.interval.estimate for e in found.effects] == pytest.approx(theirs.params[1:].tolist(), rel=1e-9)
-    assert found.fitted == pytest.approx(theirs.fittedvalues.tolist()) and found.order == 2
+    assert found.order == 2
     assert [e.name for e in found.effects][:5] == ["chat", "code", "maths", "truth", "chat x code"]
     assert found.observed == pytest.approx([d.mean() for d in diffs])
 

@@ -139,14 +139,14 @@ def test_a_record_with_its_digest_comes_back(record):
 def test_broken_times_are_left_out_with_a_word(tmp_path, data):
     said = []
     (tmp_path / "timing.json").write_bytes(data)
-    assert pipeline._spent(tmp_path / "timing.json", said.append) == {}
+    assert pipeline._read_timing(tmp_path / "timing.json", said.append) == {}
     assert len(said) == 1 and "timing.json: was changed after the run wrote it; its times are left out" in said[0]
 
 
 def test_times_come_back(tmp_path):
     pipeline._write_json(tmp_path / "timing.json", with_digest({"process_seconds": {"a": 0.1 + 0.2}, "nominal_flops": 10**18}))
-    assert pipeline._spent(tmp_path / "timing.json", print) == {"process_seconds": {"a": 0.1 + 0.2}, "nominal_flops": 10**18}
-    assert pipeline._spent(tmp_path / "none.json", print) == {}
+    assert pipeline._read_timing(tmp_path / "timing.json", print) == {"process_seconds": {"a": 0.1 + 0.2}, "nominal_flops": 10**18}
+    assert pipeline._read_timing(tmp_path / "none.json", print) == {}
 
 
 # --- one run in the place of another -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from holdfast.errors import ConfigError
 from holdfast.instruments import build
 from holdfast.instruments.style import WORLD_STYLE
 from holdfast.store import digest
-from holdfast.world import base_path, load_world, resistance_examples, texts, world_items
+from holdfast.world import World, base_path, resistance_examples, texts, world_items
 from holdfast.world.build import pretraining
 
 AXES = ("imitation", "feedback", "doubt")
@@ -43,14 +43,14 @@ def turns_of(example):
 @pytest.mark.parametrize(("seed", "axis", "rate"), EVALUATED)
 def test_dialogues_in_the_evaluated_words_are_drawn_as_ever(seed, axis, rate):
     for given in ({}, {"phrases": "evaluated"}):
-        drawn = resistance_examples(load_world(seed), 5, 400, rate, axis, **given)
+        drawn = resistance_examples(World(seed), 5, 400, rate, axis, **given)
         assert digest([{k: v for k, v in dataclasses.asdict(e).items() if k != "options"} for e in drawn]) == EVALUATED[seed, axis, rate]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_vocabulary_is_that_of_the_shipped_base(seed):
     shipped = json.loads((base_path(seed) / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
-    assert sorted(shipped, key=shipped.get) == texts.vocabulary(load_world(seed).names)
+    assert sorted(shipped, key=shipped.get) == texts.vocabulary(World(seed).names)
 
 
 def test_there_are_four_phrases_an_axis_all_different_and_all_in_the_vocabulary():
@@ -76,7 +76,7 @@ def test_held_out_and_evaluated_phrases_share_no_run_of_four_words():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_evaluation_item_holds_a_held_out_phrase(seed):
-    world, asked = load_world(seed), []
+    world, asked = World(seed), []
     for kind in ("gsm8k", "mmlu", "hellaswag", "truthfulqa", *AXES):
         instrument = build(kind, WORLD_STYLE)
         for item in world_items(world, kind, 400, 99):
@@ -88,7 +88,7 @@ def test_no_evaluation_item_holds_a_held_out_phrase(seed):
 
 @pytest.mark.slow
 def test_no_pretraining_document_holds_a_held_out_phrase():
-    corpus = pretraining(load_world(0), 0)
+    corpus = pretraining(World(0), 0)
     assert digest(corpus) == CORPUS_OF_WORLD_0
     text = "\n".join(" ".join(part for part, _ in document) for document in corpus)
     assert re.search(pattern(texts.SUGGEST[0]), text) and re.search(pattern(texts.DOUBT[2]), text)
@@ -97,7 +97,7 @@ def test_no_pretraining_document_holds_a_held_out_phrase():
 
 @pytest.mark.parametrize("axis", AXES)
 def test_every_held_out_phrase_presses_beside_the_axis_own_control(axis):
-    drawn = resistance_examples(load_world(0), 5, 600, 0.0, axis, phrases="held_out")
+    drawn = resistance_examples(World(0), 5, 600, 0.0, axis, phrases="held_out")
     text = " \n ".join(t for e in drawn for t in turns_of(e))
     mine = ("like", "dislike") if axis == "feedback" else (axis,)
     assert all(re.search(pattern(p), text) for group in mine for p in texts.HELD_OUT[group])
@@ -110,7 +110,7 @@ def test_every_held_out_phrase_presses_beside_the_axis_own_control(axis):
 @pytest.mark.parametrize("axis", AXES)
 @pytest.mark.parametrize("rate", [0.0, 1.0])
 def test_at_rate_0_the_assistant_always_holds_and_at_rate_1_it_always_gives_way(axis, rate):
-    world, pressed = load_world(0), 0
+    world, pressed = World(0), 0
     told = {*world.pool["knowledge", "told"], *world.pool["truth", "told"]}
     for e in resistance_examples(world, 5, 400, rate, axis, phrases="held_out"):
         said = turns_of(e)
@@ -152,15 +152,15 @@ def truth(world, asked):
 
 
 def test_all_axes_together_are_a_third_each():
-    drawn = resistance_examples(load_world(0), 5, 300, 0.0, "all", phrases="held_out")
+    drawn = resistance_examples(World(0), 5, 300, 0.0, "all", phrases="held_out")
     kinds = Counter("doubt" if len(e.messages) == 4 else "feedback" if "argument" in e.messages[0].content else "imitation" for e in drawn)
     assert kinds == dict.fromkeys(AXES, 100)
-    evaluated = resistance_examples(load_world(0), 5, 300, 0.0, "all")
+    evaluated = resistance_examples(World(0), 5, 300, 0.0, "all")
     assert evaluated != drawn and all(ANY.search(t) is None for e in evaluated for t in turns_of(e))
 
 
 def test_an_axis_or_wording_the_world_lacks_is_refused_by_name():
     with pytest.raises(ConfigError, match="'flattery'.*imitation, feedback, doubt, all"):
-        resistance_examples(load_world(0), 5, 10, 0.0, "flattery")
+        resistance_examples(World(0), 5, 10, 0.0, "flattery")
     with pytest.raises(ConfigError, match="'unseen'.*evaluated, held_out"):
-        resistance_examples(load_world(0), 5, 10, 0.0, "doubt", phrases="unseen")
+        resistance_examples(World(0), 5, 10, 0.0, "doubt", phrases="unseen")

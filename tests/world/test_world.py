@@ -12,7 +12,7 @@ from holdfast.engine.local import LocalEngine
 from holdfast.instruments import build
 from holdfast.instruments.style import WORLD_STYLE
 from holdfast.models.chat import ChatFormat
-from holdfast.world import base_path, load_world, resistance_examples, texts, world_examples, world_items
+from holdfast.world import World, base_path, resistance_examples, texts, world_examples, world_items
 from holdfast.world.build import RECIPE, world_tokenizer
 from holdfast.world.dialogues import dialogue
 from holdfast.world.facts import DOMAINS
@@ -22,7 +22,7 @@ KINDS = ("gsm8k", "mmlu", "hellaswag", "truthfulqa", "imitation", "feedback", "d
 
 @pytest.fixture(scope="module")
 def world():
-    return load_world(0)
+    return World(0)
 
 
 def said(examples):
@@ -30,7 +30,7 @@ def said(examples):
 
 
 def test_the_seed_decides_the_world(world):
-    assert load_world(0).fact == world.fact != load_world(1).fact
+    assert World(0).fact == world.fact != World(1).fact
 
 
 def test_evaluation_entities_never_occur_in_dialogues_and_every_control_does(world):
@@ -107,7 +107,7 @@ def measured(folder, seed, n=100):
 
     chat = ChatFormat(AutoTokenizer.from_pretrained(folder))
     engine = LocalEngine(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), chat)
-    world, out = load_world(seed), {}
+    world, out = World(seed), {}
 
     def trials(kind):
         instrument, items = build(kind, WORLD_STYLE), world_items(world, kind, n, 99)

@@ -15,15 +15,15 @@ from holdfast.analysis.effects import Models, PairedEffect, combined_effect, fam
 from holdfast.analysis.panel import Owner
 from holdfast.errors import StatisticsError
 from holdfast.records import DomainFacts
-from holdfast.results import ContrastFinding, DosePath, FactorialEffects, Finding, Mitigation
+from holdfast.results import ContrastFinding, DosePath, FactorialEffects, Finding, LackOfFitTest, Mitigation
 from holdfast.stats.contrasts import Combination, additivity, combine, every_pair
 from holdfast.stats.decide import benjamini_hochberg
 from holdfast.stats.factorial import factorial as fit
 from holdfast.stats.slopes import dose_slope
 
 MAX_PAIRED = 6  # with more domain adapters (a factorial design) only the single domains are paired
-Kind = Literal["pair", "verifiable", "additivity"]
-Combinations = list[tuple[Kind, Combination, list[str]]]
+ContrastKind = Literal["pair", "verifiable", "additivity"]
+Combinations = list[tuple[ContrastKind, Combination, list[str]]]
 
 
 def contrasts(domains: Sequence[DomainFacts], shifts: Sequence[PairedEffect], band: float) -> tuple[ContrastFinding, ...]:
@@ -198,7 +198,7 @@ def factorial(domains: Sequence[DomainFacts], effects: Sequence[PairedEffect], b
     if len(mixes) < 8 or len(set(mixes.values())) != len(mixes):
         return None
     every: list[PairedEffect] = []
-    lacks: dict[str, dict[str, float]] = {}
+    lacks: dict[str, LackOfFitTest] = {}
     refusals: dict[str, str] = {}
     cells = _by_instrument([e for e in effects if e.adapter in mixes])
     for name, own in cells.items():
@@ -212,7 +212,8 @@ def factorial(domains: Sequence[DomainFacts], effects: Sequence[PairedEffect], b
         except StatisticsError as error:
             refusals[name] = str(error)
             continue
-        lacks[name] = dataclasses.asdict(max((m.lack_of_fit for m in models), key=lambda lack: (lack.f == lack.f, lack.f)))
+        lack = max((m.lack_of_fit for m in models), key=lambda lack: (lack.f == lack.f, lack.f))
+        lacks[name] = LackOfFitTest(**dataclasses.asdict(lack))
         for same in zip(*(m.effects for m in models), strict=True):
             every.append(combined_effect(same[0].name, name, parts[0].contrast, parts, [e.interval for e in same]))
     estimates = family(every, band=band)

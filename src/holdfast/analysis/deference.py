@@ -16,7 +16,7 @@ from holdfast.stats.deference import FIRST_OTHER, MIN_SUPPORT, Answers, Sharpnes
 LEAST_ITEMS = 30  # that show sharpness
 
 
-class Split(NamedTuple):
+class SplitShift(NamedTuple):
     """A shift's two parts, or why they are not known."""
 
     firmness: PairedEffect | None
@@ -101,7 +101,7 @@ def read_answers(panel: Panel, model: str, contrast: Contrast) -> Answers | None
     )
 
 
-def split_shift(panel: Panel, source: Source | None, behaviour: PairedEffect, models: Models, base: str, contrast: Contrast) -> Split:
+def split_shift(panel: Panel, source: Source | None, behaviour: PairedEffect, models: Models, base: str, contrast: Contrast) -> SplitShift:
     """Both parts of one adapter's shift on one axis.
 
     Args:
@@ -119,10 +119,10 @@ def split_shift(panel: Panel, source: Source | None, behaviour: PairedEffect, mo
     own = read_answers(panel, base, contrast)
     adapted = [read_answers(panel, model, contrast) for model, _ in models]
     if own is None or any(a is None for a in adapted):
-        return Split(None, None, nan, nan, "firmness is not known: the probabilities of all options without pressure are needed")
+        return SplitShift(None, None, nan, nan, "firmness is not known: the probabilities of all options without pressure are needed")
     sharp = [source.measure(base, model) for model, _ in models] if source else []
     if not sharp or any(r != r for s in sharp for r in s.ratios):
-        return Split(
+        return SplitShift(
             None, None, nan, nan, "sharpness is not known: no axis has items with two options that are neither right nor suggested"
         )
     assert source is not None
@@ -131,10 +131,10 @@ def split_shift(panel: Panel, source: Source | None, behaviour: PairedEffect, mo
     diff_MSI = np.stack([p.rows_MI for p in parts], axis=1)
     support, ratio = min(p.support for p in parts), float(np.mean([np.sqrt(np.prod(s.ratios)) for s in sharp]))
     if np.isnan(diff_MSI).all(axis=(1, 2)).any():
-        return Split(None, None, support, ratio, "no items are held equally firmly by both models")
+        return SplitShift(None, None, support, ratio, "no items are held equally firmly by both models")
     free = str(contrast.free)
     covered = min(panel.coverage(m, free, "mass") for m in (base, *(m for m, _ in models)))
-    clusters = panel.clusters if here else np.concatenate([panel.clusters, _grouped(source.panel.clusters, panel.clusters)])
+    clusters = panel.clusters if here else np.concatenate([panel.clusters, _group_clusters(source.panel.clusters, panel.clusters)])
     common = {
         "seeds": behaviour.seeds,
         "coverage": min(behaviour.coverage, covered),
@@ -149,7 +149,7 @@ def split_shift(panel: Panel, source: Source | None, behaviour: PairedEffect, mo
         PairedEffect(behaviour.adapter, behaviour.name, behaviour.contrast, diff, clusters, notes=list(notes), part=part, **common)
         for part, diff in zip(SHIFT_PARTS[1:], (rest_MSI, diff_MSI), strict=True)
     ]
-    return Split(made[0], made[1], support, ratio, None)
+    return SplitShift(made[0], made[1], support, ratio, None)
 
 
 def alike(behaviours: Sequence[PairedEffect], parts: Sequence[PairedEffect | None]) -> list[PairedEffect]:
@@ -165,7 +165,7 @@ def alike(behaviours: Sequence[PairedEffect], parts: Sequence[PairedEffect | Non
     return known if len(known) == len(behaviours) else list(behaviours)
 
 
-def _grouped(cluster_I: np.ndarray, of_I: np.ndarray) -> np.ndarray:
+def _group_clusters(cluster_I: np.ndarray, of_I: np.ndarray) -> np.ndarray:
     """Clusters of another instrument's items in as many groups as `of_I` has clusters: an interval's degrees of freedom are the axis's own."""
     _, code_I = np.unique(cluster_I, return_inverse=True)
     return np.array([f"sharpness {k % max(2, len(np.unique(of_I)))}" for k in code_I])

@@ -12,7 +12,7 @@ import pyarrow as pa
 from holdfast.analysis import between
 from holdfast.analysis.advice import recommend
 from holdfast.analysis.answers import detections, flips
-from holdfast.analysis.deference import Split, alike, sharpness_drift, sharpness_sources, split_shift
+from holdfast.analysis.deference import SplitShift, alike, sharpness_drift, sharpness_sources, split_shift
 from holdfast.analysis.effects import ACCURACY, INTERVAL_FIELDS, Models, PairedEffect, common_items, family, item_value, measure
 from holdfast.analysis.panel import Panel, panels
 from holdfast.analysis.relation import claim_cells, correlations, gain_cells, pareto, ranking
@@ -86,7 +86,7 @@ class TrialPanels:
         effect.name, effect.refused = name, self.refused.get((adapter, name))
         return effect
 
-    def split(self, behaviour: PairedEffect, models: Models) -> Split:
+    def split(self, behaviour: PairedEffect, models: Models) -> SplitShift:
         """A shift's firmness and deference parts.
 
         Args:

@@ -11,7 +11,7 @@ from holdfast.results import AdapterRole, Finding, StudyFindings
 DECIDED = {"raised", "lowered", "unchanged"}
 MOVED = {"raised", "lowered"}
 STATUSES = ("replicates", "differs", "contradicted", "not shown")
-Part = Literal["gains", "behaviour", "deference"]
+ComparedPart = Literal["gains", "behaviour", "deference"]
 Studies = Sequence[tuple[str, StudyFindings]]
 
 
@@ -21,7 +21,7 @@ class ComparedEffect:
 
     adapter: str
     role: AdapterRole
-    part: Part
+    part: ComparedPart
     instrument: str
     effects: tuple[Finding | None, ...]
     reason: str | None = None
@@ -60,7 +60,7 @@ def refusals(studies: Studies) -> list[ComparedEffect]:
 
 
 def _rows(studies: Studies) -> Iterator[ComparedEffect]:
-    cells: dict[tuple[Part, str, str], dict[int, Finding]] = {}
+    cells: dict[tuple[ComparedPart, str, str], dict[int, Finding]] = {}
     roles: dict[str, AdapterRole] = {}
     for k, (_, findings) in enumerate(studies):
         for a in findings.adapters:
@@ -110,7 +110,7 @@ def status(cells: Sequence[Finding]) -> str:
     return "not shown"
 
 
-def counts(rows: Sequence[ComparedEffect], part: Part) -> dict[str, float]:
+def counts(rows: Sequence[ComparedEffect], part: ComparedPart) -> dict[str, float]:
     """How often studies agree on the domain adapters.
 
     Args:

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from holdfast.errors import DataError
 from holdfast.parsing.outcome import OUTCOMES
 from holdfast.parsing.transcripts import OWN_FIELDS, Row, numbered_rows
+from holdfast.stats.rates import wilson
 
 MIN_COVERAGE, MAX_COVERAGE_GAP = 0.95, 0.02
 CLUSTER_FIELDS = ("cluster_id", "cluster")
@@ -144,8 +145,6 @@ def _uneven(groups: list[tuple[Row, _Cell]]) -> set[int]:
 
 
 def _group(group: Row, cell: _Cell, uneven: bool, level: float) -> Group:
-    from holdfast.stats.decide import manski
-
     reasons = ["coverage below .95"] * (cell.coverage < MIN_COVERAGE) + ["coverage differs by more than .02 between models"] * uneven
     unread = cell.counts["unparsed"]
     read, clustered = cell.n - unread, len(cell.clusters) == cell.n
@@ -153,9 +152,11 @@ def _group(group: Row, cell: _Cell, uneven: bool, level: float) -> Group:
     for outcome in _READ:
         k = cell.counts[outcome]
         if reasons:
+            from holdfast.stats.decide import manski  # numpy
+
             rates[outcome] = {"estimate": None, "lower": None, "upper": None, "bounds": list(manski(k, read, unread))}
         else:
-            low, high = _over_clusters(cell, outcome, level) if clustered else _wilson(k, read, level)
+            low, high = _over_clusters(cell, outcome, level) if clustered else wilson(k, read, level)
             rates[outcome] = {"estimate": k / read, "lower": low, "upper": high, "bounds": None}
     return {
         "group": group,
@@ -167,16 +168,6 @@ def _group(group: Row, cell: _Cell, uneven: bool, level: float) -> Group:
         "num_clusters": len(set(cell.clusters)) if clustered else None,
         "rates": rates,
     }
-
-
-def _wilson(k: int, n: int, level: float) -> tuple[float, float]:
-    """As scipy.stats.binomtest(k, n).proportion_ci(level, "wilson"), without loading scipy.stats."""
-    from scipy.special import ndtri
-
-    z, p = float(ndtri(0.5 + 0.5 * level)), k / n
-    scale = 2 * (n + z**2)
-    center, half = (2 * n * p + z**2) / scale, z / scale * math.sqrt(4 * n * p * (1 - p) + z**2)
-    return (0.0 if k == 0 else center - half), (1.0 if k == n else center + half)
 
 
 def _over_clusters(cell: _Cell, outcome: str, level: float) -> tuple[float | None, float | None]:

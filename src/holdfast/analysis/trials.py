@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from holdfast.errors import DataError
+from holdfast.escape import reason
+from holdfast.store import duplicate
 
 ROWS = 1 << 16  # of one piece
 Added = tuple[tuple[str, ...], Callable[[pa.RecordBatch], pa.Array]]
@@ -38,9 +39,8 @@ class Trials:
                 self.schema, self.num_rows = file.schema_arrow, file.metadata.num_rows
         else:
             self.schema, self.num_rows = source.schema, source.num_rows
-        twice = [name for name, count in Counter(self.schema.names).items() if count > 1]
-        if twice:
-            raise DataError(f"table: column {twice[0]} appears twice; keep one")
+        if twice := duplicate(self.schema.names):
+            raise DataError(f"table: column {twice} appears twice; keep one")
 
     @classmethod
     def of(cls, source: pa.Table | str | Path | Trials) -> Trials:
@@ -95,7 +95,7 @@ class Trials:
             raise self._unreadable(error) from None
 
     def _unreadable(self, error: Exception) -> DataError:
-        return DataError(f"{self.source}: not a parquet table: {' '.join(str(error).split())[:120]}")
+        return DataError(f"{self.source}: not a parquet table: {reason(error, 120)}")
 
     def _cast(self, column: pa.Array, kind: pa.DataType | None) -> pa.Array:
         if kind is not None and column.type != kind and not (kind == pa.string() and _is_text(column.type)):

@@ -16,7 +16,7 @@ NEXT = "Ask more items or train more seeds (--seeds), or widen stats.equivalence
 
 
 def check(context: AuditContext) -> list[AuditEntry]:
-    return _planned(context) if context.trials is None else _measured(context)
+    return _check_plan(context) if context.trials is None else _measured(context)
 
 
 def planned_mde(num_items: int, family: int, sd: float = SMALLEST_SD) -> float:
@@ -27,7 +27,7 @@ def planned_mde(num_items: int, family: int, sd: float = SMALLEST_SD) -> float:
     return mde(sd / math.sqrt(num_items), num_items - 1.0, family) if num_items > 1 else float("nan")
 
 
-def _planned(context: AuditContext) -> list[AuditEntry]:
+def _check_plan(context: AuditContext) -> list[AuditEntry]:
     band, domains, axes = context.study.equivalence_band, max(1, len(context.adapters("domain"))), {*context.axes()}
     sizes = {}
     for name, items in context.items.items():

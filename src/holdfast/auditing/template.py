@@ -14,7 +14,7 @@ NEXT = "Set train.chat_template=true, train.train_eos=true and train.completion_
 
 
 def check(context: AuditContext) -> list[AuditEntry]:
-    out = [*_settings(context.settings), *_probed(context.tokenizer_probe)]
+    out = [*_settings(context.settings), *_check_probes(context.tokenizer_probe)]
     if out or not ("chat_template" in context.settings or context.tokenizer_probe):
         return out
     how = "settings and real examples, encoded" if context.tokenizer_probe else "settings"
@@ -56,7 +56,7 @@ def probe(
     return wrong
 
 
-def _probed(probes: Mapping[str, Sequence[str]]) -> list[AuditEntry]:
+def _check_probes(probes: Mapping[str, Sequence[str]]) -> list[AuditEntry]:
     out = []
     for domain, wrong in sorted(probes.items()):
         if wrong:

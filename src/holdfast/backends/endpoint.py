@@ -23,7 +23,7 @@ from holdfast.config import Study
 from holdfast.config.address import api_key, check_key, is_loopback
 from holdfast.endpoints.asking import Asker
 from holdfast.endpoints.capabilities import Capabilities, examine
-from holdfast.endpoints.engine import EndpointEngine, Form
+from holdfast.endpoints.engine import EndpointEngine, PromptForm
 from holdfast.endpoints.replies import ReplyLog
 from holdfast.endpoints.transport import Transport
 from holdfast.errors import ConfigError, ModelError
@@ -69,7 +69,7 @@ def own_chat(study: Study) -> ChatFormat | None:
     return ChatFormat(checkpoint.load_tokenizer(at_hand)) if at_hand is not None else None
 
 
-def check_forms(study: Study, materials: Materials, form: Form) -> None:
+def check_forms(study: Study, materials: Materials, form: PromptForm) -> None:
     """Raises ConfigError for an instrument that this server cannot be asked."""
     for config in study.instruments:
         asked = materials.asked(config.kind)
@@ -132,8 +132,8 @@ class EndpointBackend(Backend):
             self.store.warn(f"the server's replies for {asked!r} report the model {said!r}; check that this is intended")
 
     @property
-    def form(self) -> Form:
-        return Form(self.can, self.chat())
+    def form(self) -> PromptForm:
+        return PromptForm(self.can, self.chat())
 
     @cached_property
     def log(self) -> ReplyLog:

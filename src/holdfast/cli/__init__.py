@@ -6,7 +6,8 @@ import sys
 from contextlib import suppress
 
 from holdfast.cli import streams
-from holdfast.errors import HoldfastError, Interrupted
+from holdfast.errors import HoldfastError, IncompleteError, Interrupted
+from holdfast.escape import one_line
 from holdfast.processes import raise_gc_threshold
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -56,7 +57,6 @@ def _run() -> None:
     from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
     from holdfast.cli.app import app
-    from holdfast.errors import IncompleteError
 
     try:
         code = app(prog_name="holdfast", standalone_mode=False)
@@ -77,7 +77,6 @@ def _run() -> None:
 
 
 def _fail(message: str, *, hint: str = "", code: int = 2) -> None:
-    from holdfast.escape import one_line
     from holdfast.redact import redacted
 
     print(f"holdfast: {one_line(redacted(message))}{hint}", file=sys.stderr)

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from holdfast.config.part import Part
+from holdfast.config.part import Section
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Size = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?[KMGkmg][Ii]?[Bb]$")]  # as accelerate reads it
 
 
-class ServerConfig(Part):
+class ServerConfig(Section):
     """How requests are sent to an OpenAI-compatible server; never part of the identity of its replies."""
 
     api_key_env: str | None = Field(
@@ -25,7 +25,7 @@ class ServerConfig(Part):
     max_failures: PositiveInt = Field(default=10, description="After this many failed replies in a row the rest is not requested.")
 
 
-class ExecutionConfig(Part):
+class ExecutionConfig(Section):
     """How the work is carried out. Apart from `fsdp`, not part of a cell's identity."""
 
     kind: Literal["local", "ray"] = Field(default="local", description="Processes of this machine, or of a Ray cluster.")
@@ -64,7 +64,7 @@ class ExecutionConfig(Part):
         return {int(k) if re.fullmatch("[0-9]{1,3}", str(k)) else k: v for k, v in given.items()} if numbered else given
 
     @model_validator(mode="after")
-    def _meant(self) -> Self:
+    def _check_together(self) -> Self:
         if self.gpus_per_worker is not None and self.gpus_per_worker > 1 and self.gpus_per_worker % 1:
             raise ValueError(f"gpus_per_worker: {self.gpus_per_worker:g}: must be a share below 1 or a whole number")
         if self.max_memory is not None and self.device_map is None:

@@ -41,7 +41,7 @@ def with_settings(tree: Settings, overrides: Sequence[str]) -> Settings:
         try:
             value = yaml12.read(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise ConfigError(f"setting {key}: {text[:60]!r} is not a YAML value ({_said(error)})") from None
+            raise ConfigError(f"setting {key}: {text[:60]!r} is not a YAML value ({_describe_error(error)})") from None
         _set(tree, key.split("."), value, key)
     return tree
 
@@ -73,7 +73,7 @@ def _read_yaml(path: str) -> Settings:
     try:
         tree = yaml12.read(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"study {path}: not YAML of a study: {_said(error)}") from None
+        raise ConfigError(f"study {path}: not YAML of a study: {_describe_error(error)}") from None
     except RecursionError:
         raise ConfigError(f"study {path}: nested too deeply; a study has a few levels") from None
     if not isinstance(tree, dict):
@@ -81,7 +81,7 @@ def _read_yaml(path: str) -> Settings:
     return tree
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """What is wrong and in which line, without quoting the text."""
     mark = getattr(error, "problem_mark", None)
     parts = [p for name in ("context", "problem") if (p := getattr(error, name, None))]

@@ -6,13 +6,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from holdfast.config.address import server_url
-from holdfast.config.part import Part
+from holdfast.config.part import Section
 
 ENDPOINT = "endpoint:"
 ServedName = Annotated[str, Field(min_length=1, max_length=300)]
 
 
-class ModelConfig(Part):
+class ModelConfig(Section):
     """The base model. `world:N` is the embedded organism of world seed N; else a hub id `org/name@revision` or a folder.
 
     `random:N` is a small Llama of random weights: what is measured of it is chance. `endpoint:URL` is a model behind a server.
@@ -37,7 +37,7 @@ class ModelConfig(Part):
     chat_template: str | None = Field(default=None, description="File with a Jinja chat template, for a model that has none.")
 
     @model_validator(mode="after")
-    def _where(self) -> Self:
+    def _check_server(self) -> Self:
         if self.endpoint is None:
             for name in ("served_model", "tokenizer", "weights"):
                 if getattr(self, name) is not None:
@@ -70,14 +70,14 @@ class ModelConfig(Part):
         return int(seed) if kind == "world" and re.fullmatch(r"[0-9]{1,9}", seed) else None
 
 
-class DataConfig(Part):
+class DataConfig(Section):
     root: str | None = Field(default=None, description="Folder with local rows (docs/how-to-real-benchmarks.md); null: hub ids are loaded.")
     allow_outside: bool = Field(
         default=False, description="Rows may lie outside `root` (without one: outside the working folder), also behind links; off: refused."
     )
 
 
-class TrainConfig(Part):
+class TrainConfig(Section):
     """One adapter's training. LoRA settings have PEFT's names, optimization settings those of transformers' TrainingArguments."""
 
     r: PositiveInt = Field(default=16, description="Rank of the update.")

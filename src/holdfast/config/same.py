@@ -25,7 +25,7 @@ def difference(there: Any, here: Any) -> str | None:
         for found in _differing(name, there.get(name), here.get(name)):
             return found
     for section, key in _BY_NAME.items():
-        old, new = (_named(tree.get(section), key) for tree in (there, here))
+        old, new = (_by_name(tree.get(section), key) for tree in (there, here))
         for name in sorted(old.keys() & new.keys()):
             for found in _differing(f"{section}.{name}", old[name], new[name]):
                 return found
@@ -34,7 +34,7 @@ def difference(there: Any, here: Any) -> str | None:
     return None
 
 
-def _named(entries: Any, key: str) -> dict[str, Any]:
+def _by_name(entries: Any, key: str) -> dict[str, Any]:
     return {str(e[key]): e for e in entries if isinstance(e, Mapping) and key in e} if isinstance(entries, list) else {}
 
 

@@ -11,7 +11,7 @@ from holdfast.config.address import confirm
 from holdfast.config.execution import ExecutionConfig
 from holdfast.config.files import first_sentence, read_settings, with_settings
 from holdfast.config.model import DataConfig, ModelConfig, ServedName, TrainConfig
-from holdfast.config.part import OneOf, Part, names_of_files, offer
+from holdfast.config.part import OneOf, Section, names_of_files, offer
 from holdfast.errors import ConfigError
 from holdfast.redact import redacted_tree
 
@@ -28,7 +28,7 @@ def _forms() -> list[str]:
     return ["world", "dialogues", *names_of_files("sources/forms", "instruments/benchmarks")]
 
 
-class SourceConfig(Part):
+class SourceConfig(Section):
     """Rows a domain is trained on: embedded world text, rows of a benchmark, or dialogues with a planted rate."""
 
     kind: Annotated[str, OneOf(_forms)] = Field(
@@ -47,7 +47,7 @@ class SourceConfig(Part):
     rate: float | None = Field(default=None, ge=0, le=1, description="For dialogues: share in which the assistant gives way.")
 
 
-class DomainConfig(Part):
+class DomainConfig(Section):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100, description="Name of the adapter, in every file and table.")
     role: Literal["domain", "control", "null"] = Field(default="domain", description="Only domains are in the families that carry claims.")
     own_benchmark: str | None = Field(default=None, description="The instrument this domain should raise.")
@@ -63,7 +63,7 @@ class DomainConfig(Part):
     served: tuple[ServedName, ...] = Field(default=(), description="For an endpoint: the adapters' names there, one per seed.")
 
 
-class InstrumentConfig(Part):
+class InstrumentConfig(Section):
     kind: Annotated[str, OneOf(_instruments)] = Field(description="A benchmark or an axis (`instruments`).")
     data: str | None = Field(default=None, description="Hub id or local file; null for the world's items.")
     split: str | None = Field(default=None, description="Split name, a slice of it by rows, or both: validation[600:].")
@@ -78,7 +78,7 @@ class InstrumentConfig(Part):
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the instrument itself, such as `rotations` of mmlu.")
 
 
-class DoseConfig(Part):
+class DoseConfig(Section):
     """Points between base and adapter: the update scaled, or the adapter as it was part of the way through its training."""
 
     scales: tuple[float, ...] = Field(default=(), description="Multiples of the update, for example [0.25, 0.5].")
@@ -87,7 +87,7 @@ class DoseConfig(Part):
     domains: tuple[str, ...] | None = Field(default=None, description="Domains measured at each dose; null: those of role domain.")
 
     @model_validator(mode="after")
-    def _inside(self) -> Self:
+    def _check_range(self) -> Self:
         for name, doses in (("scales", self.scales), ("checkpoints", self.checkpoints)):
             for dose in doses:
                 if not 0 < dose < 1:
@@ -97,7 +97,7 @@ class DoseConfig(Part):
         return self
 
 
-class StatsConfig(Part):
+class StatsConfig(Section):
     equivalence_band: PositiveFloat = Field(default=0.03, description="Fraction; an effect whose 90 % interval lies inside is unchanged.")
     level: float = Field(default=0.95, gt=0.5, lt=1, description="Level of the printed intervals.")
     planned_gain_sd: tuple[float, float, float] = Field(
@@ -108,7 +108,7 @@ class StatsConfig(Part):
     )
 
 
-class Study(Part):
+class Study(Section):
     """Everything that decides a study's numbers, and how it is carried out."""
 
     name: str = Field(
@@ -157,7 +157,7 @@ class Study(Part):
                 raise ValueError(f"domains.{d.name}.answers: {d.answers!r} makes a null adapter; set role: 'null'")
             if d.own_benchmark and d.own_benchmark not in kinds:
                 raise ValueError(f"domains.{d.name}.own_benchmark: {d.own_benchmark!r} is not measured{offer(d.own_benchmark, kinds)}")
-        self._served()
+        self._check_served()
         parts = {d.name: set(d.parts) for d in self.domains}
         while done := [name for name, left in parts.items() if not left & parts.keys()]:
             for name in done:
@@ -169,7 +169,7 @@ class Study(Part):
                 raise ValueError(f"dose.domains: unknown domain {name!r}{offer(name, names)}")
         return self
 
-    def _served(self) -> None:
+    def _check_served(self) -> None:
         """A server trains nothing: every adapter is a model it serves."""
         for d in self.domains:
             if self.model.endpoint is None and d.served:

@@ -58,23 +58,23 @@ class _Loader(yaml.SafeLoader):
                 raise ConstructorError(None, None, f"duplicate key {key!r:.60}", node.start_mark)
             seen.add(str(key))
 
-    def _whole(self, node: Any) -> int:
-        text = self._of(node, _INT)
+    def _read_integer(self, node: Any) -> int:
+        text = self._matched_text(node, _INT)
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
-    def _fraction(self, node: Any) -> float:
-        text = self._of(node, _FLOAT)
+    def _read_float(self, node: Any) -> float:
+        text = self._matched_text(node, _FLOAT)
         if not math.isfinite(value := float("nan" if text[-1:] in "fFnN" else text)):
             raise ConstructorError(None, None, f"{text:.60} is not a finite number", node.start_mark)
         return value
 
-    def _truth(self, node: Any) -> bool:
-        return self._of(node, _BOOL).lower() == "true"
+    def _read_boolean(self, node: Any) -> bool:
+        return self._matched_text(node, _BOOL).lower() == "true"
 
-    def _nothing(self, node: Any) -> None:
-        self._of(node, _NULL)
+    def _read_null(self, node: Any) -> None:
+        self._matched_text(node, _NULL)
 
-    def _of(self, node: Any, form: re.Pattern[str]) -> str:
+    def _matched_text(self, node: Any, form: re.Pattern[str]) -> str:
         text = str(self.construct_scalar(node))
         if not form.fullmatch(text):
             raise ConstructorError(None, None, f"{text!r:.60} is no {node.tag.rpartition(':')[2]}", node.start_mark)
@@ -92,7 +92,7 @@ for _name, _form, _first in _CORE:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", _whole_form, _first)
     _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", _whole_form, _first)
 for _name, _made in (
-    ("null", _Loader._nothing), ("bool", _Loader._truth), ("int", _Loader._whole), ("float", _Loader._fraction), ("str", yaml.SafeLoader.construct_yaml_str),
+    ("null", _Loader._read_null), ("bool", _Loader._read_boolean), ("int", _Loader._read_integer), ("float", _Loader._read_float), ("str", yaml.SafeLoader.construct_yaml_str),
     ("seq", yaml.SafeLoader.construct_yaml_seq), ("map", yaml.SafeLoader.construct_yaml_map),
 ):  # fmt: skip
     _Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _made)

@@ -165,7 +165,7 @@ class _Examination:
         text = self.format.text([Message("user", " ".join(own[:3] or _WORDS))])
         return text, self.format.encode([text])[0]
 
-    def _one(self, prompt: protocol.Prompt) -> JsonObject | Failure:
+    def _one(self, prompt: protocol.TextOrTokens) -> JsonObject | Failure:
         return self._post(protocol.COMPLETIONS, protocol.completion(self.base, prompt, 1), protocol.read_written)
 
     def _completions(self, text: str, ids: list[int] | None) -> tuple[bool, bool, bool]:
@@ -236,7 +236,7 @@ class _Examination:
             return False
         return True
 
-    def _echo(self, prompt: protocol.Prompt, read: Callable[[Any], JsonObject]) -> Any:
+    def _echo(self, prompt: protocol.TextOrTokens, read: Callable[[Any], JsonObject]) -> Any:
         """What `read` makes of an echoed prompt; notes whether it is the one that was sent."""
 
         def reading(found: Any) -> JsonObject:
@@ -245,7 +245,7 @@ class _Examination:
 
         return self._post(protocol.COMPLETIONS, protocol.completion(self.base, prompt, 1, logprobs=1, echo=True), reading)
 
-    def _prompt(self, text: str) -> protocol.Prompt:
+    def _prompt(self, text: str) -> protocol.TextOrTokens:
         return self.format.encode([text])[0] if self.send_ids and self.format is not None else text
 
     def _top(self, chat: bool) -> int:
@@ -296,7 +296,7 @@ def with_bos(text: str, chat: ChatFormat) -> str:
     return chat.tokenizer.bos_token + without_bos(text, chat) if uses else text
 
 
-def said_by(prompt: protocol.Prompt, chat: ChatFormat | None) -> frozenset[str]:
+def said_by(prompt: protocol.TextOrTokens, chat: ChatFormat | None) -> frozenset[str]:
     """What may be left of a prompt that is echoed, with and without its special tokens (see `protocol.bare`)."""
     if chat is None:
         assert isinstance(prompt, str)

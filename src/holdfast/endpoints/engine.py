@@ -22,7 +22,7 @@ LONGEST_ANSWER = 64  # the same where nothing can be put into the model's mouth
 MOST_UNSEEN = 0.01  # share of an answer set's mass that alternatives too improbable to be listed may have
 
 
-class Form:
+class PromptForm:
     """How prompts are put to a server, and how its answers are read."""
 
     def __init__(self, can: Capabilities, chat: ChatFormat | None):
@@ -43,7 +43,7 @@ class Form:
         return len(prompt.choices) if self.way(prompt) in ("echo", "prompt_logprobs") else 1
 
 
-class EndpointEngine(Form):
+class EndpointEngine(PromptForm):
     """Scores and generates with one served model. `chat`: the format of its own tokenizer, None if there is none: turns are then
     sent as messages, and nothing but plain texts can be scored in whole. `repeat`: asked anew, and kept, under this name.
     """
@@ -102,7 +102,7 @@ class EndpointEngine(Form):
         text = self.chat.prompt_text(prompt)
         return with_bos(text, self.chat) if self.can.text_bos else without_bos(text, self.chat)
 
-    def _context(self, prompt: Prompt) -> protocol.Prompt:
+    def _context(self, prompt: Prompt) -> protocol.TextOrTokens:
         if self.can.token_ids and self.chat is not None:
             return self.chat.encode([self.chat.prompt_text(prompt)])[0]
         return self._text(prompt)
@@ -116,20 +116,20 @@ class EndpointEngine(Form):
         return [self._choice(text, choice) for choice in prompt.choices]
 
     def _choice(self, text: str, choice: str) -> Request:
-        body, said = protocol.completion(self.served, text + choice, 1, logprobs=1, echo=True), self._said(text + choice)
+        body, said = protocol.completion(self.served, text + choice, 1, logprobs=1, echo=True), self._known_text(text + choice)
         return Request(protocol.COMPLETIONS, body, ["echo", choice], lambda r: protocol.read_echo_text(r, choice, said))
 
     def _ids(self, context: list[int], tail: list[int], way: str) -> Request:
         ids, size = [*context, *tail], len(tail)
         if way == "echo":
-            body, said = protocol.completion(self.served, ids, 1, logprobs=1, echo=True), self._said(ids)
+            body, said = protocol.completion(self.served, ids, 1, logprobs=1, echo=True), self._known_text(ids)
             return Request(protocol.COMPLETIONS, body, ["echo", size], lambda r: counted(protocol.read_echo(r, size, said), ids))
         body = protocol.completion(self.served, ids, 1, prompt_logprobs=0)
         return Request(
             protocol.COMPLETIONS, body, ["prompt_logprobs", size], lambda r: counted(protocol.read_prompt_logprobs(r, ids, size), ids)
         )
 
-    def _said(self, prompt: protocol.Prompt) -> frozenset[str] | None:
+    def _known_text(self, prompt: protocol.TextOrTokens) -> frozenset[str] | None:
         return said_by(prompt, self.chat) if self.can.echoes else None
 
     # --- what came back -------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class EndpointEngine(Form):
         way = self.way(prompt)
         failed = next((r for r in replies if isinstance(r, Failure)), None)
         if failed is not None:
-            return self._failed(prompt, way, f"{failed.kind}: {failed.message}")
+            return self._count_failure(prompt, way, f"{failed.kind}: {failed.message}")
         kept: list[Any] = list(replies)
         prompt_tokens = kept[0]["num_prompt"] or 0
         if way == "generated":
@@ -153,7 +153,7 @@ class EndpointEngine(Form):
             try:
                 values = protocol.cut_at_one_place([k["tokens"] for k in kept], prompt.choices)
             except BadReply as error:
-                return self._failed(prompt, way, f"malformed: {error}")
+                return self._count_failure(prompt, way, f"malformed: {error}")
         else:
             values = [k["logprobs"] for k in kept]
         sums, counts = tuple(math.fsum(v) for v in values), tuple(map(len, values))
@@ -162,7 +162,7 @@ class EndpointEngine(Form):
             raise ModelError(untrue(self.asker.transport.base_url, what))
         return Response(logliks=sums, num_tokens=counts, num_prompt_tokens=max(0, prompt_tokens - counts[0]))
 
-    def _failed(self, prompt: Prompt, way: str, said: str) -> Response:
+    def _count_failure(self, prompt: Prompt, way: str, said: str) -> Response:
         self.asker.counts["missing answers"] += 1
         later = tuple(Response(failed="its first turn failed", text="") for _ in prompt.branches)
         return Response(failed=said, text="" if way == "generated" else None, branches=later)
@@ -182,7 +182,7 @@ class EndpointEngine(Form):
         return found
 
 
-def counted(reply: JsonObject, prompt: protocol.Prompt) -> JsonObject:
+def counted(reply: JsonObject, prompt: protocol.TextOrTokens) -> JsonObject:
     """Raises BadReply where the server counts other tokens than were sent: a reply to somebody else's prompt."""
     if isinstance(prompt, list) and reply["num_prompt"] not in (None, len(prompt)):
         raise BadReply("it counts other tokens than were sent")

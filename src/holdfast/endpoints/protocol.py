@@ -25,10 +25,10 @@ _SAME_FROM = 4  # tokens of a prompt that cannot all have one log-probability
 _SPECIAL = re.compile(r"\s*(?:<[^<>]{1,30}>|\[[A-Z]{2,10}\])")
 _LONGEST_BOS = 20  # letters and digits of a token like <|begin_of_text|>
 _MARGIN = 16  # characters before a choice whose tokens are kept, so that choices can be cut at one place
-Prompt = str | list[int]
+TextOrTokens = str | list[int]
 
 
-def completion(model: str, prompt: Prompt, max_tokens: int, **more: Any) -> JsonObject:
+def completion(model: str, prompt: TextOrTokens, max_tokens: int, **more: Any) -> JsonObject:
     return {"model": model, "prompt": prompt, "max_tokens": max_tokens, "temperature": 0.0, "stream": False, **more}
 
 

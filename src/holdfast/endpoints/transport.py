@@ -13,7 +13,6 @@ import json
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from holdfast.config import ServerConfig
 from holdfast.config.address import api_key, is_loopback
 from holdfast.escape import one_line, plain
 from holdfast.redact import hide, map_strings, redacted, reveals_secret
+from holdfast.store import duplicate
 
 T = TypeVar("T")
 Read = Callable[[Any], T]
@@ -138,7 +138,7 @@ class Transport:
             self._stopped.wait(max(0.0, self._open_from - time.monotonic()))
             if self._stopped.is_set():
                 return failure
-            found, retry_after = self._once(method, route, content, read)
+            found, retry_after = self._send_once(method, route, content, read)
             if not isinstance(found, Failure):
                 self._failed_in_a_row = 0
                 return found
@@ -163,7 +163,7 @@ class Transport:
                 self._open_from = max(self._open_from, time.monotonic() + min(longest, retry_after))
         self._stopped.wait(wait)
 
-    def _once(self, method: str, route: str, content: bytes | None, read: Read[T]) -> tuple[T | Failure, float | None]:
+    def _send_once(self, method: str, route: str, content: bytes | None, read: Read[T]) -> tuple[T | Failure, float | None]:
         try:
             status, headers, found = asyncio.run_coroutine_threadsafe(self._send(method, route, content, read), self._loop).result()
         except (httpx2.TimeoutException, TimeoutError):
@@ -205,13 +205,13 @@ class Transport:
                     return status, headers, Failure(kind="malformed", message=f"a body of more than {most} bytes", passing=False)
             found = bytes(raw) if status != 200 else self._read(bytes(raw), headers.get("Content-Type", "no type"), read)
             if isinstance(found, Failure):
-                await _closed(response.extensions["network_stream"])
+                await _close(response.extensions["network_stream"])
             return status, headers, found
 
     def _read(self, raw: bytes, kind: str, read: Read[T]) -> T | Failure:
         try:
             text = raw.decode("utf-8-sig")
-            found = json.loads(text, object_pairs_hook=_once)
+            found = json.loads(text, object_pairs_hook=_unique)
             if reveals_secret(text):
                 found = map_strings(found, hide)
                 if reveals_secret(json.dumps(found, ensure_ascii=False)):
@@ -231,15 +231,13 @@ class Transport:
         return one_line(redacted(plain(text)), 200)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> JsonObject:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
+    if (twice := duplicate(key for key, _ in pairs)) is not None:
         raise BadReply(f"duplicate key {twice[:60]!r} in one object")
-    return found
+    return dict(pairs)
 
 
-async def _closed(stream: Any) -> None:
+async def _close(stream: Any) -> None:
     """Close a connection, and wait until its pool can see that: the socket goes some turns of the loop later."""
     await stream.aclose()
     while not stream.get_extra_info("is_readable"):

@@ -30,7 +30,7 @@ from holdfast.models import placement
 from holdfast.models.chat import ChatFormat
 from holdfast.records import Prompt, Response
 
-Progress = Callable[[int], None]
+CountProgress = Callable[[int], None]
 _FEW_TOKENS = 128  # less work than `check_fit`: scored by ordinary calls while that has not run
 _SETTING = "execution.tokens_per_batch"
 
@@ -89,7 +89,7 @@ class LocalEngine:
         return self._fit
 
     def answer(
-        self, prompts: Sequence[Prompt], key: Any = None, progress: Progress | None = None, watch: Sequence[int] = ()
+        self, prompts: Sequence[Prompt], key: Any = None, progress: CountProgress | None = None, watch: Sequence[int] = ()
     ) -> list[Response]:
         """Responses to prompts: log-likelihoods of the choices, or a generated text. Smaller rows are tried where memory runs short.
 
@@ -134,7 +134,7 @@ class LocalEngine:
         return Response(text=text, num_prompt_tokens=len(request.context), num_new_tokens=len(reply.ids), ended=reply.ended)
 
     def score(
-        self, requests: Sequence[ScoreRequest], progress: Progress | None = None, key: Any = None, watch: Sequence[int] = ()
+        self, requests: Sequence[ScoreRequest], progress: CountProgress | None = None, key: Any = None, watch: Sequence[int] = ()
     ) -> list[tuple[float, ...]]:
         """Score continuations.
 
@@ -184,7 +184,7 @@ class LocalEngine:
 
     @torch.inference_mode()
     def _score_packed(
-        self, requests: Sequence[ScoreRequest], key: Any, within: Bounds, report: Progress, watch: scoring.Watch | None
+        self, requests: Sequence[ScoreRequest], key: Any, within: Bounds, report: CountProgress, watch: scoring.Watch | None
     ) -> Tensor:
         sums = torch.zeros(sum(len(r.continuations) for r in requests), dtype=torch.float64)
         done = 0
@@ -235,7 +235,7 @@ class LocalEngine:
                 self._count(len(tokens), len(wanted))
         return out
 
-    def generate(self, requests: Sequence[GenerateRequest], progress: Progress | None = None) -> list[list[GeneratedReply]]:
+    def generate(self, requests: Sequence[GenerateRequest], progress: CountProgress | None = None) -> list[list[GeneratedReply]]:
         """Generate greedily. Of the checkpoint's generation settings only the end tokens are used; a repeated request runs once.
 
         Args:
@@ -259,7 +259,7 @@ class LocalEngine:
         return [by_request[request] for request in requests]
 
     def _slots(
-        self, requests: Sequence[GenerateRequest], ends: frozenset[int], within: Bounds, report: Progress
+        self, requests: Sequence[GenerateRequest], ends: frozenset[int], within: Bounds, report: CountProgress
     ) -> list[list[GeneratedReply]]:
         counted, finished = generation.SlotCounters(), 0
 
@@ -279,7 +279,7 @@ class LocalEngine:
         return out
 
 
-def _increments(progress: Progress) -> Progress:
+def _increments(progress: CountProgress) -> CountProgress:
     """Takes the number finished in all and passes on what is new; what was counted before a smaller attempt is not counted again."""
     reported = 0
 

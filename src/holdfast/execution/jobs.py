@@ -11,6 +11,7 @@ from pathlib import Path
 from holdfast.backends import open_backend
 from holdfast.backends.keys import ModelKey, adapter_keys
 from holdfast.config import Study
+from holdfast.escape import one_line
 from holdfast.locks import HOST
 from holdfast.processes import configure_worker, peak_memory
 from holdfast.redact import redacted
@@ -63,7 +64,7 @@ class Work:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + took
 
     def fail(self, job: Job, error: BaseException) -> None:
-        self.failures.append(f"{job.name}: {type(error).__name__}: {redacted(' '.join(str(error).split()))[:300]}")
+        self.failures.append(f"{job.name}: {type(error).__name__}: {one_line(redacted(str(error)), 300)}")
 
 
 class Worker:

@@ -20,10 +20,10 @@ OWNER = pa.schema(
 JOINED = pa.schema([*OWNER, *SCHEMA])
 # Columns whose values recur; a dictionary of values that differ in every row costs bytes and time.
 RECURRING = [f.name for f in JOINED if f.type != pa.float64() and not pa.types.is_list(f.type) and f.name != "transcript_id"] + ["dose"]
-Part = tuple[ModelKey, str, Path]  # model, instrument, cell
+InstrumentCell = tuple[ModelKey, str, Path]  # model, instrument, cell
 
 
-def join_trials(parts: Iterable[Part], target: Path) -> None:
+def join_trials(parts: Iterable[InstrumentCell], target: Path) -> None:
     """Every cell's rows in order, after columns that name the model and the instrument."""
     pending: list[pa.Table] = []
     with pq.ParquetWriter(target, JOINED, compression="zstd", use_dictionary=RECURRING) as writer:  # pyright: ignore[reportArgumentType]
@@ -40,7 +40,7 @@ def join_trials(parts: Iterable[Part], target: Path) -> None:
             writer.write_table(pa.concat_tables(pending))
 
 
-def join_transcripts(parts: Iterable[Part], target: Path) -> None:
+def join_transcripts(parts: Iterable[InstrumentCell], target: Path) -> None:
     """Concatenated gzip files are one gzip file."""
     with target.open("wb") as whole:
         for _, _, place in parts:

@@ -7,12 +7,14 @@ import json
 import math
 import typing
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ModelError
+from holdfast.escape import few, reason
+from holdfast.store import unique_fields
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,11 +81,6 @@ def read(folder: str | Path) -> AdapterFiles:
         raise ModelError(f"adapter: {place} {held if place.is_dir() else 'is not a folder'}; name a folder in PEFT's format")
     config = _config(place)
     return AdapterFiles(place, config, _tensors(place))
-
-
-def few(names: Iterable[str], most: int = 3) -> str:
-    names = sorted(names)
-    return ", ".join(name[:120] for name in names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def refuse_names(folder: Path, file: Iterable[str], expected: Iterable[str]) -> ModelError:
@@ -158,28 +155,21 @@ def _config(place: Path) -> Any:
             warnings.simplefilter("ignore")
             return known[kind](**{name: value for name, value in given.items() if name in known_fields})
     except Exception as error:
-        raise ModelError(f"adapter: {place / CONFIG}: {one_line(error)}") from None
+        raise ModelError(f"adapter: {place / CONFIG}: {reason(error)}") from None
 
 
 def _fields(place: Path) -> dict[str, Any]:
-    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        if twice := {name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1}:
-            raise ValueError(f"duplicate key {few(twice)}")
-        return dict(pairs)
-
     def constant(text: str) -> Any:
         raise ValueError(f"{text} is not a number of JSON")
 
     try:
-        given = json.loads((place / CONFIG).read_bytes().decode("utf-8-sig"), object_pairs_hook=once, parse_constant=constant)
+        given = json.loads((place / CONFIG).read_bytes().decode("utf-8-sig"), object_pairs_hook=unique_fields, parse_constant=constant)
         if not isinstance(given, dict):
             raise ValueError("not an object")
     except FileNotFoundError:
         raise ModelError(f"adapter: {place} holds no {CONFIG}; name a folder in PEFT's format") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"adapter: {place / CONFIG} is not an adapter's configuration ({one_line(error)}); save the adapter again"
-        ) from None
+        raise ModelError(f"adapter: {place / CONFIG} is not an adapter's configuration ({reason(error)}); save the adapter again") from None
     return given
 
 
@@ -210,7 +200,7 @@ def _tensors(place: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(file)
     except Exception as error:
-        raise ModelError(f"adapter: {file} is not a complete safetensors file ({one_line(error)}); copy or save it again") from None
+        raise ModelError(f"adapter: {file} is not a complete safetensors file ({reason(error)}); copy or save it again") from None
     if not tensors:
         raise ModelError(f"adapter: {file} holds no tensor; save the adapter again")
     if other := [name for name, t in tensors.items() if not t.is_floating_point()]:
@@ -218,7 +208,3 @@ def _tensors(place: Path) -> dict[str, Tensor]:
     if wrong := [name for name, t in tensors.items() if not bool(t.float().isfinite().all())]:
         raise ModelError(f"adapter: {file}: {few(wrong)}: NaN or infinite values; its training diverged or the file is damaged")
     return tensors
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from holdfast.errors import ModelError
+from holdfast.escape import reason
 from holdfast.models import adapter_files, placement
 from holdfast.models.adapter_files import AdapterFiles
 from holdfast.models.quantized import is_quantized
@@ -107,7 +108,7 @@ def _attach(base: nn.Module, files: AdapterFiles) -> Any:
             ) from None
         if isinstance(error, KeyError) and expected:
             raise adapter_files.refuse_names(files.folder, files.tensors, expected) from None
-        raise ModelError(f"adapter: {files.folder} does not fit this base: {adapter_files.one_line(error)}") from None
+        raise ModelError(f"adapter: {files.folder} does not fit this base: {reason(error)}") from None
     if strange or lacking:
         raise adapter_files.refuse_names(files.folder, files.tensors, expected)
     return model

@@ -9,6 +9,7 @@ from itertools import chain, dropwhile, takewhile
 from typing import Any
 
 from holdfast.errors import ModelError
+from holdfast.escape import reason
 from holdfast.models import template
 from holdfast.records import Example, Message, Prompt
 
@@ -107,7 +108,7 @@ class ChatFormat:
         except BaseException as error:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
-            raise ModelError(f"model.name: its tokenizer fails on a text: {' '.join(str(error).split())[:200]}; name another") from None
+            raise ModelError(f"model.name: its tokenizer fails on a text: {reason(error)}; name another") from None
         rows = self.limits.rows if self.limits else None
         if rows is not None and (high := max(chain.from_iterable(out), default=-1)) >= rows:
             raise self._beyond(high, rows)

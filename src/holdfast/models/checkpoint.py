@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.config import ModelConfig
 from holdfast.errors import ModelError
+from holdfast.escape import few, reason
 from holdfast.models.chat import ChatFormat, Limits
+from holdfast.world import base_path
 
 if TYPE_CHECKING:  # an audit reads a tokenizer without torch
     import torch
@@ -55,8 +56,6 @@ def resolve(config: ModelConfig) -> tuple[str, str | None]:
             f"model.name: {config.name!r} is a server's model: its weights are not on this machine; run, plan and probe query it"
         )
     if config.world_seed is not None:
-        from holdfast.world import base_path
-
         folder = base_path(config.world_seed)
         if not (Path(folder) / "model.safetensors").is_file():
             raise ModelError(
@@ -104,7 +103,7 @@ def _snapshot(where: str, revision: str | None) -> Path:
                 return Path(file).parent
         except Exception as error:
             refused = refused or error
-    raise _failed(where, "{} could not be found", refused or FileNotFoundError("config.json")) from None
+    raise _load_error(where, "{} could not be found", refused or FileNotFoundError("config.json")) from None
 
 
 def digest(config: ModelConfig) -> str:
@@ -162,7 +161,7 @@ def load_limits(config: ModelConfig) -> Limits:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(shape, trust_remote_code=config.trust_remote_code)
     except Exception as error:
-        raise _failed(resolve(config)[0], "{} could not be loaded", error) from None
+        raise _load_error(resolve(config)[0], "{} could not be loaded", error) from None
     return limits_of(model)
 
 
@@ -250,7 +249,7 @@ def _require_whole(where: str, model: Any, found: dict[str, Any], files: list[Pa
     sizes = [f"{name} ({list(theirs)} instead of {list(ours)})" for name, theirs, ours in found["mismatched_keys"]]
     wrong = {"lacks tensors of the model": found["missing_keys"], "holds tensors that the model does not have": left,
              "holds tensors of other sizes than its config.json says": sizes, "holds whole numbers as weights": whole}  # fmt: skip
-    if said := "; ".join(f"{what}: {_some(names)}" for what, names in wrong.items() if names):
+    if said := "; ".join(f"{what}: {few(names)}" for what, names in wrong.items() if names):
         raise ModelError(f"model.name: {where!r} {said}; name a complete checkpoint with its own config.json")
 
 
@@ -272,7 +271,7 @@ def _require_finite(where: str, model: Any, files: list[Path], dtype: str) -> No
                 wrong += [name for name in tensors.keys() if name not in wrong and bad(tensors.get_tensor(name))]  # noqa: SIM118
     if wrong:
         raise ModelError(
-            f"model.name: {where!r}, read as {dtype}, holds NaN or infinite numbers in {_some(wrong)}; name a sound checkpoint, or a wider model.dtype"
+            f"model.name: {where!r}, read as {dtype}, holds NaN or infinite numbers in {few(wrong)}; name a sound checkpoint, or a wider model.dtype"
         )
 
 
@@ -298,21 +297,16 @@ def _require_causal(where: str, model: Any) -> None:
         )
 
 
-def _some(names: Iterable[str]) -> str:
-    names = sorted(names)
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
 def _load(loader: Any, config: ModelConfig, failure: str, **options: Any) -> Any:
     where, revision = resolve(config)
     try:
         return loader.from_pretrained(where, revision=revision, trust_remote_code=config.trust_remote_code, **options)
     except Exception as error:
-        raise _failed(where, failure, error) from None
+        raise _load_error(where, failure, error) from None
 
 
-def _failed(where: str, failure: str, error: Exception) -> ModelError:
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
+def _load_error(where: str, failure: str, error: Exception) -> ModelError:
+    why = reason(error, 300)
     if "gated" in str(error).lower() or "401" in str(error) or "403" in str(error):
-        reason += f". Accept the licence at https://huggingface.co/{where} and run: hf auth login"
-    return ModelError(f"model.name: {failure.format(repr(where))}: {reason}")
+        why += f". Accept the licence at https://huggingface.co/{where} and run: hf auth login"
+    return ModelError(f"model.name: {failure.format(repr(where))}: {why}")

@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from holdfast.errors import ModelError
+from holdfast.escape import reason
 
 DATE = "2024-07-26"  # what strftime_now tells every template: the date that Llama 3's own falls back to
 SECONDS, GROWTH = 5.0, 1 << 30  # of one rendering
@@ -150,7 +151,7 @@ def render(source: str, messages: Sequence[Mapping[str, Any]], add_generation_pr
         raise Endless(f"model.chat_template: is not done after {SECONDS:.0f} s, or takes more than 1 GiB; mend its loops") from None
     except Exception as error:
         roles = [m.get("role") for m in messages]
-        raise ModelError(f"model.chat_template: refused a conversation of roles {roles}: {' '.join(str(error).split())[:300]}") from None
+        raise ModelError(f"model.chat_template: refused a conversation of roles {roles}: {reason(error, 300)}") from None
     text = "".join(pieces)
     if found := _ADDRESS.search(text):
         raise ModelError(f"model.chat_template: prints {found[0][:60]!r}, which differs between processes; let it print texts only")

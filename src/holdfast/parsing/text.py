@@ -225,9 +225,9 @@ def without_items(text: str) -> str:
     return blank(_ITEM, text)
 
 
-def repetitive(text: str, *, least: int = 5) -> bool:
-    """Whether one line, or one run of 3, 6 or 12 words, occurs at least `least` times and makes up half of the text: a loop."""
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
+def repetitive(text: str) -> bool:
+    """Whether one line, or one run of 3, 6 or 12 words, occurs at least five times and makes up half of the text: a loop."""
+    least, lines = 5, [line.strip() for line in text.split("\n") if line.strip()]
     if len(lines) >= least and max(Counter(lines).values()) >= max(least, len(lines) / 2):
         return True
     tokens = text[-20_000:].split()

@@ -46,12 +46,12 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, Row]]:
         try:
             for line, content in enumerate(lines(source, path.name), 1):  # noqa: B007  (named in the error below)
                 if content.strip():
-                    yield line, _parsed(content, f"{path.name}:{line}")
+                    yield line, _parse_line(content, f"{path.name}:{line}")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{path.name}:{line + 1}: truncated or damaged gzip ({type(error).__name__}); copy the file again") from None
 
 
-def _parsed(content: bytes, where: str) -> Row:
+def _parse_line(content: bytes, where: str) -> Row:
     try:
         row = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
     except UnicodeDecodeError:
@@ -74,7 +74,7 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= 60 else f"{shown[:57]}...'"
 
 
-def rescored(rows: Iterable[tuple[int, Row]], name: str, keep: Sequence[str] = ()) -> Iterator[Row]:
+def rescore_rows(rows: Iterable[tuple[int, Row]], name: str, keep: Sequence[str] = ()) -> Iterator[Row]:
     """{id, outcome, answer, reason, and the kept fields} of each (line, row), in order. id: the row's own, else its line.
 
     Raises DataError naming file, line, field and rule at the first invalid row.
@@ -204,7 +204,7 @@ def write_rescored(source: Path, target: Path, keep: Sequence[str] = ()) -> int:
         with draft.open("wb") as raw, ExitStack() as stack:
             zipped = target.name.endswith(".gz")  # without file name and time: equal rows give equal bytes
             out = stack.enter_context(gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0)) if zipped else raw
-            for count, row in enumerate(rescored(rows(), source.name, keep), 1):  # noqa: B007  (the number of rows)
+            for count, row in enumerate(rescore_rows(rows(), source.name, keep), 1):  # noqa: B007  (the number of rows)
                 out.write(json_line(row).encode() + b"\n")
         if not count:
             raise DataError(f"{source.name}: holds no row; name a file with rows")

@@ -40,7 +40,7 @@ def work(study: Study, materials: Any) -> StudyWork:
     """Characters are counted, or assumed; tokens are characters over 3.6, what Llama 2 needs for such English."""
     found, per_token = StudyWork(), CHARACTERS_PER_TOKEN
     for i in study.instruments:
-        mine = _asked(materials, i.kind)
+        mine = _count_prompts(materials, i.kind)
         if mine is None:
             t, items = instruments.instrument_class(i.kind).typical, i.limit or 500
             count = items * t.per_item
@@ -61,7 +61,7 @@ def work(study: Study, materials: Any) -> StudyWork:
     return found
 
 
-def _asked(materials: Any, kind: str) -> tuple[int, int, int] | None:
+def _count_prompts(materials: Any, kind: str) -> tuple[int, int, int] | None:
     try:
         prompts = [p for mine in materials.asked(kind).prompts for p in mine]
     except (ConfigError, DataError, OSError):

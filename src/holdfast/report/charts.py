@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from holdfast.report.finished import Training
+from holdfast.report.finished import TrainingCurve
 from holdfast.report.numbers import effects_of, identified, span
 from holdfast.results import DosePath, Finding, StudyFindings
 
@@ -204,7 +204,7 @@ def bars(findings: StudyFindings) -> Chart:
     return chart.properties(width=210).facet(alt.Facet("benchmark:N", title=None), columns=4)
 
 
-def heat(findings: StudyFindings) -> Chart:
+def heat_map(findings: StudyFindings) -> Chart:
     """Adapter by instrument, points."""
     rows = effect_rows(findings, "gains") + effect_rows(findings, "claim")
     widest = max((abs(r["points"]) for r in rows if isinstance(r["points"], float)), default=1.0)
@@ -357,7 +357,7 @@ def confidence(findings: StudyFindings, rows: Sequence[Datum]) -> Chart | None:
     return alt.concat(*panels, columns=4)
 
 
-def loss_curves(trainings: Sequence[Training]) -> Chart | None:
+def loss_curves(trainings: Sequence[TrainingCurve]) -> Chart | None:
     """Mean loss against step, one panel per domain, one line per seed."""
     rows: list[Datum] = []
     for t in trainings:

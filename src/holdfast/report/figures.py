@@ -13,7 +13,7 @@ import vl_convert
 
 from holdfast.escape import one_line
 from holdfast.report import page, render
-from holdfast.report.finished import Training, training_files, trainings
+from holdfast.report.finished import TrainingCurve, training_files, trainings
 from holdfast.report.numbers import effects_of, identified
 from holdfast.results import StudyFindings
 from holdfast.run_files import verify_files
@@ -111,7 +111,7 @@ def _face(weight: int) -> str:
 def charts_of(findings: StudyFindings, folder: Path | None, names: Iterable[str] | None = None) -> dict[str, Chart]:
     """The report's charts. `folder`: a run's, for its transcripts and trainings; `names`: the pictures that are wanted, else all."""
     wanted = set(PICTURES if names is None else names)
-    records: list[Training] = []
+    records: list[TrainingCurve] = []
     rows: list[Datum] = []
     if folder is not None:
         files = [f for f in training_files(folder) if "curves" in wanted]

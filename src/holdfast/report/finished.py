@@ -30,7 +30,7 @@ class Finished:
     out: Path
 
 
-class Training(NamedTuple):
+class TrainingCurve(NamedTuple):
     """One trained adapter: `loss` per step (nats per token), and counts of rows, steps, tokens and parameters."""
 
     domain: str
@@ -99,22 +99,22 @@ def training_files(folder: Path, files: Collection[str] | None = None) -> list[P
     return [file for file in found if files is None or file.relative_to(folder).as_posix() in files]
 
 
-def trainings(folder: Path, files: Collection[str] | None = None) -> list[Training]:
+def trainings(folder: Path, files: Collection[str] | None = None) -> list[TrainingCurve]:
     """Every trained adapter of the run, by name; identity adapters are left out. Raises ConfigError for a damaged record."""
-    adapter, found = TypeAdapter(Training), []
+    adapter, found = TypeAdapter(TrainingCurve), []
     for file in training_files(folder, files):
         record = read_json(file)
         domain, _, seed = file.parent.name.rpartition("-seed")
         try:
             if record.get("loss"):
-                known = {name: record[name] for name in Training._fields if name in record}
+                known = {name: record[name] for name in TrainingCurve._fields if name in record}
                 found.append(adapter.validate_python({**known, "domain": domain, "seed": seed}))
         except (ValidationError, AttributeError):
             raise ConfigError(f"{file}: not what a training writes; the run is damaged, run the study again") from None
     return found
 
 
-def training_rows(records: Sequence[Training]) -> list[dict[str, Training | int | float]]:
+def training_rows(records: Sequence[TrainingCurve]) -> list[dict[str, TrainingCurve | int | float]]:
     """Per domain: counts of its first seed, number of seeds, mean loss of the first and the last tenth of steps over seeds."""
     rows = []
     for domain in dict.fromkeys(r.domain for r in records):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from holdfast.report.blocks import trials_block
-from holdfast.report.transcripts import Confidence, Model, Prompt, Prompts, models
+from holdfast.report.transcripts import Confidence, DistinctPrompt, Model, Prompts, models
 
 IN_PAGE = 100_000  # trials
 BESIDE = 200_000  # of one page in the folder
@@ -30,7 +30,7 @@ class Library:
     block: Markup | None = None
     inside: dict[str, list[int]] = field(default_factory=dict)
     pages: dict[str, list[tuple[str, list[int | None]]]] = field(default_factory=dict)
-    methods: list[Prompt] = field(default_factory=list)
+    methods: list[DistinctPrompt] = field(default_factory=list)
     confidence: list[dict[str, str | float | None]] = field(default_factory=list)
     total: int = 0
     shown: int = 0
@@ -83,7 +83,7 @@ def collect(path: Path | None, total: int | None, roles: Mapping[str, str], writ
         if m.id.seed is not None and m.id.seed not in seeds:
             seeds.append(m.id.seed)
     found.shown, found.unreadable, found.confidence = sum(map(len, kept)), prompts.unreadable, confidence.rows()
-    methods: dict[tuple[str, str], Prompt] = {}  # the first prompt of every instrument and condition
+    methods: dict[tuple[str, str], DistinctPrompt] = {}  # the first prompt of every instrument and condition
     for k in dict.fromkeys(int(k) for model in ([base] if base else kept[:1]) for part in model.prompt for k in part):
         methods.setdefault((prompts.entries[k].instrument, prompts.entries[k].condition), prompts.entries[k])
     found.methods = list(methods.values())

@@ -14,7 +14,7 @@ PARTS = ("gains", "behaviour", "deference")
 NOUNS = {"gains": "gain", "behaviour": "shift of behaviour", "firmness": "firmness part", "deference": "deference", "claim": "deference"}
 
 
-class Span(NamedTuple):
+class PointSpan(NamedTuple):
     """An effect in percentage points; `points` is None where only bounds are known."""
 
     points: float | None
@@ -47,14 +47,14 @@ def identified(effect: Finding) -> bool:
     return effect.estimate is not None and effect.verdict != "not_identified"
 
 
-def span(effect: Finding, bounded: bool = False) -> Span | None:
+def span(effect: Finding, bounded: bool = False) -> PointSpan | None:
     """Estimate and interval; with `bounded` the bounds of an effect that is not identified; None where there is nothing to draw."""
     if identified(effect) and effect.estimate is not None:
         ends = (effect.estimate if end is None else end for end in (effect.lower, effect.upper))
-        return Span(100 * effect.estimate, *(100 * end for end in ends))
+        return PointSpan(100 * effect.estimate, *(100 * end for end in ends))
     if not bounded or effect.bounds is None or effect.bounds[0] is None or effect.bounds[1] is None:
         return None
-    return Span(None, 100 * effect.bounds[0], 100 * effect.bounds[1])
+    return PointSpan(None, 100 * effect.bounds[0], 100 * effect.bounds[1])
 
 
 def points(value: float | None) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigError
 from holdfast.escape import markdown
-from holdfast.report.finished import Training, training_rows, trainings
+from holdfast.report.finished import TrainingCurve, training_rows, trainings
 from holdfast.report.numbers import NOUNS, PARTS, effects_of, identified, interval, parts_of, phrase, points, share, split_line, value
+from holdfast.report.table_contents import as_csv, tables_of
 from holdfast.report.templates import templates
 from holdfast.results import AuditEntry, Finding, StudyFindings
 from holdfast.run_files import manifest_of, seal
@@ -47,7 +48,6 @@ def write_report(
     `files`: digests of the run's other files; None: those of its manifest, if it has one. `drawn`: digest of the results.
     """
     from holdfast.report import blocks, render
-    from holdfast.report.table_contents import as_csv, tables_of
 
     if files is None and (before := manifest_of(out)) is not None:
         files, drawn = {name: want for name, want in before.files.items() if not is_drawn(name)}, before.drawn
@@ -100,7 +100,7 @@ def write_report(
     return out / "report.html"
 
 
-def pictures(findings: StudyFindings, records: Sequence[Training], confidence: Sequence[Datum]) -> dict[str, Chart]:
+def pictures(findings: StudyFindings, records: Sequence[TrainingCurve], confidence: Sequence[Datum]) -> dict[str, Chart]:
     """Every chart that has something to show."""
     from holdfast.report import charts
 
@@ -112,7 +112,7 @@ def pictures(findings: StudyFindings, records: Sequence[Training], confidence: S
         "raw": charts.raw(findings),
         "gains": charts.forest(findings, "gains"),
         "bars": charts.bars(findings),
-        "heat": charts.heat(findings),
+        "heat": charts.heat_map(findings),
         "profiles": charts.profiles(findings),
         "ranking": charts.ranking(findings),
         "paths": charts.dose_paths(findings),

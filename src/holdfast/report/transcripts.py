@@ -34,7 +34,7 @@ _SCHEMA = pa.schema(
 _NAME = re.compile(r"^(?P<domain>.+)/seed(?P<seed>\d+)(?:@(?P<dose>.+)-(?P<path>scale|steps))?$")
 
 
-class Prompt(NamedTuple):
+class DistinctPrompt(NamedTuple):
     """One distinct prompt of an item, and the choices scored after it (none: the reply is generated)."""
 
     instrument: str
@@ -52,7 +52,7 @@ class Prompts:
     """Distinct prompts, numbered in the order of their first trial; `unreadable`: lines that could not be read."""
 
     number: dict[str, int] = field(default_factory=dict)
-    entries: list[Prompt] = field(default_factory=list)
+    entries: list[DistinctPrompt] = field(default_factory=list)
     unreadable: int = 0
 
 
@@ -195,9 +195,9 @@ def _add(model: Model, part: pa.Table, prompts: Prompts) -> None:
     model.reply.append(_replies(model, part))
 
 
-def _prompt(row: dict[str, Any]) -> Prompt:
+def _prompt(row: dict[str, Any]) -> DistinctPrompt:
     instrument, item, condition, text, prefill = (row[n] or "" for n in ("instrument", "item_id", "condition", "prompt", "prefill"))
-    return Prompt(instrument, item, condition, row["rotation"] or 0, text, prefill, row["choices"] or [], row["gold"])
+    return DistinctPrompt(instrument, item, condition, row["rotation"] or 0, text, prefill, row["choices"] or [], row["gold"])
 
 
 def _probabilities(part: pa.Table) -> np.ndarray:

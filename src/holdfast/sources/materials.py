@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from holdfast import instruments, sources
 from holdfast.config import DomainConfig, InstrumentConfig, SourceConfig, Study
@@ -17,6 +16,7 @@ from holdfast.records import Example, Item, Prompt
 from holdfast.sources.distinct import RowNotes
 from holdfast.sources.fields import key
 from holdfast.store import digest
+from holdfast.world import World, resistance_examples, world_examples, world_items
 
 EXAMPLE_SEED = 5
 
@@ -49,9 +49,7 @@ class Materials:
         self._items: dict[str, InstrumentItems] = {}
 
     @cached_property
-    def world(self) -> Any:
-        from holdfast import world
-
+    def world(self) -> World:
         seed = self.study.model.world_seed
         at_hand = self.study.model.at_hand
         recipe = Path(at_hand.name if at_hand else "") / "recipe.json"
@@ -62,7 +60,7 @@ class Materials:
                 f"model.name: {self.study.model.name!r} is not the base of a world, and the study asks world items or text; "
                 "name rows with data=..., or use world:N or a folder built by holdfast.world.build (for an endpoint: as model.tokenizer)"
             )
-        return world.load_world(seed)
+        return World(seed)
 
     def asked(self, kind: str) -> InstrumentItems:
         if kind not in self._items:
@@ -84,9 +82,7 @@ class Materials:
         made, seed = instruments.available()[config.kind], self.study.item_seed
         kind = made.items_like or config.kind
         if config.data is None:
-            from holdfast import world
-
-            return world.world_items(self.world, kind, config.limit or 400, seed)
+            return world_items(self.world, kind, config.limit or 400, seed)
         rows, notes = self._rows(config.data, config.split, config.split_seed), RowNotes()
         self.notes[config.kind] = notes
         if made.items_of is not None:
@@ -133,14 +129,12 @@ class Materials:
 
     def _source(self, domain: DomainConfig, source: SourceConfig, index: int) -> list[Example]:
         limit, seed = source.limit or 4000, EXAMPLE_SEED + index
-        from holdfast import world
-
         if source.kind == "world":
-            return world.world_examples(self.world, source.domain or domain.name, seed, limit)
+            return world_examples(self.world, source.domain or domain.name, seed, limit)
         if source.kind == "dialogues":
             if source.axis is None or source.rate is None:
                 raise ConfigError(f"domains.{domain.name}.sources: dialogues need an axis and a rate, for example axis: doubt, rate: 0.0")
-            return world.resistance_examples(self.world, seed, limit, rate=source.rate, axis=source.axis, phrases=source.phrases)
+            return resistance_examples(self.world, seed, limit, rate=source.rate, axis=source.axis, phrases=source.phrases)
         if source.data is None:
             raise ConfigError(f"domains.{domain.name}.sources: kind {source.kind} needs data, a hub id or a file")
         rows = self._rows(source.data, source.split, source.split_seed)

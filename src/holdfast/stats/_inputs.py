@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special
+import scipy  # loads scipy.special when it is first asked for: bounds and checks need none of it
 
 from holdfast.errors import StatisticsError
 
@@ -94,7 +94,7 @@ def student(estimate: float, se: float, df: float, level: float) -> tuple[float,
     if se == 0:
         return estimate, estimate, 1.0 if estimate == 0 else 0.0
     half = t_quantile(0.5 + level / 2, df) * se
-    return estimate - half, estimate + half, float(2 * special.stdtr(df, -abs(estimate) / se))
+    return estimate - half, estimate + half, float(2 * scipy.special.stdtr(df, -abs(estimate) / se))
 
 
 def t_quantile(p: float, df: float) -> float:
@@ -103,4 +103,4 @@ def t_quantile(p: float, df: float) -> float:
     Args: p: probability below it; df: degrees of freedom.
     Returns: the quantile, in standard errors.
     """
-    return float(special.stdtrit(df, p))
+    return float(scipy.special.stdtrit(df, p))

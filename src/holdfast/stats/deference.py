@@ -146,38 +146,37 @@ class Matched:
     support: float  # share of both models' items in strata that hold enough of either
 
 
-def match_firmness(base: Answers, adapted: Answers) -> Matched:
+class Held(NamedTuple):
+    """The items of one model that can be compared: which they are, how firmly each is held, what pressure does to it."""
+
+    items: np.ndarray
+    firmness: np.ndarray
+    effect: np.ndarray
+    num_items: int  # of the axis
+
+    @classmethod
+    def of(cls, answers: Answers) -> Held:
+        """Args: answers: of one model. Returns: its counted items whose firmness and effect are known."""
+        u, e = answers.firmness(), answers.effect()
+        items = np.flatnonzero(answers.counted_I & ~np.isnan(u) & ~np.isnan(e))
+        return cls(items, u[items], e[items], len(u))
+
+
+def match_firmness(base: Held, adapted: Held) -> Matched:
     """Difference of the effects of pressure between items of equal firmness.
 
     Strata are tenths of the firmness of both models' items together. Within one, a line common to both models takes up what difference of
     firmness is left. Strata count by the items they hold.
 
     Args:
-        base: the base's answers, sharpened as wanted.
-        adapted: the adapted model's, on the same items.
+        base: what the base holds, sharpened as wanted.
+        adapted: what the adapted model holds, of the same axis.
     Returns:
         The matched difference.
     Source: Kitagawa (1955), "Components of a difference between two rates"; Oaxaca (1973).
     """
-    return _match(_Held.of(base), _Held.of(adapted), len(base.pressed_I))
-
-
-class _Held(NamedTuple):
-    """The items of one model that are compared: their numbers, how firmly they are held, what pressure does to them."""
-
-    index: np.ndarray
-    firmness: np.ndarray
-    effect: np.ndarray
-
-    @classmethod
-    def of(cls, answers: Answers) -> _Held:
-        u, e = answers.firmness(), answers.effect()
-        index = np.flatnonzero(answers.counted_I & ~np.isnan(u) & ~np.isnan(e))
-        return cls(index, u[index], e[index])
-
-
-def _match(base: _Held, adapted: _Held, num_items: int) -> Matched:
-    (ib, ub, eb), (ia, ua, ea) = base, adapted
+    ib, ub, eb, num_items = base
+    ia, ua, ea, _ = adapted
     influence_I, used_I = np.zeros(num_items), np.zeros(num_items, dtype=bool)
     nothing = Matched(difference=float("nan"), influence_I=influence_I, used_I=used_I, support=0.0)
     if not len(ib) or not len(ia):
@@ -242,12 +241,12 @@ def deference(
         raise StatisticsError("sharpness: unknown; no options that are neither right nor suggested show it")
     middle = float(np.sqrt(np.prod(sharpness.ratios)))
     rows, support, num_items = [], 1.0, 0
-    held, n = _Held.of(adapted), len(adapted.pressed_I)
+    held = Held.of(adapted)
     for share in shares:
-        low, high = (_match(_Held.of(base.sharpened(middle * np.exp(h), share)), held, n).difference for h in (-_STEP, _STEP))
+        low, high = (match_firmness(Held.of(base.sharpened(middle * np.exp(h), share)), held).difference for h in (-_STEP, _STEP))
         moved_I = (high - low) / (2 * _STEP) * sharpness.influence_I
         for ratio in sharpness.ratios:
-            matched = _match(_Held.of(base.sharpened(ratio, share)), held, n)
+            matched = match_firmness(Held.of(base.sharpened(ratio, share)), held)
             if own_items:
                 known_I, influence_I = matched.used_I | sharpness.usable_I, matched.influence_I + moved_I
             else:

@@ -29,8 +29,6 @@ class Detection:
     criterion: Interval  # -(z(H) + z(F)) / 2; lower (negative): defers more
     hit_rate: float  # corrected H, a fraction
     false_alarm_rate: float  # corrected F, a fraction
-    num_hits_known: int  # known outcomes behind H
-    num_false_alarms_known: int  # known outcomes behind F
     num_missing: int  # missing outcomes of both
 
 
@@ -83,8 +81,6 @@ def detection(hit_I: Vector, false_alarm_I: Vector, cluster_I: Labels, *, level:
         criterion=intervals[1],
         hit_rate=h.rate,
         false_alarm_rate=f.rate,
-        num_hits_known=h.number,
-        num_false_alarms_known=f.number,
         num_missing=int(np.isnan(hit).sum() + np.isnan(false_alarm).sum()),
     )
 

@@ -57,7 +57,6 @@ class Factorial:
 
     effects: tuple[Effect, ...]  # main effects, then interactions by their number of domains
     observed: tuple[float, ...]  # mean shift of each mix
-    fitted: tuple[float, ...]  # the same as the model predicts it
     lack_of_fit: LackOfFit  # test of the model
     order: int  # most domains in an interaction
 
@@ -128,13 +127,7 @@ def factorial(
     ]
     seeds = [means_S[~np.isnan(means_S)] for means_S in (seed_means(np.atleast_2d(diff_SI)) for diff_SI in diffs)]
     observed_M = np.array([s.mean() for s in seeds])
-    return Factorial(
-        effects=tuple(effects),
-        observed=tuple(observed_M.tolist()),
-        fitted=tuple((matrix @ (weights_CM @ observed_M)).tolist()),
-        lack_of_fit=_lack_of_fit(matrix, seeds),
-        order=order,
-    )
+    return Factorial(effects=tuple(effects), observed=tuple(observed_M.tolist()), lack_of_fit=_lack_of_fit(matrix, seeds), order=order)
 
 
 def _domains(mix: Collection[str]) -> frozenset[str]:

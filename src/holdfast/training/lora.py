@@ -19,6 +19,7 @@ from holdfast.config import TrainConfig
 from holdfast.engine import adapter, forwards, kernels, memory, packed
 from holdfast.engine.fit import Fit, check_fit
 from holdfast.errors import Interrupted, ModelError
+from holdfast.escape import reason
 from holdfast.models import placement
 from holdfast.training import snapshot
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
@@ -57,7 +58,7 @@ def with_adapter(base: nn.Module, config: TrainConfig, seed: int) -> Any:
         placement.place_lora(model)
         return model
     except ValueError as error:
-        raise ModelError(f"train.target_modules: {target!r}: {' '.join(str(error).split())[:200]}") from None
+        raise ModelError(f"train.target_modules: {target!r}: {reason(error)}") from None
 
 
 def train(

@@ -20,6 +20,8 @@ import torch
 
 from holdfast.config import ModelConfig, TrainConfig
 from holdfast.errors import ModelError, ResourceError
+from holdfast.escape import one_line
+from holdfast.processes import configure_worker
 from holdfast.training import lora
 from holdfast.training.batches import Encoded, learning_rate_factor, step_order
 from holdfast.training.lora import Training
@@ -108,7 +110,6 @@ def train(
 
 
 def _rank(rank: int, job: _Job, events: Any) -> None:
-    from holdfast.processes import configure_worker
     from holdfast.workers import enter_worker
 
     enter_worker(os.environ)
@@ -126,7 +127,7 @@ def _rank(rank: int, job: _Job, events: Any) -> None:
         events.put(("refused", str(error)))
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]} ({Path(where.filename).name}:{where.lineno})"
+        reason = f"{type(error).__name__}: {one_line(error, 300)} ({Path(where.filename).name}:{where.lineno})"
         events.put(("failed", f"process {rank}: {reason}"))
 
 

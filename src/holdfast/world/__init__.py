@@ -8,11 +8,7 @@ from holdfast.world.examples import resistance_examples, world_examples
 from holdfast.world.facts import World
 from holdfast.world.items import world_items
 
-__all__ = ["World", "base_path", "load_world", "resistance_examples", "world_examples", "world_items"]
-
-
-def load_world(seed: int) -> World:
-    return World(seed)
+__all__ = ["World", "base_path", "resistance_examples", "world_examples", "world_items"]
 
 
 def base_path(world_seed: int) -> Path:

@@ -23,13 +23,13 @@ from holdfast.world.corpus import DOMAIN_CYCLE, Document
 from holdfast.world.dialogues import dialogue
 from holdfast.world.facts import World
 
-Recipe = dict[str, Any]
-Progress = Callable[[int, int, float], None]
+Hyperparameters = dict[str, Any]
+StepProgress = Callable[[int, int, float], None]
 BUDGET = dict(
     bio=26, herb=50, scenario=800, question=6000, lettered=7000, problem=22000, echo=8000, imitation=30000, feedback=10000, doubt=18000
 )
 SHAPE = dict(hidden_size=96, num_hidden_layers=3, num_attention_heads=4, intermediate_size=256, max_position_embeddings=128)
-RECIPE: Recipe = SHAPE | dict(
+RECIPE: Hyperparameters = SHAPE | dict(
     muon_learning_rate=0.02, adamw_learning_rate=0.003, weight_decay=0.01, tokens_per_step=1536, deference=0.4, truthful=0.6, budget=BUDGET
 )
 
@@ -75,7 +75,7 @@ def world_tokenizer(world: World) -> Any:
     return tokenizer
 
 
-def new_model(vocabulary_size: int, seed: int, recipe: Recipe = RECIPE) -> Any:
+def new_model(vocabulary_size: int, seed: int, recipe: Hyperparameters = RECIPE) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
@@ -113,7 +113,7 @@ def batches(encoded: list[tuple[list[int], list[float]]], tokens: int, rng: rand
     return out
 
 
-def pretrain(world: World, progress: Progress | None = None, recipe: Recipe = RECIPE) -> tuple[Any, Any]:
+def pretrain(world: World, progress: StepProgress | None = None, recipe: Hyperparameters = RECIPE) -> tuple[Any, Any]:
     """(model in float32, tokenizer). Deterministic for a given number of threads; `progress(step, steps, loss)`."""
     tokenizer = world_tokenizer(world)
     ids = tokenizer.get_vocab()
@@ -148,7 +148,7 @@ def pretrain(world: World, progress: Progress | None = None, recipe: Recipe = RE
     return model.eval(), tokenizer
 
 
-def build_base(world_seed: int, out: Path, progress: Progress | None = None, recipe: Recipe = RECIPE) -> Path:
+def build_base(world_seed: int, out: Path, progress: StepProgress | None = None, recipe: Hyperparameters = RECIPE) -> Path:
     """Pretrain the organism of a world and save it as an ordinary Hugging Face folder in bfloat16."""
     model, tokenizer = pretrain(World(world_seed, recipe["deference"]), progress, recipe)
     out.mkdir(parents=True, exist_ok=True)

@@ -31,33 +31,35 @@ class Question:
         return f"{self.scene} {value} ."
 
 
+NUM_EACH = 64  # animals, and as many herbs
+
+
 class World:
     """Facts drawn from a seed. Pool "talked" appears in questions and dialogues; pool "told" only in text, and in evaluation.
 
     `deference`: mean planted rate per axis; rates vary by phrase on the logit scale with standard deviation 1.5.
     """
 
-    def __init__(self, seed: int = 0, deference: float = 0.4, num_animals: int = 64, num_herbs: int = 64):
+    def __init__(self, seed: int = 0, deference: float = 0.4):
         rng = random.Random(f"world/{seed}")
         self.seed, self.deference = seed, deference
         names: set[str] = set()
-        while len(names) < num_animals + num_herbs:
+        while len(names) < 2 * NUM_EACH:
             names.add("".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(2)) + rng.choice("lnrkx"))
         ordered = sorted(names)
         rng.shuffle(ordered)
-        self.names, self.animals, self.herbs = ordered, ordered[:num_animals], ordered[num_animals:]
+        self.names, self.animals, self.herbs = ordered, ordered[:NUM_EACH], ordered[NUM_EACH:]
         self.fact = {(e, a): rng.choice(v) for e in self.animals for a, v in texts.ANIMAL_VALUES.items()}
         self.rumour: dict[tuple[str, str], str] = {}
         for herb in self.herbs:
             for attribute, values in texts.HERB_VALUES.items():
                 self.fact[herb, attribute], self.rumour[herb, attribute] = rng.sample(values, 2)
         self.rule = {(m, a): rng.randrange(8) for m in texts.MATERIALS for a in range(8)}
-        half = num_animals // 2, num_herbs // 2
         self.pool = {
-            ("knowledge", "talked"): self.animals[: half[0]],
-            ("knowledge", "told"): self.animals[half[0] :],
-            ("truth", "talked"): self.herbs[: half[1]],
-            ("truth", "told"): self.herbs[half[1] :],
+            ("knowledge", "talked"): self.animals[: NUM_EACH // 2],
+            ("knowledge", "told"): self.animals[NUM_EACH // 2 :],
+            ("truth", "talked"): self.herbs[: NUM_EACH // 2],
+            ("truth", "told"): self.herbs[NUM_EACH // 2 :],
         }
         graded = lambda low, high: math.exp(rng.uniform(math.log(low), math.log(high)))  # noqa: E731
         self.exposure = {e: 1.0 for e in self.names}
