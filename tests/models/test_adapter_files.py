@@ -142,7 +142,8 @@ def test_an_adapter_of_a_base_with_more_tokens_says_what_to_do(base, folder):
 FIELDS = {
     "a rank that is text": {"r": "4"}, "no rank": {"r": KeyError}, "rank 0": {"r": 0}, "a rank below 0": {"r": -4}, "true for a rank": {"r": True},
     "another rank": {"r": 8}, "no alpha": {"lora_alpha": KeyError}, "alpha of text": {"lora_alpha": "8"}, "alpha null": {"lora_alpha": None},
-    "alpha true": {"lora_alpha": True}, "rsLoRA as text": {"use_rslora": "false"}, "rsLoRA as a number": {"use_rslora": 1},
+    "alpha 0": {"lora_alpha": 0}, "alpha 0.0": {"lora_alpha": 0.0}, "alpha -0.0 of rsLoRA": {"lora_alpha": -0.0, "use_rslora": True},
+    "alpha 0 for a module": {"alpha_pattern": {"q_proj": 0}}, "alpha true": {"lora_alpha": True}, "rsLoRA as text": {"use_rslora": "false"}, "rsLoRA as a number": {"use_rslora": 1},
     "DoRA without magnitudes": {"use_dora": True}, "DoRA as text": {"use_dora": "no"}, "fan as text": {"fan_in_fan_out": "false"},
     "bias of another kind": {"bias": "some"}, "bias true": {"bias": True}, "lora_bias without them": {"lora_bias": True},
     "no kind": {"peft_type": KeyError}, "an unknown kind": {"peft_type": "LORA2"}, "kind null": {"peft_type": None}, "kind a list": {"peft_type": ["LORA"]},

@@ -40,7 +40,7 @@ _NOT_CARRIED = {
 }
 _HARMLESS_INIT = (True, False, None, "gaussian", "eva", "orthogonal")  # the others take something from the base's weights
 _NEEDED = {"LORA": ("r", "lora_alpha"), "LOHA": ("r", "alpha"), "LOKR": ("r", "alpha"), "VERA": ("r",), "ADALORA": ("lora_alpha",)}
-_NOT_ZERO = ("r", "lora_alpha", "alpha", "init_r")
+_RANKS, _SIZES = ("r", "init_r"), ("lora_alpha", "alpha", "randlora_alpha", "scaling")
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,21 @@ def _config(place: Path) -> Any:
     for field in _NEEDED.get(kind, ()):
         if field not in given:
             raise ModelError(f"adapter: {place / CONFIG}: {field} is missing, and without it the update's size is not known; add it")
-    for field in _NOT_ZERO:
-        if field in given and not given[field] > (0 if field.endswith("r") and kind != "OFT" else -math.inf):
-            raise refuse(field, "must be above 0")
-    for field, least in (("rank_pattern", 1), ("alpha_pattern", -math.inf)):
+    for field in (*_RANKS, *_SIZES):
+        value = given.get(field, 1)
+        if value != value or (value == 0 if field in _SIZES else not value > 0 and kind != "OFT"):
+            raise refuse(field, "must be above 0" if field in _RANKS else "must be above 0, or the adapter is its base")
+    for field, kinds in (("rank_pattern", int), ("alpha_pattern", (int, float))):
         for value in (given.get(field) or {}).values() if kind != "ADALORA" else ():
-            if isinstance(value, bool) or not isinstance(value, int if field[0] == "r" else (int, float)) or not value >= least:
-                raise refuse(field, "must give a number for each module" if field[0] == "a" else "must give a rank above 0 for each module")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, kinds)
+                or not (value >= 1 if kinds is int else value and math.isfinite(value))
+            ):
+                raise refuse(
+                    field,
+                    "must give a rank above 0 for each module" if kinds is int else "must give a number that is not 0 for each module",
+                )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
