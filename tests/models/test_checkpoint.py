@@ -278,3 +278,9 @@ def test_an_encoder_is_no_base(byte_checkpoint, tmp_path):
         AutoTokenizer.from_pretrained(byte_checkpoint).save_pretrained(tmp_path / name)
     assert "sees the tokens that it should predict; name a causal decoder" in refused(tmp_path / "encoder")
     load_base(ModelConfig(name=str(tmp_path / "decoder")))
+
+
+@pytest.mark.parametrize(("name", "value"), [("model.norm.weight", 1e38), ("lm_head.weight", 3e38), (UP, -3e38)])
+def test_a_checkpoint_whose_numbers_overflow_is_refused(copied, name, value):
+    rewrite(copied, lambda t: t[name].fill_(value))
+    assert f"{str(copied)!r} gives log-probabilities that are not finite" in refused(copied)

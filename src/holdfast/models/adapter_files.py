@@ -161,6 +161,11 @@ def _config(place: Path) -> Any:
                     field,
                     "must give a rank above 0 for each module" if kinds is int else "must give a number that is not 0 for each module",
                 )
+    for field in ("trainable_token_indices", "token_indices"):
+        value = given.get(field) or []
+        for ids in value.values() if isinstance(value, dict) else [value]:
+            if min(ids, default=0) < 0 or len({*ids}) < len(ids):
+                raise refuse(field, "must be ids of tokens, from 0, each once; take the ids with which the adapter was trained")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

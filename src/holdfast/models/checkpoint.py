@@ -277,9 +277,10 @@ def _require_finite(where: str, model: Any, files: list[Path], dtype: str) -> No
 
 
 def _require_causal(where: str, model: Any) -> None:
-    """Raises ModelError if a token changes what is predicted before it: an encoder's log-probabilities are none of a continuation."""
+    """Raises ModelError if its numbers overflow, or if a token changes what is predicted before it: an encoder's log-probabilities are none of a continuation."""
     import torch
 
+    from holdfast.models.finite import require_finite
     from holdfast.models.placement import is_spread
 
     if is_spread(model):
@@ -288,9 +289,11 @@ def _require_causal(where: str, model: Any) -> None:
     ids[1, -1] += 1
     try:
         with torch.inference_mode():
-            first, second = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+            logits = model(input_ids=ids, use_cache=False).logits.float()
     except Exception:  # a model that cannot be called so is asked otherwise, or refused there
         return
+    require_finite(logits.amax(-1), model)
+    first, second = logits[:, :-1]
     gap, size = (first - second).abs().max(), (first - first.mean(-1, keepdim=True)).abs().max()
     if gap > (1e-5 if model.dtype == torch.float32 else 0.05) * size:
         raise ModelError(
