@@ -5,6 +5,8 @@ Fractions are in [0, 1], log-likelihoods in nats. A missing value is `None` or `
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -201,3 +203,15 @@ class StudyFacts:
     equivalence_band: float
     seeds: int
     estimands: dict[str, str]
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """A name that is there more than once."""
+    return next((n for n, count in Counter(names).items() if count > 1), None)
+
+
+def json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For json's object_pairs_hook. Raises ValueError for a name that stands twice: the last would win without a word."""
+    if (twice := repeated(n for n, _ in pairs)) is not None:
+        raise ValueError(f"the name {twice!r:.50} stands twice in one object")
+    return dict(pairs)

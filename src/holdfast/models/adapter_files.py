@@ -7,12 +7,13 @@ import json
 import math
 import typing
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ModelError
+from holdfast.records import json_object
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -175,16 +176,11 @@ def _config(place: Path) -> Any:
 
 
 def _fields(place: Path) -> dict[str, Any]:
-    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        if twice := {name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1}:
-            raise ValueError(f"{few(twice)} stands twice")
-        return dict(pairs)
-
     def constant(text: str) -> Any:
         raise ValueError(f"{text} is not a number of JSON")
 
     try:
-        given = json.loads((place / CONFIG).read_bytes().decode("utf-8-sig"), object_pairs_hook=once, parse_constant=constant)
+        given = json.loads((place / CONFIG).read_bytes().decode("utf-8-sig"), object_pairs_hook=json_object, parse_constant=constant)
         if not isinstance(given, dict):
             raise ValueError("not an object")
     except FileNotFoundError:

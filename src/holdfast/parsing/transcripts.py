@@ -19,6 +19,7 @@ from holdfast.parsing.numbers import gold_number, read_number
 from holdfast.parsing.outcome import KINDS, Reading, unparsed
 from holdfast.parsing.short_answers import read_short
 from holdfast.parsing.text import normal
+from holdfast.records import json_object
 from holdfast.store import replace_file
 from holdfast.unzip import lines, unzipped
 
@@ -52,7 +53,7 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, Row]]:
 
 def _parsed(content: bytes, where: str) -> Row:
     try:
-        row = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
+        row = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=json_object)
     except UnicodeDecodeError:
         raise DataError(f"{where}: not UTF-8 text; convert the file to UTF-8") from None
     except json.JSONDecodeError as error:

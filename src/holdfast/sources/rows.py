@@ -6,7 +6,6 @@ import json
 import random
 import re
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from holdfast import instruments
 from holdfast.errors import ConfigError, DataError
 from holdfast.instruments import DataSet
+from holdfast.records import json_object, repeated
 from holdfast.unzip import unzipped
 
 Row = dict[str, Any]
@@ -164,7 +164,7 @@ def _parquet(file: Path) -> list[Row]:
         rows = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{file.name}: not a parquet file that can be read: {' '.join(str(error).split())[:120]}") from None
-    if twice := _repeated(table.column_names):
+    if twice := repeated(table.column_names):
         raise DataError(f"{file.name}: two columns are named {twice!r}; name each once")
     return [_row(row, f"{file.name}, row {i + 1}") for i, row in enumerate(rows)]
 
@@ -207,15 +207,11 @@ def _csv(text: str, name: str) -> Iterator[tuple[str, Row]]:
 
 def _header(cells: list[str], source: str) -> list[str]:
     names = [c.strip() for c in cells]
-    if twice := _repeated([n for n in names if n]):
+    if twice := repeated([n for n in names if n]):
         raise DataError(f"{source}: two columns are named {twice!r}; name each once")
     if len(names) == 1 and (mark := next((m for m in ";\t|" if m in names[0]), None)):
         raise DataError(f"{source}: one column, {names[0][:60]!r}, in which {mark!r} separates names; save the file with commas")
     return names
-
-
-def _repeated(names: list[str]) -> str | None:
-    return next((n for n, count in Counter(names).items() if count > 1), None)
 
 
 def _array(text: str, name: str) -> Iterator[tuple[int, Any]]:
@@ -268,14 +264,7 @@ def _decoded(text: str, at: int, name: str, line: int) -> tuple[Any, int]:
         raise DataError(f"{name}:{line}: not usable JSON ({str(error)[:90]}); correct or remove the row") from None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError(f"the name {_repeated([n for n, _ in pairs])!r:.50} stands twice in one object")
-    return made
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+_DECODER = json.JSONDecoder(object_pairs_hook=json_object)
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
