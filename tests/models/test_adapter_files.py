@@ -266,6 +266,15 @@ def test_the_head_of_a_list_of_names():
     assert adapter_files.few(["c", "a", "d", "b"]) == "a, b, c and 1 more" and adapter_files.few(["a"]) == "a"
 
 
+@pytest.mark.parametrize("change", [
+    lambda n, _: n.replace("lora_A.weight", "lora_A.2.weight") if "q_proj" in n else "x." + n, lambda n, _: n.replace("lora_", "lolora_"),
+    lambda n, i: ("_orig_mod." if i % 2 else "module.") + n, lambda n, _: n.replace(".weight", "_w.weight"),
+])  # fmt: skip
+def test_no_prefix_is_advised_that_does_not_explain_every_name(change, base, folder):
+    renamed(folder, change)
+    assert not any(word in refusal(base, folder) for word in ("strip", "put ", " add "))
+
+
 OUT_OF_PLACE = {"below 0": ([3, 9, 12], [-3, 9, 12]), "beyond": ([3, 9, 12], [3, 9, 31]), "far beyond": ([3, 9, 12], [3, 9, 2**40]), "twice": ([3, 9, 12], [3, 9, 9])}  # fmt: skip
 
 

@@ -92,7 +92,8 @@ def refuse_names(folder: Path, file: Iterable[str], expected: Iterable[str]) -> 
     found, wanted = set(file), set(expected)
     strange, missing = found - wanted, wanted - found
     said = [f"{len(strange)} of {len(found)} tensors belong to no layer of this base ({few(strange, 2)})"] if strange else []
-    if fix := _prefix(strange, missing):
+    fixes = {_prefix(name, missing) for name in sorted(strange)[:50]}
+    if len(fixes) == 1 and (fix := fixes.pop()):
         advice = f"{fix} every name"
     else:
         said += [f"{len(missing)} tensors are missing ({few(missing, 2)})"] if missing else []
@@ -100,17 +101,17 @@ def refuse_names(folder: Path, file: Iterable[str], expected: Iterable[str]) -> 
     return ModelError(f"adapter: {folder}: {'; '.join(said)}: {advice}")
 
 
-def _prefix(strange: set[str], missing: set[str]) -> str | None:
-    """How the first strange name becomes one that is missing: by a piece less or a piece more."""
-    for name in sorted(strange)[:1]:
-        for want in sorted(missing):
-            longer, shorter = (name, want) if len(name) > len(want) else (want, name)
-            same = next((i for i, (a, b) in enumerate(zip(longer, shorter, strict=False)) if a != b), len(shorter))
-            piece = longer[same : len(longer) - len(shorter) + same]
-            if piece and longer.endswith(shorter[same:]) and not name.rpartition(".lora")[0].endswith(piece):
-                # "a.b.a.c" less "a.c" is "b.a." from a's end: begin where a component begins
-                start = longer.rfind(".", 0, same) + 1
-                piece = longer[start : len(longer) - len(shorter) + start]
+def _prefix(name: str, missing: set[str]) -> str | None:
+    """How a strange name becomes one that is missing: by whole components less or more in front or inside."""
+    for want in sorted(missing):
+        longer, shorter = (name, want) if len(name) > len(want) else (want, name)
+        same = next((i for i, (a, b) in enumerate(zip(longer, shorter, strict=False)) if a != b), len(shorter))
+        piece = longer[same : len(longer) - len(shorter) + same]
+        if piece and longer.endswith(shorter[same:]) and not name.rpartition(".lora")[0].endswith(piece):
+            # "a.b.a.c" less "a.c" is "b.a." from a's end: begin where a component begins
+            start = longer.rfind(".", 0, same) + 1
+            piece = longer[start : len(longer) - len(shorter) + start]
+            if piece.endswith("."):
                 return f"strip {piece!r} from" if longer is name else f"put {piece!r} before" if start == 0 else f"add {piece!r} to"
     return None
 
