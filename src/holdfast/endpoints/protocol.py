@@ -164,8 +164,8 @@ def read_next(found: Any) -> JsonObject:
 def require_greedy(found: Any, alternatives: Sequence[Sequence[Any]]) -> None:
     """Raises Untrue if the token that was written, at temperature 0, is far from the most probable one of its own list."""
     given = _only(found)["logprobs"]
-    written = given["content"][0]["token"] if isinstance(given.get("content"), list) else (given.get("tokens") or [None])[0]
-    own, most = dict(alternatives).get(written), alternatives[0][1]
+    written = given["content"][0]["token"] if isinstance(given.get("content"), list) else str((given.get("tokens") or [""])[0])
+    own, most = next((v for t, v in alternatives if t == written), None), alternatives[0][1]
     if own is not None and own < most - _GREEDY:
         raise Untrue(
             f"top_logprobs: {written[:40]!r} is written at temperature 0 with {own:.3f}, and {alternatives[0][0][:40]!r} has {most:.3f}"

@@ -252,7 +252,8 @@ def _require_whole(where: str, model: Any, found: dict[str, Any], files: list[Pa
         raise ModelError(
             f"model.name: {where!r}: quantization_config: {str(method)[:40]!r} is no method that transformers knows; name a checkpoint without"
         )
-    head, rows = model.get_output_embeddings(), model.get_input_embeddings()
+    head: Any = model.get_output_embeddings()
+    rows = model.get_input_embeddings()
     ties = getattr(model, "_tied_weights_keys", None) and model.config.get_text_config().tie_word_embeddings and head is not None
     if ties and head.weight.shape == rows.weight.shape and head.weight.device.type != "meta" != rows.weight.device.type:
         if not head.weight.equal(rows.weight):
