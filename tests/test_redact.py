@@ -85,10 +85,13 @@ def test_only_variables_named_like_secrets_count():
         "AUTHORIZATION",
         "HF_JWT",
         "CREDS",
+        *"DB_PASSWORD_PROD OPENAI_SECRET_PROD GITHUB_PAT_CLASSIC DBPASS DB_PW BASIC_AUTH_PW SMTP_PASSW CREDENTIALS_JSON SLACK_WEBHOOK".split(),
+        *"MAILPW REDISPWD WEBHOOK_URL DB_PASS_STAGING".split(),
     ]
     environ = {name: f"value-{i}-of-it" for i, name in enumerate(names)}
     others = ["PWD", "OLDPWD", "HOME", "PATH", "SHELL", "USER", "LOGNAME", "KEYBOARD", "MONKEY", "TURKEY", "TOKENIZERS_PARALLELISM", "SSH_AUTH_SOCK", "XAUTHORITY",
-              "OPENAI_KEY_FILE", "TOKEN_PATH", "PASSAGE", "COMPASS", "AUTHOR", "PATTERN", "GIT_ASKPASS", "KEYS_ALLOWED", "SECRET_SANTA", "KEY_PATH", "TOKEN_LIMIT"]  # fmt: skip
+              "OPENAI_KEY_FILE", "TOKEN_PATH", "PASSAGE", "COMPASS", "AUTHOR", "PATTERN", "GIT_ASKPASS", "KEYS_ALLOWED", "KEY_PATH", "TOKEN_LIMIT",
+              "PASSENGER", "PATTERNS", "BYPASS", "OLD_PWD", "SSH_ASKPASS", "AUTH_URL", "AUTHOR_NAME", "COMPASS_2", "WEBHOOKED"]  # fmt: skip
     assert {*secrets(environ | {name: f"not-a-secret-{name}-1" for name in others})} == set(environ.values())
 
 
@@ -332,3 +335,23 @@ def test_no_file_of_a_run_holds_a_planted_secret(planted, tmp_path):
 def test_a_message_holds_no_secret(setting, tmp_path):
     code, said = holdfast("run", "embedded", setting, "-o", tmp_path / "out", "--offline")
     assert code == 2 and said.count("\n") == 1 and not any(secret in said for secret in (HF, OPENAI, PASSWORD)), said
+
+
+@pytest.mark.parametrize("tag", ["<b>", "</b>", "<br>", "<br />", '<span class="Zq7">', "<!-- x -->", "&lt;b&gt;", "[b]", "[/url]", "<>"])
+def test_a_secret_with_markup_inside_is_hidden(tag):
+    """Right: *** whether one tag stands in it or one after every character, and the text around it stays."""
+    secret = "Zq7-Xw_92mKp.4LtYv8rB"
+    for shown in (secret[:10] + tag + secret[10:], tag + secret[:3] + tag + secret[3:], tag.join(secret), tag.join(secret[::-1])):
+        text = f"the key {shown} is"
+        assert reveals_secret(text, {"API_KEY": secret})
+        hidden = hide(text, {"API_KEY": secret})
+        assert (
+            HIDDEN in hidden and not reveals_secret(hidden, {"API_KEY": secret}) and hidden.startswith("the key") and hidden.endswith("is")
+        )
+
+
+@pytest.mark.parametrize("text", ["<", "<a", "[", "[a", "<a>", "<>", "&lt;"])
+def test_tags_are_looked_for_in_linear_time(text):
+    started = time.perf_counter()
+    hide(text * (2**20 // len(text)), {"API_KEY": "Zq7-Xw_92mKp.4LtYv8rB"})
+    assert time.perf_counter() - started < 10

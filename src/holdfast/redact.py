@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 _WORDS = {"KEY", "KEYS", "TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "PAT", "AUTH", "AUTHORIZATION", "OAUTH",
-          "JWT", "CREDENTIAL", "CREDENTIALS", "CREDS", "COOKIE", "BEARER"}  # fmt: skip
+          "JWT", "WEBHOOK", "CREDENTIAL", "CREDENTIALS", "CREDS", "COOKIE", "BEARER"}  # fmt: skip
 _FUSED = (
     "APIKEY",
     "ACCESSKEY",
@@ -31,6 +31,9 @@ _FUSED = (
     "PASSPHRASE",
     "SSHPASS",
 )  # PGPASSWORD, XAPIKEY, OPENAIKEY
+_ENDINGS = ("PASS", "PASSW", "PW", "PWD")  # DBPASS, DBPW
+_NO_PASS = ("COMPASS", "BYPASS", "SURPASS", "OVERPASS", "UNDERPASS", "TRESPASS", "ASKPASS", "OLDPWD")
+_TAG = re.compile(r"<[^<>]*>|\[/?\w{1,20}\]")
 _PLACES = {
     "FILE",
     "PATH",
@@ -42,6 +45,10 @@ _PLACES = {
     "NAME",
     "TYPE",
     "LIMIT",
+    "URL",
+    "URI",
+    "ENDPOINT",
+    "ALLOWED",
 }  # of a secret, or about one: KEY_FILE, SSH_AUTH_SOCK
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")  # AccessKey
 _SHORTEST = 8  # characters of a secret; servers without a key are often given "x" or "EMPTY"
@@ -135,13 +142,11 @@ def _user(rest: str) -> str | None:
 
 
 def _names_secret(variable: str) -> bool:
-    """By its last word, numbers left out, or a key of something: OPENAI_API_KEY_2, AZURE_KEY_WEST, GITHUB_PAT, PGPASSWORD; not PWD, OLDPWD, MONKEY, KEY_FILE or SSH_AUTH_SOCK."""
+    """By a word of it, numbers left out, or how one ends: OPENAI_API_KEY_2, DB_PASSWORD_PROD, GITHUB_PAT, PGPASSWORD, DBPASS; not PWD, MONKEY, COMPASS, KEY_FILE."""
     words = _words(variable)
-    if not words or words in (["PWD"], ["OLD", "PWD"]) or words[-1] in _PLACES:
+    if not words or words in (["PWD"], ["OLD", "PWD"]) or words[-1] in _PLACES and "WEBHOOK" not in words:
         return False
-    if words[-2:-1] in (["KEY"], ["TOKEN"]) or words[-2:] == ["SECRET", "VALUE"]:
-        return True
-    return words[-1] in _WORDS or words[-1].endswith(_FUSED)
+    return any(w in _WORDS or w.endswith(_FUSED) or w.endswith(_ENDINGS) and not w.endswith(_NO_PASS) for w in words)
 
 
 def _words(name: str) -> list[str]:
@@ -198,12 +203,14 @@ class _Spellings:
     def found(self, text: str) -> bool:
         if any(secret in text for secret in self.plain):
             return True
-        return any(form in flat for flat in map(_flat, dict.fromkeys((text, _decoded(text)))) for form in self.flat)
+        plain = _decoded(text)
+        return any(form in flat for flat in map(_flat, dict.fromkeys((text, plain, _TAG.sub("", plain)))) for form in self.flat)
 
     def hide(self, text: str) -> str:
         for secret in self.plain:
             text = text.replace(secret, HIDDEN)
-        for view in (text, _decoded(text)):
+        for seen in (str, _decoded, _untagged):
+            view = seen(text)
             flat = _flat(view)
             if forms := [form for form in self.flat if form in flat]:
                 text = view
@@ -251,6 +258,10 @@ def _decoded(text: str) -> str:
         if text == before:
             break
     return text
+
+
+def _untagged(text: str) -> str:
+    return _TAG.sub("", _decoded(text))
 
 
 def _character(escaped: re.Match[str]) -> str:

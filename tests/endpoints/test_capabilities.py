@@ -107,7 +107,15 @@ def scored(change):
     return fault
 
 
-LIES = {"above 0": lambda v: -v + 0.01, "all 0": lambda v: 0.0, "all -0.01": lambda v: -0.01, "infinite": lambda v: math.inf}
+LIES = {
+    "above 0": lambda v: -v + 0.01,
+    "all 0": lambda v: 0.0,
+    "all -0.01": lambda v: -0.01,
+    "infinite": lambda v: math.inf,
+    "all -3.1": lambda v: -3.1,
+    "all -7": lambda v: -7,
+    "reversed": lambda v: -20 - max(v, -12),
+}
 
 
 @pytest.mark.parametrize("lie", LIES)

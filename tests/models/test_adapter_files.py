@@ -5,12 +5,13 @@ import shutil
 
 import pytest
 import torch
-from adapter_kinds import CARRIED, REQUESTS, gap, logliks, pefts_own, toy, write
+from adapter_kinds import CARRIED, REQUESTS, gap, logliks, lora, other, pefts_own, toy, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from transformers import OPTConfig, OPTForCausalLM
 
-from holdfast.engine.local import LocalEngine
+from holdfast.engine.local import LocalEngine, ScoreRequest
 from holdfast.errors import ModelError
 from holdfast.models import adapter_files
 from holdfast.models.adapters import adapted, fingerprint
@@ -142,7 +143,9 @@ def test_an_adapter_of_a_base_with_more_tokens_says_what_to_do(base, folder):
 FIELDS = {
     "a rank that is text": {"r": "4"}, "no rank": {"r": KeyError}, "rank 0": {"r": 0}, "a rank below 0": {"r": -4}, "true for a rank": {"r": True},
     "another rank": {"r": 8}, "no alpha": {"lora_alpha": KeyError}, "alpha of text": {"lora_alpha": "8"}, "alpha null": {"lora_alpha": None},
-    "alpha true": {"lora_alpha": True}, "rsLoRA as text": {"use_rslora": "false"}, "rsLoRA as a number": {"use_rslora": 1},
+    "alpha 0": {"lora_alpha": 0}, "alpha 0.0": {"lora_alpha": 0.0}, "alpha -0.0 of rsLoRA": {"lora_alpha": -0.0, "use_rslora": True},
+    "alpha 0 for a module": {"alpha_pattern": {"q_proj": 0}}, "alpha true": {"lora_alpha": True},
+    "rsLoRA as text": {"use_rslora": "false"}, "rsLoRA as a number": {"use_rslora": 1},
     "DoRA without magnitudes": {"use_dora": True}, "DoRA as text": {"use_dora": "no"}, "fan as text": {"fan_in_fan_out": "false"},
     "bias of another kind": {"bias": "some"}, "bias true": {"bias": True}, "lora_bias without them": {"lora_bias": True},
     "no kind": {"peft_type": KeyError}, "an unknown kind": {"peft_type": "LORA2"}, "kind null": {"peft_type": None}, "kind a list": {"peft_type": ["LORA"]},
@@ -261,3 +264,49 @@ def test_any_value_of_any_field_gives_pefts_numbers_or_is_refused(base, plain, t
 
 def test_the_head_of_a_list_of_names():
     assert adapter_files.few(["c", "a", "d", "b"]) == "a, b, c and 1 more" and adapter_files.few(["a"]) == "a"
+
+
+@pytest.mark.parametrize("change", [
+    lambda n, _: n.replace("lora_A.weight", "lora_A.2.weight") if "q_proj" in n else "x." + n, lambda n, _: n.replace("lora_", "lolora_"),
+    lambda n, i: ("_orig_mod." if i % 2 else "module.") + n, lambda n, _: n.replace(".weight", "_w.weight"),
+])  # fmt: skip
+def test_no_prefix_is_advised_that_does_not_explain_every_name(change, base, folder):
+    renamed(folder, change)
+    assert not any(word in refusal(base, folder) for word in ("strip", "put ", " add "))
+
+
+OUT_OF_PLACE = {"below 0": ([3, 9, 12], [-3, 9, 12]), "beyond": ([3, 9, 12], [3, 9, 31]), "far beyond": ([3, 9, 12], [3, 9, 2**40]), "twice": ([3, 9, 12], [3, 9, 9])}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUT_OF_PLACE)
+@pytest.mark.parametrize("how", ["of LoRA", "of LoRA, by module", "alone"])
+def test_trained_tokens_that_the_base_does_not_have_are_refused(name, how, base, tmp_path):
+    ids, wrong = OUT_OF_PLACE[name]
+    put = (lambda ids: {"embed_tokens": ids}) if how == "of LoRA, by module" else (lambda ids: ids)
+    config = other("TrainableTokens", ["embed_tokens"], token_indices=ids) if how == "alone" else lora(trainable_token_indices=put(ids))
+    folder = write(config, base, tmp_path)
+    configured(folder, **{"token_indices" if how == "alone" else "trainable_token_indices": put(wrong)})
+    refusal(base, folder)
+
+
+@pytest.mark.parametrize("target", [["embed_positions"], ["embed_positions", "q_proj"], ["embed_positions", "fc1"]])
+def test_an_adapter_that_peft_cannot_run_is_refused(target, tmp_path):
+    """PEFT takes OPT's table of positions for an embedding, and fails at the first call."""
+    sizes = {"hidden_size": 16, "ffn_dim": 16, "word_embed_proj_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    opt = OPTForCausalLM(OPTConfig(vocab_size=31, max_position_embeddings=64, **sizes)).eval()
+    said = refusal(opt, write(lora(target), opt, tmp_path))
+    assert str(tmp_path) in said and "cannot be run on this base" in said
+
+
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("value", [3e38, -3e38, 2e38])
+@pytest.mark.parametrize("target", [["q_proj", "v_proj"], ["embed_tokens"]])
+def test_an_adapter_whose_numbers_overflow_is_refused(merge, value, target, base, chat, tmp_path):
+    """Where only some tokens do, when they are asked."""
+    folder = write(lora(target), base, tmp_path)
+    tensors = load_file(folder / WEIGHTS)
+    name = next(n for n in sorted(tensors) if "lora_B" in n or "embedding_A" in n)
+    tensors[name].view(-1)[20] = value  # of an embedding's A: of token 20 alone
+    save_file(tensors, folder / WEIGHTS)
+    with pytest.raises(ModelError, match=f"adapter: {tmp_path}.*not finite"), adapted(base, folder, merge=merge) as model:
+        LocalEngine(model, chat).score([ScoreRequest((1, 20, 9), ((20, 5), (6,)))])

@@ -8,6 +8,8 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from holdfast.errors import ModelError
 from holdfast.models import template
@@ -220,3 +222,20 @@ def test_a_tokenizer_that_does_not_know_the_rows_is_refused(chat, formatted):
     with pytest.raises(ModelError, match="100% of the study's text is unknown to the tokenizer"):
         survey(chat, ask("eins zwei drei"))
     assert unread(formatted(TURNS).tokenizer, ["größer 𝟛 \u200d ok"]) == 0  # bytes know everything
+
+
+@pytest.mark.parametrize("kind", ["BPE", "WordLevel", "WordPiece", "Unigram"])
+@pytest.mark.parametrize("unknown", ["<pad>", "</s>", "<never named>"])
+def test_a_tokenizer_that_reads_letters_as_another_token_does_not_know_them(kind, unknown):
+    """Right: half of the letters are unknown, though the configuration names no unknown token."""
+    vocab = {unknown: 0, "a": 1, "</w>": 2}
+    made = {
+        "BPE": lambda: models.BPE(vocab, [], unk_token=unknown),
+        "WordLevel": lambda: models.WordLevel(vocab, unk_token=unknown),
+        "WordPiece": lambda: models.WordPiece(vocab, unk_token=unknown),
+        "Unigram": lambda: models.Unigram([(unknown, 0.0), ("a", -1.0)], unk_id=0),
+    }[kind]()
+    raw = Tokenizer(made)
+    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, **({} if unknown == "<never named>" else {"pad_token": unknown}))
+    assert unread(tokenizer, ["a b a c a d"]) == pytest.approx(1 / 2) and unread(tokenizer, ["a a"]) == 0

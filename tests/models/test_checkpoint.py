@@ -278,3 +278,47 @@ def test_an_encoder_is_no_base(byte_checkpoint, tmp_path):
         AutoTokenizer.from_pretrained(byte_checkpoint).save_pretrained(tmp_path / name)
     assert "is not causal (it sees the tokens that it should predict); name a causal decoder" in refused(tmp_path / "encoder")
     load_base(ModelConfig(name=str(tmp_path / "decoder")))
+
+
+@pytest.mark.parametrize(("name", "value"), [("model.norm.weight", 1e38), ("lm_head.weight", 3e38), (UP, -3e38)])
+def test_a_checkpoint_whose_numbers_overflow_is_refused(copied, name, value):
+    rewrite(copied, lambda t: t[name].fill_(value))
+    assert f"{str(copied)!r} gives log-probabilities that are not finite" in refused(copied)
+
+
+def sharded(folder, held, index):
+    for shard, names in (("model-00001-of-00002.safetensors", sorted(held)[::2]), ("model-00002-of-00002.safetensors", sorted(held)[1::2])):
+        save_file({name: held[name] for name in names}, folder / shard, {"format": "pt"})
+        index.setdefault("weight_map", {}).update(dict.fromkeys(names, shard))
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("index", [{}, {"metadata": None}, {"metadata": {}, "weight_map": []}])
+def test_an_index_that_transformers_cannot_read_is_named(copied, index):
+    whole = load_file(copied / "model.safetensors")
+    (copied / "model.safetensors").unlink()
+    sharded(copied, whole, dict(index) if "weight_map" not in index else {"metadata": {}})
+    if "weight_map" in index:
+        (copied / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "model.safetensors.index.json: must be an object" in refused(copied)
+
+
+@pytest.mark.parametrize("more", [0, 1, float("nan")])
+def test_one_file_beside_a_sharded_set_is_two_models(copied, more):
+    sharded(copied, {n: t + more for n, t in load_file(copied / "model.safetensors").items()}, {"metadata": {}})
+    assert "two models; remove one" in refused(copied)
+
+
+@pytest.mark.parametrize("change", [torch.randn_like, lambda t: -t, lambda t: t.flip(0)])
+def test_a_tied_head_that_is_stored_otherwise_is_refused(copied, change):
+    edit(copied, "config.json", tie_word_embeddings=True)
+    rewrite(copied, lambda t: t.update({"lm_head.weight": t["model.embed_tokens.weight"].clone()}))
+    load_base(ModelConfig(name=str(copied)))
+    rewrite(copied, lambda t: t.update({"lm_head.weight": change(t["model.embed_tokens.weight"]).contiguous()}))
+    assert "the head that is stored is not the embedding" in refused(copied)
+
+
+@pytest.mark.parametrize("method", ["superq", "", "int3"])
+def test_an_unknown_quantization_is_refused_by_name(copied, method):
+    edit(copied, "config.json", quantization_config={"quant_method": method, "bits": 4})
+    assert "quant" in (said := refused(copied)) and repr(method) in said

@@ -83,6 +83,9 @@ BAD = [
     ('{"kind": "choice", "response": "B", "gold": "B", "options": ["B", "A"]}', "name the letter as '(B)'"),
     ('{"kind": "short_answer", "response": "x", "gold": "!?"}', "no letter or digit"), ('{"kind": "short_answer", "response": "x", "gold": "y", "aliases": [1]}', "list of texts"),
     ('{"kind": "short_answer", "response": "x", "gold": "y", "id": [1]}', "id: is list"),
+    ('{"kind": "number", "response": "1", "gold": 1, "response": "2"}', "duplicate name 'response'"),
+    ('{"kind": "number", "gold": 2, "response": "1", "gold": 1}', "duplicate name 'gold'"),
+    ('{"kind": "choice", "response": "B", "gold": "A", "options": {"A": "x", "B": "y", "A": "z"}}', "duplicate name 'A'"),
     ("[" * 100_000, "not usable JSON"), ('{"kind": "number", "response": "1", "gold": ' + "9" * 5000 + "}", ""),
 ]  # fmt: skip
 

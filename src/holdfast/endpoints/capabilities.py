@@ -257,6 +257,10 @@ class _Examination:
                 read = protocol.read_next(found)
                 if read["next"] in seen:
                     raise Untrue("top_logprobs: the same for two prompts")
+                values = [v for _, v in (*read["next"], *(seen[0] if seen else ()))]
+                if seen and len(values) > 3 and len({*values}) == 1:
+                    raise Untrue(f"top_logprobs: {values[0]:g} for every alternative after two prompts, which no model gives")
+                protocol.require_greedy(found, read["next"])
                 return read
 
             for say in ("Hello", "What is the capital of France?"):

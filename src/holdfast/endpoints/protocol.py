@@ -21,6 +21,7 @@ _IMPOSSIBLE = -9000.0  # nats; vLLM and others write -9999 for minus infinity
 _NOISE = 1e-3  # nats above 0 that rounding may give
 SURE = 1.01  # what probabilities may sum to
 _APART = 0.05  # nats that a token may have more than the most probable one: bfloat16's noise
+_GREEDY = 0.5  # the same of the token that a server writes, which a penalty on repetition may change
 _SAME_FROM = 4  # tokens of a prompt that cannot all have one log-probability
 _SPECIAL = re.compile(r"\s*(?:<[^<>]{1,30}>|\[[A-Z]{2,10}\])")
 _LONGEST_BOS = 20  # letters and digits of a token like <|begin_of_text|>
@@ -158,6 +159,17 @@ def read_next(found: Any) -> JsonObject:
     else:
         pairs = list(given["top_logprobs"][0].items())
     return {"next": [[sound(t), v] for t, v in _alternatives(pairs, "top_logprobs")], **_usage(found)}
+
+
+def require_greedy(found: Any, alternatives: Sequence[Sequence[Any]]) -> None:
+    """Raises Untrue if the token that was written, at temperature 0, is far from the most probable one of its own list."""
+    given = _only(found)["logprobs"]
+    written = given["content"][0]["token"] if isinstance(given.get("content"), list) else str((given.get("tokens") or [""])[0])
+    own, most = next((v for t, v in alternatives if t == written), None), alternatives[0][1]
+    if own is not None and own < most - _GREEDY:
+        raise Untrue(
+            f"top_logprobs: {written[:40]!r} is written at temperature 0 with {own:.3f}, and {alternatives[0][0][:40]!r} has {most:.3f}"
+        )
 
 
 def _distinct(entries: Sequence[JsonObject]) -> list[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from holdfast.engine._scoring import ScoreRequest
 from holdfast.engine.generation import GeneratedReply, GenerateRequest
 from holdfast.models import placement
+from holdfast.models.finite import require_finite
 
 Ids = tuple[int, ...]
 _GREEDY = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "temperature": None, "top_p": None, "top_k": None}
@@ -80,13 +81,18 @@ def _generated(
     model: Any, turns: Sequence[tuple[Ids, int]], ends: frozenset[int], pad: int, budget: int
 ) -> dict[tuple[Ids, int], GeneratedReply]:
     """{(context, limit): reply}"""
+
+    def sound(_: Any, logits: Tensor) -> Tensor:
+        require_finite(logits.amax(-1), model)
+        return logits
+
     device = placement.entry_device(model)
     out = {turn: GeneratedReply((), False) for turn in turns if turn[1] == 0}
     for limit in sorted({limit for _, limit in turns} - {0}):
         mine = list(dict.fromkeys(context for context, of in turns if of == limit))
         for group in _equal_lengths(mine, budget, limit):
             ids = torch.tensor(group, device=device)
-            tokens = {"pad_token_id": pad, "eos_token_id": sorted(ends) or None, "max_new_tokens": limit}
+            tokens = {"pad_token_id": pad, "eos_token_id": sorted(ends) or None, "max_new_tokens": limit, "logits_processor": [sound]}
             whole = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **tokens, **_GREEDY)
             for context, new in zip(group, whole[:, ids.shape[1] :].tolist(), strict=True):
                 stop = next((k for k, token in enumerate(new) if token in ends), None)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from holdfast.engine import _plans as plans
 from holdfast.engine import _trie as trie
 from holdfast.engine import packed
+from holdfast.models.finite import require_finite
 
 _GROUP = 8  # neighbouring slots that are read up to the longest of them, at least; a fourth of many slots
 _MOST_SLOTS = 512
@@ -239,13 +240,24 @@ def _run(
         plan = _SlotPlan(cache, [(s.number, s.held, len(s.feed)) for s in row], device)
         tokens = torch.tensor([token for s in row for token in s.feed], device=device)
         wanted = torch.tensor([len(s.feed) for s in row], device=device).cumsum(0) - 1
-        new_tokens = torch.cat([part.argmax(-1) for _, part in packed.logits(lm, tokens, plan, wanted)]).tolist()
+        new_tokens = torch.cat([greedy(part, lm) for _, part in packed.logits(lm, tokens, plan, wanted)]).tolist()
         counters.steps += 1
         counters.decoded += sum(len(s.feed) == 1 for s in row)
         counters.prefill += sum(len(s.feed) for s in row if len(s.feed) > 1)
         for slot, token in zip(row, new_tokens, strict=True):
             slot.held += len(slot.feed)
             take(slot, token)
+
+
+def greedy(logits: Tensor, model: Any) -> Tensor:
+    """The most probable token of every position.
+
+    Args: logits: [positions, vocabulary]; model: whose they are.
+    Returns: token ids. Raises ModelError where its numbers overflow.
+    """
+    best = logits.argmax(-1)
+    require_finite(logits.gather(-1, best[:, None]), model)
+    return best
 
 
 def _prefill(
@@ -261,5 +273,5 @@ def _prefill(
         last, reads = np.unique([path[-1] for path in row.tails], return_inverse=True)  # equal prompts end in one row
         tokens, wanted = torch.from_numpy(row.tokens).to(device), torch.from_numpy(last).to(device)
         counters.prefill += len(tokens)
-        first = torch.cat([part.argmax(-1) for _, part in packed.logits(lm, tokens, plan, wanted, prune=prune)]).tolist()
+        first = torch.cat([greedy(part, lm) for _, part in packed.logits(lm, tokens, plan, wanted, prune=prune)]).tolist()
         yield from zip(mine, [first[k] for k in reads], strict=True)

@@ -28,6 +28,7 @@ from holdfast.engine.kernels import Kernels
 from holdfast.engine.memory import Bounds
 from holdfast.models import placement
 from holdfast.models.chat import ChatFormat
+from holdfast.models.finite import require_finite
 from holdfast.records import Prompt, Response
 
 CountProgress = Callable[[int], None]
@@ -145,6 +146,8 @@ class LocalEngine:
             watch: indices of requests; `watched` then holds the next token's log-probabilities after their contexts.
         Returns:
             For each request the summed log-probability (nats) of each continuation.
+        Raises:
+            ModelError: the model's numbers overflow.
         """
         distinct: dict[ScoreRequest, int] = {}
         places = [distinct.setdefault(request, len(distinct)) for request in requests]
@@ -161,6 +164,8 @@ class LocalEngine:
         else:
             sums = self._within_memory(lambda within: self._score_plain(unique, within))
             self.watched = self._after([unique[places[i]].context for i in watch]) if watch else None
+        lengths = torch.tensor([max(1, len(c)) for r in unique for c in r.continuations])
+        require_finite(sums / lengths, self.model)
         report(len(unique))
         progress(len(requests) - len(unique))
         values = iter(sums.tolist())
@@ -219,7 +224,9 @@ class LocalEngine:
     def _after(self, contexts: Sequence[tuple[int, ...]]) -> Tensor:
         distinct = list(dict.fromkeys(contexts))
         logprobs = self._within_memory(lambda within: self._next_logprobs(distinct, within))
-        return torch.stack([logprobs[ids] for ids in contexts])
+        found = torch.stack([logprobs[ids] for ids in contexts])
+        require_finite(found.amax(-1), self.model)
+        return found
 
     @torch.inference_mode()
     def _next_logprobs(self, contexts: Sequence[tuple[int, ...]], within: Bounds) -> dict[tuple[int, ...], Tensor]:

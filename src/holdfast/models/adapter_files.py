@@ -42,7 +42,7 @@ _NOT_CARRIED = {
 }
 _HARMLESS_INIT = (True, False, None, "gaussian", "eva", "orthogonal")  # the others take something from the base's weights
 _NEEDED = {"LORA": ("r", "lora_alpha"), "LOHA": ("r", "alpha"), "LOKR": ("r", "alpha"), "VERA": ("r",), "ADALORA": ("lora_alpha",)}
-_NOT_ZERO = ("r", "lora_alpha", "alpha", "init_r")
+_RANKS, _SIZES = ("r", "init_r"), ("lora_alpha", "alpha", "randlora_alpha", "scaling")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def refuse_names(folder: Path, file: Iterable[str], expected: Iterable[str]) -> 
     found, wanted = set(file), set(expected)
     strange, missing = found - wanted, wanted - found
     said = [f"{len(strange)} of {len(found)} tensors belong to no layer of this base ({few(strange, 2)})"] if strange else []
-    if fix := _prefix(strange, missing):
+    fixes = {_prefix(name, missing) for name in sorted(strange)[:50]}
+    if len(fixes) == 1 and (fix := fixes.pop()):
         advice = f"{fix} every name"
     else:
         said += [f"{len(missing)} tensors are missing ({few(missing, 2)})"] if missing else []
@@ -96,17 +97,17 @@ def refuse_names(folder: Path, file: Iterable[str], expected: Iterable[str]) -> 
     return ModelError(f"adapter: {folder}: {'; '.join(said)}: {advice}")
 
 
-def _prefix(strange: set[str], missing: set[str]) -> str | None:
-    """How the first strange name becomes one that is missing: by a piece less or a piece more."""
-    for name in sorted(strange)[:1]:
-        for want in sorted(missing):
-            longer, shorter = (name, want) if len(name) > len(want) else (want, name)
-            same = next((i for i, (a, b) in enumerate(zip(longer, shorter, strict=False)) if a != b), len(shorter))
-            piece = longer[same : len(longer) - len(shorter) + same]
-            if piece and longer.endswith(shorter[same:]) and not name.rpartition(".lora")[0].endswith(piece):
-                # "a.b.a.c" less "a.c" is "b.a." from a's end: begin where a component begins
-                start = longer.rfind(".", 0, same) + 1
-                piece = longer[start : len(longer) - len(shorter) + start]
+def _prefix(name: str, missing: set[str]) -> str | None:
+    """How a strange name becomes one that is missing: by whole components less or more in front or inside."""
+    for want in sorted(missing):
+        longer, shorter = (name, want) if len(name) > len(want) else (want, name)
+        same = next((i for i, (a, b) in enumerate(zip(longer, shorter, strict=False)) if a != b), len(shorter))
+        piece = longer[same : len(longer) - len(shorter) + same]
+        if piece and longer.endswith(shorter[same:]) and not name.rpartition(".lora")[0].endswith(piece):
+            # "a.b.a.c" less "a.c" is "b.a." from a's end: begin where a component begins
+            start = longer.rfind(".", 0, same) + 1
+            piece = longer[start : len(longer) - len(shorter) + start]
+            if piece.endswith("."):
                 return f"strip {piece!r} from" if longer is name else f"put {piece!r} before" if start == 0 else f"add {piece!r} to"
     return None
 
@@ -143,13 +144,26 @@ def _config(place: Path) -> Any:
     for field in _NEEDED.get(kind, ()):
         if field not in given:
             raise ModelError(f"adapter: {place / CONFIG}: {field} is missing, and without it the update's size is not known; add it")
-    for field in _NOT_ZERO:
-        if field in given and not given[field] > (0 if field.endswith("r") and kind != "OFT" else -math.inf):
-            raise refuse(field, "must be above 0")
-    for field, least in (("rank_pattern", 1), ("alpha_pattern", -math.inf)):
+    for field in (*_RANKS, *_SIZES):
+        value = given.get(field, 1)
+        if value != value or (value == 0 if field in _SIZES else not value > 0 and kind != "OFT"):
+            raise refuse(field, "must be above 0" if field in _RANKS else "must be above 0, or the adapter is its base")
+    for field, kinds in (("rank_pattern", int), ("alpha_pattern", (int, float))):
         for value in (given.get(field) or {}).values() if kind != "ADALORA" else ():
-            if isinstance(value, bool) or not isinstance(value, int if field[0] == "r" else (int, float)) or not value >= least:
-                raise refuse(field, "must give a number for each module" if field[0] == "a" else "must give a rank above 0 for each module")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, kinds)
+                or not (value >= 1 if kinds is int else value and math.isfinite(value))
+            ):
+                raise refuse(
+                    field,
+                    "must give a rank above 0 for each module" if kinds is int else "must give a number that is not 0 for each module",
+                )
+    for field in ("trainable_token_indices", "token_indices"):
+        value = given.get(field) or []
+        for ids in value.values() if isinstance(value, dict) else [value]:
+            if min(ids, default=0) < 0 or len({*ids}) < len(ids):
+                raise refuse(field, "must be ids of tokens, from 0, each once; take the ids with which the adapter was trained")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

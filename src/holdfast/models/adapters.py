@@ -23,6 +23,7 @@ from holdfast.errors import ModelError
 from holdfast.escape import reason
 from holdfast.models import adapter_files, placement
 from holdfast.models.adapter_files import AdapterFiles
+from holdfast.models.finite import Overflowed, require_finite
 from holdfast.models.quantized import is_quantized
 
 _MERGE_BELOW = 200_000_000
@@ -47,7 +48,8 @@ def adapted(
     """The adapted model, its update times `scale`. `merge`: where that is exact; None: if it is cheaper for a base of this size, too.
 
     `say` receives remarks about an adapter that is usable but odd.
-    Raises ModelError if the adapter does not fit, or if the base is not bit for bit what it was when the block ends.
+    Raises ModelError if the adapter does not fit, cannot be run, or gives numbers that are not finite, there or in the block; or if the base
+    is not bit for bit what it was when the block ends.
     """
     from peft.tuners.lora import LoraLayer
 
@@ -67,9 +69,27 @@ def adapted(
         for module in model.modules() if scale != 1.0 else ():
             if isinstance(module, LoraLayer):
                 cast(Any, module).scale_layer(scale)
-        yield (model.merge_and_unload() if merge and _mergeable(model) else model).eval()
+        try:
+            yield _tried((model.merge_and_unload() if merge and _mergeable(model) else model).eval(), folder)
+        except Overflowed as error:
+            raise Overflowed(f"adapter: {folder}: with it, {error}") from None
     if fingerprint(base) != before:
         raise ModelError(f"adapter: {folder}: the base's weights changed while it was attached; the measurement is not of this base")
+
+
+def _tried(model: Any, folder: str | Path) -> Any:
+    """The model, after a first call on a few tokens."""
+    ids = torch.arange(min(8, model.get_input_embeddings().weight.shape[0]), device=placement.entry_device(model))
+    try:
+        with torch.inference_mode():
+            logits = model(input_ids=ids[None], use_cache=False).logits
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        said = adapter_files.one_line(error)
+        raise ModelError(f"adapter: {folder}: cannot be run on this base: {said}; {adapter_files.MERGE_FIRST}") from None
+    require_finite(logits.amax(-1), model)
+    return model
 
 
 def _attach(base: nn.Module, files: AdapterFiles) -> Any:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,8 +206,9 @@ def load_base(
         options |= {"device_map": device_map, "max_memory": max_memory}
     options |= {"dtype": getattr(torch, config.dtype), "use_safetensors": True}
     options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # they are named below
-    model, found = _load(AutoModelForCausalLM, config, "{} could not be loaded", **options)
     where, revision = resolve(config)
+    _weight_files(_snapshot(where, revision))
+    model, found = _load(AutoModelForCausalLM, config, "{} could not be loaded", **options)
     files = _weight_files(_snapshot(where, revision))
     _require_whole(where, model, found, files)
     placed = quantized.keep_packed_weights(model) if config.quantization else model if device_map else model.to(device)
@@ -221,11 +223,20 @@ def load_base(
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """Weight files that transformers reads: one, or the shards of an index."""
-    index = folder / "model.safetensors.index.json"
-    if (folder / "model.safetensors").is_file() or not index.is_file():
-        return [folder / "model.safetensors"]
-    return [folder / name for name in sorted({*json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})]
+    """Weight files that transformers reads: one, or the shards of an index. Raises ModelError for an index that it cannot read, or both."""
+    index, whole = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    if not index.is_file():
+        return [whole]
+    try:
+        held = json.loads(index.read_text(encoding="utf-8"))
+        shards = [folder / name for name in sorted({*held["weight_map"].values(), *held["metadata"].keys()} - held["metadata"].keys())]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f'model.name: {index}: must be an object with "metadata" and "weight_map" ({reason(error, 100)}); save the model again'
+        ) from None
+    if whole.is_file() and any(shard != whole and shard.is_file() for shard in shards):
+        raise ModelError(f"model.name: {str(folder)!r} holds {whole.name} and the shards of {index.name}: two models; remove one of them")
+    return [whole] if whole.is_file() else shards
 
 
 def _require_whole(where: str, model: Any, found: dict[str, Any], files: list[Path]) -> None:
@@ -234,6 +245,18 @@ def _require_whole(where: str, model: Any, found: dict[str, Any], files: list[Pa
 
     if getattr(model, "_hf_peft_config_loaded", False):
         raise ModelError(f"model.name: {where!r} holds an adapter; name its base here, and the folder as an adapter")
+    if getattr(model.config, "quantization_config", None) is not None and getattr(model, "hf_quantizer", None) is None:
+        method = getattr(kept := model.config.quantization_config, "get", partial(getattr, kept))("quant_method", None)
+        raise ModelError(
+            f"model.name: {where!r}: quantization_config: {str(method)[:40]!r} is no method that transformers knows; name a checkpoint without"
+        )
+    head: Any = model.get_output_embeddings()
+    rows = model.get_input_embeddings()
+    ties = getattr(model, "_tied_weights_keys", None) and model.config.get_text_config().tie_word_embeddings and head is not None
+    if ties and head.weight.shape == rows.weight.shape and head.weight.device.type != "meta" != rows.weight.device.type:
+        if not head.weight.equal(rows.weight):
+            said = "says tie_word_embeddings, but the head that is stored is not the embedding"
+            raise ModelError(f"model.name: {where!r} {said}; set it to false in config.json, or remove the head from the file")
     stored: dict[str, tuple[str, tuple[int, ...]]] = {}
     for file in files:
         with safe_open(file, "pt") as tensors:
@@ -276,9 +299,10 @@ def _require_finite(where: str, model: Any, files: list[Path], dtype: str) -> No
 
 
 def _require_causal(where: str, model: Any) -> None:
-    """Raises ModelError if a token changes what is predicted before it: an encoder's log-probabilities are not those of a continuation."""
+    """Raises ModelError if its numbers overflow, or if a token changes what is predicted before it, as in an encoder."""
     import torch
 
+    from holdfast.models.finite import require_finite
     from holdfast.models.placement import is_spread
 
     if is_spread(model):
@@ -287,9 +311,11 @@ def _require_causal(where: str, model: Any) -> None:
     ids[1, -1] += 1
     try:
         with torch.inference_mode():
-            first, second = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+            logits = model(input_ids=ids, use_cache=False).logits.float()
     except Exception:  # a model that cannot be called so is asked otherwise, or refused there
         return
+    require_finite(logits.amax(-1), model)
+    first, second = logits[:, :-1]
     gap, size = (first - second).abs().max(), (first - first.mean(-1, keepdim=True)).abs().max()
     if gap > (1e-5 if model.dtype == torch.float32 else 0.05) * size:
         raise ModelError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,17 +55,23 @@ def survey(chat: ChatFormat, prompts: Sequence[Prompt], examples: Sequence[Examp
 
 
 def unread(tokenizer: Any, texts: Sequence[str]) -> float:
-    """Share of letters that become the unknown token, or none at all; of tokens, where a tokenizer does not say which letters a token covers."""
-    unknown = tokenizer.unk_token_id
+    """Share of letters that become the unknown token, a special one, or none at all; of tokens, where a tokenizer does not say which letters a token covers."""
     fast = bool(getattr(tokenizer, "is_fast", False))
+    unknown = {tokenizer.unk_token_id, *tokenizer.all_special_ids}
+    if fast:  # what tokenizer.json says, which the configuration beside it may not repeat
+        model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+        unknown |= {model.get("unk_id"), tokenizer.backend_tokenizer.token_to_id(model.get("unk_token") or "")}
     made = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=fast)
     lost = total = 0
     for k, (text, ids) in enumerate(zip(texts, made["input_ids"], strict=True)):
         if not fast:
-            lost, total = lost + ids.count(unknown), total + len(ids)
+            lost, total = lost + sum(token in unknown for token in ids), total + len(ids)
             continue
         known = {
-            at for (first, last), token in zip(made["offset_mapping"][k], ids, strict=True) if token != unknown for at in range(first, last)
+            at
+            for (first, last), token in zip(made["offset_mapping"][k], ids, strict=True)
+            if token not in unknown
+            for at in range(first, last)
         }
         letters = {at for at, letter in enumerate(text) if not letter.isspace()}
         lost, total = lost + len(letters - known), total + len(letters)

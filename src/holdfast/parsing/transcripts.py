@@ -20,7 +20,7 @@ from holdfast.parsing.numerals import gold_number
 from holdfast.parsing.outcome import KINDS, Reading, unparsed
 from holdfast.parsing.short_answers import read_short
 from holdfast.parsing.text import normal
-from holdfast.store import replace_file
+from holdfast.store import replace_file, unique_fields
 from holdfast.unzip import lines, unzipped
 
 OWN_FIELDS = ("id", "outcome", "answer", "reason")
@@ -53,7 +53,7 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, Row]]:
 
 def _parse_line(content: bytes, where: str) -> Row:
     try:
-        row = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
+        row = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=unique_fields)
     except UnicodeDecodeError:
         raise DataError(f"{where}: not UTF-8 text; convert the file to UTF-8") from None
     except json.JSONDecodeError as error:
