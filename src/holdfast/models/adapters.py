@@ -86,8 +86,7 @@ def _tried(model: Any, folder: str | Path) -> Any:
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        said = adapter_files.one_line(error)
-        raise ModelError(f"adapter: {folder}: cannot be run on this base: {said}; {adapter_files.MERGE_FIRST}") from None
+        raise ModelError(f"adapter: {folder}: cannot be run on this base: {reason(error)}; {adapter_files.MERGE_FIRST}") from None
     require_finite(logits.amax(-1), model)
     return model
 

@@ -248,12 +248,17 @@ def _require_whole(where: str, model: Any, found: dict[str, Any], files: list[Pa
     if getattr(model.config, "quantization_config", None) is not None and getattr(model, "hf_quantizer", None) is None:
         method = getattr(kept := model.config.quantization_config, "get", partial(getattr, kept))("quant_method", None)
         raise ModelError(
-            f"model.name: {where!r}: quantization_config: {str(method)[:40]!r} is no method that transformers knows; name a checkpoint without"
+            f"model.name: {where!r}: quantization_config: {str(method)[:40]!r} is not a method that transformers knows; name a checkpoint without"
         )
     head: Any = model.get_output_embeddings()
     rows = model.get_input_embeddings()
-    ties = getattr(model, "_tied_weights_keys", None) and model.config.get_text_config().tie_word_embeddings and head is not None
-    if ties and head.weight.shape == rows.weight.shape and head.weight.device.type != "meta" != rows.weight.device.type:
+    ties = getattr(model, "_tied_weights_keys", None) and model.config.get_text_config().tie_word_embeddings
+    if (
+        ties
+        and head is not None
+        and head.weight.shape == rows.weight.shape
+        and head.weight.device.type != "meta" != rows.weight.device.type
+    ):
         if not head.weight.equal(rows.weight):
             said = "says tie_word_embeddings, but the head that is stored is not the embedding"
             raise ModelError(f"model.name: {where!r} {said}; set it to false in config.json, or remove the head from the file")
