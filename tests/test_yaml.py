@@ -50,7 +50,7 @@ def test_a_value_means_what_yaml_1_2_says(text):
 @pytest.mark.parametrize("place", ["seeds: 2", "VALUE", "{b: 1}"])
 def test_infinity_is_no_value_of_a_study(tmp_path, text, place):
     new = f"seeds: {text}" if place == "seeds: 2" else text
-    assert "no finite number" in refusal(tmp_path, SMALL.replace(place, new))
+    assert "is not a finite number" in refusal(tmp_path, SMALL.replace(place, new))
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_the_slope_of_a_dose_has_the_crossed_interval_with_a_pooled_seed_varianc
 @pytest.mark.parametrize(
     ("doses", "message"),
     [
-        ([0, 1], "doses above 0 are needed: dose 0 is the base and no point$"),
+        ([0, 1], "doses above 0 are needed: dose 0 is the base, which is not used as a point$"),
         ([-1.0, 1], "doses above 0"),
         ([np.nan, 1], "doses above 0"),
         ([1], "two or more different doses are needed$"),
