@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.results import Number, Record
+from holdfast.frozen import Number, Record
 
 
 class Rate(Record):

@@ -14,9 +14,9 @@ from scipy import special
 from holdfast.analysis import analyze
 from holdfast.analysis.effects import common_items, item_value
 from holdfast.analysis.panel import Panel, panels
+from holdfast.frozen import number as or_nan
 from holdfast.records import Contrast, DomainFacts, InstrumentFacts, Item, Prompt, StudyFacts, Trial
 from holdfast.results import AdapterFindings, Finding, StudyFindings
-from holdfast.results import number as or_nan
 from holdfast.stats.crossed import crossed
 from holdfast_calibration import plant as planted_values
 from holdfast_calibration.plant import Plant

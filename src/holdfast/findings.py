@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigError
+from holdfast.frozen import canonical_json
 from holdfast.report.finished import records_of
-from holdfast.results import SHIFT_PARTS, AuditEntry, StudyFindings, canonical_json
+from holdfast.results import SHIFT_PARTS, AuditEntry, StudyFindings
 from holdfast.run_files import verify_files
 from holdfast.store import read_json
 

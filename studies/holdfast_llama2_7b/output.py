@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigError
 from holdfast.escape import csv_cell, plain
+from holdfast.frozen import canonical_json
 from holdfast.report.page import write_report
-from holdfast.results import PublishedCorrelation, StudyFindings, canonical_json
+from holdfast.results import PublishedCorrelation, StudyFindings
 from holdfast.store import digest, write_atomic
 from holdfast.studies import PublishedOutcome
 

@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 import yaml
 
-from holdfast.results import canonical_json
+from holdfast.frozen import canonical_json
 from holdfast.studies import PublishedOutcome
 from holdfast_llama2_7b.analysis import analyze
 from holdfast_llama2_7b.tables import DATA

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest_published import analyzed, write_study
 
-from holdfast.results import canonical_json
+from holdfast.frozen import canonical_json
 from holdfast_llama2_7b.tables import DATA
 
 FIELDS = {"estimate", "lower", "upper", "level", "p", "p_holm", "n", "num_clusters", "num_seeds", "coverage", "bounds", "mde", "verdict",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.results import AdapterFindings, Finding, Recommendation, Shift, StudyFindings, number
+from holdfast.frozen import number
+from holdfast.results import AdapterFindings, Finding, Recommendation, Shift, StudyFindings
 
 PHRASES = {"raised": "raised", "lowered": "lowered", "unchanged": "left unchanged"}
 Domains = Sequence[tuple[int, AdapterFindings]]

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from holdfast.analysis.effects import PairedEffect, pooled_seeds
+from holdfast.frozen import number
 from holdfast.records import DomainFacts
-from holdfast.results import AdapterFindings, Correlation, CorrelationCell, Finding, FrontRow, Pareto, RankRow, number
+from holdfast.results import AdapterFindings, Correlation, CorrelationCell, Finding, FrontRow, Pareto, RankRow
 from holdfast.stats.contrasts import measure_terms
 from holdfast.stats.correlation import correlate
 from holdfast.stats.crossed import combine_terms

@@ -8,7 +8,8 @@ beyond a limit the test is how much of the probability of an answer moves with t
 from __future__ import annotations
 
 from holdfast.auditing.context import AuditContext, entry
-from holdfast.results import AuditEntry, number
+from holdfast.frozen import number
+from holdfast.results import AuditEntry
 
 LARGEST = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 5e-3, "served": 1e-5}  # nats per token
 MOST_MOVED = 0.003  # a tenth of the default equivalence band of 3 points

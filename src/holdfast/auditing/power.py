@@ -6,7 +6,8 @@ import math
 
 from holdfast.analysis.effects import family
 from holdfast.auditing.context import AuditContext, entry
-from holdfast.results import AuditEntry, number
+from holdfast.frozen import number
+from holdfast.results import AuditEntry
 from holdfast.stats.decide import mde
 
 # A standard deviation of paired differences below that of real items (scores by mass that move by 5 points from item to item):

@@ -19,6 +19,7 @@ from holdfast.analysis.replication import ComparedEffect
 from holdfast.config import load_study
 from holdfast.errors import HoldfastError
 from holdfast.escape import markdown, plain
+from holdfast.frozen import canonical_json
 from holdfast.report import figures
 from holdfast.report.charts import AT_BOTTOM, PALETTE, Chart, Datum, interval_panels
 from holdfast.report.finished import Finished
@@ -26,7 +27,7 @@ from holdfast.report.numbers import NOUNS, PARTS, csv_text, effects_of, identifi
 from holdfast.report.render import lay_out
 from holdfast.report.templates import templates
 from holdfast.report.terminal import plain_lines
-from holdfast.results import StudyFindings, canonical_json
+from holdfast.results import StudyFindings
 from holdfast.run_files import verify_files
 
 NUMBERS = ("estimate", "lower", "upper", "p_holm", "n", "num_seeds", "coverage", "verdict", "negligible")
