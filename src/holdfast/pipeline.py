@@ -290,7 +290,11 @@ def _analyze(backend: Backend, draft: Path) -> None:
 
     study, trials = backend.study, Trials(draft / "trials.parquet")
     adapters = [(d.name, seed) for d in study.domains for seed in range(study.seeds) if not d.identity]
-    trained = [gather.training_of(*a, read_json(place / "training.json")) for a in adapters if (place := backend.find_adapter(*a))]
+    trained = [
+        {**read_json(place / "training.json"), "domain": domain, "seed": seed}
+        for domain, seed in adapters
+        if (place := backend.find_adapter(domain, seed))
+    ]
     context = gather.from_materials(
         study, backend.materials, trials=trials, chat=backend.chat(), recorded=backend.recorded(), trainings=trained
     )

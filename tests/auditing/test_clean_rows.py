@@ -125,7 +125,7 @@ DEFECTS = {
     one_position: {"answer_key": "200|240|120 of 120"},
     longest_is_right: {"shortcuts": "longest option scores 1.000"},
     suggestions: {"neutral": "30 of 120"},
-    repeats: {"duplicates": "120 items of feedback hold 60 texts"},
+    repeats: {"duplicates": "120 items of feedback hold only 60 texts"},
     trained_on: {"overlap": "7 of 120 items of mmlu were trained on in mmlu"},
     axis_trained_on: {"overlap": "9 of 120 items of imitation were trained on in gsm8k"},
     near_copies: {"overlap": "10 of 120 items of gsm8k stand nearly whole"},

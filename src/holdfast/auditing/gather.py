@@ -66,7 +66,7 @@ def _of_run(folder: Path, settings: Sequence[str]) -> AuditContext:
     if (manifest := manifest_of(folder)) is not None:  # adapters of an earlier form of the study may lie there
         files = [file for file in files if file.relative_to(folder).as_posix() in manifest.files]
     with verify_files(
-        folder, "study.yaml", "trials.parquet", "findings.json", "environment.json", *(f.relative_to(folder).as_posix() for f in files)
+        folder, "study.yaml", "trials.parquet", "findings.json", "audit.json", *(f.relative_to(folder).as_posix() for f in files)
     ):
         return _context_of_run(folder, settings, files)
 
@@ -76,12 +76,11 @@ def _context_of_run(folder: Path, settings: Sequence[str], files: Sequence[Path]
     trials = complete(Trials(folder / "trials.parquet"))
     findings = _findings(folder / "findings.json")
     trainings = [
-        training_of(file.parent.name.rpartition("-seed")[0], int(file.parent.name.rpartition("-seed")[2]), record)
+        {**record, "domain": file.parent.name.rpartition("-seed")[0], "seed": int(file.parent.name.rpartition("-seed")[2])}
         for file in files
         if (record := _json_object(file)) and not record.get("identity")
     ]
-    measured = (_json_object(folder / "environment.json") or {}).get("measured")
-    materials, chat = Materials(study), local_chat(study)
+    measured, materials, chat = _measured(folder / "audit.json"), Materials(study), local_chat(study)
     try:
         return from_materials(study, materials, trials=trials, findings=findings, recorded=measured, trainings=trainings, chat=chat)
     except HoldfastError as error:
@@ -89,9 +88,11 @@ def _context_of_run(folder: Path, settings: Sequence[str], files: Sequence[Path]
         return from_table(trials, band=study.stats.equivalence_band)
 
 
-def training_of(domain: str, seed: int, record: dict[str, Any]) -> dict[str, Any]:
-    """An adapter's training record as the audit reads it."""
-    return {**record, "domain": domain, "seed": seed}
+def _measured(audit: Path) -> dict[str, Any]:
+    """What the run measured for its own audit, as that says it."""
+    entries = value if audit.is_file() and isinstance(value := read_json(audit), list) else []
+    found = [e["evidence"] for e in entries if isinstance(e, dict) and e.get("check") == "batching" and isinstance(e.get("evidence"), dict)]
+    return {"batch_invariance": {k: v for k, v in found[0].items() if k != "limit"}} if found else {}
 
 
 def _findings(path: Path) -> StudyFindings | None:
