@@ -282,4 +282,5 @@ def test_the_time_of_a_reading_grows_with_the_length_of_the_reply_at_most(piece)
         normal(reply)
         return time.process_time() - start
 
-    assert seconds(40_000) < 24 * max(seconds(5_000), 0.01)  # 8 times the text; 64 times the time if it were quadratic
+    # 8 times the text; were it quadratic, 64 times the time, and every time.
+    assert any(seconds(40_000) < 24 * max(seconds(5_000), 0.01) for _ in range(3))

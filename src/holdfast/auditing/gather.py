@@ -75,10 +75,9 @@ def _context_of_run(folder: Path, settings: Sequence[str], files: Sequence[Path]
     study = load_study(str(folder / "study.yaml"), list(settings))
     trials = complete(Trials(folder / "trials.parquet"))
     findings = _findings(folder / "findings.json")
+    records = [(file.parent.name.rpartition("-seed"), _json_object(file)) for file in files]
     trainings = [
-        {**record, "domain": file.parent.name.rpartition("-seed")[0], "seed": int(file.parent.name.rpartition("-seed")[2])}
-        for file in files
-        if (record := _json_object(file)) and not record.get("identity")
+        {**record, "domain": name, "seed": int(seed)} for (name, _, seed), record in records if record and not record.get("identity")
     ]
     measured, materials, chat = _measured(folder / "audit.json"), Materials(study), local_chat(study)
     try:
