@@ -182,9 +182,7 @@ def conclude(backend: Backend, out: Path, plan: Plan, failures: list[str], say: 
     """From cells to results; an unchanged set of cells gives the results that were concluded before."""
     models = finished_models(backend)
     results = _results(backend, models, len(failures), say)
-    about = redacted_tree(
-        {**environment(), **backend.summary(models, _read_timing(out / "timing.json", say)), "measured": backend.recorded()}
-    )
+    about = redacted_tree({**environment(), **backend.summary(models, _read_timing(out / "timing.json", say))})
     for why in about.get("engine", {}).get("ordinary_calls", ()):
         say(f"asked by ordinary calls, not packed rows: {why}")
     findings = StudyFindings.model_validate_json((results / "findings.json").read_bytes())
