@@ -8,9 +8,15 @@ from holdfast.parsing import gold_number, number, stated_number
 from holdfast.parsing.letters import read_letter
 from holdfast.parsing.numbers import final_number
 from holdfast.parsing.ratings import read_rating
+from holdfast.parsing.short_answers import read_short
 from holdfast.parsing.surface import HALF
 
 NUMBERS = [
+    ("42 is not the answer", None),
+    ("42 would be wrong; it is 84.", "84"),
+    ("It is 84. 42 cannot be right.", "84"),
+    ("$18 (rounded down from 18.5)", "18"),
+    ("8\n\nThere are 2 boxes of 4 pens.", "8"),
     ("\\boxed 72", "72"),
     ("The answer is 7 0 0.", None),
     ("The temperature is now negative twelve degrees.", "-12"),
@@ -53,6 +59,9 @@ NUMBERS = [
 ]
 CITIES = {"A": "Paris", "B": "London", "C": "Berlin", "D": "Madrid"}
 LETTERS = [
+    ("Any option except B.", None),
+    ("The answer is C, or perhaps D.", None),
+    ("Option A would be false; option C is right.", "C"),
     ("Anything but A.", None),
     ("Choice D would be wrong; choice B would be right.", "B"),
     ("A\n\nExplanation: The answer B would be wrong since London is in the UK.", "A"),
@@ -149,4 +158,6 @@ def test_an_answer_in_the_part_of_a_long_reply_that_is_not_read_is_said(phrase):
     assert stated_number(reply) == (None, "longer than is read, with an answer phrase in the part left out")
     assert final_number(reply) == (None, False)
     assert read_letter(reply.replace("5", "B"), CITIES).letter is None
+    assert read_short(reply.replace("5", "Paris"), ["Paris"]).reason == stated_number(reply)[1]
+    assert read_rating(reply, [1, 2, 3, 4, 5]) is None
     assert stated_number(f"{words}{words} in 9 steps.")[0] == 9

@@ -13,7 +13,12 @@ from holdfast.parsing.text import before_next_question, blank, plain, present_wo
 
 NO_SINGLE = "no single number that stands"
 TWO = "two numbers, neither preferred"
-_DENIED = re.compile(r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?", re.I)
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|rather than|instead of)|n't)\b(?: [a-z]{1,12}){0,3} [$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?"
+    r"|(?<![\w.,])[$€£]?-?\d[\d,]{0,40}(?:\.\d{1,40})?(?: [a-z]{1,15})? (?:(?:is|was)(?: not|n't) (?:the|my|right|correct)\b|cannot be\b|can't be\b"
+    r"|(?:is|was|would be) (?:wrong|incorrect|false)\b)",
+    re.I,
+)
 # How sure a reply is of itself is no answer: 'I am 95% sure', 'confidence: 0.9', 'with 80 percent certainty'.
 _SURENESS = re.compile(
     r"\b\d{1,3}(?:\.\d{1,4})? ?(?:%|percent\b) ?(?:sure|certain|confident|positive|certainty|confidence)\b"

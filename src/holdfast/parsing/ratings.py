@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from holdfast.parsing.numerals import numbers
 from holdfast.parsing.stance import TAKEN_BACK, gives_up
+from holdfast.parsing.surface import hides_an_answer
 from holdfast.parsing.text import blank, plain
 
 _WORDS: Sequence[str] = "zero one two three four five six seven eight nine ten".split()
@@ -71,6 +72,8 @@ def read_rating(reply: str, scale: Sequence[int]) -> int | None:
 
     Mentions of the scale ('out of 5', 'from 1 to 5'), list markers, denied numbers and all before a retraction do not count.
     """
+    if hides_an_answer(reply):
+        return None
     text = re.sub("[\ufe0f\u20e3]", "", plain(reply))
     stars = {len(m.group()) for m in _STARS.finditer(text)}
     text = _SPELLED.sub(lambda m: m.group().replace(w := next(g for g in m.groups() if g), str(_WORDS.index(w.lower()))), text)

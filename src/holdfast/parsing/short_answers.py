@@ -9,8 +9,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from holdfast.parsing import stance
-from holdfast.parsing.outcome import NOT_ITS_OWN, UNFINISHED, Reading, unparsed
-from holdfast.parsing.surface import strip_reasoning
+from holdfast.parsing.outcome import NOT_ITS_OWN, TOO_LONG, UNFINISHED, Reading, unparsed
+from holdfast.parsing.surface import hides_an_answer, strip_reasoning
 from holdfast.parsing.text import comparison_key, find, normal, plain, present_words, repetitive, sentences, without_items, words
 
 _NEGATION = re.compile(
@@ -133,6 +133,8 @@ def read_short(
 def _read(reply: str, gold: Sequence[str], suggested: Sequence[str], question: str, previous: str | None) -> Reading:
     if strip_reasoning(reply) is None:
         return unparsed(UNFINISHED)
+    if hides_an_answer(reply):
+        return unparsed(TOO_LONG)
     full = plain(reply)
     right, alike = _names_of(tuple(gold)), _told_apart(gold, suggested)
     if not re.search(r"\w", full) and not _OPERATORS.search(full):
