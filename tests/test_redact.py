@@ -86,7 +86,7 @@ def test_only_variables_named_like_secrets_count():
         "HF_JWT",
         "CREDS",
         *"DB_PASSWORD_PROD OPENAI_SECRET_PROD GITHUB_PAT_CLASSIC DBPASS DB_PW BASIC_AUTH_PW SMTP_PASSW CREDENTIALS_JSON SLACK_WEBHOOK".split(),
-        *"MAILPW REDISPWD WEBHOOK_URL DB_PASS_STAGING".split(),
+        *"MAILPW REDISPWD WEBHOOK_URL DB_PASS_STAGING TOKEN_URL SIGNING_KEY_URL".split(),
     ]
     environ = {name: f"value-{i}-of-it" for i, name in enumerate(names)}
     others = ["PWD", "OLDPWD", "HOME", "PATH", "SHELL", "USER", "LOGNAME", "KEYBOARD", "MONKEY", "TURKEY", "TOKENIZERS_PARALLELISM", "SSH_AUTH_SOCK", "XAUTHORITY",
@@ -352,6 +352,6 @@ def test_a_secret_with_markup_inside_is_hidden(tag):
 
 @pytest.mark.parametrize("text", ["<", "<a", "[", "[a", "<a>", "<>", "&lt;"])
 def test_tags_are_looked_for_in_linear_time(text):
-    started = time.perf_counter()
+    started = time.process_time()
     hide(text * (2**20 // len(text)), {"API_KEY": "Zq7-Xw_92mKp.4LtYv8rB"})
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10

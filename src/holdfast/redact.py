@@ -45,11 +45,9 @@ _PLACES = {
     "NAME",
     "TYPE",
     "LIMIT",
-    "URL",
-    "URI",
-    "ENDPOINT",
     "ALLOWED",
 }  # of a secret, or about one: KEY_FILE, SSH_AUTH_SOCK
+_ADDRESSES = {"URL", "URI", "ENDPOINT"}  # AUTH_URL; not TOKEN_URL, KEY_URL and WEBHOOK_URL, which hold one
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")  # AccessKey
 _SHORTEST = 8  # characters of a secret; servers without a key are often given "x" or "EMPTY"
 # In an address's query, a connection string, a header or JSON. The value is looked at only: it may hold pairs of its own.
@@ -144,7 +142,9 @@ def _user(rest: str) -> str | None:
 def _names_secret(variable: str) -> bool:
     """By a word of it, numbers left out, or how one ends: OPENAI_API_KEY_2, DB_PASSWORD_PROD, GITHUB_PAT, PGPASSWORD, DBPASS; not PWD, MONKEY, COMPASS, KEY_FILE."""
     words = _words(variable)
-    if not words or words in (["PWD"], ["OLD", "PWD"]) or words[-1] in _PLACES and "WEBHOOK" not in words:
+    if not words or words in (["PWD"], ["OLD", "PWD"]) or words[-1] in _PLACES:
+        return False
+    if words[-1] in _ADDRESSES and words[-2:-1] not in (["KEY"], ["TOKEN"], ["WEBHOOK"]):
         return False
     return any(w in _WORDS or w.endswith(_FUSED) or w.endswith(_ENDINGS) and not w.endswith(_NO_PASS) for w in words)
 
