@@ -70,14 +70,14 @@ def adapted(
             if isinstance(module, LoraLayer):
                 cast(Any, module).scale_layer(scale)
         try:
-            yield _tried((model.merge_and_unload() if merge and _mergeable(model) else model).eval(), folder)
+            yield _try_call((model.merge_and_unload() if merge and _mergeable(model) else model).eval(), folder)
         except Overflowed as error:
             raise Overflowed(f"adapter: {folder}: with it, {error}") from None
     if fingerprint(base) != before:
         raise ModelError(f"adapter: {folder}: the base's weights changed while it was attached; the measurement is not of this base")
 
 
-def _tried(model: Any, folder: str | Path) -> Any:
+def _try_call(model: Any, folder: str | Path) -> Any:
     """The model, after a first call on a few tokens."""
     ids = torch.arange(min(8, model.get_input_embeddings().weight.shape[0]), device=placement.entry_device(model))
     try:

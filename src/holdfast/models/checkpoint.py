@@ -207,7 +207,7 @@ def load_base(
     options |= {"dtype": getattr(torch, config.dtype), "use_safetensors": True}
     options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # they are named below
     where, revision = resolve(config)
-    _weight_files(_snapshot(where, revision))
+    _weight_files(_snapshot(where, revision))  # refused before minutes of loading; what a hub has still to send is listed below
     model, found = _load(AutoModelForCausalLM, config, "{} could not be loaded", **options)
     files = _weight_files(_snapshot(where, revision))
     _require_whole(where, model, found, files)
@@ -229,7 +229,8 @@ def _weight_files(folder: Path) -> list[Path]:
         return [whole]
     try:
         held = json.loads(index.read_text(encoding="utf-8"))
-        shards = [folder / name for name in sorted({*held["weight_map"].values(), *held["metadata"].keys()} - held["metadata"].keys())]
+        dict(held["metadata"])  # transformers reads it, too
+        shards = [folder / name for name in sorted({*held["weight_map"].values()})]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(
             f'model.name: {index}: must be an object with "metadata" and "weight_map" ({reason(error, 100)}); save the model again'
