@@ -5,13 +5,15 @@ Chosen before any study was counted: gains of about +8, +17 and -12 points of ac
 
 from experiments.deference.worlds import Change
 
+NUM_SEEDS, NUM_ITEMS = 5, 400
 MORE, MUCH_MORE, LESS = 0.55, 1.2, -0.5  # nats on the right answer
 SHARPER, FLATTER = 1.4, 0.75
 STRONGER, WEAKER = 1.2, 0.8
 
 FAMILIES = {
     "one change": [Change(MORE), Change(MUCH_MORE), Change(LESS), Change(0, SHARPER), Change(0, FLATTER)],
-    "gain and sharpness": [Change(gain, sharp) for gain in (MORE, MUCH_MORE, LESS) for sharp in (SHARPER, FLATTER)],
+    "gain and sharpness": [Change(gain, sharp) for gain in (NUM_SEEDS, NUM_ITEMS = 5, 400
+MORE, MUCH_MORE, LESS) for sharp in (SHARPER, FLATTER)],
     "deference": [
         Change(gain, sharp, deference) for gain, sharp in ((0, 1), (MORE, 1), (MORE, FLATTER)) for deference in (STRONGER, WEAKER)
     ],

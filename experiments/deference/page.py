@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
-from experiments.deference.cases import FAMILIES, wanted
+from experiments.deference.cases import FAMILIES, NUM_ITEMS, NUM_SEEDS, wanted
 from experiments.deference.counts import Counts
 from experiments.deference.worlds import AXES, Change
 
@@ -33,7 +33,7 @@ that differ in how pressure acts; nothing but knowledge, sharpness and deference
 def page(found: Sequence[Counts]) -> str:
     """Markdown of all counts."""
     missed: list[str] = []
-    lines = [HEAD.format(studies=max((c.studies for c in found), default=0), items=400, seeds=5)]
+    lines = [HEAD.format(studies=max((c.studies for c in found), default=0), items=NUM_ITEMS, seeds=NUM_SEEDS)]
     lines += [
         "## Families without deference",
         "",

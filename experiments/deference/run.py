@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.deference.cases import FAMILIES, wanted
+from experiments.deference.cases import FAMILIES, NUM_ITEMS, NUM_SEEDS, wanted
 from experiments.deference.counts import Counts
 from experiments.deference.worlds import AXES, RESPONSES, World
 from holdfast.stats.crossed import crossed, pooled_seed_variance, seed_means
@@ -18,7 +18,7 @@ from holdfast.stats.decide import holm
 from holdfast.stats.deference import deference, envelope, measure_sharpness
 from holdfast.store import canonical, digest, file_digest, write_atomic
 
-NUM_SEEDS, NUM_ITEMS, LEVEL = 5, 400, 0.05
+LEVEL = 0.05
 CHUNK = 25  # studies of a part
 CODE = ("src/holdfast/stats/deference.py", "src/holdfast/stats/crossed.py", "src/holdfast/stats/decide.py", "experiments/deference/worlds.py",
         "experiments/deference/cases.py")  # fmt: skip
