@@ -12,8 +12,7 @@ STRONGER, WEAKER = 1.2, 0.8
 
 FAMILIES = {
     "one change": [Change(MORE), Change(MUCH_MORE), Change(LESS), Change(0, SHARPER), Change(0, FLATTER)],
-    "gain and sharpness": [Change(gain, sharp) for gain in (NUM_SEEDS, NUM_ITEMS = 5, 400
-MORE, MUCH_MORE, LESS) for sharp in (SHARPER, FLATTER)],
+    "gain and sharpness": [Change(gain, sharp) for gain in (MORE, MUCH_MORE, LESS) for sharp in (SHARPER, FLATTER)],
     "deference": [
         Change(gain, sharp, deference) for gain, sharp in ((0, 1), (MORE, 1), (MORE, FLATTER)) for deference in (STRONGER, WEAKER)
     ],

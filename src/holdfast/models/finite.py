@@ -1,4 +1,4 @@
-"""Numbers of a model that overflow: refused where they are made, as NaN would be a missing answer and an argmax of NaN a token."""
+"""Refuses a model whose numbers overflow, where they are computed: NaN would later pass for a missing answer, its argmax for a token."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from holdfast.errors import ModelError
 
-MOST = 1e6  # nats a token: no sound model is so sure
+MOST = 1e6  # nats per token: no sound model is that sure
 
 
 class Overflowed(ModelError):
@@ -14,7 +14,7 @@ class Overflowed(ModelError):
 
 
 def require_finite(values: Tensor, model: Any) -> None:
-    """Raises Overflowed unless all are finite: log-probabilities per token, or the largest logit of every position, which a NaN is too."""
+    """Raises Overflowed unless all values are finite and plausible: log-probabilities per token, or the largest logit of every position."""
     if not bool((values.abs() <= MOST).all()):
         raise Overflowed(
             f"model.name: {getattr(model.config, 'name_or_path', '')!r} gives log-probabilities that are not finite or beyond {MOST:g} nats: its weights "
