@@ -16,8 +16,8 @@ from holdfast.sources.materials import InstrumentItems
 
 # Raised when a change of code changes the numbers of a cell of that kind.
 TRAINING_CODE = 4
-TRIALS_CODE = 6
-SERVED_CODE = 3  # of what is read from the same replies of a server
+TRIALS_CODE = 7
+SERVED_CODE = 4  # of what is read from the same replies of a server
 JsonObject = dict[str, Any]  # as it lies in a file of a run
 Identity = JsonObject
 
