@@ -15,24 +15,26 @@ import pytest
 from holdfast.workers import enter_worker, worker_context
 
 
-def state() -> tuple[int, bool, str | None, object]:
-    return os.getppid(), "peft" in sys.modules, os.environ.get("TOLD"), signal.getsignal(signal.SIGTERM)
+def state() -> tuple[int, bool, tuple[str | None, bool], object]:
+    told = os.environ.get("TOLD"), "DROPPED" in os.environ
+    return os.getppid(), "peft" in sys.modules, told, signal.getsignal(signal.SIGTERM)
 
 
-def seen_by_workers() -> list[tuple[int, bool, str | None, object]]:
+def seen_by_workers() -> list[tuple[int, bool, tuple[str | None, bool], object]]:
     with ProcessPoolExecutor(2, worker_context("cpu"), enter_worker, (dict(os.environ),)) as pool:
         return [job.result() for job in [pool.submit(state) for _ in range(2)]]
 
 
 def test_workers_of_two_pools_come_from_one_process_and_see_the_environment_of_now(monkeypatch):
     monkeypatch.setenv("TOLD", "one")
+    monkeypatch.setenv("DROPPED", "yes")
     first = seen_by_workers()
     monkeypatch.setenv("TOLD", "two")
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("DROPPED")
     second = seen_by_workers()
     assert {parent for parent, *_ in first + second} == {first[0][0]} != {os.getpid()}
     assert all(imported and handler == signal.SIG_DFL for _, imported, _, handler in first + second)
-    assert [told for *_, told, _ in first + second] == ["one"] * 2 + ["two"] * 2
+    assert [told for *_, told, _ in first + second] == [("one", True)] * 2 + [("two", False)] * 2
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", None])

@@ -286,7 +286,7 @@ def test_trained_tokens_that_the_base_does_not_have_are_refused(name, how, base,
     config = other("TrainableTokens", ["embed_tokens"], token_indices=ids) if how == "alone" else lora(trainable_token_indices=put(ids))
     folder = write(config, base, tmp_path)
     configured(folder, **{"token_indices" if how == "alone" else "trainable_token_indices": put(wrong)})
-    refusal(base, folder)
+    assert "token_indices" in refusal(base, folder)
 
 
 @pytest.mark.parametrize("target", [["embed_positions"], ["embed_positions", "q_proj"], ["embed_positions", "fc1"]])

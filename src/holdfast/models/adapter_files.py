@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+TOKEN_FIELDS = ("trainable_token_indices", "token_indices")
 MERGE_FIRST = "merge it into its base with PEFT's merge_and_unload(), save that, and name it as model.name"
 
 # Kinds whose layers work on each token alone, and are checked against PEFT's forward (tests/models/test_adapter_kinds.py).
@@ -159,7 +160,7 @@ def _config(place: Path) -> Any:
                     field,
                     "must give a rank above 0 for each module" if kinds is int else "must give a number that is not 0 for each module",
                 )
-    for field in ("trainable_token_indices", "token_indices"):
+    for field in TOKEN_FIELDS:
         value = given.get(field) or []
         for ids in value.values() if isinstance(value, dict) else [value]:
             if min(ids, default=0) < 0 or len({*ids}) < len(ids):

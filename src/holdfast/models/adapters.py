@@ -127,7 +127,9 @@ def _attach(base: nn.Module, files: AdapterFiles) -> Any:
             ) from None
         if isinstance(error, KeyError) and expected:
             raise adapter_files.refuse_names(files.folder, files.tensors, expected) from None
-        raise ModelError(f"adapter: {files.folder} does not fit this base: {reason(error)}") from None
+        fields = [f for f in adapter_files.TOKEN_FIELDS if getattr(config, f, None)]
+        where = f" ({fields[0]} names a token that it lacks)" if fields and isinstance(error, IndexError) else ""
+        raise ModelError(f"adapter: {files.folder} does not fit this base{where}: {reason(error)}") from None
     if strange or lacking:
         raise adapter_files.refuse_names(files.folder, files.tensors, expected)
     return model
