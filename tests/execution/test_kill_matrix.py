@@ -18,8 +18,7 @@ def test_a_run_struck_in_every_stage_ends_in_the_same_bytes(tmp_path):
     expected = kill_matrix.undisturbed(tmp_path / "whole")
     trials = kill_matrix.chain(0, tmp_path / "chain", expected, seed=0, strikes=1)
     assert not [f"{t.stage}, {t.blow}: {t.wrong}" for t in trials if t.wrong]
-    # On a busy machine a stage may end before its blow falls; `benchmarks.kill_matrix` counts those, here some must be in time.
-    assert [t.stage for t in trials] == list(STAGES) and sum(not t.late for t in trials) >= 3
+    assert [t.stage for t in trials] == list(STAGES) and sum(not t.late for t in trials) >= 6
     assert {t.blow.split(",")[0] for t in trials} == {*BLOWS}
 
 
