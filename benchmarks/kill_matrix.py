@@ -47,6 +47,7 @@ TRIALS = 6  # cells of trials: the base, the adapter and its first quarter, aske
 STAGES = ("loading", "training", "writing a cell", "measuring", "joining trials", "analysis", "report", "collect")
 BLOWS = ("SIGTERM", "SIGKILL", "full disk", "not writable")
 PATIENCE = 500.0  # seconds after which a run is taken to hang
+TRIES = 4  # times that a blow is aimed at its stage, until it comes before the run is through
 # On one core, and as root for whom permission bits hold: capabilities 1 and 2 (DAC_OVERRIDE, DAC_READ_SEARCH) leave the bounding set (prctl 24).
 LAUNCH = """import ctypes, os, sys
 os.sched_setaffinity(0, {int(sys.argv[1])})
@@ -58,7 +59,7 @@ os.execv(sys.argv[2], sys.argv[2:])"""
 
 @dataclass
 class Trial:
-    """One blow. `code`: exit code; `wrong`: what was not as documented; `late`: the run was through before the blow could matter."""
+    """One blow. `code`: exit code; `wrong`: what was not as documented; `late`: in every try, the run was through before the blow could matter."""
 
     chain: int
     stage: str
@@ -100,11 +101,10 @@ class Run:
         return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
     def workers(self) -> list[int]:
-        try:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            return [int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
-        except OSError:
-            return []
+        """Process ids of the workers: children of this process, or of the server that forks them for it."""
+        started = _children(self.process.pid)
+        spawned = [pid for pid in started if b"spawn_main" in _command(pid)]
+        return spawned + [pid for server in started if b"multiprocessing.forkserver" in _command(server) for pid in _children(server)]
 
     def until(self, condition: Callable[[], bool]) -> bool:
         """Whether `condition` came true before the process ended."""
@@ -135,6 +135,25 @@ class Run:
         self.reader.join(10)
         self.process.stderr.close()
         return code
+
+
+def _children(pid: int) -> list[int]:
+    """Process ids of what any thread of a process has started; none if the process is gone."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += map(int, listed.read_text().split())
+        except OSError:
+            pass
+    return found
+
+
+def _command(pid: int) -> bytes:
+    """The command line of a process; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _lives(group: int) -> bool:
@@ -296,27 +315,35 @@ def judge(trial: Trial, run: Run, code: int | None, place: Place) -> None:
     trial.wrong += [f"{cell.name} is corrupt" for cell in place.cells("*-*") if not is_whole(cell)]
 
 
+def attempt(trial: Trial, place: Place, draw: random.Random) -> None:
+    """Start a run and strike it in the trial's stage. Where that is late, the stage's work is lost, so that it can be struck again."""
+    run = Run(place, "collect" if trial.stage == "collect" else "run")
+    blow = trial.blow.split(",")[0]
+    trial.late = not (reach(trial.stage, run, place, draw) and run.process.poll() is None)
+    trial.blow = blow if trial.late else strike(blow, run, place, draw)
+    code = run.end()
+    place.unlock()
+    place.empty()
+    if not trial.late:
+        judge(trial, run, code, place)
+    if trial.late:  # a collection measures nothing anew
+        place.lose(("results-*",) if trial.stage in ("report", "collect") else ("results-*", "trials-*"), draw)
+        (place.out / "report.html").unlink(missing_ok=True)  # results that are the same as before leave a whole report as it is
+
+
 def chain(number: int, root: Path, expected: bytes, seed: int, stages: tuple[str, ...] = STAGES, strikes: int = 2) -> list[Trial]:
     """All stages, each with its blows, then the end; what the end shows to be wrong stands with the last trial."""
     draw, place, trials = random.Random(f"{seed}/{number}"), Place(root, number), []
     try:
         for i, stage in [(i, stage) for i, stage in enumerate(stages) for _ in range(strikes)]:
-            run = Run(place, "collect" if stage == "collect" else "run")
             trial = Trial(number, stage, BLOWS[(number + i + 2 * len([t for t in trials if t.stage == stage])) % len(BLOWS)])
-            if reach(stage, run, place, draw) and run.process.poll() is None:
-                trial.blow = strike(trial.blow, run, place, draw)
-            else:
-                trial.late = True
-            code = run.end()
-            place.unlock()
-            place.empty()
-            if not trial.late:
-                judge(trial, run, code, place)
-            if trial.late:  # a collection measures nothing anew
-                place.lose(("results-*",) if stage in ("report", "collect") else ("results-*", "trials-*"), draw)
+            for _ in range(TRIES):
+                attempt(trial, place, draw)
+                if not trial.late:
+                    break
             trials.append(trial)
             print(
-                f"{number:3d} {stage:15s} {trial.blow:20s} {'late' if trial.late else code} {'; '.join(trial.wrong) or trial.last[:110]}",
+                f"{number:3d} {stage:15s} {trial.blow:20s} {'late' if trial.late else trial.code} {'; '.join(trial.wrong) or trial.last[:110]}",
                 flush=True,
             )
         run = Run(place, "collect" if "collect" in stages else "run")

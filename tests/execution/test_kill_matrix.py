@@ -19,6 +19,7 @@ def test_a_run_struck_in_every_stage_ends_in_the_same_bytes(tmp_path):
     trials = kill_matrix.chain(0, tmp_path / "chain", expected, seed=0, strikes=1)
     assert not [f"{t.stage}, {t.blow}: {t.wrong}" for t in trials if t.wrong]
     assert [t.stage for t in trials] == list(STAGES) and sum(not t.late for t in trials) >= 6
+    assert not trials[STAGES.index("measuring")].late  # its workers were found
     assert {t.blow.split(",")[0] for t in trials} == {*BLOWS}
 
 
